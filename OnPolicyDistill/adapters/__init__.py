@@ -1,0 +1,1 @@
+"""LoRA: attach, save, fuse, export."""

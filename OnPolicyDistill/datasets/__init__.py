@@ -1,0 +1,1 @@
+"""Prompt sets, conversations, and the linter."""

@@ -1,0 +1,108 @@
+"""Every error a user can meet: one or two sentences that say what happened and what to do.
+
+DistillError                exit 1: the work failed
+|- InputError               exit 2: what the user gave is wrong
+|  |- ConfigError           a setting; knows the field's location
+|  |- DatasetError          a prompt or conversation file; knows file and line
+|  |- ModelError            a model folder, alias or hub id that cannot be used
+|  `- PairError             teacher and student do not fit together
+|- RunError                 a run that cannot go on
+|  |- DiskFullError         no room for the next checkpoint
+|  |- ProofError            the proof of learning failed: the trainer would not train
+|  `- DivergedError         loss or gradient stopped being a number
+`- StoppedError             exit 130: the user stopped it
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class DistillError(Exception):
+    """What happened, and what the user can do; shown without a traceback."""
+
+    exit_code = 1
+    code = "failed"
+
+    def __init__(self, message: str, action: str = "") -> None:
+        super().__init__(message if not action else f"{message} {action}")
+        self.message = message
+        self.action = action
+
+
+class InputError(DistillError):
+    """The user's input is wrong."""
+
+    exit_code = 2
+    code = "invalid_input"
+
+
+class ConfigError(InputError):
+    """A setting is wrong; `locations` are dotted field paths with one sentence each."""
+
+    code = "invalid_config"
+
+    def __init__(
+        self, message: str, action: str = "", locations: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        super().__init__(message, action)
+        self.locations = locations
+
+
+class DatasetError(InputError):
+    """A data file is wrong; names the file and, where there is one, the 1-based line."""
+
+    code = "invalid_dataset"
+
+    def __init__(
+        self, message: str, action: str = "", path: Path | None = None, line: int | None = None
+    ) -> None:
+        where = (
+            "" if path is None else f"{path}" + ("" if line is None else f", line {line}") + ": "
+        )
+        super().__init__(f"{where}{message}", action)
+        self.path = path
+        self.line = line
+
+
+class ModelError(InputError):
+    """A model cannot be found, read or used."""
+
+    code = "invalid_model"
+
+
+class PairError(InputError):
+    """Teacher and student do not speak the same tokens."""
+
+    code = "incompatible_pair"
+
+
+class RunError(DistillError):
+    """A run cannot start or go on."""
+
+    code = "run_failed"
+
+
+class DiskFullError(RunError):
+    """The disk has no room for what has to be written; nothing written before is lost."""
+
+    code = "disk_full"
+
+
+class ProofError(RunError):
+    """The proof of learning failed, so the run was stopped before it could pretend."""
+
+    code = "proof_failed"
+
+
+class DivergedError(RunError):
+    """Loss or gradient stopped being a finite number."""
+
+    code = "diverged"
+
+
+class StoppedError(DistillError):
+    """The user asked the run to stop; its last checkpoint is intact."""
+
+    exit_code = 130
+    code = "stopped"

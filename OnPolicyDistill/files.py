@@ -1,0 +1,62 @@
+"""Files: writes that survive a crash, a full disk said in words, and where shipped files are."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from OnPolicyDistill.errors import DiskFullError
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn a full disk into one sentence that names the folder."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFullError(
+                f"The disk that holds {path.parent} is full, so {path.name} was not written.",
+                "Free some space and resume the run; everything written before is intact.",
+            ) from error
+        raise
+
+
+def sync_directory(path: Path) -> None:
+    """Make renames inside a folder durable."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_file(path: Path) -> None:
+    """Make a file's bytes durable."""
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Replace a text file so that a reader sees the old or the new one, never half of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with disk_errors(path):
+        try:
+            with temporary.open("w", encoding="utf-8") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+            sync_directory(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def shipped_folder(name: str) -> Path:
+    """Return `configs` or `data` as shipped: beside the package in a checkout, inside a wheel."""
+    package = Path(__file__).resolve().parent
+    installed = package / "_shipped" / name
+    return installed if installed.is_dir() else package.parent / name

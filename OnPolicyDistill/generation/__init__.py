@@ -1,0 +1,1 @@
+"""The manual generation loop and its sampling."""

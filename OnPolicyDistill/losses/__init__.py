@@ -1,0 +1,1 @@
+"""Divergences and the terms beside them: arrays in, arrays out."""

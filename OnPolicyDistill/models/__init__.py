@@ -1,0 +1,1 @@
+"""Policies: loading, hidden states, embedded models."""

@@ -1,0 +1,1 @@
+"""Optimizer, schedules, clipping, accumulation."""

@@ -1,0 +1,128 @@
+"""Checkpoints on disk: written aside, made durable, renamed; `best` and `last` are links."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from OnPolicyDistill.errors import RunError
+from OnPolicyDistill.files import disk_errors, sync_directory, sync_file
+from OnPolicyDistill.runs.directory import RunDirectory
+
+STATE_FILE = "state.json"
+
+
+class TrainingState(BaseModel):
+    """What a resume needs beside the arrays; random streams are derived from seed and step."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    step: int
+    config_hash: str
+    seed: int
+    data_cursor: int
+    num_tokens: int
+    best_metric: float | None = None
+    best_step: int | None = None
+    evaluations_since_best: int = 0
+    train_seconds: float = 0.0
+
+
+def save_checkpoint(
+    run: RunDirectory, state: TrainingState, write_arrays: Callable[[Path], None]
+) -> Path:
+    """Write a checkpoint that is either whole or not there; moves `last` to it.
+
+    `write_arrays` puts its files into the folder it is given.
+    """
+    final = run.checkpoints / f"{state.step:06d}"
+    partial = run.checkpoints / f".{final.name}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    with disk_errors(final):
+        try:
+            partial.mkdir(parents=True)
+            write_arrays(partial)
+            (partial / STATE_FILE).write_text(state.model_dump_json(indent=1), encoding="utf-8")
+            for file in partial.iterdir():
+                sync_file(file)
+            sync_directory(partial)
+            shutil.rmtree(final, ignore_errors=True)
+            partial.rename(final)
+            sync_directory(run.checkpoints)
+        except OSError:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        point(run, "last", final)
+    return final
+
+
+def point(run: RunDirectory, name: str, checkpoint: Path) -> None:
+    """Make `checkpoints/<name>` a link to a checkpoint, in one step."""
+    temporary = run.checkpoints / f".{name}.link"
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(checkpoint.name)
+    temporary.replace(run.checkpoints / name)
+    sync_directory(run.checkpoints)
+
+
+def read_state(checkpoint: Path) -> TrainingState:
+    """Read a checkpoint's state.
+
+    Raises:
+        RunError: the file is missing or damaged.
+    """
+    file = checkpoint / STATE_FILE
+    try:
+        return TrainingState.model_validate(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"The checkpoint {checkpoint} cannot be read ({error}).",
+            "Resume from an earlier one with --from.",
+        ) from error
+
+
+def list_checkpoints(run: RunDirectory) -> list[Path]:
+    """Return whole checkpoints, oldest first."""
+    if not run.checkpoints.is_dir():
+        return []
+    return sorted(
+        path
+        for path in run.checkpoints.iterdir()
+        if path.name.isdigit() and (path / STATE_FILE).is_file()
+    )
+
+
+def last_checkpoint(run: RunDirectory) -> Path | None:
+    """Return the newest whole checkpoint, or None."""
+    found = list_checkpoints(run)
+    return found[-1] if found else None
+
+
+def pointed(run: RunDirectory, name: str) -> Path | None:
+    """Return the checkpoint that `best` or `last` points at, or None."""
+    link = run.checkpoints / name
+    return link.resolve() if link.is_dir() else None
+
+
+def prune_checkpoints(run: RunDirectory, keep: int) -> None:
+    """Remove all but the newest `keep` checkpoints and the best one."""
+    best = pointed(run, "best")
+    for path in list_checkpoints(run)[:-keep]:
+        if best is None or path.name != best.name:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def discard_checkpoints_after(run: RunDirectory, step: int) -> None:
+    """Remove checkpoints of undone steps, when a resume starts from an earlier one."""
+    for path in list_checkpoints(run):
+        if int(path.name) > step:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def directory_bytes(folder: Path) -> int:
+    """Size of a folder's files in bytes."""
+    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())

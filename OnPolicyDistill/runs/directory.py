@@ -1,0 +1,218 @@
+"""A run is a folder: the only interface between training and everything that looks at it.
+
+<workspace>/runs/<run_id>/
+config.yaml      every setting
+events.jsonl     what happened (runs/events.py)
+rollouts.jsonl   sampled completions, token by token
+checkpoints/     000100/, ..., and the links `best` and `last`
+worker.json      the process that works on it, and `run.lock` which it holds
+control.json     what the user asked of that process before signalling it
+annotations.json name, tags, notes, favourite, archived: the user's, never the trainer's
+log.txt          the worker's own output
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+import psutil
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from OnPolicyDistill.config import OnPolicyConfig, SftConfig, dump_config, parse_config
+from OnPolicyDistill.errors import InputError, RunError
+from OnPolicyDistill.files import write_text_atomically
+from OnPolicyDistill.runs.log import last_event
+
+APP_NAME = "OnPolicyDistill"
+WORKSPACE_VARIABLE = "OPD_WORKSPACE"
+RUN_PREFIX = {"on_policy": "distill", "sft": "sft"}
+
+RunState = Literal["created", "running", "paused", "finished", "failed", "interrupted"]
+
+
+def default_workspace() -> Path:
+    """Return `$OPD_WORKSPACE`, else the platform's data folder."""
+    chosen = os.environ.get(WORKSPACE_VARIABLE)
+    return Path(chosen) if chosen else Path(platformdirs.user_data_dir(APP_NAME, appauthor=False))
+
+
+class Worker(BaseModel):
+    """The process that works on a run; pid and start time together identify it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    pid: int
+    started: float
+
+    def is_alive(self) -> bool:
+        """Whether that very process still runs: pids are reused, start times are not."""
+        try:
+            process = psutil.Process(self.pid)
+            return (
+                abs(process.create_time() - self.started) < 1.0
+                and process.status() != psutil.STATUS_ZOMBIE
+            )
+        except psutil.Error:
+            return False
+
+
+class Control(BaseModel):
+    """What the worker shall do when it is signalled: pause to resume later, or finish now."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    action: Literal["pause", "finish"] = "pause"
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """Paths of one run and the few facts that are read from them."""
+
+    path: Path
+
+    @property
+    def run_id(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+    @property
+    def config_file(self) -> Path:
+        """Every setting of the run, as YAML."""
+        return self.path / "config.yaml"
+
+    @property
+    def events_file(self) -> Path:
+        """The event log."""
+        return self.path / "events.jsonl"
+
+    @property
+    def rollouts_file(self) -> Path:
+        """Sampled completions, one RolloutRecord a line."""
+        return self.path / "rollouts.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def worker_file(self) -> Path:
+        """Who works on the run."""
+        return self.path / "worker.json"
+
+    @property
+    def control_file(self) -> Path:
+        """What the user asked of the worker."""
+        return self.path / "control.json"
+
+    @property
+    def log_file(self) -> Path:
+        """The worker's own output."""
+        return self.path / "log.txt"
+
+    def config(self) -> OnPolicyConfig | SftConfig:
+        """Read the run's settings."""
+        text = self.config_file.read_text(encoding="utf-8")
+        return parse_config(yaml.safe_load(text), str(self.config_file))
+
+    def worker(self) -> Worker | None:
+        """Return the last process that worked on the run, alive or not."""
+        try:
+            return Worker.model_validate_json(self.worker_file.read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+
+    def control(self) -> Control:
+        """Return what the user asked for; pausing when nothing was asked."""
+        try:
+            return Control.model_validate_json(self.control_file.read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return Control()
+
+    def state(self) -> RunState:
+        """Derive the state from the log and the worker: files are the truth, nothing is stored."""
+        worker = self.worker()
+        if worker is not None and worker.is_alive():
+            return "running"
+        event = last_event(self.events_file)
+        if event is None:
+            return "created" if worker is None else "interrupted"
+        if event.kind == "run_finished":
+            return "finished"
+        if event.kind == "run_failed":
+            return "failed"
+        return "paused" if event.kind == "run_paused" else "interrupted"
+
+    @contextmanager
+    def occupied(self) -> Iterator[None]:
+        """Hold the run for this process; a second worker is refused in words."""
+        with (self.path / "run.lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunError(
+                    f"Run {self.run_id} is being worked on by another process.",
+                    "Wait for it or pause it first.",
+                ) from None
+            self.control_file.unlink(missing_ok=True)
+            me = psutil.Process()
+            worker = Worker(pid=me.pid, started=me.create_time())
+            write_text_atomically(self.worker_file, worker.model_dump_json())
+            try:
+                yield
+            finally:
+                self.worker_file.unlink(missing_ok=True)
+
+
+def create_run(workspace: Path, config: OnPolicyConfig | SftConfig) -> RunDirectory:
+    """Make a run folder with its settings; nothing runs yet."""
+    runs = workspace / "runs"
+    runs.mkdir(parents=True, exist_ok=True)
+    stamp = time.strftime("%Y%m%d_%H%M%S")
+    run_id = f"{RUN_PREFIX[config.method]}_{stamp}_{secrets.token_hex(2)}"
+    run = RunDirectory(runs / run_id)
+    run.path.mkdir()
+    run.checkpoints.mkdir()
+    write_text_atomically(run.config_file, dump_config(config))
+    return run
+
+
+def find_run(workspace: Path, run_id: str) -> RunDirectory:
+    """Return a run by id, or by a beginning of it that only one run has."""
+    matches = [run for run in list_runs(workspace) if run.run_id.startswith(run_id)]
+    exact = [run for run in matches if run.run_id == run_id]
+    if len(exact or matches) != 1 or not run_id:
+        found = "no run" if not matches else f"{len(matches)} runs"
+        raise InputError(
+            f"{found} in {workspace} match {run_id!r}.".capitalize(), "List them: opd runs."
+        )
+    return (exact or matches)[0]
+
+
+def list_runs(workspace: Path) -> list[RunDirectory]:
+    """Return every run of a workspace, newest first."""
+    runs = workspace / "runs"
+    if not runs.is_dir():
+        return []
+    found = [RunDirectory(path) for path in runs.iterdir() if (path / "config.yaml").is_file()]
+    return sorted(found, key=lambda run: run.run_id.split("_", 1)[-1], reverse=True)
+
+
+def config_hash(config: OnPolicyConfig | SftConfig) -> str:
+    """Hash what decides a run's numbers; its name does not."""
+    values = config.model_dump(
+        mode="json", exclude={"distillation": {"run_name"}, "sft": {"run_name"}}
+    )
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,218 @@
+"""Events: the append-only log of a run, one JSON object a line, numbered without gaps.
+
+After a `run_resumed` at step s, what stands earlier in the file for steps > s was undone by the
+resume and happens again: the later line counts.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+Phase = Literal[
+    "loading", "self_test", "generating", "sampling", "scoring", "learning", "evaluating", "saving"
+]
+FinishedBecause = Literal["completed", "plateau", "stopped"]
+
+
+class EventBase(BaseModel):
+    """Fields of every event: its number in the file and the wall-clock time (Unix seconds)."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_serialization_defaults_required=True
+    )
+
+    seq: int = Field(0, ge=0, description="Position in the log, from 0, without gaps.")
+    time: float = Field(0.0, description="Wall-clock time, Unix seconds; set when written.")
+
+
+class Machine(BaseModel):
+    """What a run ran on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    platform: str
+    processor: str
+    memory_gb: float
+    python: str
+    mlx: str
+    mlx_lm: str
+
+
+class RunStarted(EventBase):
+    """The first event of every run."""
+
+    kind: Literal["run_started"] = "run_started"
+    run_id: str
+    method: str
+    num_steps: int
+    config_hash: str
+    machine: Machine
+
+
+class PhaseChanged(EventBase):
+    """The run does something else now; `detail` is one sentence for people."""
+
+    kind: Literal["phase_changed"] = "phase_changed"
+    phase: Phase
+    step: int
+    detail: str = ""
+    done: int | None = Field(None, description="Units done, where the phase can count them.")
+    total: int | None = Field(None, description="Units in all, where the phase can count them.")
+
+
+class Check(BaseModel):
+    """One measured claim of the proof of learning."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    passed: bool
+    measured: float
+    limit: float
+    claim: str
+
+
+class SelfTestFinished(EventBase):
+    """The proof of learning: each check with what it measured."""
+
+    kind: Literal["self_test_finished"] = "self_test_finished"
+    passed: bool
+    checks: tuple[Check, ...]
+
+
+class StepFinished(EventBase):
+    """One optimizer step with its metrics (see runs/metrics.py for keys and units)."""
+
+    kind: Literal["step_finished"] = "step_finished"
+    step: int
+    metrics: dict[str, float]
+
+
+class RolloutSampled(EventBase):
+    """A rollout of this step was written to rollouts.jsonl at this byte offset."""
+
+    kind: Literal["rollout_sampled"] = "rollout_sampled"
+    step: int
+    offset: int
+    prompt: str
+    completion: str
+    num_tokens: int
+    mean_divergence: float
+
+
+class EvaluationFinished(EventBase):
+    """Held-out metrics at a step; step 0 is the student before training."""
+
+    kind: Literal["evaluation_finished"] = "evaluation_finished"
+    step: int
+    metrics: dict[str, float]
+    is_best: bool = False
+
+
+class CheckpointSaved(EventBase):
+    """A checkpoint that a resume can start from."""
+
+    kind: Literal["checkpoint_saved"] = "checkpoint_saved"
+    step: int
+    path: str
+    num_bytes: int
+    is_best: bool = False
+
+
+class Warned(EventBase):
+    """Something a person should know; `action` says what can be done."""
+
+    kind: Literal["warning"] = "warning"
+    step: int
+    code: str
+    message: str
+    action: str = ""
+
+
+class RunPaused(EventBase):
+    """The run saved a checkpoint and left memory; it can be resumed."""
+
+    kind: Literal["run_paused"] = "run_paused"
+    step: int
+    reason: str = ""
+
+
+class RunResumed(EventBase):
+    """The run goes on from the checkpoint of this step; later steps above were undone."""
+
+    kind: Literal["run_resumed"] = "run_resumed"
+    step: int
+    machine: Machine
+
+
+class RunFinished(EventBase):
+    """The run is complete; `report` holds the final numbers by metric key."""
+
+    kind: Literal["run_finished"] = "run_finished"
+    step: int
+    because: FinishedBecause
+    report: dict[str, float]
+
+
+class RunFailed(EventBase):
+    """The run ended with an error that the user can read."""
+
+    kind: Literal["run_failed"] = "run_failed"
+    step: int
+    code: str
+    message: str
+    action: str = ""
+
+
+Event = Annotated[
+    RunStarted
+    | PhaseChanged
+    | SelfTestFinished
+    | StepFinished
+    | RolloutSampled
+    | EvaluationFinished
+    | CheckpointSaved
+    | Warned
+    | RunPaused
+    | RunResumed
+    | RunFinished
+    | RunFailed,
+    Field(discriminator="kind"),
+]
+
+EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+class Token(BaseModel):
+    """A candidate token of one position with its probability."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    text: str
+    probability: float
+
+
+class RolloutRecord(BaseModel):
+    """A line of rollouts.jsonl: parallel lists, one entry a completion token.
+
+    `divergence` is the trained divergence at the loss temperature (nats); logprobs are at
+    temperature 1.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    step: int
+    index: int
+    source: Literal["student", "teacher"]
+    prompt: str
+    completion: str
+    finish_reason: Literal["stop", "length"]
+    token_ids: tuple[int, ...]
+    token_texts: tuple[str, ...]
+    student_logprobs: tuple[float, ...]
+    teacher_logprobs: tuple[float, ...]
+    divergence: tuple[float, ...]
+    student_top: tuple[tuple[Token, ...], ...] = ()
+    teacher_top: tuple[tuple[Token, ...], ...] = ()

@@ -1,0 +1,150 @@
+"""The event log on disk: one writer, any number of readers that never stop it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Self
+
+from pydantic import ValidationError
+
+from OnPolicyDistill.errors import RunError
+from OnPolicyDistill.files import disk_errors
+from OnPolicyDistill.runs.events import EVENT, Event, EventBase
+
+
+class EventWriter:
+    """Appends events; opening repairs a line that a crash left torn.
+
+    `repaired_bytes` says how much was cut off on opening, so that the run can report it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.repaired_bytes = repair_torn_line(path)
+        self.next_seq = _next_seq(path)
+        self._stream: BinaryIO = path.open("ab")
+
+    def write(self, event: EventBase) -> Event:
+        """Number the event, append it, and hand it to the system; returns what was written."""
+        stamped = event.model_copy(update={"seq": self.next_seq, "time": time.time()})
+        with disk_errors(self.path):
+            self._append(stamped.model_dump_json().encode() + b"\n")
+        self.next_seq += 1
+        return EVENT.validate_python(stamped.model_dump())
+
+    def sync(self) -> None:
+        """Make everything written so far survive a power cut."""
+        os.fsync(self._stream.fileno())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _append(self, line: bytes) -> None:
+        start = self._stream.tell()
+        try:
+            self._stream.write(line)
+            self._stream.flush()
+        except OSError:
+            # Half a line on a full disk would tear the log; take it back and reopen.
+            os.truncate(self.path, start)
+            raise
+
+
+def repair_torn_line(path: Path) -> int:
+    """Cut an unfinished last line; returns the bytes removed (0 for a whole file)."""
+    if not path.exists():
+        return 0
+    with path.open("rb+") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        whole = _end_of_last_line(stream, size)
+        if whole < size:
+            stream.truncate(whole)
+            os.fsync(stream.fileno())
+    return size - whole
+
+
+def _end_of_last_line(stream: BinaryIO, size: int, block: int = 65_536) -> int:
+    end = size
+    while end > 0:
+        start = max(0, end - block)
+        stream.seek(start)
+        newline = stream.read(end - start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0
+
+
+def _next_seq(path: Path) -> int:
+    last = last_event(path)
+    return 0 if last is None else last.seq + 1
+
+
+def last_event(path: Path, block: int = 65_536) -> Event | None:
+    """Return the last whole event, reading only the end of the file; None for an empty log."""
+    if not path.exists():
+        return None
+    with path.open("rb") as stream:
+        end = _end_of_last_line(stream, stream.seek(0, os.SEEK_END))
+        if end == 0:
+            return None
+        start = end - 1
+        line = b""
+        while start > 0 and b"\n" not in line:
+            start = max(0, start - block)
+            stream.seek(start)
+            line = stream.read(end - 1 - start)
+        return _parse(line.rpartition(b"\n")[2], path, -1)
+
+
+def read_events(path: Path, after: int = -1) -> Iterator[Event]:
+    """Yield whole events with seq > `after`; a torn last line is left for later.
+
+    Raises:
+        RunError: a line in the middle of the file is damaged or a number is missing.
+    """
+    for event, _ in read_events_from(path, 0):
+        if event.seq > after:
+            yield event
+
+
+def read_events_from(path: Path, offset: int) -> Iterator[tuple[Event, int]]:
+    """Yield whole events from a byte offset, each with the offset behind it, to follow a log."""
+    if not path.exists():
+        return
+    expected: int | None = 0 if offset == 0 else None
+    with path.open("rb") as stream:
+        stream.seek(offset)
+        for line in stream:
+            if not line.endswith(b"\n"):
+                return
+            offset += len(line)
+            event = _parse(line, path, offset)
+            if expected is not None and event.seq != expected:
+                raise RunError(
+                    f"{path} jumps from event {expected - 1} to {event.seq}.",
+                    "The file was edited or damaged; restore it from a backup.",
+                )
+            expected = event.seq + 1
+            yield event, offset
+
+
+def _parse(line: bytes, path: Path, offset: int) -> Event:
+    try:
+        return EVENT.validate_python(json.loads(line))
+    except (ValueError, ValidationError) as error:
+        raise RunError(
+            f"{path} has a damaged line that ends at byte {offset}.",
+            "The file was edited or damaged; restore it from a backup.",
+        ) from error

@@ -1,0 +1,147 @@
+"""Metrics, each declared once: key, title, unit, which way is better, and what it means."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Better = Literal["lower", "higher", "neither"]
+Group = Literal["learning", "evaluation", "speed", "memory", "cache", "rollouts"]
+
+
+class Metric(BaseModel):
+    """A named number."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key: str
+    title: str
+    unit: str
+    better: Better
+    group: Group
+    meaning: str
+
+
+def _metric(key: str, title: str, unit: str, better: Better, group: Group, meaning: str) -> Metric:
+    return Metric(key=key, title=title, unit=unit, better=better, group=group, meaning=meaning)
+
+
+_DECLARED = (
+    _metric("loss", "Loss", "nats", "lower", "learning", "kl_weight * KL + ce_weight * CE."),
+    _metric(
+        "divergence",
+        "Divergence",
+        "nats/token",
+        "lower",
+        "learning",
+        "The trained divergence at the loss temperature, mean over the step's completion tokens, "
+        "without the T^2 factor.",
+    ),
+    _metric(
+        "cross_entropy",
+        "Cross-entropy",
+        "nats/token",
+        "lower",
+        "learning",
+        "-log of the student's probability for the hard label, mean over tokens.",
+    ),
+    _metric(
+        "sampled_reverse_kl",
+        "Sampled reverse KL",
+        "nats/token",
+        "lower",
+        "learning",
+        "Mean of student minus teacher logprob on the sampled tokens at temperature 1.",
+    ),
+    _metric("agreement", "Agreement", "share", "higher", "learning", "Equal argmax, on rollouts."),
+    _metric("entropy", "Student entropy", "nats/token", "neither", "learning", "Next token's."),
+    _metric("grad_norm", "Gradient norm", "", "neither", "learning", "Before clipping."),
+    _metric("learning_rate", "Learning rate", "", "neither", "learning", "Of this step."),
+    _metric("num_tokens", "Tokens", "tokens", "neither", "rollouts", "Completion tokens."),
+    _metric(
+        "completion_tokens", "Completion length", "tokens", "neither", "rollouts", "Mean length."
+    ),
+    _metric(
+        "truncated_share",
+        "Truncated",
+        "share",
+        "lower",
+        "rollouts",
+        "Completions cut by max_generation_tokens, without an end token.",
+    ),
+    _metric("step_seconds", "Step", "s", "lower", "speed", "Wall clock of the whole step."),
+    _metric("sampling_seconds", "Sampling", "s", "lower", "speed", "Student completions."),
+    _metric("scoring_seconds", "Scoring", "s", "lower", "speed", "Teacher targets."),
+    _metric("learning_seconds", "Learning", "s", "lower", "speed", "Loss, gradient, update."),
+    _metric("tokens_per_second", "Tokens", "tok/s", "higher", "speed", "Whole step."),
+    _metric("sampling_tokens_per_second", "Sampling", "tok/s", "higher", "speed", "Decode rate."),
+    _metric("active_memory_gb", "Active memory", "GB", "lower", "memory", "Arrays in MLX."),
+    _metric("peak_memory_gb", "Peak memory", "GB", "lower", "memory", "MLX peak of the step."),
+    _metric("cache_memory_gb", "Buffer cache", "GB", "lower", "memory", "MLX's unused buffers."),
+    _metric("process_memory_gb", "Process", "GB", "lower", "memory", "Resident set size."),
+    _metric("teacher_cache_hit_rate", "Cache hits", "share", "higher", "cache", "Of this step."),
+    _metric("teacher_cache_mb", "Teacher cache", "MB", "neither", "cache", "Bytes held / 1e6."),
+    _metric("teacher_cache_evictions", "Evictions", "entries", "lower", "cache", "Since start."),
+    _metric(
+        "eval_reverse_kl",
+        "Reverse KL",
+        "nats/token",
+        "lower",
+        "evaluation",
+        "KL(student || teacher) at temperature 1 over held-out completions of the student.",
+    ),
+    _metric(
+        "eval_forward_kl",
+        "Forward KL",
+        "nats/token",
+        "lower",
+        "evaluation",
+        "KL(teacher || student) at temperature 1 over the same positions.",
+    ),
+    _metric(
+        "eval_agreement", "Agreement", "share", "higher", "evaluation", "Equal argmax, held out."
+    ),
+    _metric(
+        "eval_top5_agreement",
+        "Top-5 agreement",
+        "share",
+        "higher",
+        "evaluation",
+        "Positions where the teacher's top token is among the student's five best.",
+    ),
+    _metric(
+        "eval_student_entropy", "Student entropy", "nats/token", "neither", "evaluation", "Mean."
+    ),
+    _metric(
+        "eval_teacher_entropy", "Teacher entropy", "nats/token", "neither", "evaluation", "Mean."
+    ),
+    _metric(
+        "eval_truncated_share", "Truncated", "share", "lower", "evaluation", "Held-out completions."
+    ),
+    _metric(
+        "eval_completion_tokens", "Completion length", "tokens", "neither", "evaluation", "Mean."
+    ),
+    _metric(
+        "eval_accuracy",
+        "Task accuracy",
+        "share",
+        "higher",
+        "evaluation",
+        "Greedy completions equal to the prompt's `answer`, where the file has answers.",
+    ),
+    _metric(
+        "eval_teacher_accuracy",
+        "Teacher's accuracy",
+        "share",
+        "higher",
+        "evaluation",
+        "The teacher's own greedy completions on the same prompts.",
+    ),
+    _metric(
+        "eval_loss", "Held-out loss", "nats/token", "lower", "evaluation", "Assistant tokens only."
+    ),
+    _metric("eval_seconds", "Evaluation", "s", "lower", "speed", "Wall clock of an evaluation."),
+)
+
+METRICS: dict[str, Metric] = {metric.key: metric for metric in _DECLARED}

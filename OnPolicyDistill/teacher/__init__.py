@@ -1,0 +1,1 @@
+"""The frozen policy that grades: scoring and its byte-bounded cache."""

@@ -1,0 +1,1 @@
+"""The FastAPI application over run folders; it never loads MLX."""

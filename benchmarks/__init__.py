@@ -1,0 +1,1 @@
+"""The benchmark suite: ratios measured in one interleaved run."""
