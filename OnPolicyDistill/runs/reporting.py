@@ -1,0 +1,183 @@
+"""What a trainer says while it works: events on disk first, then to whoever watches the process."""
+
+from __future__ import annotations
+
+import platform
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import FrameType
+from typing import BinaryIO
+
+import psutil
+
+from OnPolicyDistill.errors import DistillError, StoppedError
+from OnPolicyDistill.files import disk_errors
+from OnPolicyDistill.runs.directory import RunDirectory
+from OnPolicyDistill.runs.events import (
+    Event,
+    EventBase,
+    Machine,
+    Phase,
+    PhaseChanged,
+    RolloutRecord,
+    RolloutSampled,
+    RunFailed,
+    RunPaused,
+    StepFinished,
+    Warned,
+)
+from OnPolicyDistill.runs.log import EventWriter, repair_torn_line
+
+Observer = Callable[[Event], None]
+
+
+class StopRequest:
+    """Set by SIGTERM or SIGINT; trainers look at it between pieces of work."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+
+    def __call__(self) -> bool:
+        """Whether the user asked the run to stop."""
+        return self.is_set
+
+    def set(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
+        """Ask for a stop; a second SIGINT ends the process at once."""
+        if self.is_set and _signal == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.is_set = True
+
+    @contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """Listen for SIGTERM and SIGINT while the block runs (main thread only)."""
+        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        for number in before:
+            signal.signal(number, self.set)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+class Reporter:
+    """Writes a run's events and rollouts, and tells an observer each event after it is on disk."""
+
+    def __init__(self, run: RunDirectory, observer: Observer | None = None) -> None:
+        self.run = run
+        self.step = 0
+        self._observer = observer
+        torn_rollouts = repair_torn_line(run.rollouts_file)
+        self._events = EventWriter(run.events_file)
+        self._rollouts: BinaryIO = run.rollouts_file.open("ab")
+        if self._events.repaired_bytes or torn_rollouts:
+            self.warn(
+                "torn_line_repaired",
+                f"The last run ended in the middle of a line; {self._events.repaired_bytes} bytes "
+                f"of events and {torn_rollouts} bytes of rollouts were cut off.",
+            )
+
+    def emit(self, event: EventBase) -> None:
+        """Write an event and pass it on."""
+        written = self._events.write(event)
+        if self._observer is not None:
+            self._observer(written)
+
+    def phase(
+        self, phase: Phase, detail: str = "", done: int | None = None, total: int | None = None
+    ) -> None:
+        """Say what the run does now."""
+        self.emit(PhaseChanged(phase=phase, step=self.step, detail=detail, done=done, total=total))
+
+    def finish_step(self, step: int, metrics: dict[str, float]) -> None:
+        """Report one optimizer step."""
+        self.step = step
+        self.emit(StepFinished(step=step, metrics=metrics))
+
+    def warn(self, code: str, message: str, action: str = "") -> None:
+        """Report something a person should know."""
+        self.emit(Warned(step=self.step, code=code, message=message, action=action))
+
+    def rollout(self, record: RolloutRecord) -> None:
+        """Write a rollout and an event that points at it."""
+        offset = self._rollouts.tell()
+        with disk_errors(self.run.rollouts_file):
+            self._rollouts.write(record.model_dump_json().encode() + b"\n")
+            self._rollouts.flush()
+        count = max(len(record.divergence), 1)
+        self.emit(
+            RolloutSampled(
+                step=record.step,
+                offset=offset,
+                prompt=_preview(record.prompt),
+                completion=_preview(record.completion),
+                num_tokens=len(record.token_ids),
+                mean_divergence=sum(record.divergence) / count,
+            )
+        )
+
+    def sync(self) -> None:
+        """Make what was reported survive a power cut."""
+        self._events.sync()
+
+    def close(self) -> None:
+        """Close the files."""
+        self._events.sync()
+        self._events.close()
+        self._rollouts.close()
+
+
+@contextmanager
+def reported(reporter: Reporter) -> Iterator[None]:
+    """Close the log in any case, and say in it why the run ended when it ends by an error."""
+    try:
+        yield
+    except StoppedError as stopped:
+        reporter.emit(RunPaused(step=reporter.step, reason=stopped.message))
+        raise
+    except DistillError as error:
+        reporter.emit(
+            RunFailed(
+                step=reporter.step, code=error.code, message=error.message, action=error.action
+            )
+        )
+        raise
+    finally:
+        reporter.close()
+
+
+def describe_machine() -> Machine:
+    """Return what this process runs on, without importing MLX."""
+    return Machine(
+        platform=platform.platform(terse=True),
+        processor=platform.machine() or "unknown",
+        memory_gb=round(psutil.virtual_memory().total / 1e9, 1),
+        python=platform.python_version(),
+        mlx=_installed("mlx"),
+        mlx_lm=_installed("mlx-lm"),
+    )
+
+
+def process_memory_gb() -> float:
+    """Resident memory of this process in GB (1e9 bytes)."""
+    return float(psutil.Process().memory_info().rss) / 1e9
+
+
+def free_disk_gb(path: Path) -> float:
+    """Space left on the disk that holds a path, in GB (1e9 bytes)."""
+    return float(psutil.disk_usage(str(path)).free) / 1e9
+
+
+def _installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"
+
+
+def _preview(text: str, limit: int = 200) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
