@@ -1,0 +1,201 @@
+"""A model's dimensions, read alike from config.json on disk and from the registry, and its sizes.
+
+Letters: D hidden width, V logit width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from OnPolicyDistill.errors import ModelError
+from OnPolicyDistill.planning.vision import vision_parameters
+
+# MLX's affine quantization keeps a 16-bit scale and bias for each group of weights.
+GROUP_OVERHEAD_BITS = 32
+DEFAULT_GROUP_SIZE = 64
+QKV_BIAS_TYPES = ("qwen2", "qwen2_5_vl", "qwen2_moe")
+QK_NORM_TYPES = ("qwen3", "qwen3_moe", "qwen3_vl", "qwen3_vl_moe")
+FUSED_TYPES = ("phi3",)
+
+
+@dataclass(frozen=True, slots=True)
+class Dimensions:
+    """What a decoder is made of; `bits` is 16 where the weights are not quantized."""
+
+    model_type: str
+    hidden_size: int
+    num_layers: int
+    num_heads: int
+    num_kv_heads: int
+    head_dim: int
+    intermediate_size: int
+    logit_width: int
+    tied: bool
+    num_experts: int
+    experts_per_token: int
+    moe_intermediate_size: int
+    vision_parameters: int
+    max_positions: int
+    bits: int = 16
+    group_size: int = DEFAULT_GROUP_SIZE
+
+    @property
+    def query_width(self) -> int:
+        """Width of all query heads together."""
+        return self.num_heads * self.head_dim
+
+    @property
+    def kv_width(self) -> int:
+        """Width of all key heads together; values have the same."""
+        return self.num_kv_heads * self.head_dim
+
+    @property
+    def kv_bytes_per_token(self) -> int:
+        """Keys and values of one token in all layers, in 16-bit."""
+        return 2 * 2 * self.num_layers * self.kv_width
+
+    @property
+    def active_intermediate(self) -> int:
+        """Width of the feed-forward part that one token passes through."""
+        if self.num_experts:
+            return self.experts_per_token * self.moe_intermediate_size
+        return self.intermediate_size
+
+
+def parse_dimensions(config: Mapping[str, object], source: str) -> Dimensions:
+    """Read dimensions from the keys of a config.json; vision models keep theirs in text_config.
+
+    Raises:
+        ModelError: a key is missing or no positive number; names `source`.
+    """
+    nested = config.get("text_config")
+    text: Mapping[str, object] = {**config, **nested} if isinstance(nested, dict) else config
+    hidden_size = _count(text, "hidden_size", source)
+    num_heads = _count(text, "num_attention_heads", source)
+    num_experts = _count(text, "num_experts", source, default=0)
+    bits, group_size = _quantization(config, source)
+    return Dimensions(
+        model_type=str(config.get("model_type", "")),
+        hidden_size=hidden_size,
+        num_layers=_count(text, "num_hidden_layers", source),
+        num_heads=num_heads,
+        num_kv_heads=_count(text, "num_key_value_heads", source, default=num_heads),
+        head_dim=_count(text, "head_dim", source, default=hidden_size // num_heads),
+        intermediate_size=_count(text, "intermediate_size", source),
+        logit_width=_count(text, "vocab_size", source),
+        tied=text.get("tie_word_embeddings") is True,
+        num_experts=num_experts,
+        experts_per_token=_count(text, "num_experts_per_tok", source, default=0),
+        moe_intermediate_size=_count(text, "moe_intermediate_size", source, default=0),
+        vision_parameters=vision_parameters(config.get("vision_config")),
+        max_positions=_count(text, "max_position_embeddings", source, default=0),
+        bits=bits,
+        group_size=group_size,
+    )
+
+
+def linear_shapes(dimensions: Dimensions) -> dict[str, tuple[int, int]]:
+    """(outputs, inputs) of one layer's linear maps by name; experts count as one map each."""
+    d = dimensions
+    attention = {"o_proj": (d.hidden_size, d.query_width)}
+    if d.model_type in FUSED_TYPES:
+        return {
+            "qkv_proj": (d.query_width + 2 * d.kv_width, d.hidden_size),
+            **attention,
+            "gate_up_proj": (2 * d.intermediate_size, d.hidden_size),
+            "down_proj": (d.hidden_size, d.intermediate_size),
+        }
+    width = d.moe_intermediate_size if d.num_experts else d.intermediate_size
+    return {
+        "q_proj": (d.query_width, d.hidden_size),
+        "k_proj": (d.kv_width, d.hidden_size),
+        "v_proj": (d.kv_width, d.hidden_size),
+        **attention,
+        "gate_proj": (width, d.hidden_size),
+        "up_proj": (width, d.hidden_size),
+        "down_proj": (d.hidden_size, width),
+    }
+
+
+FEED_FORWARD = ("gate_proj", "up_proj", "gate_up_proj", "down_proj")
+
+
+def layer_weights(dimensions: Dimensions, experts: int) -> int:
+    """Weights of one layer's linear maps, counting `experts` of a mixture's experts."""
+    total = dimensions.num_experts * dimensions.hidden_size
+    for name, (outputs, inputs) in linear_shapes(dimensions).items():
+        copies = experts if dimensions.num_experts and name in FEED_FORWARD else 1
+        total += copies * outputs * inputs
+    return total
+
+
+def body_weights(dimensions: Dimensions, experts: int | None = None) -> int:
+    """Weights of all layers' linear maps; all experts, or `experts` of them."""
+    count = dimensions.num_experts if experts is None else experts
+    return dimensions.num_layers * layer_weights(dimensions, count)
+
+
+def active_weights(dimensions: Dimensions) -> int:
+    """Weights that one token is multiplied with, output head included."""
+    body = body_weights(dimensions, dimensions.experts_per_token)
+    return body + head_weights(dimensions)
+
+
+def head_weights(dimensions: Dimensions) -> int:
+    """Weights of the output head, tied or not."""
+    return dimensions.logit_width * dimensions.hidden_size
+
+
+def num_parameters(dimensions: Dimensions) -> int:
+    """Every parameter, vision tower included; a tied head counts once."""
+    embeddings = head_weights(dimensions) * (1 if dimensions.tied else 2)
+    vectors = _vectors(dimensions)
+    return body_weights(dimensions) + embeddings + vectors + dimensions.vision_parameters
+
+
+def weight_bytes(dimensions: Dimensions) -> int:
+    """Bytes of all weights as stored; quantization leaves norms, biases and vision in 16-bit."""
+    linear = num_parameters(dimensions) - _vectors(dimensions) - dimensions.vision_parameters
+    sixteen_bit = _vectors(dimensions) + dimensions.vision_parameters
+    return round(linear * bytes_per_weight(dimensions)) + 2 * sixteen_bit
+
+
+def bytes_per_weight(dimensions: Dimensions) -> float:
+    """Bytes of one weight of a linear map, group scales and biases included."""
+    if dimensions.bits >= 16:
+        return dimensions.bits / 8
+    return (dimensions.bits + GROUP_OVERHEAD_BITS / dimensions.group_size) / 8
+
+
+def _vectors(dimensions: Dimensions) -> int:
+    """Norms and biases."""
+    d = dimensions
+    per_layer = 2 * d.hidden_size
+    if d.model_type in QKV_BIAS_TYPES:
+        per_layer += d.query_width + 2 * d.kv_width
+    if d.model_type in QK_NORM_TYPES:
+        per_layer += 2 * d.head_dim
+    return d.num_layers * per_layer + d.hidden_size
+
+
+def _quantization(config: Mapping[str, object], source: str) -> tuple[int, int]:
+    settings = config.get("quantization")
+    if not isinstance(settings, dict):
+        return 16, DEFAULT_GROUP_SIZE
+    bits = _count(settings, "bits", source)
+    return bits, _count(settings, "group_size", source, default=DEFAULT_GROUP_SIZE)
+
+
+def _count(values: Mapping[str, object], key: str, source: str, default: int | None = None) -> int:
+    value = values.get(key)
+    if value is None:
+        value = default
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ModelError(
+            f"The configuration of {source} has no usable {key}.",
+            "A model folder needs the config.json it was published with.",
+        )
+    if value == 0 and default != 0:
+        raise ModelError(f"The configuration of {source} says {key} is 0.", "Check config.json.")
+    return value
