@@ -6,6 +6,7 @@ one of the method blocks (`distillation:` means `on_policy`, `sft:` means `sft`)
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -284,10 +285,29 @@ def read_yaml(path: Path) -> object:
         if path.stat().st_size > MAX_CONFIG_BYTES:
             raise ConfigError(f"{path} is larger than 1 MB.", "A config is a page of settings.")
         return parse_yaml(path.read_text(encoding="utf-8"), str(path))
-    except (FileNotFoundError, IsADirectoryError) as error:
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise ConfigError(f"There is no config file {path}.", "Check the path.") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}).", "Check it.") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8 text.", "Save it as UTF-8.") from error
+
+
+class _UniqueKeysLoader(yaml.SafeLoader):
+    """Refuses a key given twice, of which YAML would silently keep the last."""
+
+    def construct_mapping(
+        self, node: yaml.MappingNode, deep: bool = False
+    ) -> dict[Hashable, object]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"{key.value} is given twice", key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def parse_yaml(text: str, source: str) -> object:
@@ -297,14 +317,15 @@ def parse_yaml(text: str, source: str) -> object:
             if isinstance(token, yaml.AliasToken):
                 line = token.start_mark.line + 1
                 raise ConfigError(f"{source}, line {line}: aliases are not allowed.", "Repeat it.")
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader=_UniqueKeysLoader)
     except yaml.MarkedYAMLError as error:
         line = 0 if error.problem_mark is None else error.problem_mark.line + 1
         raise ConfigError(
             f"{source}, line {line}: this is not valid YAML ({error.problem}).",
             "Check indentation and quotes.",
         ) from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        # ValueError: PyYAML converts dates and numbers without checking their ranges.
         raise ConfigError(f"{source} is not valid YAML.", "Start from a preset.") from error
 
 

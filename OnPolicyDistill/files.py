@@ -40,6 +40,23 @@ def sync_file(path: Path) -> None:
         os.fsync(stream.fileno())
 
 
+def append_whole(descriptor: int, data: bytes) -> int:
+    """Append bytes to an unbuffered file, all or none; returns the offset they start at.
+
+    Half a line left by a full disk would be followed by the next line and damage the file in its
+    middle, so it is taken back. Only one writer may have the file open.
+    """
+    start = os.fstat(descriptor).st_size
+    remaining = memoryview(data)
+    try:
+        while remaining:
+            remaining = remaining[os.write(descriptor, remaining) :]
+    except OSError:
+        os.ftruncate(descriptor, start)
+        raise
+    return start
+
+
 def write_text_atomically(path: Path, text: str) -> None:
     """Replace a text file so that a reader sees the old or the new one, never half of it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

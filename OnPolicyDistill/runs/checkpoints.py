@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections.abc import Callable
@@ -26,9 +27,10 @@ class TrainingState(BaseModel):
     seed: int
     data_cursor: int
     num_tokens: int
+    first_metric: float | None = None
     best_metric: float | None = None
-    best_step: int | None = None
     evaluations_since_best: int = 0
+    evaluations_far_off: int = 0
     train_seconds: float = 0.0
 
 
@@ -41,11 +43,11 @@ def save_checkpoint(
     """
     final = run.checkpoints / f"{state.step:06d}"
     partial = run.checkpoints / f".{final.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
+    _discard_partial(run)
     with disk_errors(final):
         try:
             partial.mkdir(parents=True)
-            write_arrays(partial)
+            _write(write_arrays, partial)
             (partial / STATE_FILE).write_text(state.model_dump_json(indent=1), encoding="utf-8")
             for file in partial.iterdir():
                 sync_file(file)
@@ -53,11 +55,25 @@ def save_checkpoint(
             shutil.rmtree(final, ignore_errors=True)
             partial.rename(final)
             sync_directory(run.checkpoints)
-        except OSError:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
+        finally:
+            _discard_partial(run)
         point(run, "last", final)
     return final
+
+
+def _write(write_arrays: Callable[[Path], None], folder: Path) -> None:
+    try:
+        write_arrays(folder)
+    except RuntimeError as error:
+        # MLX reports a short write, which is what a full disk gives, as a RuntimeError.
+        if "Unable to write" not in str(error):
+            raise
+        raise OSError(errno.ENOSPC, str(error)) from error
+
+
+def _discard_partial(run: RunDirectory) -> None:
+    for path in run.checkpoints.glob(".*.partial"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def point(run: RunDirectory, name: str, checkpoint: Path) -> None:
@@ -89,11 +105,12 @@ def list_checkpoints(run: RunDirectory) -> list[Path]:
     """Return whole checkpoints, oldest first."""
     if not run.checkpoints.is_dir():
         return []
-    return sorted(
+    found = [
         path
         for path in run.checkpoints.iterdir()
         if path.name.isdigit() and (path / STATE_FILE).is_file()
-    )
+    ]
+    return sorted(found, key=lambda path: int(path.name))
 
 
 def last_checkpoint(run: RunDirectory) -> Path | None:

@@ -27,10 +27,9 @@ from typing import Literal
 
 import platformdirs
 import psutil
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from OnPolicyDistill.config import OnPolicyConfig, SftConfig, dump_config, parse_config
+from OnPolicyDistill.config import OnPolicyConfig, SftConfig, dump_config, load_config
 from OnPolicyDistill.errors import InputError, RunError
 from OnPolicyDistill.files import write_text_atomically
 from OnPolicyDistill.runs.log import last_event
@@ -124,8 +123,7 @@ class RunDirectory:
 
     def config(self) -> OnPolicyConfig | SftConfig:
         """Read the run's settings."""
-        text = self.config_file.read_text(encoding="utf-8")
-        return parse_config(yaml.safe_load(text), str(self.config_file))
+        return load_config(self.config_file)
 
     def worker(self) -> Worker | None:
         """Return the last process that worked on the run, alive or not."""
@@ -194,10 +192,8 @@ def find_run(workspace: Path, run_id: str) -> RunDirectory:
     matches = [run for run in list_runs(workspace) if run.run_id.startswith(run_id)]
     exact = [run for run in matches if run.run_id == run_id]
     if len(exact or matches) != 1 or not run_id:
-        found = "no run" if not matches else f"{len(matches)} runs"
-        raise InputError(
-            f"{found} in {workspace} match {run_id!r}.".capitalize(), "List them: opd runs."
-        )
+        found = "No run" if not matches else f"{len(matches)} runs"
+        raise InputError(f"{found} in {workspace} match {run_id!r}.", "List them: opd runs.")
     return (exact or matches)[0]
 
 

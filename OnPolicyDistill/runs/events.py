@@ -19,8 +19,12 @@ FinishedBecause = Literal["completed", "plateau", "stopped"]
 class EventBase(BaseModel):
     """Fields of every event: its number in the file and the wall-clock time (Unix seconds)."""
 
+    # A number that is not finite would be written as null and make the log unreadable.
     model_config = ConfigDict(
-        extra="forbid", frozen=True, json_schema_serialization_defaults_required=True
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        json_schema_serialization_defaults_required=True,
     )
 
     seq: int = Field(0, ge=0, description="Position in the log, from 0, without gaps.")
@@ -201,7 +205,7 @@ class RolloutRecord(BaseModel):
     temperature 1.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     step: int
     index: int

@@ -12,7 +12,7 @@ from typing import BinaryIO, Self
 from pydantic import ValidationError
 
 from OnPolicyDistill.errors import RunError
-from OnPolicyDistill.files import disk_errors
+from OnPolicyDistill.files import append_whole, disk_errors
 from OnPolicyDistill.runs.events import EVENT, Event, EventBase
 
 
@@ -26,13 +26,13 @@ class EventWriter:
         self.path = path
         self.repaired_bytes = repair_torn_line(path)
         self.next_seq = _next_seq(path)
-        self._stream: BinaryIO = path.open("ab")
+        self._stream = path.open("ab", buffering=0)
 
     def write(self, event: EventBase) -> Event:
         """Number the event, append it, and hand it to the system; returns what was written."""
         stamped = event.model_copy(update={"seq": self.next_seq, "time": time.time()})
         with disk_errors(self.path):
-            self._append(stamped.model_dump_json().encode() + b"\n")
+            append_whole(self._stream.fileno(), stamped.model_dump_json().encode() + b"\n")
         self.next_seq += 1
         return EVENT.validate_python(stamped.model_dump())
 
@@ -49,16 +49,6 @@ class EventWriter:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _append(self, line: bytes) -> None:
-        start = self._stream.tell()
-        try:
-            self._stream.write(line)
-            self._stream.flush()
-        except OSError:
-            # Half a line on a full disk would tear the log; take it back and reopen.
-            os.truncate(self.path, start)
-            raise
 
 
 def repair_torn_line(path: Path) -> int:

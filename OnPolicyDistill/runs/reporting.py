@@ -9,12 +9,11 @@ from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import FrameType
-from typing import BinaryIO
 
 import psutil
 
 from OnPolicyDistill.errors import DistillError, StoppedError
-from OnPolicyDistill.files import disk_errors
+from OnPolicyDistill.files import append_whole, disk_errors
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.events import (
     Event,
@@ -72,7 +71,7 @@ class Reporter:
         self._observer = observer
         torn_rollouts = repair_torn_line(run.rollouts_file)
         self._events = EventWriter(run.events_file)
-        self._rollouts: BinaryIO = run.rollouts_file.open("ab")
+        self._rollouts = run.rollouts_file.open("ab", buffering=0)
         if self._events.repaired_bytes or torn_rollouts:
             self.warn(
                 "torn_line_repaired",
@@ -103,10 +102,9 @@ class Reporter:
 
     def rollout(self, record: RolloutRecord) -> None:
         """Write a rollout and an event that points at it."""
-        offset = self._rollouts.tell()
+        line = record.model_dump_json().encode() + b"\n"
         with disk_errors(self.run.rollouts_file):
-            self._rollouts.write(record.model_dump_json().encode() + b"\n")
-            self._rollouts.flush()
+            offset = append_whole(self._rollouts.fileno(), line)
         count = max(len(record.divergence), 1)
         self.emit(
             RolloutSampled(
