@@ -1,0 +1,151 @@
+"""Loading a policy by folder, registry alias or hub id, with mlx-lm's own model code.
+
+The embedded pair and Qwen2.5-32B come through here alike. What mlx-lm would answer with a
+traceback (a shard missing, a file cut short, an architecture it does not know) is said in words
+before or while loading.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mlx.core as mx
+import mlx.nn as nn
+from mlx.utils import tree_map
+from mlx_lm.tokenizer_utils import TokenizerWrapper
+from mlx_lm.utils import load_model, load_tokenizer
+
+from OnPolicyDistill.errors import ModelError
+from OnPolicyDistill.memory import release_buffers
+from OnPolicyDistill.models.hub import download_model
+from OnPolicyDistill.models.parameters import flat_arrays
+from OnPolicyDistill.models.policy import Policy
+from OnPolicyDistill.models.weight_files import fingerprint_model, read_json, weight_files
+from OnPolicyDistill.registry import find_model, local_folder
+
+
+def load_policy(name: str, mixed_precision: bool = True) -> Policy:
+    """Load a frozen policy in evaluation mode.
+
+    `name` is a folder, an alias of the model registry, or a hub id, tried in this order.
+    `mixed_precision` keeps weights in the type they are stored in; off casts them to float32
+    (packed weights stay packed, their scales become float32). Adapters come on top, with
+    adapters/lora.py.
+
+    Raises:
+        ModelError: the model cannot be found, downloaded, read or used.
+        DiskFullError: the disk has no room for the download.
+    """
+    folder = find_folder(name)
+    model = _load_weights(folder, mixed_precision)
+    tokenizer = _load_tokenizer(folder)
+    stops = stop_ids(folder, tokenizer)
+    tokenizer.eos_token_ids = stops
+    vocab_size = real_vocab_size(tokenizer)
+    fingerprint = fingerprint_model(folder) + ("" if mixed_precision else "-float32")
+    return Policy(name, folder, model, tokenizer, stops, vocab_size, fingerprint)
+
+
+def unload(policy: Policy) -> None:
+    """Give a policy's memory back to the system, whoever still holds a reference to it.
+
+    The policy cannot be used afterwards. A vocabulary head taken from it before keeps working
+    and keeps its own weights alive.
+    """
+    policy.model.update(tree_map(lambda _: mx.array(0.0), policy.model.parameters()))
+    release_buffers()
+
+
+def find_folder(name: str) -> Path:
+    """Return the folder of a model, downloading it if it is only on the hub.
+
+    Raises:
+        ModelError: the name means nothing, or the hub does not give the model.
+    """
+    local = local_folder(name)
+    if local is not None:
+        return local
+    known = find_model(name)
+    if known is not None and known.hub_id is not None:
+        return download_model(known.hub_id)
+    if known is not None:
+        raise ModelError(
+            f"The embedded model {name} is not built.", "Build it: opd models build-embedded."
+        )
+    if name.count("/") == 1 and not name.startswith((".", "~", "/")):
+        return download_model(name)
+    raise ModelError(
+        f"There is no model {name!r}: no folder, no known alias and no hub id.",
+        "List the known ones: opd models.",
+    )
+
+
+def real_vocab_size(tokenizer: TokenizerWrapper) -> int:
+    """The largest token id plus one, added tokens included: logits are padded beyond it."""
+    ids: list[int] = list(tokenizer.get_vocab().values())
+    return max(ids) + 1
+
+
+def stop_ids(folder: Path, tokenizer: TokenizerWrapper) -> frozenset[int]:
+    """Every end-of-sequence id that generation config, config or tokenizer names.
+
+    Raises:
+        ModelError: none of them names one, so completions would never end.
+    """
+    named: list[object] = [tokenizer.eos_token_id]
+    for file in ("generation_config.json", "config.json"):
+        if (folder / file).is_file():
+            value = read_json(folder / file).get("eos_token_id")
+            named.extend(value if isinstance(value, list) else [value])
+    found = frozenset(value for value in named if isinstance(value, int))
+    if not found:
+        raise ModelError(
+            f"{folder} names no end-of-sequence token.",
+            "Add eos_token_id to its generation_config.json.",
+        )
+    return found
+
+
+def _load_weights(folder: Path, mixed_precision: bool) -> nn.Module:
+    model_type = read_json(folder / "config.json").get("model_type")
+    weight_files(folder)
+    try:
+        # Lazily, so that a cast reads each weight once and never holds the model twice.
+        model, _ = load_model(folder, lazy=True)
+        if not mixed_precision:
+            model.set_dtype(mx.float32)
+        mx.eval(model.parameters())
+    except (ValueError, KeyError, TypeError, RuntimeError, OSError) as error:
+        raise _explain(folder, model_type, error) from error
+    if not flat_arrays(model.parameters()):
+        raise ModelError(f"{folder} holds no weights.", "Download the model again.")
+    model.freeze()
+    model.eval()
+    return model
+
+
+def _load_tokenizer(folder: Path) -> TokenizerWrapper:
+    try:
+        tokenizer: TokenizerWrapper = load_tokenizer(folder)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"The tokenizer in {folder} cannot be read ({_first_line(error)}).",
+            "Download the model again; tokenizer.json and tokenizer_config.json are needed.",
+        ) from error
+    return tokenizer
+
+
+def _explain(folder: Path, model_type: object, error: Exception) -> ModelError:
+    if not isinstance(model_type, str) or "not supported" in str(error):
+        return ModelError(
+            f"{folder} is of an architecture that mlx-lm does not know: {model_type}.",
+            "Use a model of a known family (opd models lists some), or a newer mlx-lm.",
+        )
+    return ModelError(
+        f"The weights in {folder} do not fit its config.json ({_first_line(error)}).",
+        "Download the model again; config and weights must be of one model.",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -1,0 +1,151 @@
+"""A policy: a model with its tokenizer and chat template, able to generate and to score.
+
+Letters: B rows, T length, D hidden width, V real vocabulary, P padded logit width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlx.core as mx
+import mlx.nn as nn
+from jinja2 import TemplateError
+from mlx_lm.tokenizer_utils import TokenizerWrapper
+from mlx_lm.tuner.lora import LoRAEmbedding, LoRALinear
+
+from OnPolicyDistill.arrays import as_float
+from OnPolicyDistill.errors import ModelError
+from OnPolicyDistill.head import Quantization, VocabularyHead
+
+Message = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A model that can generate and score, and everything that goes with it.
+
+    `name` is what the user called it, `path` the folder it was loaded from. `stop_ids` is every
+    end-of-sequence token of generation config, config and tokenizer. `vocab_size` is the
+    tokenizer's real size, the largest token id plus one: logits are wider. `fingerprint` changes
+    with weights, quantization, adapter, tokenizer and computing type, and keys the teacher cache.
+    """
+
+    name: str
+    path: Path
+    model: nn.Module
+    tokenizer: TokenizerWrapper
+    stop_ids: frozenset[int]
+    vocab_size: int
+    fingerprint: str
+
+
+def hidden_states(model: nn.Module, tokens: mx.array) -> mx.array:
+    """Final normed hidden states, the input of the output head: tokens (B, T) -> (B, T, D).
+
+    Right padding changes nothing at real positions, because attention is causal.
+
+    Raises:
+        ModelError: the architecture is not laid out as body and head.
+    """
+    states: mx.array = body(model)(tokens)
+    return states
+
+
+def vocabulary_head(policy: Policy) -> VocabularyHead:
+    """Return the output projection as plain arrays: tied, untied or quantized.
+
+    The projection is compared with the model's own logits on a few tokens, because some
+    families scale or cap them afterwards, which the fused losses would not see.
+
+    Raises:
+        ModelError: the head has an adapter, or the family's logits are no plain projection.
+    """
+    head = _projection(text_model(policy.model), policy.vocab_size)
+    tokens = mx.arange(min(4, policy.vocab_size))[None]
+    own = policy.model(tokens)[0, :, : policy.vocab_size].astype(mx.float32)
+    ours = head.logits(hidden_states(policy.model, tokens)[0])
+    error = as_float(mx.abs(own - ours).max())
+    if not error <= 0.02 * max(as_float(mx.abs(own).max()), 1.0):
+        raise ModelError(
+            f"{policy.name} changes its logits after the output head, so exact divergences "
+            "cannot be computed from its hidden states.",
+            "Use a model of another family, such as Qwen2, Qwen3, Llama or Phi-3.",
+        )
+    return head
+
+
+def encode_prompt(policy: Policy, messages: Sequence[Message]) -> list[int]:
+    """Token ids of a conversation with the header that opens the assistant's turn.
+
+    Raises:
+        ModelError: the tokenizer has no chat template, or the template refuses the messages.
+    """
+    text = render(policy, messages, add_generation_prompt=True)
+    return encode_text(policy, text)
+
+
+def render(policy: Policy, messages: Sequence[Message], add_generation_prompt: bool) -> str:
+    """The conversation as the chat template writes it."""
+    try:
+        text: str = policy.tokenizer.apply_chat_template(
+            [dict(message) for message in messages],
+            add_generation_prompt=add_generation_prompt,
+            tokenize=False,
+        )
+    except (TemplateError, ValueError, TypeError, KeyError) as error:
+        raise ModelError(
+            f"The chat template of {policy.name} cannot render this conversation ({error}).",
+            "Check roles and order of its messages, or give the model a chat template.",
+        ) from error
+    return text
+
+
+def encode_text(policy: Policy, text: str) -> list[int]:
+    """Token ids of a text in which special tokens are already written out."""
+    ids: list[int] = policy.tokenizer.encode(text, add_special_tokens=False)
+    return ids
+
+
+def decode(policy: Policy, token_ids: Sequence[int]) -> str:
+    """Text of a completion, without special tokens such as the end-of-sequence token."""
+    text: str = policy.tokenizer.decode(list(token_ids), skip_special_tokens=True)
+    return text
+
+
+def text_model(model: nn.Module) -> nn.Module:
+    """The language model inside a vision model, else the model itself."""
+    inner = model.get("language_model")
+    return inner if isinstance(inner, nn.Module) else model
+
+
+def body(model: nn.Module) -> nn.Module:
+    """Everything of a language model below its output head.
+
+    Raises:
+        ModelError: the architecture is laid out differently.
+    """
+    inner = text_model(model).get("model")
+    if isinstance(inner, nn.Module) and "embed_tokens" in inner and "norm" in inner:
+        return inner
+    raise ModelError(
+        f"The architecture {type(model).__module__.rsplit('.', 1)[-1]} is not laid out as "
+        "embeddings, layers, final norm and output head.",
+        "Use a model of a family such as Qwen2, Qwen3, Llama or Phi-3.",
+    )
+
+
+def _projection(model: nn.Module, vocab_size: int) -> VocabularyHead:
+    layer = model.get("lm_head", body(model)["embed_tokens"])
+    if isinstance(layer, LoRALinear | LoRAEmbedding):
+        raise ModelError(
+            "The output head has an adapter; it must stay frozen while distilling.",
+            "Take lm_head and embed_tokens out of the LoRA targets.",
+        )
+    quantization = None
+    if isinstance(layer, nn.QuantizedLinear | nn.QuantizedEmbedding):
+        quantization = Quantization(
+            layer.scales, layer.get("biases"), layer.group_size, layer.bits, layer.mode
+        )
+    return VocabularyHead(layer.weight, vocab_size, layer.get("bias"), quantization)

@@ -1,0 +1,133 @@
+"""A model folder's files, checked and fingerprinted without loading a single weight."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from OnPolicyDistill.errors import ModelError
+
+INDEX_FILE = "model.safetensors.index.json"
+WHOLE_FILE_BYTES = 64 * 1024 * 1024
+SAMPLE_BYTES = 64 * 1024
+NUM_SAMPLES = 64
+MAX_HEADER_BYTES = 100_000_000
+
+
+def read_json(file: Path) -> dict[str, object]:
+    """Read a JSON object of a model folder.
+
+    Raises:
+        ModelError: the file is missing or is no JSON object.
+    """
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(
+            f"The model folder {file.parent} has no {file.name}.",
+            "Download the model again or give the folder that holds it.",
+        ) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(
+            f"{file} cannot be read as JSON ({error}).", "Download the model again."
+        ) from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{file} holds no JSON object.", "Download the model again.")
+    return content
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Return the safetensors files of a model, every one checked to be there and whole.
+
+    Raises:
+        ModelError: there are none, a shard that the index names is missing, or one is truncated.
+    """
+    files = sorted(folder.glob("model*.safetensors"))
+    if (folder / INDEX_FILE).is_file():
+        named = _indexed_files(folder)
+        missing = sorted(named - {file.name for file in files})
+        if missing:
+            raise ModelError(
+                f"{folder} lacks {len(missing)} of {len(named)} weight files, "
+                f"first {missing[0]}: the download is incomplete.",
+                "Start it again; what is there is kept.",
+            )
+    if not files:
+        raise ModelError(
+            f"There are no weights (model*.safetensors) in {folder}.",
+            "Download the model again; PyTorch .bin files are not read.",
+        )
+    for file in files:
+        check_whole(file)
+    return files
+
+
+def check_whole(file: Path) -> None:
+    """Compare a safetensors file's size with what its own header says it holds.
+
+    Raises:
+        ModelError: the file is shorter, or no safetensors file.
+    """
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        header_bytes = int.from_bytes(stream.read(8), "little")
+        try:
+            if not 0 < header_bytes <= min(size, MAX_HEADER_BYTES):
+                raise ValueError("no header")
+            header = json.loads(stream.read(header_bytes))
+            ends = [entry["data_offsets"][1] for name, entry in header.items() if name[:2] != "__"]
+            expected = 8 + header_bytes + max(ends, default=0)
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+            raise ModelError(
+                f"{file} is not a safetensors file.", "Download the model again."
+            ) from error
+    if size < expected:
+        raise ModelError(
+            f"{file} is truncated: it has {size:,} of {expected:,} bytes.",
+            "Delete it and start the download again.",
+        )
+
+
+def fingerprint_model(folder: Path) -> str:
+    """Hash what decides a model's output: weights, config and tokenizer; 16 hex digits.
+
+    Files up to 64 MB are hashed whole. Of bigger ones the header, the size and 64 evenly spaced
+    blocks of 64 KB are, which sees any training or quantization and reads 4 MB a file instead of
+    65 GB. Times and paths do not enter, so a copied folder keeps its fingerprint.
+    """
+    digest = hashlib.sha256()
+    names = ("config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json")
+    plain = [folder / name for name in names if (folder / name).is_file()]
+    for file in [*plain, *weight_files(folder)]:
+        digest.update(f"{file.name}:{file.stat().st_size}\n".encode())
+        _update_from_file(digest, file)
+    return digest.hexdigest()[:16]
+
+
+def fingerprint_files(*files: Path) -> str:
+    """Hash the whole content of small files, names left out; 16 hex digits."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+def _update_from_file(digest: hashlib._Hash, file: Path) -> None:
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        if size <= WHOLE_FILE_BYTES:
+            digest.update(stream.read())
+            return
+        header_bytes = int.from_bytes(stream.read(8), "little")
+        digest.update(stream.read(header_bytes))
+        for sample in range(NUM_SAMPLES):
+            stream.seek((size - SAMPLE_BYTES) * sample // (NUM_SAMPLES - 1))
+            digest.update(stream.read(SAMPLE_BYTES))
+
+
+def _indexed_files(folder: Path) -> set[str]:
+    weight_map = read_json(folder / INDEX_FILE).get("weight_map")
+    if not isinstance(weight_map, dict):
+        raise ModelError(f"{folder / INDEX_FILE} has no weight_map.", "Download the model again.")
+    return {str(name) for name in weight_map.values()}
