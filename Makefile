@@ -1,0 +1,61 @@
+# Everything a person does with this checkout. `make setup` comes first by itself where it is needed.
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+READY := $(VENV)/.ready
+OPENBLAS := libopenblas.so.0
+# uv from the machine where there is one, else a private copy.
+UV := $(shell command -v uv 2>/dev/null || echo build/uv/bin/uv)
+SOURCES := OnPolicyDistill backend benchmarks tests
+
+.PHONY: setup demo test check dev bench lock openblas
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml | $(UV) openblas
+	@echo "Creating $(VENV) with the locked packages"
+	@$(UV) venv --quiet --allow-existing --python '>=3.11,<3.15' $(VENV)
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip sync --quiet requirements.lock
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip install --quiet --no-deps --editable .
+	@touch $@
+	@echo "Ready: $(VENV)/bin/opd --help"
+
+build/uv/bin/uv:
+	@echo "Installing uv into build/uv"
+	@python3 -m pip install --quiet --disable-pip-version-check --target build/uv uv
+
+# Without OpenBLAS, MLX on a Linux CPU multiplies matrices about a hundred times slower.
+openblas:
+	@if [ "$$(uname)" = Linux ] && \
+	    ! python3 -c 'import ctypes; ctypes.CDLL("$(OPENBLAS)")' 2>/dev/null; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing libopenblas0-pthread with apt"; \
+	    { apt-get update -qq && apt-get install -y -qq libopenblas0-pthread; } >/dev/null 2>&1 || \
+	      echo "Could not install libopenblas0-pthread; training on this CPU will be slow."; \
+	  else \
+	    echo "Training on this CPU will be slow without OpenBLAS:" \
+	      "sudo apt install libopenblas0-pthread"; \
+	  fi; \
+	fi
+
+demo: setup
+	$(VENV)/bin/opd demo
+
+test: setup check
+	$(PYTHON) -m pytest
+
+check: setup
+	$(VENV)/bin/ruff check $(SOURCES)
+	$(VENV)/bin/ruff format --check $(SOURCES)
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+dev: setup
+	$(VENV)/bin/opd serve --no-open
+
+bench: setup
+	$(VENV)/bin/opd bench
+
+lock: | $(UV)
+	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header \
+	  --group dev pyproject.toml --output-file requirements.lock
