@@ -31,6 +31,7 @@ class TrainingState(BaseModel):
     best_metric: float | None = None
     evaluations_since_best: int = 0
     evaluations_far_off: int = 0
+    evaluated_step: int = -1
     train_seconds: float = 0.0
 
 

@@ -15,6 +15,9 @@ Phase = Literal[
 ]
 FinishedBecause = Literal["completed", "plateau", "stopped"]
 
+# Code of the warning that opens a session after a crash in the middle of a line.
+TORN_LINE_REPAIRED = "torn_line_repaired"
+
 
 class EventBase(BaseModel):
     """Fields of every event: its number in the file and the wall-clock time (Unix seconds)."""

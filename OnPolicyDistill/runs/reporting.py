@@ -16,6 +16,7 @@ from OnPolicyDistill.errors import DistillError, StoppedError
 from OnPolicyDistill.files import append_whole, disk_errors
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.events import (
+    TORN_LINE_REPAIRED,
     Event,
     EventBase,
     Machine,
@@ -42,6 +43,11 @@ class StopRequest:
     def __call__(self) -> bool:
         """Whether the user asked the run to stop."""
         return self.is_set
+
+    def check(self) -> None:
+        """Raise StoppedError if a stop was asked for."""
+        if self.is_set:
+            raise StoppedError("The run was stopped.", "Resume it with: opd resume.")
 
     def set(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
         """Ask for a stop; a second SIGINT ends the process at once."""
@@ -74,7 +80,7 @@ class Reporter:
         self._rollouts = run.rollouts_file.open("ab", buffering=0)
         if self._events.repaired_bytes or torn_rollouts:
             self.warn(
-                "torn_line_repaired",
+                TORN_LINE_REPAIRED,
                 f"The last run ended in the middle of a line; {self._events.repaired_bytes} bytes "
                 f"of events and {torn_rollouts} bytes of rollouts were cut off.",
             )

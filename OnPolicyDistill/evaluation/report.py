@@ -1,0 +1,256 @@
+"""The final report of a run: what was learned, what it cost, as text and as a plot.
+
+It reads the run's folder only, so it can be made again at any time, for any state of a run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from OnPolicyDistill.config import DistillationSettings, OnPolicyConfig, SftSettings
+from OnPolicyDistill.evaluation.plot import plot_history
+from OnPolicyDistill.files import write_text_atomically
+from OnPolicyDistill.runs.checkpoints import pointed
+from OnPolicyDistill.runs.directory import RunDirectory
+from OnPolicyDistill.runs.events import EvaluationFinished, RunFailed, RunFinished, RunPaused
+from OnPolicyDistill.runs.history import RunHistory, fold
+from OnPolicyDistill.runs.log import read_events
+from OnPolicyDistill.runs.metrics import METRICS, Metric
+
+REPORT_TEXT = "report.txt"
+REPORT_IMAGES = ("report.png", "report.svg")
+
+HELD_OUT = (
+    "eval_loss",
+    "eval_reverse_kl",
+    "eval_forward_kl",
+    "eval_agreement",
+    "eval_top5_agreement",
+    "eval_accuracy",
+    "eval_student_entropy",
+    "eval_completion_tokens",
+    "eval_truncated_share",
+)
+# What the teacher itself reaches, beside the student's metric.
+TEACHERS_OWN = {
+    "eval_accuracy": "eval_teacher_accuracy",
+    "eval_student_entropy": "eval_teacher_entropy",
+}
+BAR_WIDTH = 24
+
+
+def write_report(run: RunDirectory) -> str:
+    """Write report.txt, report.png and report.svg into the run's folder; returns the text."""
+    history = fold(read_events(run.events_file))
+    text = describe_run(run, history)
+    write_text_atomically(run.path / REPORT_TEXT, text)
+    title = "   ".join(text.splitlines()[:3])
+    for name in REPORT_IMAGES:
+        plot_history(history, title, run.path / name)
+    return text
+
+
+def report_files(run: RunDirectory) -> list[Path]:
+    """The files that a report consists of, where they exist."""
+    names = (REPORT_TEXT, *REPORT_IMAGES)
+    return [run.path / name for name in names if (run.path / name).is_file()]
+
+
+def describe_run(run: RunDirectory, history: RunHistory) -> str:
+    """The report as text."""
+    sections = (
+        _head(run, history),
+        _held_out(history),
+        _time(history),
+        _proof(history),
+        _checkpoints(run, history),
+        _warnings(history),
+    )
+    return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
+
+
+def format_metric(key: str, value: float) -> str:
+    """A metric's value as people read it: shares in %, the rest with its unit's precision."""
+    unit = METRICS[key].unit if key in METRICS else ""
+    if unit == "share":
+        return f"{100 * value:.1f} %"
+    if unit in ("tokens", "tok/s", "MB", "entries"):
+        return f"{value:,.1f}"
+    if unit.startswith("nats"):
+        return f"{value:.4f}"
+    return f"{value:.4g}"
+
+
+def format_change(key: str, before: float, after: float) -> str:
+    """How a metric changed: points for shares, % for the rest."""
+    if key in METRICS and METRICS[key].unit == "share":
+        return f"{100 * (after - before):+.1f} points"
+    return f"{100 * (after - before) / before:+.1f} %" if before else ""
+
+
+def format_seconds(seconds: float) -> str:
+    """A duration as people say it."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def describe_models(settings: DistillationSettings | SftSettings) -> str:
+    """Who learns, and from whom."""
+    if isinstance(settings, SftSettings):
+        return f"{settings.model} learns from {settings.conversations or 'conversations'}"
+    return f"{settings.student_model} learns from {settings.teacher_model}"
+
+
+def _head(run: RunDirectory, history: RunHistory) -> list[str]:
+    config = run.config()
+    settings = config.distillation if isinstance(config, OnPolicyConfig) else config.sft
+    name = f"  {settings.run_name}" if settings.run_name else ""
+    done = history.steps[-1].step if history.steps else 0
+    lines = [
+        f"Run {run.run_id}{name}",
+        describe_models(settings),
+        f"{done:,} of {settings.num_steps:,} steps, {_ending(history)}",
+    ]
+    if history.started is not None:
+        machine = history.started.machine
+        lines.append(
+            f"{machine.platform}, {machine.processor}, {machine.memory_gb:.0f} GB, "
+            f"mlx {machine.mlx}, mlx-lm {machine.mlx_lm}"
+        )
+    return lines
+
+
+def _ending(history: RunHistory) -> str:
+    match history.end:
+        case RunFinished(because="completed"):
+            ending = "completed"
+        case RunFinished(because="plateau"):
+            ending = "ended early: no more improvement"
+        case RunFinished():
+            ending = "ended by the user"
+        case RunPaused():
+            ending = "paused"
+        case RunFailed(message=message):
+            ending = f"failed: {message}"
+        case None:
+            ending = "not ended"
+    resumed = len(history.resumed_at)
+    return ending + (f", resumed {resumed} time{'s' * (resumed > 1)}" if resumed else "")
+
+
+def _held_out(history: RunHistory) -> list[str]:
+    after = history.after
+    if after is None:
+        return ["No evaluation on held-out data."]
+    columns = {"before": history.before, "best": history.best, "after": after}
+    header = ["Held out", *columns, "change", "teacher"]
+    rows = [header]
+    for key in HELD_OUT:
+        if key in after.metrics:
+            rows.append(_row(METRICS[key], columns))
+    if not any(row[-1] for row in rows[1:]):
+        rows = [row[:-1] for row in rows]
+    steps = ", ".join(f"{name}: step {event.step}" for name, event in columns.items() if event)
+    return [*_align(rows), f"({steps})", *_gap_closed(history)]
+
+
+def _row(metric: Metric, columns: dict[str, EvaluationFinished | None]) -> list[str]:
+    values = {
+        name: event.metrics.get(metric.key) if event else None for name, event in columns.items()
+    }
+    before, after, latest = values["before"], values["after"], columns["after"]
+    change = "" if before is None or after is None else format_change(metric.key, before, after)
+    own = TEACHERS_OWN.get(metric.key)
+    teacher = latest.metrics.get(own) if own and latest else None
+    title = metric.title + (f" ({metric.unit})" if metric.unit not in ("", "share") else "")
+    return [
+        title,
+        *("" if value is None else format_metric(metric.key, value) for value in values.values()),
+        change,
+        "" if teacher is None else format_metric(metric.key, teacher),
+    ]
+
+
+def _gap_closed(history: RunHistory) -> list[str]:
+    """How much of the way from student to teacher the task accuracy went."""
+    if history.before is None or history.after is None:
+        return []
+    before = history.before.metrics.get("eval_accuracy")
+    after = history.after.metrics.get("eval_accuracy")
+    teacher = history.after.metrics.get("eval_teacher_accuracy")
+    if before is None or after is None or teacher is None or teacher <= before:
+        return []
+    closed = (after - before) / (teacher - before)
+    return [f"Task accuracy went {100 * closed:.0f} % of the way from the student to the teacher."]
+
+
+def _time(history: RunHistory) -> list[str]:
+    shares = history.time_split()
+    total = sum(share.seconds for share in shares)
+    if not total:
+        return []
+    rows = [
+        [
+            share.name,
+            format_seconds(share.seconds),
+            f"{100 * share.seconds / total:.0f} %",
+            "█" * round(BAR_WIDTH * share.seconds / total),
+        ]
+        for share in shares
+    ]
+    tokens = history.total("num_tokens")
+    lines = [f"Time: {format_seconds(history.active_seconds)}", *_align(rows, left=(0, 3))]
+    stepping = history.total("step_seconds")
+    if tokens and stepping:
+        lines.append(f"{tokens:,.0f} tokens learned from, {tokens / stepping:,.1f} a second")
+    return lines
+
+
+def _proof(history: RunHistory) -> list[str]:
+    test = history.self_test
+    if test is None:
+        return []
+    verdict = "passed" if test.passed else "FAILED"
+    passed = sum(check.passed for check in test.checks)
+    lines = [f"Proof of learning: {verdict}, {passed} of {len(test.checks)} checks"]
+    for check in test.checks:
+        mark = "ok  " if check.passed else "FAIL"
+        lines.append(f"  {mark}  {check.claim} ({check.measured:.3g}, limit {check.limit:.3g})")
+    return lines
+
+
+def _checkpoints(run: RunDirectory, history: RunHistory) -> list[str]:
+    if not history.checkpoints:
+        return []
+    best, last = pointed(run, "best"), pointed(run, "last")
+    lines = ["Checkpoints"]
+    lines += [
+        f"  {name:<5} checkpoints/{path.name}"
+        for name, path in (("best", best), ("last", last))
+        if path is not None
+    ]
+    return lines
+
+
+def _warnings(history: RunHistory) -> list[str]:
+    if not history.warnings:
+        return []
+    lines = ["Warnings"]
+    for warning in history.warnings:
+        lines.append(f"  step {warning.step}: {warning.message} {warning.action}".rstrip())
+    return lines
+
+
+def _align(rows: list[list[str]], left: tuple[int, ...] = (0,)) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.ljust(width) if column in left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

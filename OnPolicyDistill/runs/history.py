@@ -1,0 +1,149 @@
+"""What a run's log says in the end: undone steps left out, the later of two lines kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeVar
+
+from OnPolicyDistill.runs.events import (
+    TORN_LINE_REPAIRED,
+    CheckpointSaved,
+    EvaluationFinished,
+    Event,
+    RunFailed,
+    RunFinished,
+    RunPaused,
+    RunResumed,
+    RunStarted,
+    SelfTestFinished,
+    StepFinished,
+    Warned,
+)
+
+E = TypeVar("E")
+
+
+STEP_PHASES = {
+    "sampling": "sampling_seconds",
+    "scoring": "scoring_seconds",
+    "learning": "learning_seconds",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TimeShare:
+    """Seconds of a run's active time that one kind of work took."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunHistory:
+    """A run's log folded: every step, evaluation and checkpoint once, in order of steps.
+
+    `active_seconds` is wall-clock time without the gaps before resumes.
+    """
+
+    started: RunStarted | None
+    self_test: SelfTestFinished | None
+    steps: tuple[StepFinished, ...]
+    evaluations: tuple[EvaluationFinished, ...]
+    checkpoints: tuple[CheckpointSaved, ...]
+    warnings: tuple[Warned, ...]
+    resumed_at: tuple[int, ...]
+    end: RunFinished | RunFailed | RunPaused | None
+    active_seconds: float
+
+    @property
+    def before(self) -> EvaluationFinished | None:
+        """The evaluation of the student before any step."""
+        first = self.evaluations[0] if self.evaluations else None
+        return first if first is not None and first.step == 0 else None
+
+    @property
+    def after(self) -> EvaluationFinished | None:
+        """The last evaluation."""
+        return self.evaluations[-1] if self.evaluations else None
+
+    @property
+    def best(self) -> EvaluationFinished | None:
+        """The evaluation whose checkpoint `best` points at."""
+        best = [evaluation for evaluation in self.evaluations if evaluation.is_best]
+        return best[-1] if best else None
+
+    def total(self, key: str) -> float:
+        """Sum of a metric over all steps; steps without it count as nothing."""
+        return sum(step.metrics.get(key, 0.0) for step in self.steps)
+
+    def time_split(self) -> tuple[TimeShare, ...]:
+        """What the active time went into; `other` is loading, self-test, saving, undone steps."""
+        shares = [TimeShare(name, self.total(key)) for name, key in STEP_PHASES.items()]
+        evaluating = sum(event.metrics.get("eval_seconds", 0.0) for event in self.evaluations)
+        shares.append(TimeShare("evaluating", evaluating))
+        known = sum(share.seconds for share in shares)
+        shares.append(TimeShare("other", max(self.active_seconds - known, 0.0)))
+        return tuple(share for share in shares if share.seconds > 0)
+
+
+def fold(events: Iterable[Event]) -> RunHistory:
+    """Fold a log from its beginning."""
+    events = list(events)
+    steps: dict[int, StepFinished] = {}
+    evaluations: dict[int, EvaluationFinished] = {}
+    checkpoints: dict[int, CheckpointSaved] = {}
+    for event in events:
+        match event:
+            case StepFinished():
+                steps[event.step] = event
+            case EvaluationFinished():
+                evaluations[event.step] = event
+            case CheckpointSaved():
+                checkpoints[event.step] = event
+            case RunResumed():
+                steps = _until(steps, event.step)
+                evaluations = _until(evaluations, event.step)
+                checkpoints = _until(checkpoints, event.step)
+            case _:
+                pass
+    return RunHistory(
+        started=next((event for event in events if isinstance(event, RunStarted)), None),
+        self_test=_last(event for event in events if isinstance(event, SelfTestFinished)),
+        steps=tuple(steps[step] for step in sorted(steps)),
+        evaluations=tuple(evaluations[step] for step in sorted(evaluations)),
+        checkpoints=tuple(checkpoints[step] for step in sorted(checkpoints)),
+        warnings=tuple(event for event in events if isinstance(event, Warned)),
+        resumed_at=tuple(event.step for event in events if isinstance(event, RunResumed)),
+        end=_end(events),
+        active_seconds=_active_seconds(events),
+    )
+
+
+def _until(by_step: dict[int, E], step: int) -> dict[int, E]:
+    return {number: event for number, event in by_step.items() if number <= step}
+
+
+def _last(events: Iterable[E]) -> E | None:
+    return next(reversed(list(events)), None)
+
+
+def _end(events: list[Event]) -> RunFinished | RunFailed | RunPaused | None:
+    last = events[-1] if events else None
+    return last if isinstance(last, RunFinished | RunFailed | RunPaused) else None
+
+
+def _active_seconds(events: list[Event]) -> float:
+    return sum(
+        max(after.time - before.time, 0.0)
+        for before, after in pairwise(events)
+        if not _begins_session(after)
+    )
+
+
+def _begins_session(event: Event) -> bool:
+    """Whether a new process wrote this after another had ended."""
+    if isinstance(event, Warned):
+        return event.code == TORN_LINE_REPAIRED
+    return isinstance(event, RunResumed)
