@@ -15,6 +15,7 @@ from mlx.utils import tree_map
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 from mlx_lm.utils import load_model, load_tokenizer
 
+from OnPolicyDistill.datasets.chat_template import ChatTemplate
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.memory import release_buffers
 from OnPolicyDistill.models.hub import download_model
@@ -43,7 +44,16 @@ def load_policy(name: str, mixed_precision: bool = True) -> Policy:
     tokenizer.eos_token_ids = stops
     vocab_size = real_vocab_size(tokenizer)
     fingerprint = fingerprint_model(folder) + ("" if mixed_precision else "-float32")
-    return Policy(name, folder, model, tokenizer, stops, vocab_size, fingerprint)
+    return Policy(
+        name=name,
+        path=folder,
+        model=model,
+        tokenizer=tokenizer,
+        chat_template=ChatTemplate.load(folder),
+        stop_ids=stops,
+        vocab_size=vocab_size,
+        fingerprint=fingerprint,
+    )
 
 
 def unload(policy: Policy) -> None:

@@ -11,15 +11,16 @@ from pathlib import Path
 
 import mlx.core as mx
 import mlx.nn as nn
-from jinja2 import TemplateError
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 from mlx_lm.tuner.lora import LoRAEmbedding, LoRALinear
+from pydantic import JsonValue
 
 from OnPolicyDistill.arrays import as_float
+from OnPolicyDistill.datasets.chat_template import ChatTemplate
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.head import Quantization, VocabularyHead
 
-Message = Mapping[str, object]
+Message = Mapping[str, JsonValue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Policy:
     path: Path
     model: nn.Module
     tokenizer: TokenizerWrapper
+    chat_template: ChatTemplate
     stop_ids: frozenset[int]
     vocab_size: int
     fingerprint: str
@@ -80,26 +82,9 @@ def encode_prompt(policy: Policy, messages: Sequence[Message]) -> list[int]:
     """Token ids of a conversation with the header that opens the assistant's turn.
 
     Raises:
-        ModelError: the tokenizer has no chat template, or the template refuses the messages.
+        DatasetError: the chat template refuses the messages, for example their order.
     """
-    text = render(policy, messages, add_generation_prompt=True)
-    return encode_text(policy, text)
-
-
-def render(policy: Policy, messages: Sequence[Message], add_generation_prompt: bool) -> str:
-    """The conversation as the chat template writes it."""
-    try:
-        text: str = policy.tokenizer.apply_chat_template(
-            [dict(message) for message in messages],
-            add_generation_prompt=add_generation_prompt,
-            tokenize=False,
-        )
-    except (TemplateError, ValueError, TypeError, KeyError) as error:
-        raise ModelError(
-            f"The chat template of {policy.name} cannot render this conversation ({error}).",
-            "Check roles and order of its messages, or give the model a chat template.",
-        ) from error
-    return text
+    return encode_text(policy, policy.chat_template.render(messages, add_generation_prompt=True))
 
 
 def encode_text(policy: Policy, text: str) -> list[int]:

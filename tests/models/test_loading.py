@@ -166,3 +166,9 @@ def test_a_broken_tokenizer_is_refused(own_folder: Path, content: str) -> None:
     (own_folder / "tokenizer.json").write_text(content)
     with pytest.raises(ModelError, match=r"tokenizer in .* cannot be read"):
         load_policy(str(own_folder))
+
+
+def test_a_model_without_a_chat_template_is_refused(own_folder: Path) -> None:
+    (own_folder / "chat_template.jinja").unlink()
+    with pytest.raises(ModelError, match="has no chat template"):
+        load_policy(str(own_folder))

@@ -7,7 +7,7 @@ import pytest
 from mlx_lm.models import cohere
 from mlx_lm.tuner.lora import LoRALinear
 
-from OnPolicyDistill.errors import ModelError
+from OnPolicyDistill.errors import DatasetError, ModelError
 from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.models.policy import (
     Policy,
@@ -108,8 +108,16 @@ def test_decoding_leaves_the_end_token_out(tied_folder: Path) -> None:
     assert decode(policy, ids) == "1998-03-03"
 
 
-def test_messages_a_template_cannot_render_are_said_in_words(tied_folder: Path) -> None:
-    policy = load_policy(str(tied_folder))
-    policy.tokenizer.chat_template = "{{ raise_exception('roles must alternate') }}"
-    with pytest.raises(ModelError, match="roles must alternate"):
+def test_messages_a_template_refuses_are_said_in_words(own_folder: Path) -> None:
+    (own_folder / "chat_template.jinja").write_text("{{ raise_exception('roles must alternate') }}")
+    policy = load_policy(str(own_folder))
+    with pytest.raises(DatasetError, match="roles must alternate"):
         encode_prompt(policy, QUESTION)
+
+
+def test_our_renderer_writes_what_transformers_writes(tied_folder: Path) -> None:
+    policy = load_policy(str(tied_folder))
+    theirs = policy.tokenizer.apply_chat_template(
+        QUESTION, add_generation_prompt=True, tokenize=False
+    )
+    assert policy.chat_template.render(QUESTION) == theirs
