@@ -1,0 +1,230 @@
+"""The prompt linter: what is wrong or odd in a prompt file, with line numbers and what to do.
+
+It reads the file once and keeps two short hashes a line, so that files of any size can be linted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from OnPolicyDistill.datasets.chat_template import ChatTemplate
+from OnPolicyDistill.datasets.lengths import LengthHistogram, histogram
+from OnPolicyDistill.datasets.prompt_rules import (
+    Finding,
+    Severity,
+    exact_fingerprint,
+    normalized_fingerprint,
+    problem_finding,
+    prompt_findings,
+)
+from OnPolicyDistill.datasets.prompts import Prompt, content_text, read_prompts
+from OnPolicyDistill.datasets.records import BadLine
+from OnPolicyDistill.datasets.tokenizer_files import TokenizerFiles
+from OnPolicyDistill.errors import DatasetError
+
+MAX_FINDINGS_PER_CODE = 200
+CHUNK = 1000
+CHARACTERS_PER_TOKEN = 4
+FEW_PROMPTS = 8
+
+
+class LintReport(BaseModel):
+    """What the linter found; `counts` has every finding by code, `findings` the first of each."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str
+    verdict: Literal["ok", "warning", "error"]
+    num_lines: int = Field(description="Lines that are not blank.")
+    num_prompts: int = Field(description="Lines that can be used.")
+    num_answers: int = Field(description="Prompts with a right answer.")
+    num_errors: int
+    num_warnings: int
+    num_duplicates: int
+    num_leaked: int = Field(description="Prompts that the other set has too.")
+    num_unlisted: int = Field(description="Findings left out of the list.")
+    counts: dict[str, int]
+    findings: tuple[Finding, ...]
+    lengths: LengthHistogram
+
+
+@dataclass(frozen=True, slots=True)
+class Ruler:
+    """Measures prompts: in tokens with a tokenizer, else in characters."""
+
+    tokenizer: TokenizerFiles | None = None
+    template: ChatTemplate | None = None
+    max_prompt_tokens: int = 2048
+
+    @property
+    def limit(self) -> int:
+        """Longest usable prompt, in this ruler's units."""
+        in_tokens = self.tokenizer is not None
+        return self.max_prompt_tokens * (1 if in_tokens else CHARACTERS_PER_TOKEN)
+
+    def text_of(self, prompt: Prompt) -> str:
+        """The text that is measured; DatasetError where the template refuses the prompt."""
+        if self.template is not None:
+            return self.template.render(prompt.messages)
+        return "\n".join(content_text(message.get("content")) for message in prompt.messages)
+
+    def measure(self, texts: list[str]) -> list[int]:
+        """Lengths of texts."""
+        if self.tokenizer is None:
+            return [len(text) for text in texts]
+        return self.tokenizer.count_all(texts)
+
+
+def lint_prompts(path: Path, other: Path | None = None, ruler: Ruler | None = None) -> LintReport:
+    """Check a prompt file; with `other`, also for prompts that both files have.
+
+    Raises:
+        DatasetError: a file does not exist or cannot be read at all.
+        ModelError: the ruler's template or tokenizer is broken.
+    """
+    lint = _Lint(path, ruler or Ruler(), _fingerprints(other))
+    for chunk in _chunks(read_prompts(path)):
+        lint.take(chunk)
+    return lint.report()
+
+
+@dataclass(slots=True)
+class _Lint:
+    """The state of one pass over a file."""
+
+    path: Path
+    ruler: Ruler
+    other: frozenset[bytes]
+    num_lines: int = 0
+    num_answers: int = 0
+    lengths: list[int] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    severities: Counter[str] = field(default_factory=Counter)
+    keys: Counter[str] = field(default_factory=Counter)
+    exact: dict[bytes, tuple[int, str | None]] = field(default_factory=dict)
+    normalized: dict[bytes, int] = field(default_factory=dict)
+
+    def take(self, chunk: list[Prompt | BadLine]) -> None:
+        """Check some lines."""
+        usable: list[Prompt] = []
+        for found in chunk:
+            self.num_lines += 1
+            if isinstance(found, BadLine):
+                self._add(problem_finding(found))
+            else:
+                usable.append(found)
+                self._check(found)
+        self._measure(usable)
+
+    def report(self) -> LintReport:
+        """Look at the set as a whole and report."""
+        self._check_set()
+        ordered = sorted(self.findings, key=lambda finding: finding.line or 0)
+        errors, warnings = self.severities["error"], self.severities["warning"]
+        return LintReport(
+            path=str(self.path),
+            verdict="error" if errors else "warning" if warnings else "ok",
+            num_lines=self.num_lines,
+            num_prompts=len(self.lengths),
+            num_answers=self.num_answers,
+            num_errors=errors,
+            num_warnings=warnings,
+            num_duplicates=self.counts["duplicate"] + self.counts["near_duplicate"],
+            num_leaked=self.counts["leaked"],
+            num_unlisted=self.counts.total() - len(self.findings),
+            counts=dict(sorted(self.counts.items())),
+            findings=tuple(ordered),
+            lengths=histogram(self.lengths, "tokens" if self.ruler.tokenizer else "characters"),
+        )
+
+    def _check(self, prompt: Prompt) -> None:
+        for finding in prompt_findings(prompt, self.path.parent):
+            self._add(finding)
+        self.num_answers += prompt.answer is not None
+        self.keys["images" if prompt.images else "text only"] += 1
+        self._compare(prompt)
+
+    def _compare(self, prompt: Prompt) -> None:
+        exact, normalized = exact_fingerprint(prompt), normalized_fingerprint(prompt)
+        if normalized in self.other:
+            fix = "Remove it from one of the two, or held-out numbers mean nothing."
+            self._note(prompt.line, "warning", "leaked", "The other set has this prompt too.", fix)
+        if exact in self.exact:
+            line, answer = self.exact[exact]
+            self._note(prompt.line, "warning", "duplicate", f"Same as line {line}.", "Remove one.")
+            if answer != prompt.answer:
+                message = f"Line {line} gives another answer to the same prompt."
+                self._note(prompt.line, "warning", "contradiction", message, "Decide for one.")
+            return
+        self.exact[exact] = (prompt.line, prompt.answer)
+        line = self.normalized.setdefault(normalized, prompt.line)
+        if line != prompt.line:
+            message = f"Same as line {line} but for case, spaces or punctuation."
+            self._note(prompt.line, "warning", "near_duplicate", message, "Remove one.")
+
+    def _measure(self, prompts: list[Prompt]) -> None:
+        lines, texts = [], []
+        for prompt in prompts:
+            try:
+                texts.append(self.ruler.text_of(prompt))
+                lines.append(prompt.line)
+            except DatasetError as error:
+                self._note(prompt.line, "error", "template_refuses", error.message, error.action)
+        lengths = self.ruler.measure(texts)
+        self.lengths.extend(lengths)
+        for line, length in zip(lines, lengths, strict=True):
+            if length > self.ruler.limit:
+                unit = "tokens" if self.ruler.tokenizer else "characters"
+                message = f"The prompt has {length:,} {unit}; more than {self.ruler.limit:,}."
+                fix = "Shorten it or raise max_prompt_tokens; longer prompts are left out."
+                self._note(line, "warning", "too_long", message, fix)
+
+    def _check_set(self) -> None:
+        usable = len(self.lengths)
+        if not usable:
+            fix = 'Write {"prompt": "..."} lines.'
+            self._note(None, "error", "no_prompts", "The file has no usable prompts.", fix)
+            return
+        if usable < FEW_PROMPTS:
+            message = f"Only {usable} prompts: the student will learn them by heart."
+            self._note(None, "warning", "few_prompts", message, "A hundred or more is a start.")
+        if 0 < self.num_answers < usable:
+            message = f"{self.num_answers} of {usable} prompts have an answer."
+            fix = "Accuracy counts only those; give all prompts an answer or none."
+            self._note(None, "warning", "some_answers", message, fix)
+        if len(self.keys) > 1:
+            message = f"{self.keys['images']} of {usable} prompts have images, the others none."
+            self._note(None, "note", "some_images", message, "Two sets train more evenly.")
+
+    def _note(
+        self, line: int | None, severity: Severity, code: str, message: str, fix: str
+    ) -> None:
+        self._add(Finding(line=line, severity=severity, code=code, message=message, fix=fix))
+
+    def _add(self, finding: Finding) -> None:
+        self.counts[finding.code] += 1
+        self.severities[finding.severity] += 1
+        if self.counts[finding.code] <= MAX_FINDINGS_PER_CODE:
+            self.findings.append(finding)
+
+
+def _fingerprints(path: Path | None) -> frozenset[bytes]:
+    """Hashes of the prompts of another file; its bad lines are its own linter's business."""
+    if path is None:
+        return frozenset()
+    found = read_prompts(path)
+    return frozenset(normalized_fingerprint(item) for item in found if isinstance(item, Prompt))
+
+
+def _chunks(found: Iterable[Prompt | BadLine]) -> Iterator[list[Prompt | BadLine]]:
+    lines = iter(found)
+    while chunk := list(islice(lines, CHUNK)):
+        yield chunk
