@@ -20,6 +20,7 @@ from tokenizers.models import BPE
 from tokenizers.trainers import BpeTrainer
 
 from OnPolicyDistill.models.parameters import flat_arrays
+from OnPolicyDistill.models.saving import save_weights
 
 END_OF_TEXT = "<|endoftext|>"
 TURN_START = "<|im_start|>"
@@ -116,13 +117,6 @@ def initialize(model: nn.Module, seed: int) -> None:
         for (name, array), key in zip(parameters.items(), keys, strict=True)
     ]
     model.load_weights(drawn)
-
-
-def save_weights(folder: Path, model: nn.Module) -> None:
-    """Write all weights as one `model.safetensors`, tensors in the order of their names."""
-    mx.save_safetensors(
-        str(folder / "model.safetensors"), flat_arrays(model.parameters()), {"format": "mlx"}
-    )
 
 
 def _draw(name: str, shape: tuple[int, ...], key: mx.array) -> mx.array:

@@ -64,7 +64,7 @@ def vocabulary_head(policy: Policy) -> VocabularyHead:
     Raises:
         ModelError: the head has an adapter, or the family's logits are no plain projection.
     """
-    head = _projection(text_model(policy.model), policy.vocab_size)
+    head = output_head(policy.model, policy.vocab_size)
     tokens = mx.arange(min(4, policy.vocab_size))[None]
     own = policy.model(tokens)[0, :, : policy.vocab_size].astype(mx.float32)
     ours = head.logits(hidden_states(policy.model, tokens)[0])
@@ -121,8 +121,15 @@ def body(model: nn.Module) -> nn.Module:
     )
 
 
-def _projection(model: nn.Module, vocab_size: int) -> VocabularyHead:
-    layer = model.get("lm_head", body(model)["embed_tokens"])
+def output_head(model: nn.Module, vocab_size: int) -> VocabularyHead:
+    """The output projection as it stands, without comparing it with the model's logits.
+
+    Inside a differentiated function it carries gradients to the head's weights.
+
+    Raises:
+        ModelError: the head has an adapter.
+    """
+    layer = text_model(model).get("lm_head", body(model)["embed_tokens"])
     if isinstance(layer, LoRALinear | LoRAEmbedding):
         raise ModelError(
             "The output head has an adapter; it must stay frozen while distilling.",

@@ -1,0 +1,95 @@
+"""Conversation sets: JSONL files for supervised fine-tuning, checked line by line.
+
+One object a line: {"messages": [...]} that end with the assistant's turn, or {"prompt": "...",
+"completion": "..."}. Every assistant turn is something to learn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from OnPolicyDistill.datasets.prompts import Message, content_text
+from OnPolicyDistill.datasets.records import BadLine, Record, read_records
+from OnPolicyDistill.errors import DatasetError
+
+EXAMPLE = '{"messages": [{"role": "user", "content": "..."}, {"role": "assistant", ...}]}'
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Messages with the wanted completions. `line` counts lines of the file from 1."""
+
+    line: int
+    messages: tuple[Message, ...]
+
+
+def load_conversations(path: Path) -> tuple[Conversation, ...]:
+    """Read a whole conversation file.
+
+    Raises:
+        DatasetError: no such file, an empty one, or lines that cannot be used; names the first
+            line and counts the others.
+    """
+    found = list(read_conversations(path))
+    problems = [line for line in found if isinstance(line, BadLine)]
+    if problems:
+        first, others = problems[0], len(problems) - 1
+        more = f" {others} more lines of the file have problems." if others else ""
+        raise DatasetError(first.message, first.fix + more, path, first.line)
+    conversations = tuple(line for line in found if isinstance(line, Conversation))
+    if not conversations:
+        raise DatasetError("The file has no conversations.", f"Write {EXAMPLE} lines.", path)
+    return conversations
+
+
+def read_conversations(path: Path) -> Iterator[Conversation | BadLine]:
+    """Yield the conversation of each line, or what is wrong with it."""
+    for record in read_records(path):
+        yield record if isinstance(record, BadLine) else conversation_of(record)
+
+
+def conversation_of(record: Record) -> Conversation | BadLine:
+    """Turn one object into a conversation, or say what is wrong with it."""
+    values = record.values
+    if "messages" in values:
+        return _check_messages(values["messages"], record.line)
+    prompt, completion = values.get("prompt"), values.get("completion")
+    if not isinstance(prompt, str) or not isinstance(completion, str):
+        message = "The line has neither messages nor prompt and completion."
+        return BadLine(record.line, "missing_messages", message, f"Write {EXAMPLE}.")
+    messages: list[JsonValue] = [
+        {"role": "user", "content": prompt},
+        {"role": "assistant", "content": completion},
+    ]
+    return _check_messages(messages, record.line)
+
+
+def _check_messages(value: JsonValue, line: int) -> Conversation | BadLine:
+    if not isinstance(value, list) or not value:
+        message = "messages is not a list with messages."
+        return BadLine(line, "wrong_type", message, f"Write {EXAMPLE}.")
+    messages: list[Message] = []
+    for message_value in value:
+        problem = _problem_of(message_value)
+        if problem is not None:
+            return BadLine(line, "wrong_type", problem, f"Write {EXAMPLE}.")
+        assert isinstance(message_value, dict)
+        messages.append(message_value)
+    if messages[-1]["role"] != "assistant" or len(messages) < 2:
+        fix = "End every conversation with the assistant's turn, and give it something to answer."
+        return BadLine(line, "no_completion", "The last message is no answer to learn.", fix)
+    return Conversation(line, tuple(messages))
+
+
+def _problem_of(message: JsonValue) -> str | None:
+    if not isinstance(message, dict) or not isinstance(message.get("role"), str):
+        return "A message has no role."
+    if not isinstance(message.get("content"), str | list):
+        return "A message has no content."
+    if message["role"] == "assistant" and not content_text(message.get("content")).strip():
+        return "An assistant's message is empty."
+    return None

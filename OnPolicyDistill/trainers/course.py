@@ -1,0 +1,137 @@
+"""Everything of a fine-tuning run that stays the same from its first step to its last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import mlx.nn as nn
+from mlx.optimizers import AdamW
+
+from OnPolicyDistill.adapters.checkpointing import checkpoint_layers
+from OnPolicyDistill.adapters.files import fill_adapter, read_adapter_weights, save_adapter
+from OnPolicyDistill.adapters.lora import AttachedAdapter, attach_adapter, linear_layer_names
+from OnPolicyDistill.config import SftConfig, SftSettings
+from OnPolicyDistill.datasets.conversations import load_conversations
+from OnPolicyDistill.errors import ConfigError, DatasetError
+from OnPolicyDistill.evaluation.heldout import derive_seed
+from OnPolicyDistill.memory import prepare_device
+from OnPolicyDistill.models.loading import load_policy
+from OnPolicyDistill.models.policy import Policy, vocabulary_head
+from OnPolicyDistill.models.saving import copy_settings, load_weights, save_weights
+from OnPolicyDistill.optim.adamw import create_adamw, load_optimizer, save_optimizer
+from OnPolicyDistill.registry import find_model
+from OnPolicyDistill.runs.directory import RunDirectory
+from OnPolicyDistill.runs.reporting import Reporter, StopRequest
+from OnPolicyDistill.trainers.conversation_rows import ConversationRow, encode_conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Everything of an SFT run that stays the same; only the arrays change.
+
+    `adapter` is None where every weight learns. `bad_steps` are the steps in a row, up to now,
+    that were left out for not being finite.
+    """
+
+    run: RunDirectory
+    settings: SftSettings
+    reporter: Reporter
+    stop: StopRequest
+    student: Policy
+    adapter: AttachedAdapter | None
+    rows: tuple[ConversationRow, ...]
+    held_out: tuple[ConversationRow, ...]
+    optimizer: AdamW
+    bad_steps: list[int] = field(default_factory=list)
+
+    def save_arrays(self, folder: Path) -> None:
+        """Write what learns and the optimizer into a checkpoint's folder.
+
+        Without an adapter the folder is a whole model that can be loaded as it is.
+        """
+        if self.adapter is None:
+            save_weights(folder, self.student.model)
+            copy_settings(self.student.path, folder)
+        else:
+            save_adapter(folder, self.student.model, self.adapter, self.settings.model)
+        save_optimizer(folder, self.optimizer)
+
+    def load_arrays(self, checkpoint: Path) -> None:
+        """Put weights and optimizer back as a checkpoint has them."""
+        if self.adapter is None:
+            load_weights(checkpoint, self.student.model)
+        else:
+            fill_adapter(self.student.model, read_adapter_weights(checkpoint), checkpoint)
+        load_optimizer(checkpoint, self.optimizer)
+
+
+def prepare_course(run: RunDirectory, reporter: Reporter, stop: StopRequest) -> Course:
+    """Load the model and the conversations, and choose what learns.
+
+    Raises:
+        DistillError: a file or the model cannot be used.
+    """
+    config = run.config()
+    assert isinstance(config, SftConfig)
+    settings = config.sft
+    prepare_device()
+    reporter.phase("loading", f"Loading the model {settings.model}.")
+    student = load_policy(settings.model, settings.mixed_precision)
+    rows = _encoded(student, "conversations", settings.conversations, settings, reporter)
+    held_out: tuple[ConversationRow, ...] = ()
+    if settings.validation_conversations is not None:
+        file = settings.validation_conversations
+        held_out = _encoded(student, "validation_conversations", file, settings, reporter)
+    adapter = _choose_what_learns(student, settings)
+    if settings.grad_checkpoint:
+        checkpoint_layers(student.model)
+    optimizer = create_adamw(settings, student.model)
+    return Course(run, settings, reporter, stop, student, adapter, rows, held_out, optimizer)
+
+
+def _choose_what_learns(student: Policy, settings: SftSettings) -> AttachedAdapter | None:
+    if settings.lora is None:
+        if any(isinstance(m, nn.QuantizedLinear) for m in student.model.modules()):
+            raise ConfigError(
+                f"{settings.model} is quantized, and packed weights cannot learn.",
+                "Set sft.lora, or use the bf16 form of the model.",
+                (("sft.lora", "a quantized model needs an adapter"),),
+            )
+        student.model.unfreeze()
+        return None
+    vocabulary_head(student)
+    known = find_model(settings.model)
+    targets = linear_layer_names(student.model) if known is None else known.lora_targets
+    seed = derive_seed(settings.seed, "adapter", 0)
+    return attach_adapter(student.model, settings.lora, targets, seed)
+
+
+def _encoded(
+    student: Policy, key: str, file: str | None, settings: SftSettings, reporter: Reporter
+) -> tuple[ConversationRow, ...]:
+    """Tokenize a conversation file; conversations that are too long are left out and counted."""
+    if file is None:
+        raise ConfigError(
+            f"The config names no {key} file.",
+            f"Set sft.{key} to a JSONL file of conversations.",
+            ((f"sft.{key}", "a file of conversations is required to train"),),
+        )
+    conversations = load_conversations(Path(file))
+    rows = [encode_conversation(student, conversation) for conversation in conversations]
+    limit = settings.max_length
+    short = tuple(row for row in rows if len(row.token_ids) <= limit)
+    if not short:
+        raise DatasetError(
+            f"all {len(rows)} conversations are longer than {limit} tokens.",
+            "Raise max_length or shorten them.",
+            Path(file),
+        )
+    if len(short) < len(rows):
+        reporter.warn(
+            "conversations_left_out",
+            f"{len(rows) - len(short)} of {len(rows)} conversations of {file} are longer than "
+            f"{limit} tokens and were left out.",
+            "Raise max_length to use them.",
+        )
+    return short

@@ -1,0 +1,231 @@
+"""Supervised fine-tuning: the assistant's turns of given conversations, token by token.
+
+With N learned tokens in the whole optimizer step, a step minimizes
+
+    -1 / N * sum log student(token | everything before it)
+
+over the assistant's tokens only, end-of-sequence tokens included. With `lora` the adapter learns
+and the projection is fused into the loss; without it every weight does, tied heads included,
+which is how the embedded models are made.
+
+Letters: B rows, T padded length, N learned positions of a micro-batch, D hidden width.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+
+from OnPolicyDistill.arrays import as_float
+from OnPolicyDistill.config import SftSettings
+from OnPolicyDistill.errors import DivergedError, StoppedError
+from OnPolicyDistill.evaluation.heldout import derive_seed
+from OnPolicyDistill.losses.cross_entropy import (
+    cross_entropy,
+    cross_entropy_from_logits,
+    label_logprobs,
+)
+from OnPolicyDistill.memory import clear_buffers, memory_metrics, reset_peak
+from OnPolicyDistill.models.policy import Policy, hidden_states, output_head
+from OnPolicyDistill.optim.adamw import apply_gradients
+from OnPolicyDistill.optim.gradients import Gradients, add_gradients, clip_gradients
+from OnPolicyDistill.optim.schedule import learning_rate
+from OnPolicyDistill.optim.stopping import Verdict
+from OnPolicyDistill.rollout import PackedBatch
+from OnPolicyDistill.runs.checkpoints import TrainingState
+from OnPolicyDistill.runs.directory import RunDirectory
+from OnPolicyDistill.runs.reporting import (
+    Observer,
+    Reporter,
+    StopRequest,
+    process_memory_gb,
+    reported,
+)
+from OnPolicyDistill.trainers.conversation_rows import ConversationRow, pack_rows
+from OnPolicyDistill.trainers.course import Course, prepare_course
+from OnPolicyDistill.trainers.milestones import (
+    begin,
+    finish,
+    is_checkpoint_due,
+    is_evaluation_due,
+    save,
+    take_evaluation,
+)
+
+BEST_METRIC = "eval_loss"
+BAD_STEPS_ALLOWED = 3
+
+
+def train(
+    run: RunDirectory,
+    observer: Observer | None = None,
+    stop: StopRequest | None = None,
+    checkpoint: Path | None = None,
+) -> None:
+    """Run supervised fine-tuning in a run folder, from the start or from a checkpoint.
+
+    Raises:
+        StoppedError: a stop was asked for; the checkpoint is written and the run can be resumed.
+        DistillError: anything else that ends the run, in words; it is in the event log as well.
+    """
+    with run.occupied():
+        reporter = Reporter(run, observer)
+        with reported(reporter):
+            state = begin(run, reporter, checkpoint)
+            course = prepare_course(run, reporter, stop or StopRequest())
+            if checkpoint is not None:
+                course.load_arrays(checkpoint)
+            _learn_until_done(course, state)
+
+
+def _learn_until_done(course: Course, state: TrainingState) -> None:
+    settings, reporter, run = course.settings, course.reporter, course.run
+    verdict: Verdict = "waiting"
+    try:
+        while True:
+            if course.held_out and is_evaluation_due(settings, state):
+                state, verdict = _evaluate(course, state)
+            if is_checkpoint_due(settings, state, verdict):
+                save(run, reporter, state, course.save_arrays, settings.keep_checkpoints)
+            if verdict == "plateau" or state.step == settings.num_steps:
+                break
+            state, verdict = _take_step(course, state), "waiting"
+    except StoppedError:
+        save(run, reporter, state, course.save_arrays, settings.keep_checkpoints)
+        if run.control().action == "pause":
+            raise
+        finish(run, reporter, state, "stopped")
+    else:
+        finish(run, reporter, state, "plateau" if verdict == "plateau" else "completed")
+
+
+def _take_step(course: Course, state: TrainingState) -> TrainingState:
+    """Pick rows, learn, report. Weights change in one place, at the end, or not at all."""
+    course.stop.check()
+    step, started = state.step + 1, time.perf_counter()
+    reset_peak()
+    rows = rows_of_step(course.settings, course.rows, step)
+    normalizer = sum(len(row.learned) for row in rows)
+    mx.random.seed(derive_seed(course.settings.seed, "dropout", step))
+    size = course.settings.batch_size
+    loss, gradients = 0.0, None
+    for start in range(0, len(rows), size):
+        share, more = differentiate(course, pack_rows(rows[start : start + size]), normalizer)
+        gradients = add_gradients(gradients, more)
+        mx.eval(gradients)
+        loss += share
+    assert gradients is not None
+    metrics = _update(course, gradients, loss, step)
+    seconds = time.perf_counter() - started
+    _report(course, step, {**metrics, "num_tokens": normalizer, "step_seconds": seconds})
+    return state.model_copy(
+        update={
+            "step": step,
+            "data_cursor": step * course.settings.rows_per_step,
+            "num_tokens": state.num_tokens + normalizer,
+            "train_seconds": state.train_seconds + seconds,
+        }
+    )
+
+
+def rows_of_step(
+    settings: SftSettings, rows: Sequence[ConversationRow], step: int
+) -> list[ConversationRow]:
+    """Rows of step `step` (from 1): every conversation once an epoch, each epoch shuffled anew."""
+    size = settings.rows_per_step
+    chosen = []
+    for number in range((step - 1) * size, step * size):
+        epoch, place = divmod(number, len(rows))
+        order = _epoch_order(settings.seed, epoch, len(rows))
+        chosen.append(rows[order[place]])
+    return chosen
+
+
+@lru_cache(maxsize=2)
+def _epoch_order(seed: int, epoch: int, num_rows: int) -> tuple[int, ...]:
+    return tuple(map(int, np.random.default_rng([seed, epoch]).permutation(num_rows)))
+
+
+def differentiate(course: Course, batch: PackedBatch, normalizer: int) -> tuple[float, Gradients]:
+    """Loss of a micro-batch as its share of the step's, and the gradient of it."""
+    model, vocab_size = course.student.model, course.student.vocab_size
+    weights = mx.ones(batch.labels.shape)
+
+    def loss_of(model: nn.Module) -> mx.array:
+        hidden = hidden_states(model, batch.tokens)  # (B, T, D)
+        hidden = mx.take(hidden.reshape(-1, hidden.shape[-1]), batch.positions, axis=0)  # (N, D)
+        head = output_head(model, vocab_size)
+        if course.adapter is None:
+            return cross_entropy_from_logits(head.logits(hidden), batch.labels, weights, normalizer)
+        return cross_entropy(hidden, head, batch.labels, weights, normalizer)[0]
+
+    model.train()
+    loss, gradients = nn.value_and_grad(model, loss_of)(model)
+    model.eval()
+    mx.eval(loss, gradients)
+    return as_float(loss), gradients
+
+
+def _update(course: Course, gradients: Gradients, loss: float, step: int) -> dict[str, float]:
+    """Clip and apply; a step whose numbers are not finite changes nothing."""
+    settings = course.settings
+    clipped, norm = clip_gradients(gradients, settings.max_grad_norm)
+    rate = learning_rate(settings, step)
+    metrics = {"loss": loss, "cross_entropy": loss, "grad_norm": norm, "learning_rate": rate}
+    if math.isfinite(norm) and math.isfinite(loss):
+        apply_gradients(course.optimizer, course.student.model, clipped, rate)
+        course.bad_steps.clear()
+        return metrics
+    course.bad_steps.append(step)
+    course.reporter.warn(
+        "not_finite",
+        f"Step {step} gave a loss of {loss} and a gradient norm of {norm}; it was left out.",
+        "If it happens again, lower learning_rate.",
+    )
+    if len(course.bad_steps) >= BAD_STEPS_ALLOWED:
+        raise DivergedError(
+            f"{BAD_STEPS_ALLOWED} steps in a row gave numbers that are not finite.",
+            "Start a new run with a lower learning_rate from the last checkpoint.",
+        )
+    return {key: value for key, value in metrics.items() if math.isfinite(value)}
+
+
+def _report(course: Course, step: int, metrics: dict[str, float]) -> None:
+    seconds = metrics["step_seconds"]
+    metrics |= memory_metrics() | {
+        "learning_seconds": seconds,
+        "tokens_per_second": metrics["num_tokens"] / seconds,
+        "process_memory_gb": process_memory_gb(),
+    }
+    course.reporter.finish_step(step, metrics)
+    clear_buffers()
+
+
+def _evaluate(course: Course, state: TrainingState) -> tuple[TrainingState, Verdict]:
+    """Measure the loss on held-out conversations and judge where the run stands."""
+    course.reporter.phase("evaluating", f"{len(course.held_out)} held-out conversations.")
+    started = time.perf_counter()
+    metrics = {BEST_METRIC: held_out_loss(course.student, course.held_out, course.settings)}
+    metrics["eval_seconds"] = time.perf_counter() - started
+    patience = course.settings.early_stop_patience
+    return take_evaluation(course.reporter, state, metrics, BEST_METRIC, patience)
+
+
+def held_out_loss(student: Policy, rows: Sequence[ConversationRow], settings: SftSettings) -> float:
+    """Mean -log p of the learned tokens of all rows together, in nats a token."""
+    total, num_tokens = 0.0, 0
+    head = output_head(student.model, student.vocab_size)
+    for start in range(0, len(rows), settings.batch_size):
+        batch = pack_rows(rows[start : start + settings.batch_size])
+        hidden = hidden_states(student.model, batch.tokens)
+        hidden = mx.take(hidden.reshape(-1, hidden.shape[-1]), batch.positions, axis=0)  # (N, D)
+        total -= as_float(label_logprobs(hidden, head, batch.labels).sum())
+        num_tokens += batch.num_tokens
+    return total / num_tokens

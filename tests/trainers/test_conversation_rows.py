@@ -1,0 +1,140 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from OnPolicyDistill.datasets.conversations import Conversation, load_conversations
+from OnPolicyDistill.errors import DatasetError
+from OnPolicyDistill.models.embedded import TinyShape, write_random_model, write_tokenizer
+from OnPolicyDistill.models.loading import load_policy
+from OnPolicyDistill.models.policy import Policy, encode_prompt, encode_text
+from OnPolicyDistill.trainers.conversation_rows import encode_conversation, pack_rows
+
+QUESTION = {"role": "user", "content": "third of March 1998"}
+ANSWER = {"role": "assistant", "content": "1998-03-03"}
+
+
+def write_model(folder: Path, template: str | None = None) -> Path:
+    folder.mkdir(exist_ok=True)
+    write_tokenizer(folder, ["third of March 1998-03-03", "user assistant"] * 2, 270)
+    write_random_model(folder, TinyShape(32, 1, 2, 1, 32, 288, True), 0)
+    if template is not None:
+        (folder / "chat_template.jinja").write_text(template)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory: pytest.TempPathFactory) -> Policy:
+    return load_policy(str(write_model(tmp_path_factory.mktemp("model"))))
+
+
+def learned_text(policy: Policy, *messages: dict[str, str]) -> list[str]:
+    row = encode_conversation(policy, Conversation(1, messages))
+    pieces: list[list[int]] = []
+    for before, place in zip((-9, *row.learned), row.learned, strict=False):
+        if place != before + 1:
+            pieces.append([])
+        pieces[-1].append(row.token_ids[place])
+    return [policy.tokenizer.decode(piece) for piece in pieces]
+
+
+def test_the_answer_with_its_end_token_is_learned_and_nothing_else(policy: Policy) -> None:
+    assert learned_text(policy, QUESTION, ANSWER) == ["1998-03-03<|im_end|>"]
+
+
+def test_every_answer_of_a_conversation_is_learned(policy: Policy) -> None:
+    system = {"role": "system", "content": "of March"}
+    second = {"role": "assistant", "content": "third"}
+    assert learned_text(policy, system, QUESTION, ANSWER, QUESTION, second) == [
+        "1998-03-03<|im_end|>",
+        "third<|im_end|>",
+    ]
+
+
+def test_what_comes_before_the_answer_is_the_prompt_of_generation(policy: Policy) -> None:
+    row = encode_conversation(policy, Conversation(1, (QUESTION, ANSWER)))
+    prompt = encode_prompt(policy, [QUESTION])
+    assert list(row.token_ids[: row.learned[0]]) == prompt
+    assert row.learned[0] == len(prompt)
+    assert row.token_ids[-1] in policy.stop_ids
+
+
+def test_a_whole_conversation_has_the_tokens_of_its_whole_text(policy: Policy) -> None:
+    messages = (QUESTION, ANSWER, QUESTION, ANSWER)
+    row = encode_conversation(policy, Conversation(1, messages))
+    text = policy.chat_template.render(messages, add_generation_prompt=False)
+    assert encode_text(policy, text.removesuffix("\n")) == list(row.token_ids)
+
+
+def test_what_a_template_opens_for_the_assistant_is_prompt(tmp_path: Path) -> None:
+    template = (
+        "{% for m in messages %}{% if m.role == 'user' %}<|im_start|>{{ m.content }}"
+        "{% else %}<|im_end|>of {{ m.content }}<|im_end|>{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}<|im_end|>of {% endif %}"
+    )
+    policy = load_policy(str(write_model(tmp_path / "model", template)))
+    assert learned_text(policy, QUESTION, ANSWER) == ["1998-03-03<|im_end|>"]
+
+
+def test_a_template_that_rewrites_history_is_refused_with_the_line(tmp_path: Path) -> None:
+    template = (
+        "{% for m in messages %}{% if loop.last or m.role == 'user' %}<|im_start|>{{ m.content }}"
+        "<|im_end|>{% endif %}{% endfor %}{% if add_generation_prompt %}<|im_start|>{% endif %}"
+    )
+    policy = load_policy(str(write_model(tmp_path / "model", template)))
+    assert learned_text(policy, QUESTION, ANSWER) == ["1998-03-03<|im_end|>"]
+    with pytest.raises(DatasetError, match=r"Line 7: the chat template .* rewrites earlier turns"):
+        encode_conversation(policy, Conversation(7, (QUESTION, ANSWER, QUESTION, ANSWER)))
+
+
+def test_an_answer_without_an_end_token_is_learned_to_its_end(tmp_path: Path) -> None:
+    template = "{% for m in messages %}{{ m.content }}{% endfor %}"
+    policy = load_policy(str(write_model(tmp_path / "model", template)))
+    assert learned_text(policy, QUESTION, ANSWER) == ["1998-03-03"]
+
+
+def test_positions_are_one_place_before_their_labels(policy: Policy) -> None:
+    rows = [
+        encode_conversation(policy, Conversation(1, (QUESTION, {**ANSWER, "content": text})))
+        for text in ("1998-03-03", "third of March 1998-03-03")
+    ]
+    batch = pack_rows(rows)
+    flat = batch.tokens.reshape(-1).tolist()
+    assert [flat[p + 1] for p in batch.positions.tolist()] == batch.labels.tolist()
+    expected = [token for row in rows for token in row.token_ids[row.learned[0] :]]
+    assert batch.labels.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ({"prompt": "a"}, "neither messages nor prompt and completion"),
+        ({"messages": []}, "not a list with messages"),
+        ({"messages": [{"content": "a"}]}, "has no role"),
+        ({"messages": [{"role": "user"}]}, "has no content"),
+        ({"messages": [{"role": "user", "content": "a"}]}, "no answer to learn"),
+        ({"messages": [{"role": "assistant", "content": "a"}]}, "no answer to learn"),
+        ({"messages": [QUESTION, {"role": "assistant", "content": " "}]}, "message is empty"),
+    ],
+)
+def test_lines_that_cannot_be_learned_are_named(
+    tmp_path: Path, line: dict[str, object], words: str
+) -> None:
+    file = tmp_path / "set.jsonl"
+    good = {"messages": [QUESTION, ANSWER]}
+    file.write_text("\n".join(map(json.dumps, (good, line, line))))
+    with pytest.raises(DatasetError, match=rf"set\.jsonl, line 2: .*{words}.*1 more lines"):
+        load_conversations(file)
+
+
+def test_prompt_and_completion_are_a_conversation_too(tmp_path: Path) -> None:
+    file = tmp_path / "set.jsonl"
+    file.write_text('{"prompt": "a", "completion": "b"}\n')
+    (conversation,) = load_conversations(file)
+    assert [message["content"] for message in conversation.messages] == ["a", "b"]
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "set.jsonl").write_text("\n")
+    with pytest.raises(DatasetError, match="no conversations"):
+        load_conversations(tmp_path / "set.jsonl")
