@@ -72,7 +72,7 @@ def bucket_length(length: int, smallest: int = 32, per_doubling: int = 4) -> int
     if length <= smallest:
         return smallest
     power = 1 << (length - 1).bit_length()
-    stride = max(power // 2 // per_doubling, 8)
+    stride = max(power // 2 // per_doubling, 16)
     return -(-length // stride) * stride
 
 

@@ -1,0 +1,172 @@
+"""What the teacher says about given tokens: one forward over prompt + completion, targets out.
+
+Rows that will be asked about again (fixed rollouts, the teacher's own completions, evaluation) are
+scored one by one and kept in the cache: a row's numbers then never depend on its neighbours, so a
+resumed run with a cold cache gets the same bits as one that never stopped. Fresh student rollouts
+are scored as one batch and not kept, since the same tokens practically never come again.
+
+Letters: B rows, T padded length, N completion positions, D hidden width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import mlx.core as mx
+
+from OnPolicyDistill.errors import RunError
+from OnPolicyDistill.head import VocabularyHead
+from OnPolicyDistill.losses.targets import HiddenTargets, Targets, TopKTargets, top_k_targets
+from OnPolicyDistill.models.loading import unload
+from OnPolicyDistill.models.policy import Policy, hidden_states, vocabulary_head
+from OnPolicyDistill.rollout import Rollout, pack
+from OnPolicyDistill.teacher.cache import CacheKey, Entry, TeacherCache, digest_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class TargetForm:
+    """What is handed over: final hidden states, or the k best logprobs at a temperature."""
+
+    kind: Literal["hidden_states", "top_k"]
+    top_k: int = 0
+    temperature: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """The form's part of a cache key."""
+        if self.kind == "hidden_states":
+            return self.kind
+        return f"top_{self.top_k}_at_{self.temperature:g}"
+
+
+EXACT = TargetForm("hidden_states")
+
+
+class Teacher:
+    """The frozen policy that grades. After `unload` it still answers, from the cache alone."""
+
+    def __init__(self, policy: Policy, cache: TeacherCache, form: TargetForm) -> None:
+        self._policy: Policy | None = policy
+        self._fingerprint = policy.fingerprint
+        self.head: VocabularyHead = vocabulary_head(policy)
+        self.cache = cache
+        self.form = form
+        self._seen = (0, 0)
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the teacher's weights are in memory."""
+        return self._policy is not None
+
+    @property
+    def policy(self) -> Policy:
+        """The loaded policy.
+
+        Raises:
+            RunError: the teacher was unloaded.
+        """
+        if self._policy is None:
+            raise RunError(
+                "The teacher is no longer in memory, and something still needs it.",
+                "Set keep_teacher_loaded to true, or teacher_cache_size_mb higher.",
+            )
+        return self._policy
+
+    def unload(self) -> None:
+        """Give the teacher's memory back; what stays is the vocabulary head, for exact targets."""
+        unload(self.policy)
+        self._policy = None
+
+    def cache_metrics(self) -> dict[str, float]:
+        """Hit rate since the last call, bytes held and evictions since the start."""
+        hits, misses = self.cache.hits - self._seen[0], self.cache.misses - self._seen[1]
+        self._seen = (self.cache.hits, self.cache.misses)
+        metrics = {
+            "teacher_cache_mb": self.cache.num_bytes / 1e6,
+            "teacher_cache_evictions": float(self.cache.evictions),
+        }
+        if hits + misses:
+            metrics["teacher_cache_hit_rate"] = hits / (hits + misses)
+        return metrics
+
+    def score(
+        self, fresh: Sequence[Rollout], kept: Sequence[Rollout] = (), form: TargetForm | None = None
+    ) -> Targets:
+        """Score rollouts in `form` (the run's own by default), evaluated, (N, ...) in row order.
+
+        `fresh` rows go through one forward together; `kept` rows come after them, one by one and
+        through the cache.
+        """
+        form = form or self.form
+        entries = [self._forward(fresh, form)] if fresh else []
+        entries += [self._entry(rollout, form) for rollout in kept]
+        joined = tuple(mx.concatenate(list(parts)) for parts in zip(*entries, strict=True))
+        mx.eval(*joined)
+        return self._targets(joined, form)
+
+    def keep(
+        self,
+        rollouts: Sequence[Rollout],
+        form: TargetForm | None = None,
+        progress: Callable[[int], None] = lambda _done: None,
+    ) -> None:
+        """Score rollouts into the cache, for a teacher about to be unloaded.
+
+        Raises:
+            RunError: the cache is too small to hold them all.
+        """
+        form = form or self.form
+        for done, rollout in enumerate(rollouts, start=1):
+            self._entry(rollout, form)
+            progress(done)
+        missing = sum(self._key(rollout, form) not in self.cache for rollout in rollouts)
+        if missing:
+            raise RunError(
+                f"The teacher cache of {self.cache.capacity_bytes / 1e6:.0f} MB is full: "
+                f"{missing} of {len(rollouts)} scored completions did not fit.",
+                "Raise teacher_cache_size_mb, use teacher_targets: top_k, or fewer prompts.",
+            )
+
+    def _entry(self, rollout: Rollout, form: TargetForm) -> Entry:
+        key = self._key(rollout, form)
+        entry = self.cache.get(key)
+        if entry is None:
+            entry = self._forward([rollout], form)
+            mx.eval(*entry)
+            self.cache.put(key, entry)
+        return entry
+
+    def _forward(self, rollouts: Sequence[Rollout], form: TargetForm) -> Entry:
+        batch = pack(rollouts)
+        hidden = hidden_states(self.policy.model, batch.tokens)  # (B, T, D)
+        rows = mx.take(hidden.reshape(-1, hidden.shape[-1]), batch.positions, axis=0)  # (N, D)
+        exact = HiddenTargets(rows, self.head)
+        if form.kind == "hidden_states":
+            return exact.arrays
+        also_ids = _sampled_top_ids(rollouts, form.top_k)
+        return top_k_targets(exact, batch.labels, form.top_k, form.temperature, also_ids).arrays
+
+    def _targets(self, entry: Entry, form: TargetForm) -> Targets:
+        if form.kind == "hidden_states":
+            return HiddenTargets(entry[0], self.head)
+        ids, logprobs, tail_logprob, top_id, label_logprob = entry
+        return TopKTargets(ids, logprobs, tail_logprob, top_id, label_logprob, form.temperature)
+
+    def _key(self, rollout: Rollout, form: TargetForm) -> CacheKey:
+        tokens = digest_tokens(rollout.token_ids, len(rollout.prompt_ids))
+        return CacheKey(self._fingerprint, form.name, tokens)
+
+
+def _sampled_top_ids(rollouts: Sequence[Rollout], k: int) -> mx.array:
+    """The sampler's own k best ids at each position, (N, k): what the student wrongly likes.
+
+    Positions whose best ids were not kept get id 0 k times, which adds one honestly scored id.
+    """
+    rows: list[list[int]] = []
+    for rollout in rollouts:
+        tops = [list(top.ids[:k]) for top in rollout.top_logprobs]
+        tops += [[]] * (len(rollout.completion_ids) - len(tops))
+        rows.extend(ids + [0] * (k - len(ids)) for ids in tops)
+    return mx.array(rows)

@@ -1,0 +1,101 @@
+from dataclasses import replace
+from pathlib import Path
+
+import mlx.core as mx
+import pytest
+
+from OnPolicyDistill.errors import RunError
+from OnPolicyDistill.losses.targets import HiddenTargets, TopKTargets
+from OnPolicyDistill.models.embedded import TinyShape, write_random_model, write_tokenizer
+from OnPolicyDistill.models.loading import load_policy
+from OnPolicyDistill.models.policy import Policy
+from OnPolicyDistill.rollout import Rollout, TopLogprobs
+from OnPolicyDistill.teacher.cache import TeacherCache
+from OnPolicyDistill.teacher.scoring import EXACT, TargetForm, Teacher
+
+PROMPT = (5, 6, 7)
+SHORT = Rollout(0, PROMPT, (8, 9), (-1.0, -1.0), "stop")
+LONG = Rollout(1, (4,), (10, 11, 12, 13), (-1.0,) * 4, "length")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("teacher")
+    write_tokenizer(folder, ["the third of March"], 270)
+    write_random_model(folder, TinyShape(32, 2, 4, 2, 64, 320, False), 3)
+    return folder
+
+
+@pytest.fixture
+def policy(folder: Path) -> Policy:
+    return load_policy(str(folder))
+
+
+def full_logits(policy: Policy, rollout: Rollout) -> mx.array:
+    logits = policy.model(mx.array([rollout.token_ids]))[0, :, : policy.vocab_size]
+    first = len(rollout.prompt_ids) - 1
+    return logits[first : first + len(rollout.completion_ids)]
+
+
+def test_position_i_scores_the_token_after_it(policy: Policy) -> None:
+    teacher = Teacher(policy, TeacherCache(0), EXACT)
+    targets = teacher.score([SHORT, LONG])
+    assert isinstance(targets, HiddenTargets)
+    expected = mx.concatenate([full_logits(policy, SHORT), full_logits(policy, LONG)])
+    assert mx.allclose(targets.head.logits(targets.hidden), expected, atol=1e-5).item()
+
+
+def test_kept_rows_come_after_fresh_ones_and_from_the_cache_the_second_time(
+    policy: Policy,
+) -> None:
+    teacher = Teacher(policy, TeacherCache(10**6), EXACT)
+    first = teacher.score([SHORT], [LONG])
+    second = teacher.score([SHORT], [LONG])
+    assert isinstance(first, HiddenTargets)
+    assert isinstance(second, HiddenTargets)
+    assert mx.array_equal(first.hidden, second.hidden).item()
+    assert (teacher.cache.hits, teacher.cache.misses) == (1, 1)
+    assert first.hidden.shape[0] == 6
+    assert teacher.cache_metrics()["teacher_cache_hit_rate"] == 0.5
+    assert "teacher_cache_hit_rate" not in teacher.cache_metrics()
+
+
+def test_an_unloaded_teacher_answers_from_the_cache_alone(policy: Policy) -> None:
+    teacher = Teacher(policy, TeacherCache(10**6), EXACT)
+    before = teacher.score([], [SHORT])
+    teacher.keep([SHORT])
+    held = mx.get_active_memory()
+    teacher.unload()
+    assert held - mx.get_active_memory() > 50_000
+    after = teacher.score([], [SHORT])
+    assert isinstance(before, HiddenTargets)
+    assert isinstance(after, HiddenTargets)
+    assert mx.array_equal(before.hidden, after.hidden).item()
+    with pytest.raises(RunError, match="no longer in memory"):
+        teacher.score([], [LONG])
+
+
+def test_a_cache_that_cannot_hold_everything_says_how_many_are_missing(policy: Policy) -> None:
+    teacher = Teacher(policy, TeacherCache(2 * 32 * 4), EXACT)
+    with pytest.raises(RunError, match="1 of 2"):
+        teacher.keep([LONG, SHORT])
+
+
+def test_the_students_own_likely_tokens_join_the_teachers_top_k(policy: Policy) -> None:
+    form = TargetForm("top_k", 2, 2.0)
+    teacher = Teacher(policy, TeacherCache(0), form)
+    unlikely = mx.argsort(full_logits(policy, SHORT), axis=-1)[:, :2].tolist()
+    tops = tuple(TopLogprobs(tuple(ids), (-1.0, -2.0)) for ids in unlikely)
+    targets = teacher.score([replace(SHORT, top_logprobs=tops)])
+    assert isinstance(targets, TopKTargets)
+    for row, wanted in zip(targets.ids.tolist(), unlikely, strict=True):
+        assert set(wanted) <= set(row)
+    mass = mx.exp(targets.logprobs).sum(axis=-1) + mx.exp(targets.tail_logprob)
+    assert mx.allclose(mass, mx.ones_like(mass), atol=1e-5).item()
+
+
+def test_top_k_targets_of_both_kinds_of_rows_join(policy: Policy) -> None:
+    teacher = Teacher(policy, TeacherCache(10**6), TargetForm("top_k", 3, 1.0))
+    targets = teacher.score([SHORT], [LONG])
+    assert isinstance(targets, TopKTargets)
+    assert targets.ids.shape == (6, 6)
