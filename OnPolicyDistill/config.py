@@ -96,6 +96,11 @@ class OptimizerSettings(Settings):
         None, max_length=120, description="A name for people; the run's id is made by itself."
     )
 
+    @property
+    def rows_per_step(self) -> int:
+        """Rows of one optimizer step, over all its micro-batches."""
+        return self.batch_size * self.gradient_accumulation_steps
+
 
 class DistillationSettings(OptimizerSettings):
     """A student samples, a teacher scores, the divergence between them teaches."""
@@ -188,6 +193,11 @@ class DistillationSettings(OptimizerSettings):
         description="The student's adapter, all that learns.",
     )
 
+    @property
+    def samples_policy(self) -> bool:
+        """Whether rollouts are drawn from the student's own, untruncated distribution."""
+        return self.generation_temperature == 1 and self.top_p == 1
+
     @model_validator(mode="after")
     def _refuse_contradictions(self) -> DistillationSettings:
         if self.kl_weight == 0 and self.ce_weight == 0:
@@ -251,6 +261,12 @@ class SftConfig(Settings):
 RunConfig = Annotated[OnPolicyConfig | SftConfig, Field(discriminator="method")]
 
 RUN_CONFIG: TypeAdapter[OnPolicyConfig | SftConfig] = TypeAdapter(RunConfig)
+
+
+def settings_of(config: OnPolicyConfig | SftConfig) -> DistillationSettings | SftSettings:
+    """Return the block that belongs to the config's method."""
+    return config.distillation if isinstance(config, OnPolicyConfig) else config.sft
+
 
 METHOD_OF_BLOCK = {"distillation": "on_policy", "sft": "sft"}
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from OnPolicyDistill.config import DistillationSettings, OnPolicyConfig, SftSettings
+from OnPolicyDistill.config import settings_of
 from OnPolicyDistill.evaluation.plot import plot_history
 from OnPolicyDistill.files import write_text_atomically
 from OnPolicyDistill.runs.checkpoints import pointed
@@ -16,6 +16,12 @@ from OnPolicyDistill.runs.events import EvaluationFinished, RunFailed, RunFinish
 from OnPolicyDistill.runs.history import RunHistory, fold
 from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.metrics import METRICS, Metric
+from OnPolicyDistill.runs.wording import (
+    describe_models,
+    format_change,
+    format_metric,
+    format_seconds,
+)
 
 REPORT_TEXT = "report.txt"
 REPORT_IMAGES = ("report.png", "report.svg")
@@ -69,45 +75,8 @@ def describe_run(run: RunDirectory, history: RunHistory) -> str:
     return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
 
 
-def format_metric(key: str, value: float) -> str:
-    """A metric's value as people read it: shares in %, the rest with its unit's precision."""
-    unit = METRICS[key].unit if key in METRICS else ""
-    if unit == "share":
-        return f"{100 * value:.1f} %"
-    if unit in ("tokens", "tok/s", "MB", "entries"):
-        return f"{value:,.1f}"
-    if unit.startswith("nats"):
-        return f"{value:.4f}"
-    return f"{value:.4g}"
-
-
-def format_change(key: str, before: float, after: float) -> str:
-    """How a metric changed: points for shares, % for the rest."""
-    if key in METRICS and METRICS[key].unit == "share":
-        return f"{100 * (after - before):+.1f} points"
-    return f"{100 * (after - before) / before:+.1f} %" if before else ""
-
-
-def format_seconds(seconds: float) -> str:
-    """A duration as people say it."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def describe_models(settings: DistillationSettings | SftSettings) -> str:
-    """Who learns, and from whom."""
-    if isinstance(settings, SftSettings):
-        return f"{settings.model} learns from {settings.conversations or 'conversations'}"
-    return f"{settings.student_model} learns from {settings.teacher_model}"
-
-
 def _head(run: RunDirectory, history: RunHistory) -> list[str]:
-    config = run.config()
-    settings = config.distillation if isinstance(config, OnPolicyConfig) else config.sft
+    settings = settings_of(run.config())
     name = f"  {settings.run_name}" if settings.run_name else ""
     done = history.steps[-1].step if history.steps else 0
     lines = [
@@ -151,21 +120,21 @@ def _held_out(history: RunHistory) -> list[str]:
     rows = [header]
     for key in HELD_OUT:
         if key in after.metrics:
-            rows.append(_row(METRICS[key], columns))
+            rows.append(_row(METRICS[key], columns, history.latest(TEACHERS_OWN.get(key, ""))))
     if not any(row[-1] for row in rows[1:]):
         rows = [row[:-1] for row in rows]
     steps = ", ".join(f"{name}: step {event.step}" for name, event in columns.items() if event)
     return [*_align(rows), f"({steps})", *_gap_closed(history)]
 
 
-def _row(metric: Metric, columns: dict[str, EvaluationFinished | None]) -> list[str]:
+def _row(
+    metric: Metric, columns: dict[str, EvaluationFinished | None], teacher: float | None
+) -> list[str]:
     values = {
         name: event.metrics.get(metric.key) if event else None for name, event in columns.items()
     }
-    before, after, latest = values["before"], values["after"], columns["after"]
+    before, after = values["before"], values["after"]
     change = "" if before is None or after is None else format_change(metric.key, before, after)
-    own = TEACHERS_OWN.get(metric.key)
-    teacher = latest.metrics.get(own) if own and latest else None
     title = metric.title + (f" ({metric.unit})" if metric.unit not in ("", "share") else "")
     return [
         title,
@@ -181,7 +150,7 @@ def _gap_closed(history: RunHistory) -> list[str]:
         return []
     before = history.before.metrics.get("eval_accuracy")
     after = history.after.metrics.get("eval_accuracy")
-    teacher = history.after.metrics.get("eval_teacher_accuracy")
+    teacher = history.latest("eval_teacher_accuracy")
     if before is None or after is None or teacher is None or teacher <= before:
         return []
     closed = (after - before) / (teacher - before)

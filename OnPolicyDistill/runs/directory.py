@@ -192,8 +192,8 @@ def find_run(workspace: Path, run_id: str) -> RunDirectory:
     matches = [run for run in list_runs(workspace) if run.run_id.startswith(run_id)]
     exact = [run for run in matches if run.run_id == run_id]
     if len(exact or matches) != 1 or not run_id:
-        found = "No run" if not matches else f"{len(matches)} runs"
-        raise InputError(f"{found} in {workspace} match {run_id!r}.", "List them: opd runs.")
+        found = "No run" if not matches else f"More than one run ({len(matches)})"
+        raise InputError(f"{found} in {workspace} matches {run_id!r}.", "List them: opd runs.")
     return (exact or matches)[0]
 
 

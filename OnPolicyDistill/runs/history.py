@@ -78,6 +78,13 @@ class RunHistory:
         """Sum of a metric over all steps; steps without it count as nothing."""
         return sum(step.metrics.get(key, 0.0) for step in self.steps)
 
+    def latest(self, key: str) -> float | None:
+        """The value of a held-out metric in the last evaluation that has it."""
+        for evaluation in reversed(self.evaluations):
+            if key in evaluation.metrics:
+                return evaluation.metrics[key]
+        return None
+
     def time_split(self) -> tuple[TimeShare, ...]:
         """What the active time went into; `other` is loading, self-test, saving, undone steps."""
         shares = [TimeShare(name, self.total(key)) for name, key in STEP_PHASES.items()]

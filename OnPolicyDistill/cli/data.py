@@ -1,0 +1,99 @@
+"""`opd data`: look at a prompt file and check it, line by line."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from OnPolicyDistill.cli.output import JsonOption, print_json, print_note, print_text
+
+if TYPE_CHECKING:
+    from OnPolicyDistill.datasets.linter import LintReport, Ruler
+
+app = typer.Typer(help="Look at prompt files and check them.", no_args_is_help=True)
+
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="JSONL file of prompts.")]
+
+
+@app.command()
+def lint(
+    file: FileArgument,
+    other: Annotated[
+        Path | None,
+        typer.Option("--against", help="A second file; prompts that both have are reported."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A model on this machine whose tokens are counted.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Check a prompt file; ends with 2 when a line cannot be used."""
+    from OnPolicyDistill.datasets.linter import lint_prompts
+
+    report = lint_prompts(file, other, None if model is None else ruler_of(model))
+    if json:
+        print_json(report.model_dump(mode="json"))
+    else:
+        print_lint_report(report)
+    if report.verdict == "error":
+        raise typer.Exit(2)
+
+
+@app.command()
+def show(
+    file: FileArgument,
+    limit: Annotated[int, typer.Option(min=1, help="How many prompts to show.")] = 5,
+    model: Annotated[
+        str | None, typer.Option(help="Render them through this model's chat template.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Show the first prompts of a file, as they are or as a model would see them."""
+    from OnPolicyDistill.datasets.prompts import load_prompts
+
+    prompts = load_prompts(file)
+    ruler = None if model is None else ruler_of(model)
+    for prompt in islice(prompts.prompts, limit):
+        rendered = prompt.text if ruler is None else ruler.text_of(prompt)
+        if json:
+            print_json({"line": prompt.line, "text": rendered, "answer": prompt.answer})
+            continue
+        answer = "" if prompt.answer is None else f"\n[answer] {prompt.answer}"
+        print_text(f"line {prompt.line}: {rendered}{answer}")
+    print_note(f"{len(prompts)} prompts, {prompts.num_answers} of them with an answer.")
+
+
+def ruler_of(model: str) -> Ruler:
+    """Measure prompts in a model's tokens, from its tokenizer files alone.
+
+    Raises:
+        ModelError: the model is not on this machine, or its files are broken.
+    """
+    from OnPolicyDistill.datasets.chat_template import ChatTemplate
+    from OnPolicyDistill.datasets.linter import Ruler
+    from OnPolicyDistill.datasets.tokenizer_files import load_tokenizer_files
+    from OnPolicyDistill.errors import ModelError
+    from OnPolicyDistill.registry import local_folder
+
+    folder = local_folder(model)
+    if folder is None:
+        raise ModelError(f"{model} is not on this machine.", "Get it: opd models download.")
+    return Ruler(load_tokenizer_files(folder), ChatTemplate.load(folder))
+
+
+def print_lint_report(report: LintReport) -> None:
+    """Print findings as `file:line: what. what to do.` and a summary."""
+    for finding in report.findings:
+        line = "" if finding.line is None else f":{finding.line}"
+        print_text(f"{report.path}{line}: {finding.severity}: {finding.message} {finding.fix}")
+    if report.num_unlisted:
+        print_text(f"{report.path}: and {report.num_unlisted} findings more.")
+    lengths = report.lengths
+    print_text(
+        f"{report.path}: {report.num_prompts} prompts, {report.num_answers} answers, "
+        f"{report.num_errors} errors, {report.num_warnings} warnings; "
+        f"median {lengths.median} {lengths.unit}, longest {lengths.longest}."
+    )

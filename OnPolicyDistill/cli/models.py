@@ -1,0 +1,125 @@
+"""`opd models`: the models this program knows, which of them are here, and getting more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from OnPolicyDistill.cli.output import (
+    JsonOption,
+    print_fields,
+    print_json,
+    print_note,
+    print_table,
+)
+from OnPolicyDistill.errors import ModelError
+
+if TYPE_CHECKING:
+    from OnPolicyDistill.registry import KnownModel
+
+app = typer.Typer(help="List known models and get them.", no_args_is_help=False)
+
+NameArgument = Annotated[str, typer.Argument(metavar="MODEL", help="Alias, hub id or folder.")]
+
+
+@app.callback(invoke_without_command=True)
+def list_by_default(context: typer.Context, json: JsonOption = False) -> None:
+    """List known models and where they are."""
+    if context.invoked_subcommand is None:
+        list_all(json)
+
+
+@app.command("list")
+def list_all(json: JsonOption = False) -> None:
+    """List known models and where they are."""
+    from OnPolicyDistill.registry import all_models
+
+    facts = [describe(model) for model in all_models()]
+    if json:
+        print_json(facts)
+        return
+    rows = [
+        [
+            str(fact["alias"]),
+            _billions(fact["params"]),
+            str(fact["family"]),
+            str(fact["thinking"]),
+            "yes" if fact["vision"] else "",
+            "here" if fact["local_path"] else "",
+            str(fact["hub_id"] or "embedded"),
+        ]
+        for fact in facts
+    ]
+    print_table(["alias", "size", "family", "thinking", "vision", "local", "hub id"], rows)
+
+
+@app.command()
+def show(name: NameArgument, json: JsonOption = False) -> None:
+    """Show what is known of a model: forms, adapter targets, chat template, where it is."""
+    from OnPolicyDistill.registry import find_model
+
+    model = find_model(name)
+    if model is None:
+        raise ModelError(f"{name} is not in the registry.", "List it: opd models.")
+    fact = describe(model)
+    if json:
+        print_json(fact)
+    else:
+        print_fields({key.replace("_", " "): _in_words(value) for key, value in fact.items()})
+
+
+@app.command()
+def download(name: NameArgument, json: JsonOption = False) -> None:
+    """Download a model from the hub; a broken download goes on where it stopped."""
+    from OnPolicyDistill.models.hub import download_model
+    from OnPolicyDistill.registry import find_model, local_folder
+
+    model = find_model(name)
+    hub_id = name if model is None else model.hub_id
+    folder = local_folder(name)
+    if folder is None:
+        if hub_id is None:
+            raise ModelError(f"{name} is embedded and not built.", "opd models build-embedded")
+        print_note(f"Downloading {hub_id}.")
+        folder = download_model(hub_id)
+    if json:
+        print_json({"name": name, "path": str(folder)})
+    else:
+        print_note(f"{name} is in {folder}")
+
+
+def describe(model: KnownModel) -> dict[str, object]:
+    """What a list says of a model."""
+    from OnPolicyDistill.registry import local_folder
+
+    folder = local_folder(model.alias)
+    return {
+        "alias": model.alias,
+        "aliases": list(model.aliases),
+        "hub_id": model.hub_id,
+        "hub_ids": model.hub_ids,
+        "params": model.params,
+        "family": model.family,
+        "logit_width": model.logit_width,
+        "tokenizer": model.chat.tokenizer,
+        "thinking": model.chat.thinking,
+        "vision": model.vision,
+        "instruct": model.instruct,
+        "lora_targets": list(model.lora_targets),
+        "local_path": None if folder is None else str(folder),
+    }
+
+
+def _billions(params: object) -> str:
+    if not isinstance(params, int):
+        return ""
+    return f"{params / 1e9:.1f}B" if params >= 1e8 else f"{params / 1e6:.1f}M"
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "-"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {item}" for key, item in value.items()) or "-"
+    return "-" if value is None else str(value)

@@ -1,0 +1,144 @@
+"""A run's events in words, and how long the rest will take."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from OnPolicyDistill.runs.events import (
+    CheckpointSaved,
+    EvaluationFinished,
+    Event,
+    PhaseChanged,
+    RolloutSampled,
+    RunFailed,
+    RunFinished,
+    RunPaused,
+    RunResumed,
+    RunStarted,
+    SelfTestFinished,
+    StepFinished,
+    Warned,
+)
+from OnPolicyDistill.runs.history import STEP_PHASES
+from OnPolicyDistill.runs.wording import format_change, format_metric, format_seconds
+
+STEPS_FOR_RATE = 20
+SHOWN_METRICS = {"loss": "loss", "divergence": "divergence", "agreement": "agreement"}
+SHOWN_EVALUATION = ("eval_reverse_kl", "eval_loss", "eval_agreement", "eval_accuracy")
+SHORT_NAMES = {
+    "eval_reverse_kl": "reverse KL",
+    "eval_loss": "held-out loss",
+    "eval_agreement": "agreement",
+    "eval_accuracy": "task accuracy",
+}
+
+
+class Narrator:
+    """Tells a run event by event; remembers where it began and how fast it goes."""
+
+    def __init__(self, num_steps: int) -> None:
+        self.num_steps = num_steps
+        self.step = 0
+        self.phase = "starting"
+        self.figures = ""
+        self._before: dict[str, float] = {}
+        self._ends: deque[float] = deque(maxlen=STEPS_FOR_RATE + 1)
+
+    def tell(self, event: Event) -> str | None:
+        """Take in an event; returns a line for people, or None where there is nothing to say."""
+        match event:
+            case PhaseChanged():
+                self.phase = _describe_phase(event)
+                return event.detail or None
+            case StepFinished():
+                return self._tell_step(event)
+            case EvaluationFinished():
+                return self._tell_evaluation(event)
+            case RunResumed():
+                self.step = event.step
+                self._ends.clear()
+                return f"Goes on from step {event.step}."
+            case _:
+                return _describe(event)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Forecast from the last steps, evaluations included; None before the second step."""
+        if len(self._ends) < 2:
+            return None
+        pace = (self._ends[-1] - self._ends[0]) / (len(self._ends) - 1)
+        return pace * (self.num_steps - self.step)
+
+    def _tell_step(self, event: StepFinished) -> str:
+        self.step = event.step
+        self._ends.append(event.time)
+        shown = [
+            f"{name} {format_metric(key, event.metrics[key])}"
+            for key, name in SHOWN_METRICS.items()
+            if key in event.metrics
+        ]
+        self.figures = "  ".join([*shown, describe_split(event.metrics)]).rstrip()
+        left = self.seconds_left
+        eta = "" if left is None else f"  {format_seconds(left)} left"
+        return f"step {event.step}/{self.num_steps}  {self.figures}{eta}"
+
+    def _tell_evaluation(self, event: EvaluationFinished) -> str:
+        if not self._before:
+            self._before = event.metrics
+        parts = []
+        for key in SHOWN_EVALUATION:
+            if key in event.metrics:
+                parts.append(f"{SHORT_NAMES[key]} {self._compared(key, event.metrics[key])}")
+        best = ", the best so far" if event.is_best and event.step else ""
+        return f"Held out at step {event.step}: {', '.join(parts)}{best}."
+
+    def _compared(self, key: str, value: float) -> str:
+        before = self._before.get(key)
+        if before is None or before == value:
+            return format_metric(key, value)
+        change = format_change(key, before, value)
+        return f"{format_metric(key, value)} ({change})" if change else format_metric(key, value)
+
+
+def describe_split(metrics: dict[str, float]) -> str:
+    """How a step's time was split between its phases, in %."""
+    parts = {name: metrics[key] for name, key in STEP_PHASES.items() if key in metrics}
+    total = sum(parts.values())
+    if not total:
+        return ""
+    return " ".join(f"{name} {100 * seconds / total:.0f} %" for name, seconds in parts.items())
+
+
+def _describe_phase(event: PhaseChanged) -> str:
+    name = event.phase.replace("_", " ")
+    return name if event.total is None else f"{name} {event.done or 0}/{event.total}"
+
+
+def _describe(event: Event) -> str | None:
+    line: str | None = None
+    match event:
+        case RunStarted():
+            line = f"Run {event.run_id} of {event.num_steps} steps."
+        case SelfTestFinished():
+            line = _describe_self_test(event)
+        case CheckpointSaved():
+            best = ", the best so far" if event.is_best else ""
+            line = f"Wrote {event.path} ({event.num_bytes / 1e6:.1f} MB{best})."
+        case Warned():
+            line = f"Warning: {event.message} {event.action}".rstrip()
+        case RunPaused():
+            line = f"Paused at step {event.step}."
+        case RunFailed():
+            line = f"Failed at step {event.step}: {event.message} {event.action}".rstrip()
+        case RunFinished():
+            line = f"Finished at step {event.step}: {event.because}."
+        case _:
+            assert isinstance(event, RolloutSampled)
+    return line
+
+
+def _describe_self_test(event: SelfTestFinished) -> str:
+    passed = sum(check.passed for check in event.checks)
+    failed = "; ".join(check.claim for check in event.checks if not check.passed)
+    verdict = f"{passed} of {len(event.checks)} checks passed"
+    return f"Proof of learning: {verdict}." if not failed else f"{verdict}, not: {failed}."

@@ -1,0 +1,213 @@
+"""`opd runs`: list, show, report, watch and delete the runs of a workspace."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from OnPolicyDistill.cli.output import (
+    JsonOption,
+    WorkspaceOption,
+    default_workspace,
+    print_fields,
+    print_json,
+    print_note,
+    print_table,
+    print_text,
+)
+from OnPolicyDistill.errors import DistillError, InputError, RunError
+
+if TYPE_CHECKING:
+    from OnPolicyDistill.runs.directory import RunDirectory
+    from OnPolicyDistill.runs.events import Event
+
+POLL_SECONDS = 0.5
+
+app = typer.Typer(help="List, show, report, watch and delete runs.", no_args_is_help=False)
+
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="Id of a run, a beginning of it, or its folder.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """A run in a list. `problem` says what is wrong with a folder that cannot be read."""
+
+    run_id: str
+    state: str
+    method: str
+    name: str
+    models: str
+    step: int
+    num_steps: int
+    path: str
+    problem: str = ""
+
+
+@app.callback(invoke_without_command=True)
+def list_by_default(
+    context: typer.Context, workspace: WorkspaceOption = None, json: JsonOption = False
+) -> None:
+    """List the runs of the workspace, newest first."""
+    if context.invoked_subcommand is None:
+        list_all(workspace, json)
+
+
+@app.command("list")
+def list_all(workspace: WorkspaceOption = None, json: JsonOption = False) -> None:
+    """List the runs of the workspace, newest first."""
+    from OnPolicyDistill.runs.directory import list_runs
+
+    folder = workspace or default_workspace()
+    lines = [describe_line(run) for run in list_runs(folder)]
+    if json:
+        print_json([asdict(line) for line in lines])
+    elif not lines:
+        print_note(f"No runs in {folder} yet. Start one with: opd train, or try: opd demo.")
+    else:
+        rows = [
+            [line.run_id, line.state, _progress(line), line.models, line.name or line.problem]
+            for line in lines
+        ]
+        print_table(["run", "state", "steps", "models", "name"], rows)
+
+
+@app.command()
+def show(run: RunArgument, workspace: WorkspaceOption = None, json: JsonOption = False) -> None:
+    """Show one run: where it stands, its checkpoints and what is in its folder."""
+    from OnPolicyDistill.runs.checkpoints import list_checkpoints, pointed
+
+    found = open_run(run, workspace)
+    line = describe_line(found)
+    checkpoints = [path.name for path in list_checkpoints(found)]
+    best, last = pointed(found, "best"), pointed(found, "last")
+    if json:
+        pointers = {
+            "best": None if best is None else str(best),
+            "last": None if last is None else str(last),
+        }
+        print_json({**asdict(line), "checkpoints": checkpoints, **pointers})
+        return
+    print_fields(
+        {
+            "run": line.run_id,
+            "name": line.name or "-",
+            "state": line.state,
+            "steps": _progress(line),
+            "models": line.models,
+            "checkpoints": ", ".join(checkpoints) or "none yet",
+            "best": "-" if best is None else str(best),
+            "last": "-" if last is None else str(last),
+            "folder": line.path,
+        }
+    )
+
+
+@app.command()
+def report(run: RunArgument, workspace: WorkspaceOption = None, json: JsonOption = False) -> None:
+    """Write the report of a run again, print it and say where its plot is."""
+    from OnPolicyDistill.evaluation.report import report_files, write_report
+
+    found = open_run(run, workspace)
+    text = write_report(found)
+    files = [str(file) for file in report_files(found)]
+    if json:
+        print_json({"run_id": found.run_id, "text": text, "files": files})
+    else:
+        print_text(text)
+        print_note("Written: " + ", ".join(files))
+
+
+@app.command()
+def watch(run: RunArgument, workspace: WorkspaceOption = None) -> None:
+    """Follow a run until it ends; leaving with Ctrl-C does not disturb it."""
+    from OnPolicyDistill.cli.narrator import Narrator
+    from OnPolicyDistill.runs.log import read_events_from
+
+    found = open_run(run, workspace)
+    narrator = Narrator(describe_line(found).num_steps)
+    offset = 0
+    while True:
+        # Asked before reading: what a worker wrote before it ended is read once more.
+        working = found.state() == "running"
+        last: Event | None = None
+        for event, position in read_events_from(found.events_file, offset):
+            offset, last = position, event
+            line = narrator.tell(event)
+            if line is not None:
+                print_text(line)
+        if not working and last is None:
+            print_note(f"{found.run_id} is {found.state()}.")
+            return
+        time.sleep(POLL_SECONDS if last is None else 0)
+
+
+@app.command()
+def delete(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Ids of the runs.")],
+    workspace: WorkspaceOption = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete runs with everything in their folders. There is no way back."""
+    found = [open_run(run, workspace) for run in runs]
+    for run in found:
+        if run.state() == "running":
+            raise RunError(f"Run {run.run_id} is running.", "Stop it before deleting it.")
+    names = ", ".join(run.run_id for run in found)
+    if not yes:
+        typer.confirm(f"Delete {names} with checkpoints and logs?", abort=True, err=True)
+    for run in found:
+        shutil.rmtree(run.path)
+    print_note(f"Deleted {names}.")
+
+
+def open_run(name: str, workspace: Path | None) -> RunDirectory:
+    """Return a run by id, by a beginning of its id, or by the path of its folder."""
+    from OnPolicyDistill.runs.directory import RunDirectory, find_run
+
+    folder = Path(name).expanduser()
+    if (folder / "config.yaml").is_file():
+        return RunDirectory(folder.resolve())
+    if "/" in name:
+        raise InputError(f"{name} is not the folder of a run.", "List runs: opd runs.")
+    return find_run(workspace or default_workspace(), name)
+
+
+def describe_line(run: RunDirectory) -> RunLine:
+    """What a list says of a run; one that is damaged is listed with its problem."""
+    from OnPolicyDistill.config import settings_of
+    from OnPolicyDistill.runs.wording import describe_models
+
+    try:
+        config = run.config()
+        settings = settings_of(config)
+        return RunLine(
+            run_id=run.run_id,
+            state=run.state(),
+            method=config.method,
+            name=settings.run_name or "",
+            models=describe_models(settings),
+            step=_last_step(run),
+            num_steps=settings.num_steps,
+            path=str(run.path),
+        )
+    except DistillError as error:
+        return RunLine(run.run_id, "damaged", "", "", "", 0, 0, str(run.path), str(error))
+
+
+def _last_step(run: RunDirectory) -> int:
+    from OnPolicyDistill.runs.events import RunStarted, SelfTestFinished
+    from OnPolicyDistill.runs.log import last_event
+
+    event = last_event(run.events_file)
+    return 0 if event is None or isinstance(event, RunStarted | SelfTestFinished) else event.step
+
+
+def _progress(line: RunLine) -> str:
+    return f"{line.step}/{line.num_steps}" if line.num_steps else ""

@@ -1,0 +1,159 @@
+"""From a config file and options to the settings of a run, checked before anything is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from OnPolicyDistill.config import (
+    DistillationSettings,
+    OnPolicyConfig,
+    SftConfig,
+    SftSettings,
+    parse_config,
+    parse_yaml,
+    read_yaml,
+    with_overrides,
+)
+from OnPolicyDistill.errors import ConfigError, DatasetError, InputError
+from OnPolicyDistill.files import shipped_folder
+
+BLOCKS = ("distillation", "sft")
+# What an option is called in each block; None where the block has nothing like it.
+OPTION_KEYS: dict[str, dict[str, str | None]] = {
+    "prompts": {"distillation": "prompts", "sft": "conversations"},
+    "validation": {"distillation": "validation_prompts", "sft": "validation_conversations"},
+    "teacher": {"distillation": "teacher_model", "sft": None},
+    "student": {"distillation": "student_model", "sft": "model"},
+    "name": {"distillation": "run_name", "sft": "run_name"},
+}
+PATH_KEYS = (
+    "prompts",
+    "validation_prompts",
+    "student_adapter",
+    "conversations",
+    "validation_conversations",
+)
+MODEL_KEYS = ("teacher_model", "student_model", "model")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the command line says beside the config file: options by name, and key=value pairs."""
+
+    options: Mapping[str, str | None]
+    assignments: Sequence[str] = ()
+
+
+def load_settings(file: Path | None, given: Given) -> OnPolicyConfig | SftConfig:
+    """Read a config or a preset's name, or start from the defaults, and apply the options.
+
+    Raises:
+        ConfigError: the file or a setting is wrong; every wrong setting is named.
+    """
+    values = _read(file)
+    source = "config" if file is None else str(file)
+    block = _block_of(values)
+    overrides: dict[str, object] = {}
+    for assignment in given.assignments:
+        key, value = _parse_assignment(assignment)
+        overrides[_qualified(key, block)] = value
+    for option, value in given.options.items():
+        if value is not None:
+            overrides[f"{block}.{_key_of(option, block)}"] = value
+    return parse_config(with_overrides(values, overrides), source)
+
+
+def require_data(config: OnPolicyConfig | SftConfig) -> None:
+    """Refuse to train without data, in words, before anything is loaded.
+
+    Raises:
+        ConfigError: no file of prompts or of held-out prompts is named.
+        DatasetError: a file that is named does not exist.
+    """
+    if isinstance(config, OnPolicyConfig):
+        settings = config.distillation
+        _require(settings.prompts, "prompts", "training prompts", "--prompts FILE")
+        _require(
+            settings.validation_prompts,
+            "validation_prompts",
+            "held-out prompts, and without them nobody could tell whether it learns",
+            "--validation FILE",
+        )
+    else:
+        _require(config.sft.conversations, "conversations", "conversations", "--prompts FILE")
+    for key, value in _paths_of(config).items():
+        if not Path(value).expanduser().exists():
+            raise DatasetError(f"There is no such file ({key}).", "Check the path.", Path(value))
+
+
+def with_absolute_paths(config: OnPolicyConfig | SftConfig) -> OnPolicyConfig | SftConfig:
+    """Make paths independent of the working folder, so that a run can be resumed from anywhere."""
+    if isinstance(config, OnPolicyConfig):
+        settings = DistillationSettings.model_validate(_absolute(config.distillation.model_dump()))
+        return OnPolicyConfig(distillation=settings)
+    return SftConfig(sft=SftSettings.model_validate(_absolute(config.sft.model_dump())))
+
+
+def _read(file: Path | None) -> dict[str, object]:
+    if file is None:
+        return {"distillation": {}}
+    preset = shipped_folder("configs") / f"{file}.yaml"
+    values = read_yaml(preset if not file.exists() and preset.is_file() else file)
+    if not isinstance(values, dict):
+        raise ConfigError(f"{file} is not a mapping of settings.", "Start from a preset.")
+    return {str(key): value for key, value in values.items()}
+
+
+def _block_of(values: Mapping[str, object]) -> str:
+    return "sft" if "sft" in values or values.get("method") == "sft" else "distillation"
+
+
+def _parse_assignment(assignment: str) -> tuple[str, object]:
+    key, equals, text = assignment.partition("=")
+    if not equals or not key:
+        raise InputError(f"--set {assignment} is no key=value.", "Write --set num_steps=200.")
+    return key.strip(), parse_yaml(text, f"--set {key}")
+
+
+def _qualified(key: str, block: str) -> str:
+    """`num_steps` means `distillation.num_steps` in a distillation config."""
+    first = key.partition(".")[0]
+    return key if first in (*BLOCKS, "method") else f"{block}.{key}"
+
+
+def _key_of(option: str, block: str) -> str:
+    key = OPTION_KEYS[option][block]
+    if key is None:
+        raise InputError(f"--{option} means nothing for method {block}.", "Leave it out.")
+    return key
+
+
+def _require(value: str | None, key: str, what: str, option: str) -> None:
+    if value is None:
+        raise ConfigError(
+            f"The config names no {what}.",
+            f"Add `{key}: FILE.jsonl` to it or give {option}.",
+            ((key, "is required to train"),),
+        )
+
+
+def _paths_of(config: OnPolicyConfig | SftConfig) -> dict[str, str]:
+    block = config.distillation if isinstance(config, OnPolicyConfig) else config.sft
+    return {
+        key: value
+        for key, value in block.model_dump().items()
+        if key in PATH_KEYS and isinstance(value, str)
+    }
+
+
+def _absolute(values: dict[str, object]) -> dict[str, object]:
+    changed = dict(values)
+    for key, value in values.items():
+        if not isinstance(value, str):
+            continue
+        path = Path(value).expanduser()
+        if key in PATH_KEYS or (key in MODEL_KEYS and path.is_dir()):
+            changed[key] = str(path.resolve())
+    return changed

@@ -1,0 +1,202 @@
+"""`opd train` and `opd resume`: one worker, its progress, its report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from OnPolicyDistill.cli.device import load_mlx
+from OnPolicyDistill.cli.output import (
+    JsonOption,
+    WorkspaceOption,
+    default_workspace,
+    print_json,
+    print_note,
+    print_text,
+)
+from OnPolicyDistill.cli.runs import RunArgument, open_run
+from OnPolicyDistill.errors import InputError, StoppedError
+
+if TYPE_CHECKING:
+    from OnPolicyDistill.config import OnPolicyConfig, SftConfig
+    from OnPolicyDistill.runs.directory import RunDirectory
+    from OnPolicyDistill.runs.reporting import Observer, StopRequest
+
+    Train = Callable[[RunDirectory, Observer | None, StopRequest | None, Path | None], None]
+
+
+def train(
+    config: Annotated[
+        Path | None, typer.Argument(metavar="CONFIG", help="YAML file or name of a preset.")
+    ] = None,
+    *,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting, e.g. lora.rank=8."),
+    ] = None,
+    prompts: Annotated[str | None, typer.Option(help="File of training prompts.")] = None,
+    validation: Annotated[str | None, typer.Option(help="File of held-out prompts.")] = None,
+    teacher: Annotated[str | None, typer.Option(help="Alias, hub id or folder.")] = None,
+    student: Annotated[str | None, typer.Option(help="Alias, hub id or folder.")] = None,
+    name: Annotated[str | None, typer.Option(help="A name for the run.")] = None,
+    run: Annotated[
+        str | None, typer.Option(help="Start a run whose folder exists; nothing else is read.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Start a run and work on it until it ends; Ctrl-C pauses it with a checkpoint."""
+    from OnPolicyDistill.cli.settings import Given, load_settings, require_data, with_absolute_paths
+    from OnPolicyDistill.runs.directory import create_run
+
+    options = {
+        "prompts": prompts,
+        "validation": validation,
+        "teacher": teacher,
+        "student": student,
+        "name": name,
+    }
+    if run is not None:
+        if config is not None or assignments or any(options.values()):
+            raise InputError("--run takes the settings of the run's folder.", "Give no others.")
+        work_on(_unstarted(run, workspace), None, json)
+        return
+    settings = load_settings(config, Given(options, assignments or ()))
+    require_data(settings)
+    settings = with_absolute_paths(settings)
+    refuse_what_cannot_work(settings)
+    work_on(create_run(workspace or default_workspace(), settings), None, json)
+
+
+def resume(
+    run: RunArgument,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="CHECKPOINT",
+            help="A step, `best`, `last` or a folder; later steps are undone. Else the newest.",
+        ),
+    ] = None,
+    workspace: WorkspaceOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Go on with a paused, interrupted or failed run, exactly where its checkpoint stands."""
+    from OnPolicyDistill.runs.checkpoints import last_checkpoint
+
+    found = open_run(run, workspace)
+    if checkpoint is None:
+        _refuse_finished(found)
+        work_on(found, last_checkpoint(found), json)
+    else:
+        work_on(found, choose_checkpoint(found, checkpoint), json)
+
+
+def work_on(run: RunDirectory, checkpoint: Path | None, json: bool) -> None:
+    """Train in this process until the run ends, is paused or fails; then report.
+
+    Raises:
+        StoppedError: the run was paused and can be resumed.
+        DistillError: the run failed; its log says so too.
+    """
+    from OnPolicyDistill.cli.progress import watched
+    from OnPolicyDistill.config import settings_of
+    from OnPolicyDistill.evaluation.report import write_report
+    from OnPolicyDistill.runs.reporting import StopRequest
+
+    load_mlx()
+    config = run.config()
+    stop = StopRequest()
+    print_note(f"Run {run.run_id} in {run.path}")
+    with stop.on_signals(), watched(run, settings_of(config).num_steps) as observer:
+        work = _trainer(config)
+        try:
+            work(run, observer, stop, checkpoint)
+        except StoppedError as error:
+            raise StoppedError(
+                f"Run {run.run_id} is paused; its checkpoint is written.",
+                f"Go on with: opd resume {run.run_id}",
+            ) from error
+    text = write_report(run)
+    if json:
+        print_json(_summary(run))
+    else:
+        print_text(text)
+        print_note(f"Report, plots and checkpoints are in {run.path}")
+
+
+def choose_checkpoint(run: RunDirectory, name: str) -> Path:
+    """Return the checkpoint that a step, `best`, `last` or a folder means.
+
+    Raises:
+        InputError: the run has no such checkpoint.
+    """
+    from OnPolicyDistill.runs.checkpoints import list_checkpoints, pointed
+
+    checkpoints = list_checkpoints(run)
+    if name in ("best", "last"):
+        wanted = pointed(run, name)
+    elif name.isdigit():
+        wanted = next((path for path in checkpoints if int(path.name) == int(name)), None)
+    else:
+        wanted = Path(name).expanduser().resolve()
+    for path in checkpoints:
+        if wanted is not None and path.resolve() == wanted.resolve():
+            return path
+    have = ", ".join(path.name for path in checkpoints) or "none"
+    raise InputError(f"Run {run.run_id} has no checkpoint {name}.", f"It has: {have}.")
+
+
+def refuse_what_cannot_work(config: OnPolicyConfig | SftConfig) -> None:
+    """Check models, pair and memory from files alone, before anything is loaded.
+
+    Raises:
+        InputError: something makes the run impossible, in words.
+    """
+
+
+def _trainer(config: OnPolicyConfig | SftConfig) -> Train:
+    from OnPolicyDistill.config import OnPolicyConfig
+    from OnPolicyDistill.trainers import on_policy, sft
+
+    return on_policy.train if isinstance(config, OnPolicyConfig) else sft.train
+
+
+def _unstarted(name: str, workspace: Path | None) -> RunDirectory:
+    run = open_run(name, workspace)
+    if run.state() != "created":
+        raise InputError(f"Run {run.run_id} is {run.state()}.", f"Use: opd resume {run.run_id}")
+    return run
+
+
+def _refuse_finished(run: RunDirectory) -> None:
+    from OnPolicyDistill.runs.events import RunFinished
+    from OnPolicyDistill.runs.log import last_event
+
+    event = last_event(run.events_file)
+    if isinstance(event, RunFinished) and event.because != "stopped":
+        raise InputError(
+            f"Run {run.run_id} is finished.",
+            "To go on from its adapter, start a run with student_adapter set to its best "
+            "checkpoint; to repeat its last steps, give --from.",
+        )
+
+
+def _summary(run: RunDirectory) -> dict[str, object]:
+    from OnPolicyDistill.runs.checkpoints import pointed
+    from OnPolicyDistill.runs.events import RunFinished
+    from OnPolicyDistill.runs.log import last_event
+
+    event = last_event(run.events_file)
+    adapter = pointed(run, "best") or pointed(run, "last")
+    return {
+        "run_id": run.run_id,
+        "path": str(run.path),
+        "state": run.state(),
+        "because": event.because if isinstance(event, RunFinished) else None,
+        "report": event.report if isinstance(event, RunFinished) else {},
+        "adapter_path": None if adapter is None else str(adapter),
+    }

@@ -1,0 +1,42 @@
+"""Models, metrics and durations as people read them."""
+
+from __future__ import annotations
+
+from OnPolicyDistill.config import DistillationSettings, SftSettings
+from OnPolicyDistill.runs.metrics import METRICS
+
+
+def format_metric(key: str, value: float) -> str:
+    """A metric's value as people read it: shares in %, the rest with its unit's precision."""
+    unit = METRICS[key].unit if key in METRICS else ""
+    if unit == "share":
+        return f"{100 * value:.1f} %"
+    if unit in ("tokens", "tok/s", "MB", "entries"):
+        return f"{value:,.1f}"
+    if unit.startswith("nats"):
+        return f"{value:.4f}"
+    return f"{value:.4g}"
+
+
+def format_change(key: str, before: float, after: float) -> str:
+    """How a metric changed: points for shares, % for the rest."""
+    if key in METRICS and METRICS[key].unit == "share":
+        return f"{100 * (after - before):+.1f} points"
+    return f"{100 * (after - before) / before:+.1f} %" if before else ""
+
+
+def format_seconds(seconds: float) -> str:
+    """A duration as people say it."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def describe_models(settings: DistillationSettings | SftSettings) -> str:
+    """Who learns, and from whom."""
+    if isinstance(settings, SftSettings):
+        return f"{settings.model} learns from {settings.conversations or 'conversations'}"
+    return f"{settings.student_model} learns from {settings.teacher_model}"

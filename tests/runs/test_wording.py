@@ -1,0 +1,19 @@
+"""Numbers are written as people read them."""
+
+from __future__ import annotations
+
+from OnPolicyDistill.runs.wording import format_change, format_metric, format_seconds
+
+
+def test_a_unit_decides_how_a_number_is_written() -> None:
+    assert format_metric("eval_agreement", 0.8514) == "85.1 %"
+    assert format_metric("eval_reverse_kl", 0.123456) == "0.1235"
+    assert format_metric("num_tokens", 12345.0) == "12,345.0"
+    assert format_change("eval_agreement", 0.5, 0.85) == "+35.0 points"
+    assert format_change("eval_reverse_kl", 2.0, 0.5) == "-75.0 %"
+    assert format_change("eval_reverse_kl", 0.0, 0.5) == ""
+    assert [format_seconds(value) for value in (1.25, 61, 3_725)] == [
+        "1.2 s",
+        "1 min 01 s",
+        "1 h 02 min",
+    ]
