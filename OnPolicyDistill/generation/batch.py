@@ -1,0 +1,156 @@
+"""The rows that are decoded together: prefill, one step, rows that leave and rows that join.
+
+A prompt's last token is not prefilled but is the first step's input, so that prefill never
+computes logits and every token of a completion comes out of the same step.
+
+Letters: B rows, L prompt columns, V real vocabulary, K top logprobs (0 when none are wanted).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import mlx.core as mx
+import mlx.nn as nn
+
+from OnPolicyDistill.generation.kv_cache import RowCache
+from OnPolicyDistill.generation.request import GenerationRequest
+from OnPolicyDistill.generation.sampling import next_keys, row_keys, sample
+
+PREFILL_TOKENS = 2048
+SHARED_PREFIX_TOKENS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What one step gives for its rows, not yet evaluated; what was not asked for has no columns.
+
+    `num_drawn` counts each row's tokens, this one included.
+    """
+
+    indices: list[int]
+    num_drawn: list[int]
+    ids: mx.array  # (B,)
+    logprobs: mx.array  # (B,)
+    top_ids: mx.array  # (B, K)
+    top_logprobs: mx.array  # (B, K)
+    full_logprobs: mx.array  # (B, V or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRows:
+    """Rows under way: which prompts they answer, and what their next step needs."""
+
+    indices: list[int]
+    num_drawn: list[int]
+    cache: RowCache
+    inputs: mx.array  # (B,), the last token of each row
+    keys: mx.array  # (B, 2)
+
+    def rows(self, places: list[int]) -> LiveRows:
+        """Those rows only."""
+        picked = mx.array(places)
+        return LiveRows(
+            [self.indices[place] for place in places],
+            [self.num_drawn[place] for place in places],
+            self.cache.rows(places),
+            self.inputs[picked],
+            self.keys[picked],
+        )
+
+    def joined(self, other: LiveRows) -> LiveRows:
+        """These rows, then the others."""
+        return LiveRows(
+            self.indices + other.indices,
+            self.num_drawn + other.num_drawn,
+            self.cache.joined(other.cache),
+            mx.concatenate([self.inputs, other.inputs]),
+            mx.concatenate([self.keys, other.keys]),
+        )
+
+
+class Decoder:
+    """A model at work on one request; what all of its prompts begin with is prefilled once."""
+
+    def __init__(self, model: nn.Module, request: GenerationRequest) -> None:
+        self._model = model
+        self._request = request
+        self._prefix_length = _shared_prefix_length(request.prompts)
+        self._prefix = RowCache.empty(model, num_rows=1)
+        self._read(self._prefix, [request.prompts[0][: self._prefix_length]])
+        self._bans = None if not request.banned_ids else _bans(request)
+
+    def prefill(self, indices: list[int]) -> LiveRows:
+        """Read those prompts of the request, all but their last tokens."""
+        prompts = [self._request.prompts[index] for index in indices]
+        tails = [prompt[self._prefix_length : -1] for prompt in prompts]
+        if not any(tails) and self._prefix_length == 0:
+            tails = [[0]] * len(tails)  # one column of padding: rows can join only what is written
+        cache = self._prefix.rows([0] * len(prompts))
+        self._read(cache, tails)
+        return LiveRows(
+            indices,
+            [0] * len(indices),
+            cache.right_justified([len(prompt) - 1 for prompt in prompts]),
+            mx.array([prompt[-1] for prompt in prompts]),
+            row_keys([self._request.seeds[index] for index in indices]),
+        )
+
+    def step(self, live: LiveRows) -> tuple[Draw, LiveRows]:
+        """Dispatch the next token of every row without waiting for it; writes to the cache."""
+        request = self._request
+        padded = self._model(live.inputs[:, None], cache=live.cache.layers)[:, -1]
+        logits = padded[:, : request.vocab_size].astype(mx.float32)
+        allowed = logits if self._bans is None else logits + self._bans
+        ids, logprobs = sample(allowed, request.sampling, live.keys)
+        num_drawn = [num + 1 for num in live.num_drawn]
+        draw = Draw(live.indices, num_drawn, ids, logprobs, *_recorded(logits, request))
+        mx.async_eval(ids, logprobs, draw.top_ids, draw.top_logprobs, draw.full_logprobs)
+        return draw, LiveRows(live.indices, num_drawn, live.cache, ids, next_keys(live.keys))
+
+    def _read(self, cache: RowCache, rows: Sequence[Sequence[int]]) -> None:
+        """Prefill rows in chunks, padded on the right: causal attention never sees the padding.
+
+        Each chunk is evaluated and its buffers given back, so that a long prompt costs the
+        activations of PREFILL_TOKENS tokens and not of all.
+        """
+        L = max(map(len, rows))
+        tokens = mx.array([[*row, *[0] * (L - len(row))] for row in rows])
+        columns = max(1, PREFILL_TOKENS // len(rows))
+        for first in range(0, L, columns):
+            self._model(tokens[:, first : first + columns], cache=cache.layers)
+            mx.eval(cache.state)
+            mx.clear_cache()
+
+
+def _recorded(logits: mx.array, request: GenerationRequest) -> tuple[mx.array, mx.array, mx.array]:
+    """Top ids and logprobs (B, K) and full logprobs (B, V or 0) of the policy itself."""
+    K = request.num_top_logprobs
+    nothing = logits[:, :0]
+    if K == 0 and not request.full_logprobs:
+        return nothing.astype(mx.uint32), nothing, nothing
+    logprobs = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
+    best = mx.argpartition(-logprobs, max(K - 1, 0), axis=-1)[:, :K]
+    order = mx.argsort(-mx.take_along_axis(logprobs, best, axis=-1), axis=-1)
+    top_ids = mx.take_along_axis(best, order, axis=-1)
+    top_logprobs = mx.take_along_axis(logprobs, top_ids, axis=-1)
+    return top_ids, top_logprobs, logprobs if request.full_logprobs else nothing
+
+
+def _bans(request: GenerationRequest) -> mx.array:
+    bans = mx.zeros((request.vocab_size,))
+    bans[mx.array(sorted(request.banned_ids))] = -mx.inf
+    return bans
+
+
+def _shared_prefix_length(prompts: Sequence[Sequence[int]]) -> int:
+    """How many tokens all prompts begin with, none of them a last token; 0 if not worth it."""
+    if len(prompts) == 1:
+        return 0
+    # What the first and the last in lexicographic order share, all between them share too.
+    first, last = min(prompts, key=tuple), max(prompts, key=tuple)
+    limit = min(map(len, prompts)) - 1
+    pairs = zip(first[:limit], last[:limit], strict=True)
+    shared = next((place for place, (a, b) in enumerate(pairs) if a != b), limit)
+    return shared if shared >= SHARED_PREFIX_TOKENS else 0
