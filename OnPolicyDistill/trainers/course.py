@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import mlx.nn as nn
-from mlx.optimizers import AdamW
 
 from OnPolicyDistill.adapters.checkpointing import checkpoint_layers
 from OnPolicyDistill.adapters.files import fill_adapter, read_adapter_weights, save_adapter
@@ -20,6 +19,7 @@ from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.models.policy import Policy, vocabulary_head
 from OnPolicyDistill.models.saving import copy_settings, load_weights, save_weights
 from OnPolicyDistill.optim.adamw import create_adamw, load_optimizer, save_optimizer
+from OnPolicyDistill.optim.updating import Updater
 from OnPolicyDistill.registry import find_model
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.reporting import Reporter, StopRequest
@@ -30,8 +30,7 @@ from OnPolicyDistill.trainers.conversation_rows import ConversationRow, encode_c
 class Course:
     """Everything of an SFT run that stays the same; only the arrays change.
 
-    `adapter` is None where every weight learns. `bad_steps` are the steps in a row, up to now,
-    that were left out for not being finite.
+    `adapter` is None where every weight learns.
     """
 
     run: RunDirectory
@@ -42,8 +41,7 @@ class Course:
     adapter: AttachedAdapter | None
     rows: tuple[ConversationRow, ...]
     held_out: tuple[ConversationRow, ...]
-    optimizer: AdamW
-    bad_steps: list[int] = field(default_factory=list)
+    updater: Updater
 
     def save_arrays(self, folder: Path) -> None:
         """Write what learns and the optimizer into a checkpoint's folder.
@@ -55,7 +53,7 @@ class Course:
             copy_settings(self.student.path, folder)
         else:
             save_adapter(folder, self.student.model, self.adapter, self.settings.model)
-        save_optimizer(folder, self.optimizer)
+        save_optimizer(folder, self.updater.optimizer)
 
     def load_arrays(self, checkpoint: Path) -> None:
         """Put weights and optimizer back as a checkpoint has them."""
@@ -63,7 +61,7 @@ class Course:
             load_weights(checkpoint, self.student.model)
         else:
             fill_adapter(self.student.model, read_adapter_weights(checkpoint), checkpoint)
-        load_optimizer(checkpoint, self.optimizer)
+        load_optimizer(checkpoint, self.updater.optimizer)
 
 
 def prepare_course(run: RunDirectory, reporter: Reporter, stop: StopRequest) -> Course:
@@ -86,8 +84,8 @@ def prepare_course(run: RunDirectory, reporter: Reporter, stop: StopRequest) -> 
     adapter = _choose_what_learns(student, settings)
     if settings.grad_checkpoint:
         checkpoint_layers(student.model)
-    optimizer = create_adamw(settings, student.model)
-    return Course(run, settings, reporter, stop, student, adapter, rows, held_out, optimizer)
+    updater = Updater(create_adamw(settings, student.model), student.model, settings)
+    return Course(run, settings, reporter, stop, student, adapter, rows, held_out, updater)
 
 
 def _choose_what_learns(student: Policy, settings: SftSettings) -> AttachedAdapter | None:

@@ -16,16 +16,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 
 import mlx.core as mx
 import mlx.nn as nn
-import numpy as np
 
 from OnPolicyDistill.arrays import as_float
 from OnPolicyDistill.config import SftSettings
-from OnPolicyDistill.errors import DivergedError, StoppedError
+from OnPolicyDistill.datasets.order import row_at
 from OnPolicyDistill.evaluation.heldout import derive_seed
 from OnPolicyDistill.losses.cross_entropy import (
     cross_entropy,
@@ -34,9 +32,7 @@ from OnPolicyDistill.losses.cross_entropy import (
 )
 from OnPolicyDistill.memory import clear_buffers, memory_metrics, reset_peak
 from OnPolicyDistill.models.policy import Policy, hidden_states, output_head
-from OnPolicyDistill.optim.adamw import apply_gradients
-from OnPolicyDistill.optim.gradients import Gradients, add_gradients, clip_gradients
-from OnPolicyDistill.optim.schedule import learning_rate
+from OnPolicyDistill.optim.gradients import Gradients, add_gradients
 from OnPolicyDistill.optim.stopping import Verdict
 from OnPolicyDistill.rollout import PackedBatch
 from OnPolicyDistill.runs.checkpoints import TrainingState
@@ -51,16 +47,13 @@ from OnPolicyDistill.runs.reporting import (
 from OnPolicyDistill.trainers.conversation_rows import ConversationRow, pack_rows
 from OnPolicyDistill.trainers.course import Course, prepare_course
 from OnPolicyDistill.trainers.milestones import (
+    Journey,
     begin,
-    finish,
-    is_checkpoint_due,
-    is_evaluation_due,
-    save,
+    learn_until_done,
     take_evaluation,
 )
 
 BEST_METRIC = "eval_loss"
-BAD_STEPS_ALLOWED = 3
 
 
 def train(
@@ -82,28 +75,7 @@ def train(
             course = prepare_course(run, reporter, stop or StopRequest())
             if checkpoint is not None:
                 course.load_arrays(checkpoint)
-            _learn_until_done(course, state)
-
-
-def _learn_until_done(course: Course, state: TrainingState) -> None:
-    settings, reporter, run = course.settings, course.reporter, course.run
-    verdict: Verdict = "waiting"
-    try:
-        while True:
-            if course.held_out and is_evaluation_due(settings, state):
-                state, verdict = _evaluate(course, state)
-            if is_checkpoint_due(settings, state, verdict):
-                save(run, reporter, state, course.save_arrays, settings.keep_checkpoints)
-            if verdict == "plateau" or state.step == settings.num_steps:
-                break
-            state, verdict = _take_step(course, state), "waiting"
-    except StoppedError:
-        save(run, reporter, state, course.save_arrays, settings.keep_checkpoints)
-        if run.control().action == "pause":
-            raise
-        finish(run, reporter, state, "stopped")
-    else:
-        finish(run, reporter, state, "plateau" if verdict == "plateau" else "completed")
+            learn_until_done(_journey(course), state)
 
 
 def _take_step(course: Course, state: TrainingState) -> TrainingState:
@@ -140,17 +112,8 @@ def rows_of_step(
 ) -> list[ConversationRow]:
     """Rows of step `step` (from 1): every conversation once an epoch, each epoch shuffled anew."""
     size = settings.rows_per_step
-    chosen = []
-    for number in range((step - 1) * size, step * size):
-        epoch, place = divmod(number, len(rows))
-        order = _epoch_order(settings.seed, epoch, len(rows))
-        chosen.append(rows[order[place]])
-    return chosen
-
-
-@lru_cache(maxsize=2)
-def _epoch_order(seed: int, epoch: int, num_rows: int) -> tuple[int, ...]:
-    return tuple(map(int, np.random.default_rng([seed, epoch]).permutation(num_rows)))
+    numbers = range((step - 1) * size, step * size)
+    return [rows[row_at(number, len(rows), settings.seed)] for number in numbers]
 
 
 def differentiate(course: Course, batch: PackedBatch, normalizer: int) -> tuple[float, Gradients]:
@@ -174,25 +137,20 @@ def differentiate(course: Course, batch: PackedBatch, normalizer: int) -> tuple[
 
 
 def _update(course: Course, gradients: Gradients, loss: float, step: int) -> dict[str, float]:
-    """Clip and apply; a step whose numbers are not finite changes nothing."""
-    settings = course.settings
-    clipped, norm = clip_gradients(gradients, settings.max_grad_norm)
-    rate = learning_rate(settings, step)
-    metrics = {"loss": loss, "cross_entropy": loss, "grad_norm": norm, "learning_rate": rate}
-    if math.isfinite(norm) and math.isfinite(loss):
-        apply_gradients(course.optimizer, course.student.model, clipped, rate)
-        course.bad_steps.clear()
-        return metrics
-    course.bad_steps.append(step)
-    course.reporter.warn(
-        "not_finite",
-        f"Step {step} gave a loss of {loss} and a gradient norm of {norm}; it was left out.",
-        "If it happens again, lower learning_rate.",
-    )
-    if len(course.bad_steps) >= BAD_STEPS_ALLOWED:
-        raise DivergedError(
-            f"{BAD_STEPS_ALLOWED} steps in a row gave numbers that are not finite.",
-            "Start a new run with a lower learning_rate from the last checkpoint.",
+    """Clip and apply, and say when a step whose numbers are not finite was left out."""
+    update = course.updater.apply(gradients, loss, step)
+    metrics = {
+        "loss": loss,
+        "cross_entropy": loss,
+        "grad_norm": update.grad_norm,
+        "learning_rate": update.learning_rate,
+    }
+    if not update.was_taken:
+        course.reporter.warn(
+            "not_finite",
+            f"Step {step} gave a loss of {loss} and a gradient norm of {update.grad_norm}; "
+            "it was left out.",
+            "If it happens again, lower learning_rate.",
         )
     return {key: value for key, value in metrics.items() if math.isfinite(value)}
 
@@ -209,13 +167,26 @@ def _report(course: Course, step: int, metrics: dict[str, float]) -> None:
 
 
 def _evaluate(course: Course, state: TrainingState) -> tuple[TrainingState, Verdict]:
-    """Measure the loss on held-out conversations and judge where the run stands."""
+    """Measure the loss on held-out conversations, if there are any, and judge where it stands."""
+    if not course.held_out:
+        return state, "waiting"
     course.reporter.phase("evaluating", f"{len(course.held_out)} held-out conversations.")
     started = time.perf_counter()
     metrics = {BEST_METRIC: held_out_loss(course.student, course.held_out, course.settings)}
     metrics["eval_seconds"] = time.perf_counter() - started
     patience = course.settings.early_stop_patience
     return take_evaluation(course.reporter, state, metrics, BEST_METRIC, patience)
+
+
+def _journey(course: Course) -> Journey:
+    return Journey(
+        run=course.run,
+        reporter=course.reporter,
+        settings=course.settings,
+        take_step=lambda state: _take_step(course, state),
+        evaluate=lambda state: _evaluate(course, state),
+        save_arrays=course.save_arrays,
+    )
 
 
 def held_out_loss(student: Policy, rows: Sequence[ConversationRow], settings: SftSettings) -> float:

@@ -1,0 +1,178 @@
+"""The demonstration: a small model becomes measurably like a bigger one, in about two minutes.
+
+The embedded teacher writes dates in ISO form from any wording; the embedded student knows some
+wordings only. The run is an ordinary one: same trainer, same folder, same history as any other.
+A second, short run on fixed rollouts shows what the teacher cache saves.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from OnPolicyDistill.config import (
+    OnPolicyConfig,
+    parse_config,
+    read_yaml,
+    with_overrides,
+)
+from OnPolicyDistill.errors import RunError
+from OnPolicyDistill.files import shipped_folder
+from OnPolicyDistill.runs.checkpoints import last_checkpoint
+from OnPolicyDistill.runs.directory import RunDirectory, create_run
+from OnPolicyDistill.runs.events import RunFinished, SelfTestFinished, StepFinished
+from OnPolicyDistill.runs.log import read_events
+from OnPolicyDistill.runs.reporting import Observer, StopRequest
+from OnPolicyDistill.trainers.on_policy import train
+
+PRESET = "demo.yaml"
+CACHE_EPOCHS = 3
+
+
+class StudentNumbers(BaseModel):
+    """The student on held-out prompts: distances in nats a token at temperature 1, shares of 1."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    accuracy: float
+    reverse_kl: float
+    agreement: float
+
+
+class TeacherNumbers(BaseModel):
+    """The teacher on the same prompts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    accuracy: float
+
+
+class CacheNumbers(BaseModel):
+    """The teacher's share of a step's time, before and after its scores are in the cache."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    run_id: str
+    cold_teacher_share: float
+    warm_teacher_share: float
+
+
+class DemoResult(BaseModel):
+    """Everything the demonstration measured; `seconds` is the wall clock of all of it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    run_id: str
+    seconds: float
+    train_seconds: float
+    student_path: str
+    teacher_path: str
+    adapter_path: str
+    before: StudentNumbers
+    after: StudentNumbers
+    teacher: TeacherNumbers
+    cache: CacheNumbers
+    proof_passed: bool
+
+
+def run_demo(
+    workspace: Path, observer: Observer | None = None, stop: StopRequest | None = None
+) -> DemoResult:
+    """Distil the embedded pair in a workspace and measure what came of it.
+
+    Raises:
+        DistillError: the run failed; its log says why.
+    """
+    started = time.perf_counter()
+    config = demo_config({})
+    run = create_run(workspace, config)
+    train(run, observer, stop)
+    cache = _measure_cache(workspace, stop)
+    report = _report(run)
+    adapter = last_checkpoint(run)
+    assert adapter is not None
+    settings = config.distillation
+    return DemoResult(
+        run_id=run.run_id,
+        seconds=time.perf_counter() - started,
+        train_seconds=report["train_seconds"],
+        student_path=str(shipped_folder("data") / "models" / settings.student_model),
+        teacher_path=str(shipped_folder("data") / "models" / settings.teacher_model),
+        adapter_path=str(adapter.resolve()),
+        before=_numbers(report, "before"),
+        after=_numbers(report, "after"),
+        teacher=TeacherNumbers(accuracy=report["before_eval_teacher_accuracy"]),
+        cache=cache,
+        proof_passed=_proof_passed(run),
+    )
+
+
+def demo_config(overrides: dict[str, object]) -> OnPolicyConfig:
+    """Return the shipped demonstration preset, with some settings of the block replaced."""
+    values = read_yaml(shipped_folder("configs") / PRESET)
+    assert isinstance(values, dict)
+    data = shipped_folder("data") / "dates"
+    paths: dict[str, object] = {
+        "distillation.prompts": str(data / "train.jsonl"),
+        "distillation.validation_prompts": str(data / "validation.jsonl"),
+    }
+    changed = {f"distillation.{key}": value for key, value in overrides.items()}
+    config = parse_config(with_overrides(values, paths | changed), PRESET)
+    assert isinstance(config, OnPolicyConfig)
+    return config
+
+
+def _measure_cache(workspace: Path, stop: StopRequest | None) -> CacheNumbers:
+    """Train on one completion a prompt for a few epochs: the teacher is asked in the first only."""
+    num_prompts = 64
+    prompts = workspace / "demo_cache_prompts.jsonl"
+    config = demo_config({})
+    source = Path(str(config.distillation.prompts)).read_text(encoding="utf-8")
+    prompts.write_text("".join(source.splitlines(keepends=True)[:num_prompts]), encoding="utf-8")
+    steps_per_epoch = num_prompts // config.distillation.rows_per_step
+    config = demo_config(
+        {
+            "run_name": "demo: the same prompts from a warm cache",
+            "prompts": str(prompts),
+            "fixed_rollouts": True,
+            "num_steps": CACHE_EPOCHS * steps_per_epoch,
+            "eval_every": CACHE_EPOCHS * steps_per_epoch,
+            "eval_prompts": 16,
+            "warmup_steps": 0,
+        }
+    )
+    run = create_run(workspace, config)
+    train(run, None, stop)
+    shares = {"cold": [0.0, 0.0], "warm": [0.0, 0.0]}
+    for event in read_events(run.events_file):
+        if isinstance(event, StepFinished):
+            share = shares["cold" if event.step <= steps_per_epoch else "warm"]
+            share[0] += event.metrics["scoring_seconds"]
+            share[1] += event.metrics["step_seconds"]
+    return CacheNumbers(
+        run_id=run.run_id,
+        cold_teacher_share=shares["cold"][0] / shares["cold"][1],
+        warm_teacher_share=shares["warm"][0] / shares["warm"][1],
+    )
+
+
+def _report(run: RunDirectory) -> dict[str, float]:
+    for event in read_events(run.events_file):
+        if isinstance(event, RunFinished):
+            return event.report
+    raise RunError(f"Run {run.run_id} did not finish.", "Start the demonstration again.")
+
+
+def _proof_passed(run: RunDirectory) -> bool:
+    events = [e for e in read_events(run.events_file) if isinstance(e, SelfTestFinished)]
+    return bool(events) and all(event.passed for event in events)
+
+
+def _numbers(report: dict[str, float], moment: str) -> StudentNumbers:
+    return StudentNumbers(
+        accuracy=report[f"{moment}_eval_accuracy"],
+        reverse_kl=report[f"{moment}_eval_reverse_kl"],
+        agreement=report[f"{moment}_eval_agreement"],
+    )

@@ -1,0 +1,151 @@
+"""Everything of a distillation run that stays the same from its first step to its last.
+
+With `keep_teacher_loaded` both models are in memory. Without it they never are at the same time:
+the student samples and leaves, the teacher scores into the cache and leaves, the student learns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from OnPolicyDistill.adapters.checkpointing import checkpoint_layers
+from OnPolicyDistill.adapters.files import (
+    fill_adapter,
+    load_adapter,
+    read_adapter_weights,
+    save_adapter,
+)
+from OnPolicyDistill.adapters.lora import AttachedAdapter, attach_adapter, linear_layer_names
+from OnPolicyDistill.config import DistillationSettings, OnPolicyConfig
+from OnPolicyDistill.errors import PairError
+from OnPolicyDistill.evaluation.heldout import derive_seed, measure_accuracy
+from OnPolicyDistill.head import VocabularyHead
+from OnPolicyDistill.losses.objective import Objective
+from OnPolicyDistill.memory import prepare_device
+from OnPolicyDistill.models.loading import find_folder, load_policy, unload
+from OnPolicyDistill.models.policy import Policy, vocabulary_head
+from OnPolicyDistill.optim.adamw import create_adamw, load_optimizer, save_optimizer
+from OnPolicyDistill.optim.updating import Updater
+from OnPolicyDistill.planning.pair import check_pair
+from OnPolicyDistill.registry import find_model
+from OnPolicyDistill.runs.directory import RunDirectory
+from OnPolicyDistill.runs.reporting import Reporter, StopRequest
+from OnPolicyDistill.teacher.cache import TeacherCache
+from OnPolicyDistill.teacher.scoring import TargetForm, Teacher
+from OnPolicyDistill.trainers.materials import Materials, gather_materials
+from OnPolicyDistill.trainers.rollouts import uses_fixed_rollouts
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """Student, teacher, prompts, loss and optimizer of one run; only their arrays change.
+
+    `alarms` are the warnings that were given already.
+    """
+
+    run: RunDirectory
+    settings: DistillationSettings
+    reporter: Reporter
+    stop: StopRequest
+    student: Policy
+    head: VocabularyHead
+    adapter: AttachedAdapter
+    teacher: Teacher
+    teacher_accuracy: float | None
+    materials: Materials
+    objective: Objective
+    updater: Updater
+    alarms: set[str] = field(default_factory=set)
+
+    def save_arrays(self, folder: Path) -> None:
+        """Write adapter and optimizer into a checkpoint's folder."""
+        save_adapter(folder, self.student.model, self.adapter, self.settings.student_model)
+        save_optimizer(folder, self.updater.optimizer)
+
+    def load_arrays(self, checkpoint: Path) -> None:
+        """Put adapter and optimizer back as a checkpoint has them."""
+        fill_adapter(self.student.model, read_adapter_weights(checkpoint), checkpoint)
+        load_optimizer(checkpoint, self.updater.optimizer)
+
+
+def prepare_lesson(run: RunDirectory, reporter: Reporter, stop: StopRequest) -> Lesson:
+    """Load models and prompts, put the adapter on, and make what has to exist before step 1.
+
+    Raises:
+        DistillError: a file, a model or the pair cannot be used.
+    """
+    config = run.config()
+    assert isinstance(config, OnPolicyConfig)
+    settings = config.distillation
+    prepare_device()
+    student, adapter = _load_student(settings, reporter)
+    materials = gather_materials(run, settings, student, reporter, stop)
+    if uses_fixed_rollouts(settings):
+        materials.make_completions("student", student)
+    if not settings.keep_teacher_loaded:
+        unload(student)
+    teacher = _load_teacher(settings, student, reporter)
+    teacher_accuracy = measure_accuracy(teacher.policy, materials.held_out, materials.hooks)
+    if uses_fixed_rollouts(settings):
+        materials.make_completions("teacher", teacher.policy)
+    if not settings.keep_teacher_loaded:
+        materials = replace(materials, held_out=materials.keep_scores(teacher))
+        teacher.unload()
+        student, adapter = _load_student(settings, reporter)
+    if settings.grad_checkpoint:
+        checkpoint_layers(student.model)
+    return Lesson(
+        run=run,
+        settings=settings,
+        reporter=reporter,
+        stop=stop,
+        student=student,
+        head=vocabulary_head(student),
+        adapter=adapter,
+        teacher=teacher,
+        teacher_accuracy=teacher_accuracy,
+        materials=materials,
+        objective=_objective(settings),
+        updater=Updater(create_adamw(settings, student.model), student.model, settings),
+    )
+
+
+def _load_student(
+    settings: DistillationSettings, reporter: Reporter
+) -> tuple[Policy, AttachedAdapter]:
+    """Load the student and put on the adapter that learns: a fresh one, or one to continue."""
+    reporter.phase("loading", f"Loading the student {settings.student_model}.")
+    student = load_policy(settings.student_model, settings.mixed_precision)
+    if settings.student_adapter is not None:
+        return load_adapter(student, Path(settings.student_adapter))
+    known = find_model(settings.student_model)
+    targets = linear_layer_names(student.model) if known is None else known.lora_targets
+    seed = derive_seed(settings.seed, "adapter", 0)
+    return student, attach_adapter(student.model, settings.lora, targets, seed)
+
+
+def _load_teacher(settings: DistillationSettings, student: Policy, reporter: Reporter) -> Teacher:
+    """Load the teacher, having made sure from files alone that both speak the same tokens."""
+    reporter.phase("loading", f"Loading the teacher {settings.teacher_model}.")
+    report = check_pair(student.path, find_folder(settings.teacher_model))
+    if report.verdict == "mismatch":
+        raise PairError(
+            f"{settings.student_model} cannot learn from {settings.teacher_model}: "
+            f"{report.summary}",
+            "Choose two models with the same tokenizer, such as two sizes of one family.",
+        )
+    policy = load_policy(settings.teacher_model, settings.mixed_precision)
+    top_k = min(settings.top_k, policy.vocab_size)
+    form = TargetForm(settings.teacher_targets, top_k, settings.temperature)
+    return Teacher(policy, TeacherCache(settings.teacher_cache_size_mb * 1_000_000), form)
+
+
+def _objective(settings: DistillationSettings) -> Objective:
+    return Objective(
+        settings.divergence,
+        settings.temperature,
+        settings.kl_weight,
+        settings.ce_weight,
+        settings.teacher_weight,
+    )

@@ -1,0 +1,167 @@
+"""What a step of distillation measured: gathered while it runs, then metrics and rollout records.
+
+Letters: N positions of a micro-batch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import mlx.core as mx
+
+from OnPolicyDistill.arrays import as_float, float_list
+from OnPolicyDistill.head import VocabularyHead
+from OnPolicyDistill.losses.distillation import TokenStats
+from OnPolicyDistill.losses.targets import HiddenTargets, Targets, top_k_targets
+from OnPolicyDistill.models.policy import Policy
+from OnPolicyDistill.optim.updating import Update
+from OnPolicyDistill.rollout import Rollout
+from OnPolicyDistill.runs.events import RolloutRecord, Token
+
+RECORDED_ROLLOUTS = 2
+NUM_TOP_TOKENS = 5
+NOT_TAKEN = Update(0.0, 0.0, False)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A micro-batch after its pass: loss share, statistics (N,), student hidden states (N, D)."""
+
+    rollouts: tuple[Rollout, ...]
+    num_fresh: int
+    loss: float
+    stats: TokenStats
+    hidden: mx.array
+    targets: Targets
+
+
+@dataclass(slots=True)
+class StepReport:
+    """Numbers of one step as they come in; only the first micro-batch keeps its arrays."""
+
+    step: int
+    loss: float = 0.0
+    update: Update = NOT_TAKEN
+    first: Scored | None = None
+    lengths: list[int] = field(default_factory=list)
+    num_truncated: int = 0
+    num_sampled_tokens: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Add the block's wall clock to a phase; arrays must be evaluated inside."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - start
+
+    def add(self, scored: Scored) -> None:
+        """Take in a micro-batch."""
+        if self.first is None:
+            self.first = scored
+        self.loss += scored.loss
+        self.lengths += [len(rollout.completion_ids) for rollout in scored.rollouts]
+        self.num_truncated += sum(r.finish_reason == "length" for r in scored.rollouts)
+        fresh = scored.rollouts[: scored.num_fresh]
+        self.num_sampled_tokens += sum(len(rollout.completion_ids) for rollout in fresh)
+        stats = scored.stats
+        named = {
+            "divergence": stats.divergence,
+            "cross_entropy": stats.cross_entropy,
+            "sampled_reverse_kl": stats.sampled_reverse_kl,
+            "agreement": stats.agreement,
+            "entropy": stats.student_entropy,
+        }
+        for key, values in named.items():
+            self.sums[key] = self.sums.get(key, 0.0) + as_float(values.sum())
+
+    def metrics(self) -> dict[str, float]:
+        """Metrics of the step; keys and units are declared in runs/metrics.py."""
+        num_tokens = sum(self.lengths)
+        num_rows = len(self.lengths)
+        step_seconds = sum(self.seconds.values())
+        metrics = {key: total / num_tokens for key, total in self.sums.items()}
+        metrics |= {f"{phase}_seconds": value for phase, value in self.seconds.items()}
+        metrics |= {
+            "loss": self.loss,
+            "grad_norm": self.update.grad_norm,
+            "learning_rate": self.update.learning_rate,
+            "num_tokens": float(num_tokens),
+            "completion_tokens": num_tokens / num_rows,
+            "truncated_share": self.num_truncated / num_rows,
+            "step_seconds": step_seconds,
+            "tokens_per_second": num_tokens / step_seconds,
+        }
+        if self.num_sampled_tokens:
+            rate = self.num_sampled_tokens / self.seconds["sampling"]
+            metrics["sampling_tokens_per_second"] = rate
+        return metrics
+
+
+def rollout_records(
+    report: StepReport, student: Policy, head: VocabularyHead, prompts: dict[int, str]
+) -> list[RolloutRecord]:
+    """Describe a few rollouts of the step token by token, with both models' best candidates."""
+    scored = report.first
+    if scored is None:
+        return []
+    records = []
+    end = 0
+    for index, rollout in enumerate(scored.rollouts[:RECORDED_ROLLOUTS]):
+        start, end = end, end + len(rollout.completion_ids)
+        rows = slice(start, end)
+        labels = mx.array(rollout.completion_ids)
+        teacher_top: tuple[tuple[Token, ...], ...] = ()
+        if isinstance(scored.targets, HiddenTargets):
+            theirs = HiddenTargets(scored.targets.hidden[rows], scored.targets.head)
+            teacher_top = _top_tokens(theirs, labels, student)
+        own = HiddenTargets(scored.hidden[rows], head)
+        student_logprobs = scored.stats.student_logprob[rows]
+        records.append(
+            RolloutRecord(
+                step=report.step,
+                index=index,
+                source="student" if index < scored.num_fresh else "teacher",
+                prompt=prompts[rollout.prompt_index],
+                completion=_text(student, rollout.completion_ids),
+                finish_reason=rollout.finish_reason,
+                token_ids=rollout.completion_ids,
+                token_texts=tuple(_text(student, [i]) for i in rollout.completion_ids),
+                student_logprobs=tuple(float_list(student_logprobs)),
+                teacher_logprobs=tuple(
+                    float_list(student_logprobs - scored.stats.sampled_reverse_kl[rows])
+                ),
+                divergence=tuple(float_list(scored.stats.divergence[rows])),
+                student_top=_top_tokens(own, labels, student),
+                teacher_top=teacher_top,
+            )
+        )
+    return records
+
+
+def _top_tokens(
+    targets: HiddenTargets, labels: mx.array, policy: Policy
+) -> tuple[tuple[Token, ...], ...]:
+    k = min(NUM_TOP_TOKENS, targets.head.vocab_size)
+    best = top_k_targets(targets, labels, k, 1.0)
+    ids: list[list[int]] = best.ids.tolist()  # type: ignore[assignment]  # tolist() is untyped
+    probabilities: list[list[float]] = mx.exp(best.logprobs).tolist()  # type: ignore[assignment]
+    return tuple(
+        tuple(
+            Token(text=_text(policy, [i]), probability=p)
+            for p, i in sorted(zip(row_p, row_ids, strict=True), reverse=True)
+        )
+        for row_ids, row_p in zip(ids, probabilities, strict=True)
+    )
+
+
+def _text(policy: Policy, ids: Sequence[int]) -> str:
+    """Text with special tokens spelled out, for people who look at tokens."""
+    text: str = policy.tokenizer.decode(list(ids))
+    return text

@@ -1,0 +1,43 @@
+"""The rooms: what the documents say is what the linter enforces and what processes load."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_documented_layers_are_the_enforced_ones() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    block = re.search(r"<!-- layers -->(.*?)<!-- /layers -->", text, re.DOTALL)
+    assert block is not None
+    documented = [line.removeprefix("- ") for line in block.group(1).split("\n") if line]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    (layers,) = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    assert documented == layers
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "OnPolicyDistill.config",
+        "OnPolicyDistill.runs.reporting",
+        "OnPolicyDistill.datasets.linter",
+        "OnPolicyDistill.registry",
+        "OnPolicyDistill.planning.plan",
+        "OnPolicyDistill.cli.app",
+        "backend.app",
+    ],
+)
+def test_the_plain_half_and_the_web_process_load_no_mlx(module: str) -> None:
+    code = f"import {module}, sys; print([m for m in sys.modules if m.split('.')[0] in NAMES])"
+    code = "NAMES = {'mlx', 'mlx_lm', 'transformers'}\n" + code
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert found.stdout.strip() == "[]"
