@@ -1,0 +1,132 @@
+"""The facts about a model that a forecast needs: from its folder where it is on disk, else known.
+
+Folders give exact bytes; the registry's dimensions give computed ones.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from OnPolicyDistill.errors import ModelError
+from OnPolicyDistill.planning.dimensions import (
+    Dimensions,
+    body_weights,
+    head_weights,
+    num_parameters,
+    parse_dimensions,
+    weight_bytes,
+)
+from OnPolicyDistill.planning.weights import read_weights
+from OnPolicyDistill.registry import KnownModel, find_model, local_folder
+
+FLOAT32_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """One model as a run will hold it; `source` says where the bytes come from."""
+
+    name: str
+    dimensions: Dimensions
+    loaded_bytes: int
+    source: Literal["disk", "registry"]
+    folder: Path | None
+    lora_targets: tuple[str, ...]
+
+    @property
+    def num_parameters(self) -> int:
+        """Every parameter."""
+        return num_parameters(self.dimensions)
+
+    @property
+    def bytes_per_weight(self) -> float:
+        """Average bytes of a weight, as loaded."""
+        return self.loaded_bytes / self.num_parameters
+
+    @property
+    def head_bytes(self) -> int:
+        """Bytes of the output head."""
+        return round(head_weights(self.dimensions) * self.bytes_per_weight)
+
+    def decode_bytes(self, rows: int) -> float:
+        """Bytes read to decode one token in each of `rows` rows.
+
+        The input embedding is only looked up and the vision tower sleeps. Of a mixture's experts
+        those are read that any row was routed to, taking routes as independent.
+        """
+        d = self.dimensions
+        experts: float = d.num_experts
+        if d.num_experts:
+            untouched = (1 - d.experts_per_token / d.num_experts) ** rows
+            experts = d.num_experts * (1 - untouched)
+        shared = body_weights(d, 0) + head_weights(d)
+        one_expert = (body_weights(d) - body_weights(d, 0)) / max(d.num_experts, 1)
+        return (shared + experts * one_expert) * self.bytes_per_weight
+
+
+def describe_model(name: str, mixed_precision: bool = True) -> ModelFacts:
+    """Gather the facts about a model by alias, hub id or folder.
+
+    `mixed_precision` off loads weights that are not packed as float32.
+
+    Raises:
+        ModelError: the name is unknown and nothing of it is on disk, or its files are damaged.
+    """
+    folder, known = local_folder(name), find_model(name)
+    if folder is not None:
+        facts = _from_folder(name, folder, known)
+    elif known is not None and known.config:
+        facts = _from_registry(name, known)
+    else:
+        raise ModelError(
+            f"There is no model {name!r}: no folder, no known alias, nothing downloaded.",
+            "List the known ones with opd models, or download it first.",
+        )
+    return facts if mixed_precision else _as_float32(facts)
+
+
+def read_config(folder: Path) -> dict[str, object]:
+    """Read a model folder's config.json.
+
+    Raises:
+        ModelError: it is missing or damaged.
+    """
+    file = folder / "config.json"
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError(f"{folder} has no config.json.", "Give a model's folder.") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{file} is damaged ({error}).", "Download it again.") from error
+    if not isinstance(values, dict):
+        raise ModelError(f"{file} is no JSON object.", "Download it again.")
+    return values
+
+
+def _from_folder(name: str, folder: Path, known: KnownModel | None) -> ModelFacts:
+    dimensions = parse_dimensions(read_config(folder), name)
+    loaded = read_weights(folder).loaded_bytes(dimensions.tied)
+    return ModelFacts(name, dimensions, loaded, "disk", folder, _targets(dimensions, known))
+
+
+def _from_registry(name: str, known: KnownModel) -> ModelFacts:
+    packed = {} if known.bits == 16 else {"quantization": {"bits": known.bits}}
+    dimensions = parse_dimensions({**known.config, **packed}, name)
+    return ModelFacts(
+        name, dimensions, weight_bytes(dimensions), "registry", None, known.lora_targets
+    )
+
+
+def _targets(dimensions: Dimensions, known: KnownModel | None) -> tuple[str, ...]:
+    """The family's LoRA targets; empty means all linear layers, as the trainer takes it."""
+    return () if known is None else known.lora_targets
+
+
+def _as_float32(facts: ModelFacts) -> ModelFacts:
+    if facts.dimensions.bits < 16:
+        return facts
+    loaded = facts.num_parameters * FLOAT32_BYTES
+    return replace(facts, loaded_bytes=loaded, dimensions=replace(facts.dimensions, bits=32))
