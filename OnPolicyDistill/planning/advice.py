@@ -1,0 +1,171 @@
+"""What to change so that a run fits, tried out one change at a time, and what to be warned of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from OnPolicyDistill.errors import ModelError
+from OnPolicyDistill.planning.chips import Chip
+from OnPolicyDistill.planning.memory import forecast_memory, peak
+from OnPolicyDistill.planning.models import describe_model
+from OnPolicyDistill.planning.time import RunSeconds, forecast_time
+from OnPolicyDistill.planning.workload import Workload
+from OnPolicyDistill.registry import find_model
+
+Verdict = Literal["fits", "tight", "does_not_fit"]
+
+# The forecast is good to about a tenth, so the last tenth of the limit is called tight.
+COMFORTABLE_SHARE = 0.92
+STEPS_PER_MINUTE_WANTED = 15
+SHORT_COMPLETION = 256
+LEAST_SAVING = 0.98
+
+
+class Advice(BaseModel):
+    """One change with its effect; `changes` are settings of the method's block."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    message: str
+    changes: dict[str, JsonValue]
+    verdict: Verdict = Field(description="The verdict with this change alone.")
+    needed_gb: float
+    step_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change that is worth trying."""
+
+    message: str
+    changes: dict[str, JsonValue]
+    changed: Workload
+
+
+def verdict_of(needed: int, limit: int) -> Verdict:
+    """Compare bytes with the bytes that may be used."""
+    if needed > limit:
+        return "does_not_fit"
+    return "fits" if needed <= COMFORTABLE_SHARE * limit else "tight"
+
+
+def advise(work: Workload, chip: Chip, limit: int) -> Iterator[Advice]:
+    """Yield changes that save memory, for a run that does not fit comfortably."""
+    needed = peak(forecast_memory(work)).total
+    if verdict_of(needed, limit) == "fits":
+        return
+    for change in _changes(work):
+        total = peak(forecast_memory(change.changed)).total
+        if total < LEAST_SAVING * needed:
+            yield Advice(
+                message=change.message,
+                changes=change.changes,
+                verdict=verdict_of(total, limit),
+                needed_gb=round(total / 1e9, 2),
+                step_seconds=round(forecast_time(change.changed, chip).step.total, 3),
+            )
+
+
+def warn(work: Workload, times: RunSeconds, needed: int, limit: int) -> Iterator[str]:
+    """Yield what the user should know before starting, in words."""
+    if needed > limit:
+        yield (
+            f"The run needs {needed / 1e9:.1f} GB and may use {limit / 1e9:.1f} GB: macOS would "
+            "end it without a message."
+        )
+    yield from _cache_warnings(work)
+    d = work.student.dimensions
+    if 0 < d.max_positions < work.row_tokens:
+        yield (
+            f"{work.student.name} knows {d.max_positions} positions; prompt and completion "
+            f"need {work.row_tokens}."
+        )
+    if 0 < work.completion_tokens < SHORT_COMPLETION:
+        yield (
+            f"Completions are cut at {work.completion_tokens} tokens; a longer answer has no "
+            "end to learn. Watch the truncated share."
+        )
+    yield from _thinking_warnings(work)
+    yield from _speed_warnings(work, times)
+
+
+def _cache_warnings(work: Workload) -> Iterator[str]:
+    needed, held = work.cache_bytes_needed, work.cache_bytes
+    if work.distillation is None or needed <= held:
+        return
+    sizes = f"the scores need {needed / 1e6:.0f} MB, teacher_cache_size_mb is {held / 1e6:.0f}"
+    if not work.distillation.keep_teacher_loaded:
+        yield (
+            f"The cache cannot hold all scores, so the run will be refused: {sizes}. Raise it, "
+            "use teacher_targets: top_k, or fewer prompts."
+        )
+    else:
+        yield f"The cache is too small to help from the second epoch on: {sizes}."
+
+
+def _thinking_warnings(work: Workload) -> Iterator[str]:
+    known = find_model(work.student.name)
+    thinks = known is not None and known.chat.thinking != "never"
+    if thinks and 0 < work.completion_tokens < 2048:
+        yield (
+            f"{work.student.name} thinks before it answers; with {work.completion_tokens} tokens "
+            "most completions will be cut."
+        )
+
+
+def _speed_warnings(work: Workload, times: RunSeconds) -> Iterator[str]:
+    if work.teacher is None:
+        return
+    pace = 60 / max(times.step.total, 1e-9)
+    if pace < STEPS_PER_MINUTE_WANTED:
+        yield (
+            f"About {pace:.1f} steps a minute by forecast. Fifteen need a mixture-of-experts "
+            "teacher and shorter completions, as in the preset fast_mac."
+        )
+
+
+def _changes(work: Workload) -> Iterator[Change]:
+    settings = work.settings
+    if not settings.grad_checkpoint:
+        message = "Recompute activations in the backward pass."
+        yield _with(work, message, {"grad_checkpoint": True})
+    if settings.batch_size > 1:
+        size = settings.batch_size // 2
+        times = settings.gradient_accumulation_steps * 2
+        message = f"Learn {size} rows at a time; the step stays as large."
+        yield _with(work, message, {"batch_size": size, "gradient_accumulation_steps": times})
+    if work.distillation is not None:
+        half = max(work.distillation.max_generation_tokens // 2, 1)
+        message = f"Stop completions at {half} tokens."
+        yield _with(work, message, {"max_generation_tokens": half})
+        if work.distillation.keep_teacher_loaded:
+            message = "Score first, then unload the teacher."
+            yield _with(work, message, {"keep_teacher_loaded": False})
+        for form in ("8bit", "4bit"):
+            yield from _quantized(work, form)
+
+
+def _with(work: Workload, message: str, changes: dict[str, JsonValue]) -> Change:
+    settings = work.settings.model_copy(update=changes)
+    distillation = work.distillation and work.distillation.model_copy(update=changes)
+    changed = replace(work, settings=distillation or settings, distillation=distillation)
+    return Change(message, changes, changed)
+
+
+def _quantized(work: Workload, form: str) -> Iterator[Change]:
+    """A quantized form of the teacher, where the registry knows one and it is smaller."""
+    assert work.teacher is not None
+    known = find_model(work.teacher.name)
+    if known is None or form not in known.forms or int(form.removesuffix("bit")) >= known.bits:
+        return
+    name = f"{known.alias}-{form}"
+    try:
+        teacher = describe_model(name)
+    except ModelError:
+        return
+    message = f"Use the teacher in {form}: a slightly different teacher; measure how different."
+    yield Change(message, {"teacher_model": name}, replace(work, teacher=teacher))

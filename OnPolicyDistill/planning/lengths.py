@@ -1,0 +1,79 @@
+"""How many prompts a run has and how long they are: from its files, or assumed without them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from OnPolicyDistill.config import DistillationSettings, OnPolicyConfig, SftConfig
+from OnPolicyDistill.datasets.chat_template import ChatTemplate
+from OnPolicyDistill.datasets.linter import CHARACTERS_PER_TOKEN, Ruler, lint_prompts
+from OnPolicyDistill.datasets.tokenizer_files import load_tokenizer_files
+from OnPolicyDistill.planning.workload import ASSUMED_PROMPTS, PromptFacts
+from OnPolicyDistill.registry import local_folder
+
+ASSUMED_PROMPT_TOKENS = 256
+ASSUMED_HELD_OUT = 64
+TEMPLATE_TOKENS = 32
+
+
+def measure_prompts(config: OnPolicyConfig | SftConfig) -> PromptFacts:
+    """Count and measure the training prompts; assume what cannot be known yet.
+
+    Raises:
+        DatasetError: the file that the config names cannot be read.
+        ModelError: the student's tokenizer or template is damaged.
+    """
+    if isinstance(config, SftConfig):
+        tokens = config.sft.max_length
+        return PromptFacts(ASSUMED_PROMPTS, tokens, tokens, f"full length of {tokens} tokens")
+    settings = config.distillation
+    limit = settings.max_prompt_tokens
+    if settings.prompts is None:
+        assumed = min(ASSUMED_PROMPT_TOKENS, limit)
+        source = f"assumed: no prompts are named, so prompts of {assumed} tokens"
+        return PromptFacts(ASSUMED_PROMPTS, assumed, assumed, source)
+    facts = _from_file(Path(settings.prompts), ruler_of(settings))
+    return replace(
+        facts,
+        typical_tokens=min(facts.typical_tokens, limit),
+        longest_tokens=min(facts.longest_tokens, limit),
+    )
+
+
+def count_held_out(config: OnPolicyConfig | SftConfig) -> int:
+    """How many held-out prompts an evaluation uses."""
+    if isinstance(config, SftConfig):
+        return ASSUMED_HELD_OUT
+    settings = config.distillation
+    if settings.validation_prompts is None or not Path(settings.validation_prompts).is_file():
+        return settings.eval_prompts or ASSUMED_HELD_OUT
+    available = lint_prompts(Path(settings.validation_prompts)).num_prompts
+    wanted = max(1, round(settings.eval_fraction * available))
+    return min(wanted, settings.eval_prompts or wanted)
+
+
+def ruler_of(settings: DistillationSettings) -> Ruler:
+    """Measure as the student will: with its tokenizer and template where they are on disk.
+
+    Raises:
+        ModelError: they are damaged.
+    """
+    folder = local_folder(settings.student_model)
+    if folder is None:
+        return Ruler(max_prompt_tokens=settings.max_prompt_tokens)
+    return Ruler(
+        load_tokenizer_files(folder), ChatTemplate.load(folder), settings.max_prompt_tokens
+    )
+
+
+def _from_file(path: Path, ruler: Ruler) -> PromptFacts:
+    lengths = (report := lint_prompts(path, ruler=ruler)).lengths
+    if lengths.unit == "tokens":
+        source = f"measured with the student's tokenizer: {report.num_prompts} prompts of {path}"
+        typical, longest = lengths.mean, lengths.longest
+    else:
+        source = f"estimated from characters: {report.num_prompts} prompts of {path}"
+        typical = lengths.mean / CHARACTERS_PER_TOKEN + TEMPLATE_TOKENS
+        longest = lengths.longest // CHARACTERS_PER_TOKEN + TEMPLATE_TOKENS
+    return PromptFacts(max(report.num_prompts, 1), max(round(typical), 1), max(longest, 1), source)

@@ -1,0 +1,215 @@
+"""The plan of a run: does it fit, how long does it take, and what to change if it does not.
+
+Everything is a forecast from files and tables; no model is loaded and nothing is downloaded.
+Sizes are in GB of 1e9 bytes, as on the hub. A Mac's memory is named as Apple names it: 128 GB are
+128 GiB, of which macOS lets the GPU have 107.5 GiB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import psutil
+from pydantic import BaseModel, ConfigDict, Field
+
+from OnPolicyDistill.config import OnPolicyConfig, SftConfig
+from OnPolicyDistill.planning.advice import Advice, advise, verdict_of, warn
+from OnPolicyDistill.planning.chips import OTHER_PROCESSOR, Chip, find_chip, this_chip
+from OnPolicyDistill.planning.lengths import count_held_out, measure_prompts
+from OnPolicyDistill.planning.memory import PhaseMemory, forecast_memory, peak
+from OnPolicyDistill.planning.models import ModelFacts
+from OnPolicyDistill.planning.time import RunSeconds, forecast_time
+from OnPolicyDistill.planning.workload import Workload, make_workload
+
+GIB = 2**30
+GB = 1e9
+# Share of memory that macOS lets the GPU wire, by size in GiB (107.5 of 128 as reported).
+GPU_SHARES = ((64, 0.84), (36, 0.75), (0, 0.67))
+OTHER_SHARE = 0.9
+RESERVE_SHARE, LARGEST_RESERVE_BYTES = 0.125, 8 * GIB
+# Arithmetic and efficiencies: a third faster at best, half as slow again at worst.
+FASTER, SLOWER = 0.7, 1.5
+
+
+class PlanModel(BaseModel):
+    """A model of the run: what it is and where the numbers come from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    parameters: int
+    weights_gb: float
+    bits: int
+    source: Literal["disk", "registry"] = Field(
+        description="disk: exact bytes of the files; registry: computed from known dimensions."
+    )
+
+
+class PlanPhase(BaseModel):
+    """Memory at the peak of one phase, in GB by part."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    total_gb: float
+    parts: dict[str, float]
+
+
+class PlanStep(BaseModel):
+    """Seconds of one step by phase; an evaluation's for comparison."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sampling: float
+    scoring: float
+    learning: float
+    total: float
+    evaluation: float
+    steps_per_minute: float
+
+
+class Plan(BaseModel):
+    """What a run will need on a machine; `parts` are those of the phase that needs most."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    verdict: Literal["fits", "tight", "does_not_fit"]
+    total_gb: float = Field(description="All parts together, in GB of 1e9 bytes.")
+    parts: dict[str, float]
+    seconds: float = Field(description="The whole run, expected.")
+    seconds_low: float
+    seconds_high: float
+    memory_gb: float = Field(description="The machine's memory as its maker names it.")
+    limit_gb: float = Field(description="What the run may use of it, in GB of 1e9 bytes.")
+    needed_gb: float = Field(description="total_gb without the reserve for the system.")
+    peak_phase: str
+    phases: tuple[PlanPhase, ...]
+    step: PlanStep
+    preparing_seconds: float
+    num_steps: int
+    num_evaluations: int
+    chip: str
+    student: PlanModel
+    teacher: PlanModel | None
+    adapter_parameters: int
+    warnings: tuple[str, ...]
+    advice: tuple[Advice, ...]
+    assumptions: tuple[str, ...]
+
+
+def plan_run(
+    config: OnPolicyConfig | SftConfig,
+    memory_gb: float | None = None,
+    chip: str | None = None,
+) -> Plan:
+    """Plan a run on a machine: this one unless memory (as its maker names it) or chip are given.
+
+    Raises:
+        ModelError: a model is unknown, or its files are damaged.
+        DatasetError: a prompt file cannot be read.
+        InputError: no such chip.
+    """
+    machine = this_chip() if chip is None else find_chip(chip)
+    memory = round(memory_gb * GIB) if memory_gb is not None else psutil.virtual_memory().total
+    is_mac = memory_gb is not None or machine is not OTHER_PROCESSOR
+    limit = gpu_limit(memory) if is_mac else round(memory * OTHER_SHARE)
+    work = make_workload(config, measure_prompts(config), count_held_out(config))
+    phases, times = forecast_memory(work), forecast_time(work, machine)
+    return _assemble(work, phases, times, _Machine(machine, memory, limit))
+
+
+@dataclass(frozen=True, slots=True)
+class _Machine:
+    """What the run will be on; bytes."""
+
+    chip: Chip
+    memory: int
+    limit: int
+
+    @property
+    def reserve(self) -> int:
+        """What macOS and other programs keep, in bytes."""
+        return min(round(self.memory * RESERVE_SHARE), LARGEST_RESERVE_BYTES)
+
+
+def gpu_limit(memory: int) -> int:
+    """Bytes that macOS lets the GPU have of a machine's memory, unless it is told otherwise."""
+    share = next(share for least, share in GPU_SHARES if memory >= least * GIB)
+    return round(memory * share)
+
+
+def _assemble(
+    work: Workload, phases: list[PhaseMemory], times: RunSeconds, machine: _Machine
+) -> Plan:
+    highest = peak(phases)
+    step = times.step
+    return Plan(
+        verdict=verdict_of(highest.total, machine.limit),
+        total_gb=_gb(highest.total + machine.reserve),
+        parts={**_parts(highest.parts), "system_reserve": _gb(machine.reserve)},
+        seconds=round(times.total, 1),
+        seconds_low=round(times.total * FASTER, 1),
+        seconds_high=round(times.total * SLOWER, 1),
+        memory_gb=round(machine.memory / GIB, 1),
+        limit_gb=_gb(machine.limit),
+        needed_gb=_gb(highest.total),
+        peak_phase=highest.name,
+        phases=tuple(
+            PlanPhase(name=phase.name, total_gb=_gb(phase.total), parts=_parts(phase.parts))
+            for phase in phases
+        ),
+        step=PlanStep(
+            sampling=round(step.sampling, 3),
+            scoring=round(step.scoring, 3),
+            learning=round(step.learning, 3),
+            total=round(step.total, 3),
+            evaluation=round(times.evaluation, 3),
+            steps_per_minute=round(60 / max(step.total, 1e-9), 2),
+        ),
+        preparing_seconds=round(times.preparing, 1),
+        num_steps=times.num_steps,
+        num_evaluations=times.num_evaluations,
+        chip=machine.chip.name,
+        student=_model(work.student),
+        teacher=None if work.teacher is None else _model(work.teacher),
+        adapter_parameters=work.num_adapter_parameters,
+        warnings=tuple(warn(work, times, highest.total, machine.limit)),
+        advice=tuple(advise(work, machine.chip, machine.limit)),
+        assumptions=tuple(_assumptions(work, machine)),
+    )
+
+
+def _model(facts: ModelFacts) -> PlanModel:
+    return PlanModel(
+        name=facts.name,
+        parameters=facts.num_parameters,
+        weights_gb=_gb(facts.loaded_bytes),
+        bits=facts.dimensions.bits,
+        source=facts.source,
+    )
+
+
+def _assumptions(work: Workload, machine: _Machine) -> list[str]:
+    found = [
+        "A forecast from arithmetic, not a measurement: expect 70 % to 150 % of the time.",
+        f"Prompts: {work.prompts.source}.",
+        f"macOS lets the GPU have {_gb(machine.limit):g} GB of this memory.",
+    ]
+    if work.completion_tokens:
+        found.append(f"Every completion runs to its limit of {work.completion_tokens} tokens.")
+    if machine.chip is OTHER_PROCESSOR:
+        found[2] = f"{OTHER_SHARE:.0%} of this memory is free for the run."
+        found.append("This processor is not in the table of chips: its times are a rough guess.")
+    if work.teacher is not None and work.num_kept_rows == 0:
+        found.append("Every rollout is fresh, so the teacher cache stays empty.")
+    return found
+
+
+def _parts(parts: Mapping[str, int]) -> dict[str, float]:
+    return {name: _gb(value) for name, value in parts.items()}
+
+
+def _gb(number: float) -> float:
+    return round(number / GB, 2)

@@ -1,0 +1,154 @@
+"""What a run has to do, in numbers: rows, tokens and repetitions, read off its settings.
+
+Forecasts assume that every completion runs to its limit: memory must hold for that, and a student
+that stops earlier only finishes sooner.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from OnPolicyDistill.config import (
+    DistillationSettings,
+    LoraSettings,
+    OnPolicyConfig,
+    OptimizerSettings,
+    SftConfig,
+)
+from OnPolicyDistill.planning.dimensions import Dimensions, linear_shapes, num_parameters
+from OnPolicyDistill.planning.models import ModelFacts, describe_model
+
+# Positions are cut into few row lengths, so that programs can be reused (rollout.bucket_length).
+SMALLEST_ROW = 32
+BUCKETS_PER_DOUBLING = 4
+ASSUMED_PROMPTS = 1000
+TOP_K_ENTRY_BYTES = 6
+TOP_K_FIXED_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class PromptFacts:
+    """How many prompts there are and how long, in tokens with the chat template."""
+
+    num_prompts: int
+    typical_tokens: int
+    longest_tokens: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One run in numbers; supervised fine-tuning has no teacher and samples nothing."""
+
+    settings: OptimizerSettings
+    student: ModelFacts
+    teacher: ModelFacts | None
+    distillation: DistillationSettings | None
+    lora: LoraSettings | None
+    prompts: PromptFacts
+    num_held_out: int
+
+    @property
+    def completion_tokens(self) -> int:
+        """Longest completion."""
+        return 0 if self.distillation is None else self.distillation.max_generation_tokens
+
+    @property
+    def row_tokens(self) -> int:
+        """Padded length of the longest row of prompt and completion."""
+        return bucket_length(self.prompts.longest_tokens + self.completion_tokens)
+
+    @property
+    def typical_row_tokens(self) -> int:
+        """Padded length of a typical row."""
+        return bucket_length(self.prompts.typical_tokens + self.completion_tokens)
+
+    @property
+    def learned_positions(self) -> int:
+        """Positions of a row whose logits the loss needs."""
+        return self.completion_tokens or self.prompts.typical_tokens
+
+    @property
+    def num_adapter_parameters(self) -> int:
+        """What learns: the adapter, or every weight."""
+        dimensions = self.student.dimensions
+        if self.lora is None:
+            return num_parameters(dimensions)
+        targets = self.lora.targets or self.student.lora_targets
+        return adapter_parameters(dimensions, self.lora, targets)
+
+    @property
+    def keeps_rollouts(self) -> bool:
+        """Whether completions are made once and used again every epoch."""
+        d = self.distillation
+        return d is not None and (d.fixed_rollouts or not d.keep_teacher_loaded)
+
+    @property
+    def num_kept_rows(self) -> int:
+        """Completions that are scored into the cache: fixed ones, or the teacher's own."""
+        if self.distillation is None:
+            return 0
+        seen = min(self.prompts.num_prompts, self.settings.num_steps * self.settings.rows_per_step)
+        held_out = 0 if self.distillation.keep_teacher_loaded else self.num_held_out
+        if self.keeps_rollouts:
+            return seen + held_out
+        return math.ceil(seen * (1 - self.distillation.on_policy_fraction))
+
+    @property
+    def cache_bytes_needed(self) -> int:
+        """What the teacher cache would hold if it were large enough."""
+        return self.num_kept_rows * self.completion_tokens * self.target_bytes
+
+    @property
+    def cache_bytes(self) -> int:
+        """What the teacher cache will hold at most."""
+        if self.distillation is None:
+            return 0
+        capacity = self.distillation.teacher_cache_size_mb * 1_000_000
+        return min(capacity, self.cache_bytes_needed)
+
+    @property
+    def target_bytes(self) -> int:
+        """Bytes of what the teacher hands over for one position."""
+        if self.distillation is None or self.teacher is None:
+            return 0
+        if self.distillation.teacher_targets == "top_k":
+            return self.distillation.top_k * TOP_K_ENTRY_BYTES + TOP_K_FIXED_BYTES
+        return 2 * self.teacher.dimensions.hidden_size
+
+
+def make_workload(
+    config: OnPolicyConfig | SftConfig, prompts: PromptFacts, num_held_out: int
+) -> Workload:
+    """Gather a run's numbers.
+
+    Raises:
+        ModelError: a model is unknown or damaged.
+    """
+    if isinstance(config, SftConfig):
+        sft = config.sft
+        model = describe_model(sft.model, sft.mixed_precision)
+        return Workload(sft, model, None, None, sft.lora, prompts, num_held_out)
+    settings = config.distillation
+    student = describe_model(settings.student_model, settings.mixed_precision)
+    teacher = describe_model(settings.teacher_model, settings.mixed_precision)
+    return Workload(settings, student, teacher, settings, settings.lora, prompts, num_held_out)
+
+
+def adapter_parameters(dimensions: Dimensions, lora: LoraSettings, targets: tuple[str, ...]) -> int:
+    """Parameters of the low-rank matrices; no targets means every linear map of a layer."""
+    shapes = linear_shapes(dimensions)
+    names = {target.rsplit(".", maxsplit=1)[-1] for target in targets} or set(shapes)
+    layers = dimensions.num_layers if lora.layers <= 0 else min(lora.layers, dimensions.num_layers)
+    widths = sum(sum(shape) for name, shape in shapes.items() if name in names)
+    return layers * lora.rank * widths
+
+
+def bucket_length(length: int) -> int:
+    """The padded row length that the trainer uses for rows of this length."""
+    if length <= SMALLEST_ROW:
+        return SMALLEST_ROW
+    power = 1 << (length - 1).bit_length()
+    stride = max(power // 2 // BUCKETS_PER_DOUBLING, 8)
+    return -(-length // stride) * stride

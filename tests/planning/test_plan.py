@@ -1,0 +1,205 @@
+"""Plans: memory and time by forecast, against the figures they were fitted to, and the advice."""
+
+import pytest
+
+from OnPolicyDistill.config import parse_config
+from OnPolicyDistill.errors import DatasetError, InputError, ModelError
+from OnPolicyDistill.planning.chips import CHIPS, find_chip, this_chip
+from OnPolicyDistill.planning.memory import PARTS
+from OnPolicyDistill.planning.plan import plan_run
+
+RECOMPUTING = {"grad_checkpoint": True}
+KEEPING = {"grad_checkpoint": False}
+
+
+def plan(memory_gb=128, chip="m3-ultra", **settings):
+    return plan_run(parse_config({"distillation": settings}), memory_gb, chip)
+
+
+def test_the_seed_pair_fits_in_128_gb_when_activations_are_recomputed():
+    found = plan(**RECOMPUTING)
+    assert found.verdict == "fits"
+    assert found.parts["teacher"] == pytest.approx(65.53, abs=0.01)
+    assert found.parts["student"] == pytest.approx(15.23, abs=0.01)
+    assert found.limit_gb == pytest.approx(107.5 * 2**30 / 1e9, abs=0.1)
+    assert 85 < found.needed_gb < 105
+    assert found.total_gb < 128
+
+
+def test_keeping_every_activation_of_the_seed_pair_does_not_fit_and_the_advice_says_what_does():
+    found = plan(**KEEPING)
+    assert found.verdict == "does_not_fit"
+    assert found.peak_phase == "learning"
+    helps = {next(iter(advice.changes)): advice.verdict for advice in found.advice}
+    assert helps["grad_checkpoint"] == helps["batch_size"] == "fits"
+    assert "may use" in found.warnings[0]
+
+
+@pytest.mark.parametrize("memory_gb", [16, 32, 64, 96])
+def test_smaller_macs_are_told_that_the_seed_pair_does_not_fit(memory_gb):
+    assert plan(memory_gb, **RECOMPUTING).verdict == "does_not_fit"
+
+
+def test_parts_add_up_and_the_peak_is_the_largest_phase():
+    found = plan(**RECOMPUTING)
+    assert set(found.parts) == {*PARTS, "system_reserve"}
+    assert sum(found.parts.values()) == pytest.approx(found.total_gb, abs=0.06)
+    assert found.total_gb - found.parts["system_reserve"] == pytest.approx(
+        found.needed_gb, abs=0.02
+    )
+    assert found.needed_gb == max(phase.total_gb for phase in found.phases)
+    for phase in found.phases:
+        assert sum(phase.parts.values()) == pytest.approx(phase.total_gb, abs=0.06)
+
+
+def test_phases_do_not_hold_at_once_what_they_need_in_turn():
+    phases = {phase.name: phase.parts for phase in plan(**RECOMPUTING).phases}
+    assert phases["learning"]["kv_cache"] == phases["scoring"]["kv_cache"] == 0
+    assert phases["sampling"]["kv_cache"] > 0
+    assert phases["sampling"]["activations"] < phases["learning"]["activations"]
+
+
+def test_a_teacher_that_is_unloaded_never_stands_beside_the_student():
+    found = plan(keep_teacher_loaded=False, teacher_cache_size_mb=6000, **RECOMPUTING)
+    phases = {phase.name: phase.parts for phase in found.phases}
+    assert phases["sampling"]["teacher"] == 0
+    assert phases["scoring"]["student"] == 0
+    assert phases["learning"]["teacher"] == pytest.approx(1.56, abs=0.01)
+    assert found.needed_gb < plan(**RECOMPUTING).needed_gb - 15
+    compact = plan(keep_teacher_loaded=False, teacher_targets="top_k", **RECOMPUTING)
+    assert compact.phases[-1].parts["teacher"] == 0
+
+
+def test_a_cache_too_small_for_all_scores_is_warned_of_before_the_run_is_refused():
+    roomy = plan(keep_teacher_loaded=False, teacher_cache_size_mb=6000)
+    small = plan(keep_teacher_loaded=False, teacher_cache_size_mb=1000)
+    assert not any("cache" in warning for warning in roomy.warnings)
+    assert any("the run will be refused" in warning for warning in small.warnings)
+    again = plan(fixed_rollouts=True, teacher_cache_size_mb=1000)
+    assert any("too small to help" in warning for warning in again.warnings)
+
+
+def test_the_cache_holds_what_comes_again_in_the_form_that_is_handed_over():
+    assert plan().parts["teacher_cache"] == 0
+    kept = plan(fixed_rollouts=True).phases[0].parts["teacher_cache"]
+    assert kept == pytest.approx(4.096, abs=0.01)
+    exact = plan(fixed_rollouts=True, teacher_cache_size_mb=100_000)
+    compact = plan(fixed_rollouts=True, teacher_targets="top_k", top_k=64)
+    assert exact.parts["teacher_cache"] == pytest.approx(1000 * 512 * 10_240 / 1e9, abs=0.01)
+    assert compact.parts["teacher_cache"] == pytest.approx(1000 * 512 * 400 / 1e9, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("settings", "part"),
+    [
+        ({"batch_size": 2}, "activations"),
+        ({"max_generation_tokens": 128}, "activations"),
+        ({"grad_checkpoint": True}, "activations"),
+        ({"student_model": "qwen2.5-7b-4bit"}, "student"),
+        ({"teacher_model": "qwen2.5-32b-8bit"}, "teacher"),
+        ({"lora": {"rank": 4}}, "lora_and_optimizer"),
+        ({"lora": {"targets": ["q_proj"]}}, "lora_and_optimizer"),
+        ({"lora": {"layers": 4}}, "lora_and_optimizer"),
+    ],
+)
+def test_each_setting_that_should_save_memory_does(settings, part):
+    assert plan(**settings).parts[part] < plan(**KEEPING).parts[part]
+
+
+def test_adapters_are_counted_exactly():
+    shapes = 3584 + 3584, 512 + 3584, 512 + 3584, 3584 + 3584, *[18944 + 3584] * 3
+    assert plan().adapter_parameters == 28 * 16 * sum(shapes)
+
+
+@pytest.mark.parametrize(
+    ("chip", "expected"), [("m2-ultra", 40), ("m3-ultra", 26.5), ("m4-max", 41.5), ("m5-max", 23.7)]
+)
+def test_a_step_of_four_prompts_takes_what_the_evidence_expects(chip, expected):
+    found = plan(chip=chip, gradient_accumulation_steps=1, **RECOMPUTING)
+    assert found.step.total == pytest.approx(expected, rel=0.1)
+
+
+def test_a_dense_teacher_is_told_that_fifteen_steps_a_minute_are_out_of_reach():
+    found = plan(chip="m5-max")
+    assert found.step.steps_per_minute < 3
+    assert any("mixture-of-experts" in warning for warning in found.warnings)
+
+
+def test_the_whole_run_is_its_parts_and_the_range_holds_the_expectation():
+    found = plan()
+    steps = found.num_steps * found.step.total
+    evaluations = found.num_evaluations * found.step.evaluation
+    parts = steps + evaluations + found.preparing_seconds
+    assert found.seconds == pytest.approx(parts, rel=0.001)
+    assert found.seconds_low < found.seconds < found.seconds_high
+    assert found.num_evaluations == 11
+
+
+def test_kept_rollouts_are_sampled_and_scored_once():
+    found = plan(fixed_rollouts=True, teacher_cache_size_mb=100_000)
+    assert found.step.sampling == found.step.scoring == 0
+    assert found.preparing_seconds > plan().preparing_seconds
+    forgetful = plan(fixed_rollouts=True, teacher_cache_size_mb=10)
+    assert forgetful.step.scoring > 0
+
+
+def test_decoding_more_rows_at_once_costs_less_a_row():
+    one, two = plan(gradient_accumulation_steps=1), plan(gradient_accumulation_steps=2)
+    assert one.step.sampling < two.step.sampling < 1.2 * one.step.sampling
+    assert two.step.learning == pytest.approx(2 * one.step.learning, rel=0.01)
+
+
+def test_prompts_are_measured_where_a_file_is_named(tmp_path):
+    file = tmp_path / "prompts.jsonl"
+    file.write_text('{"prompt": "How many legs has a spider?"}\n' * 50)
+    found = plan(prompts=str(file))
+    assert found.step.total < plan().step.total
+    assert any("50 prompts of" in text for text in found.assumptions)
+    with pytest.raises(DatasetError, match="no such file"):
+        plan(prompts=str(tmp_path / "none.jsonl"))
+
+
+def test_models_on_disk_are_weighed_by_their_headers(model_folder):
+    student, teacher = model_folder("s"), model_folder("t")
+    found = plan(student_model=str(student), teacher_model=str(teacher))
+    assert found.student.source == "disk"
+    assert found.student.weights_gb == 0.0
+    assert found.verdict == "fits"
+    assert "tokenizer" not in found.assumptions[1]
+
+
+def test_float32_weights_need_twice_the_memory_unless_they_are_packed():
+    assert plan(mixed_precision=False).parts["student"] == pytest.approx(2 * 15.23, abs=0.02)
+    packed = plan(mixed_precision=False, student_model="qwen2.5-7b-4bit")
+    assert packed.parts["student"] == pytest.approx(4.28, abs=0.02)
+
+
+def test_a_thinking_student_with_short_completions_is_warned_of():
+    found = plan(student_model="qwen3-4b", teacher_model="qwen3-32b")
+    assert any("thinks before it answers" in warning for warning in found.warnings)
+
+
+def test_supervised_fine_tuning_is_planned_without_a_teacher():
+    config = parse_config({"sft": {"model": "qwen2.5-1.5b", "grad_checkpoint": True}})
+    found = plan_run(config, 64, "m4-max")
+    assert found.teacher is None
+    assert found.parts["teacher"] == found.step.sampling == found.step.scoring == 0
+    assert found.verdict == "fits"
+
+
+def test_this_machine_is_planned_for_when_none_is_named():
+    found = plan_run(parse_config({"distillation": {}}))
+    assert found.chip == this_chip().name
+    assert found.memory_gb > 0
+
+
+def test_unknown_models_and_chips_are_refused_in_words():
+    with pytest.raises(ModelError, match="There is no model 'qwen9'"):
+        plan(student_model="qwen9")
+    with pytest.raises(InputError, match="no chip 'm9'"):
+        plan(chip="m9")
+
+
+@pytest.mark.parametrize("name", ["m3-ultra", "M3 Ultra", "Apple M3 Ultra\n", "m3_ultra"])
+def test_chips_are_found_by_any_usual_spelling(name):
+    assert find_chip(name) is CHIPS["m3-ultra"]
