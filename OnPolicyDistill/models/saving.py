@@ -33,18 +33,20 @@ SETTINGS_FILES = (
 
 
 def save_weights(folder: Path, model: nn.Module) -> None:
-    """Write all weights, tensors in the order of their names, in files of at most 5 GB.
+    """Write all weights of a model; it keeps them, where mlx-lm's own `save` empties it."""
+    save_tensors(folder, flat_arrays(model.parameters()))
 
-    The model keeps its weights: mlx-lm's own `save` empties it by default.
-    """
-    shards = make_shards(flat_arrays(model.parameters()), MAX_FILE_GB)
+
+def save_tensors(folder: Path, tensors: dict[str, mx.array]) -> None:
+    """Write tensors in their order, in files of at most 5 GB, with an index where several."""
+    shards = make_shards(tensors, MAX_FILE_GB)
     weight_map: dict[str, str] = {}
     for number, shard in enumerate(shards, start=1):
         name = f"model-{number:05d}-of-{len(shards):05d}" if len(shards) > 1 else "model"
         mx.save_safetensors(str(folder / f"{name}.safetensors"), shard, {"format": "mlx"})
         weight_map |= dict.fromkeys(shard, f"{name}.safetensors")
     if len(shards) > 1:
-        total = sum(array.nbytes for shard in shards for array in shard.values())
+        total = sum(array.nbytes for array in tensors.values())
         index = {"metadata": {"total_size": total}, "weight_map": weight_map}
         (folder / INDEX_FILE).write_text(json.dumps(index, indent=2), encoding="utf-8")
 

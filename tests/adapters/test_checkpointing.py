@@ -3,7 +3,7 @@ from pathlib import Path
 import mlx.core as mx
 import mlx.nn as nn
 import pytest
-from mlx_lm.models import llama
+from mlx_lm.models import llama, qwen2
 from mlx_lm.models.cache import make_prompt_cache
 
 from OnPolicyDistill.adapters.checkpointing import checkpoint_layers
@@ -43,7 +43,8 @@ def test_gradients_are_those_without_checkpointing(student: nn.Module) -> None:
     assert all(mx.allclose(plain[name], recomputed[name], rtol=1e-4, atol=1e-7) for name in plain)
 
 
-def test_activations_take_less_memory(student: nn.Module) -> None:
+def test_activations_take_less_memory() -> None:
+    student = adapted(qwen2.Model(qwen2.ModelArgs("qwen2", 64, 8, 256, 4, 1e-6, 192, 2)))
     gradients(student)
     peaks = []
     for turn in range(2):
@@ -53,7 +54,7 @@ def test_activations_take_less_memory(student: nn.Module) -> None:
         peaks.append(mx.get_peak_memory() - start)
         if turn == 0:
             checkpoint_layers(student)
-    assert peaks[1] < 0.85 * peaks[0]
+    assert peaks[1] < 0.6 * peaks[0]
 
 
 def test_another_model_of_the_same_class_is_left_alone(

@@ -1,0 +1,160 @@
+"""Taking a trained student away: the adapter, a fused model, a quantized one, or GGUF.
+
+Every form is a folder that is there whole or not at all, with a card that says what it is.
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, replace
+from io import StringIO
+from pathlib import Path
+from typing import Literal
+
+import mlx.core as mx
+from mlx_lm.gguf import convert_to_gguf
+from mlx_lm.utils import load_model, quantize_model, save_config
+
+from OnPolicyDistill.adapters.card import CardFacts, write_card
+from OnPolicyDistill.adapters.files import CONFIG_FILE, WEIGHTS_FILE, read_adapter_config
+from OnPolicyDistill.adapters.fuse import Progress, fuse
+from OnPolicyDistill.errors import InputError, ModelError
+from OnPolicyDistill.files import disk_errors
+from OnPolicyDistill.models.policy import Policy
+from OnPolicyDistill.models.saving import save_weights
+from OnPolicyDistill.models.weight_files import read_json
+
+ExportForm = Literal["adapter", "fused", "quantized", "gguf"]
+
+# What mlx-lm's converter knows; it writes a SentencePiece vocabulary and nothing else.
+GGUF_FAMILIES = ("llama", "mistral", "mixtral")
+GGUF_FILE = "model-f16.gguf"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRequest:
+    """What to write and where. `bits` and `group_size` are those of the quantized form.
+
+    `dequantize` unpacks a quantized base model in the fused form; the quantized and GGUF forms
+    always do, since packing packed weights again would round twice.
+    """
+
+    form: ExportForm
+    target: Path
+    bits: int = 4
+    group_size: int = 64
+    dequantize: bool = False
+
+
+def export_adapter(source: Path, target: Path, facts: CardFacts) -> Path:
+    """Copy an adapter, without the optimizer beside it, into a folder with a card.
+
+    Raises:
+        ModelError: the source is no LoRA adapter.
+        InputError: the target exists.
+        DiskFullError: the disk has no room.
+    """
+    read_adapter_config(source)
+    with _whole_folder(target) as folder:
+        for name in (CONFIG_FILE, WEIGHTS_FILE):
+            shutil.copyfile(source / name, folder / name)
+        usage = f"mlx_lm.generate --model {facts.base_model} --adapter-path {target.name}"
+        _write_card(folder, facts, usage)
+    return target
+
+
+def export_model(
+    policy: Policy, request: ExportRequest, facts: CardFacts, progress: Progress
+) -> Path:
+    """Write a policy with its adapter folded in: fused, quantized, or GGUF.
+
+    The live model stays as it is.
+
+    Raises:
+        ModelError: the policy has no adapter, or its family cannot be written as GGUF.
+        InputError: the target exists.
+        DiskFullError: the disk has no room.
+    """
+    if request.form == "gguf":
+        _require_gguf(policy)
+    with _whole_folder(request.target) as folder:
+        fuse(policy, folder, request.dequantize or request.form != "fused", progress)
+        usage = f"mlx_lm.generate --model {request.target.name}"
+        if request.form == "quantized":
+            _quantize(folder, request, progress)
+        if request.form == "gguf":
+            _convert(folder, progress)
+            usage = f"llama-cli -m {request.target.name}/{GGUF_FILE}"
+        _write_card(folder, facts, usage)
+    return request.target
+
+
+def _quantize(folder: Path, request: ExportRequest, progress: Progress) -> None:
+    """Replace a folder's weights by quantized ones."""
+    progress("quantizing", 0, 1)
+    model, config = load_model(folder, lazy=True)
+    # mlx-lm reports on standard output, which belongs to the command's own results.
+    with redirect_stdout(StringIO()):
+        model, config = quantize_model(model, config, request.group_size, request.bits)
+    mx.eval(model.parameters())
+    for file in folder.glob("model*.safetensors*"):
+        file.unlink()
+    save_weights(folder, model)
+    save_config(config, folder / "config.json")
+    progress("quantizing", 1, 1)
+
+
+def _require_gguf(policy: Policy) -> None:
+    family = read_json(policy.path / "config.json").get("model_type")
+    if family not in GGUF_FAMILIES or not (policy.path / "tokenizer.model").is_file():
+        raise ModelError(
+            f"mlx-lm writes GGUF only for {', '.join(GGUF_FAMILIES)} models with a SentencePiece "
+            f"tokenizer; {policy.name} is of the family {family}.",
+            "Export it fused, and convert that folder with llama.cpp's convert_hf_to_gguf.py.",
+        )
+
+
+def _convert(folder: Path, progress: Progress) -> None:
+    """Replace a fused folder's weights by one GGUF file."""
+    progress("converting", 0, 1)
+    tensors: dict[str, mx.array] = {}
+    files = sorted(folder.glob("model*.safetensors"))
+    for file in files:
+        loaded = mx.load(str(file))
+        assert isinstance(loaded, dict)
+        tensors |= loaded
+    with redirect_stdout(StringIO()):
+        config = read_json(folder / "config.json")
+        convert_to_gguf(folder, tensors, config, str(folder / GGUF_FILE))
+    for file in folder.glob("model*.safetensors*"):
+        file.unlink()
+    progress("converting", 1, 1)
+
+
+def _write_card(folder: Path, facts: CardFacts, usage: str) -> None:
+    text = write_card(facts if facts.usage else replace(facts, usage=usage))
+    (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _whole_folder(target: Path) -> Iterator[Path]:
+    """Give a folder to fill that becomes `target` at the end, or vanishes on an error."""
+    if target.exists():
+        raise InputError(f"{target} exists already.", "Give another folder, or remove it first.")
+    partial = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    with disk_errors(partial):
+        try:
+            partial.mkdir(parents=True)
+            yield partial
+            partial.rename(target)
+        except RuntimeError as error:
+            # MLX reports a short write, which is what a full disk gives, as a RuntimeError.
+            if "Unable to write" not in str(error):
+                raise
+            raise OSError(errno.ENOSPC, str(error)) from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
