@@ -79,20 +79,21 @@ def prepare_lesson(run: RunDirectory, reporter: Reporter, stop: StopRequest) -> 
     assert isinstance(config, OnPolicyConfig)
     settings = config.distillation
     prepare_device()
-    student, adapter = _load_student(settings, reporter)
+    vocab_size = _shared_vocab_size(settings, reporter)
+    student, adapter = _load_student(settings, vocab_size, reporter)
     materials = gather_materials(run, settings, student, reporter, stop)
     if uses_fixed_rollouts(settings):
         materials.make_completions("student", student)
     if not settings.keep_teacher_loaded:
         unload(student)
-    teacher = _load_teacher(settings, student, reporter)
+    teacher = _load_teacher(settings, vocab_size, reporter)
     teacher_accuracy = measure_accuracy(teacher.policy, materials.held_out, materials.hooks)
     if uses_fixed_rollouts(settings):
         materials.make_completions("teacher", teacher.policy)
     if not settings.keep_teacher_loaded:
         materials = replace(materials, held_out=materials.keep_scores(teacher))
         teacher.unload()
-        student, adapter = _load_student(settings, reporter)
+        student, adapter = _load_student(settings, vocab_size, reporter)
     if settings.grad_checkpoint:
         checkpoint_layers(student.model)
     return Lesson(
@@ -111,12 +112,31 @@ def prepare_lesson(run: RunDirectory, reporter: Reporter, stop: StopRequest) -> 
     )
 
 
+def _shared_vocab_size(settings: DistillationSettings, reporter: Reporter) -> int:
+    """Make sure from files alone that both speak the same tokens; returns how many they share.
+
+    Raises:
+        PairError: they do not.
+    """
+    reporter.phase("loading", "Comparing the tokenizers of student and teacher.")
+    student, teacher = find_folder(settings.student_model), find_folder(settings.teacher_model)
+    report = check_pair(student, teacher)
+    if report.verdict == "mismatch" or report.shared_vocab_size is None:
+        raise PairError(
+            f"{settings.student_model} cannot learn from {settings.teacher_model}: "
+            f"{report.summary}",
+            "Choose two models with the same tokenizer, such as two sizes of one family.",
+        )
+    return report.shared_vocab_size
+
+
 def _load_student(
-    settings: DistillationSettings, reporter: Reporter
+    settings: DistillationSettings, vocab_size: int, reporter: Reporter
 ) -> tuple[Policy, AttachedAdapter]:
     """Load the student and put on the adapter that learns: a fresh one, or one to continue."""
     reporter.phase("loading", f"Loading the student {settings.student_model}.")
     student = load_policy(settings.student_model, settings.mixed_precision)
+    student = replace(student, vocab_size=vocab_size)
     if settings.student_adapter is not None:
         return load_adapter(student, Path(settings.student_adapter))
     known = find_model(settings.student_model)
@@ -125,20 +145,13 @@ def _load_student(
     return student, attach_adapter(student.model, settings.lora, targets, seed)
 
 
-def _load_teacher(settings: DistillationSettings, student: Policy, reporter: Reporter) -> Teacher:
-    """Load the teacher, having made sure from files alone that both speak the same tokens."""
+def _load_teacher(settings: DistillationSettings, vocab_size: int, reporter: Reporter) -> Teacher:
     reporter.phase("loading", f"Loading the teacher {settings.teacher_model}.")
-    report = check_pair(student.path, find_folder(settings.teacher_model))
-    if report.verdict == "mismatch":
-        raise PairError(
-            f"{settings.student_model} cannot learn from {settings.teacher_model}: "
-            f"{report.summary}",
-            "Choose two models with the same tokenizer, such as two sizes of one family.",
-        )
     policy = load_policy(settings.teacher_model, settings.mixed_precision)
-    top_k = min(settings.top_k, policy.vocab_size)
+    top_k = min(settings.top_k, vocab_size)
     form = TargetForm(settings.teacher_targets, top_k, settings.temperature)
-    return Teacher(policy, TeacherCache(settings.teacher_cache_size_mb * 1_000_000), form)
+    cache = TeacherCache(settings.teacher_cache_size_mb * 1_000_000)
+    return Teacher(replace(policy, vocab_size=vocab_size), cache, form)
 
 
 def _objective(settings: DistillationSettings) -> Objective:
