@@ -75,8 +75,9 @@ class OptimizerSettings(Settings):
         1.0, ge=0, description="Gradients longer than this are scaled down to it; 0 turns it off."
     )
     grad_checkpoint: bool = Field(
-        False,
-        description="Recompute activations in the backward pass: less memory, more time.",
+        True,
+        description="Recompute activations in the backward pass: far less memory, more time. "
+        "Turn it off where the plan says that the run fits without it.",
     )
     mixed_precision: bool = Field(
         True,

@@ -67,6 +67,7 @@ class Classroom:
             "eval_every": 3,
             "checkpoint_every": 2,
             "lora": {"rank": 4, "alpha": 8},
+            "grad_checkpoint": False,
             **settings,
         }
         return create_run(self.root, parse_config({"distillation": values}))
