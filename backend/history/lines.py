@@ -1,0 +1,87 @@
+"""A JSONL file that somebody appends to: where its whole lines are, and reading any of them."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator
+from pathlib import Path
+
+from OnPolicyDistill.errors import RunError
+
+BLOCK_BYTES = 1 << 20
+
+
+class FileReplacedError(RunError):
+    """The file is another one than before, or shorter than what was read of it."""
+
+    code = "file_replaced"
+
+
+class LineFile:
+    """Knows the end of every whole line seen so far; a torn last line is left for later."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._ends = array("q")
+        self._inode: int | None = None
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of the whole lines seen so far."""
+        return self._ends[-1] if self._ends else 0
+
+    def new_lines(self) -> Iterator[bytes]:
+        """Yield whole lines that came since the last call, without their line ends.
+
+        Raises:
+            FileReplacedError: what was read before is gone.
+        """
+        if not self._has_grown():
+            return
+        with self.path.open("rb") as stream:
+            stream.seek(self.num_bytes)
+            for line in stream:
+                if not line.endswith(b"\n"):
+                    return
+                self._ends.append(self.num_bytes + len(line))
+                yield line[:-1]
+
+    def _has_grown(self) -> bool:
+        try:
+            stat = self.path.stat()
+        except FileNotFoundError:
+            if self._ends:
+                raise FileReplacedError(f"{self.path} is gone.", "Reload.") from None
+            return False
+        if self._inode is None:
+            self._inode = stat.st_ino
+        if stat.st_ino != self._inode or stat.st_size < self.num_bytes:
+            raise FileReplacedError(f"{self.path} was replaced.", "Reload.")
+        return stat.st_size > self.num_bytes
+
+    def read(self, first: int, count: int, max_bytes: int = 4 * BLOCK_BYTES) -> list[bytes]:
+        """Return up to `count` lines from number `first`; at least one, else within max_bytes."""
+        last = min(first + count, len(self._ends))
+        if first >= last:
+            return []
+        start = self._start(first)
+        while last > first + 1 and self._ends[last - 1] - start > max_bytes:
+            last = first + (last - first) // 2
+        with self.path.open("rb") as stream:
+            stream.seek(start)
+            return stream.read(self._ends[last - 1] - start).split(b"\n")[:-1]
+
+    def _start(self, number: int) -> int:
+        return self._ends[number - 1] if number else 0
+
+    def number_at(self, offset: int) -> int | None:
+        """Return the number of the line that starts at a byte, or None where none does."""
+        if offset == 0:
+            return 0 if self._ends else None
+        number = bisect_left(self._ends, offset) + 1
+        starts = number < len(self._ends) and self._ends[number - 1] == offset
+        return number if starts else None

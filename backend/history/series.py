@@ -1,0 +1,142 @@
+"""One metric over steps, with a power-of-two pyramid: no spike is lost at any zoom.
+
+Level k holds minimum, maximum and mean of 2^k neighbouring points. Buckets are counted from the
+first point, so they do not move while points are appended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Steps = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Buckets of a range: `step` and `time` are those of a bucket's last point."""
+
+    bucket: int
+    num_points: int
+    step: Steps
+    time: Floats
+    minimum: Floats
+    maximum: Floats
+    mean: Floats
+
+
+@dataclass(slots=True)
+class _Level:
+    minimum: Floats
+    maximum: Floats
+    mean: Floats
+
+
+class Series:
+    """Values by step, in order; a step reported again replaces it and what came later."""
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._steps: Steps = np.empty(64, np.int64)
+        self._times: Floats = np.empty(64)
+        self._values: Floats = np.empty(64)
+        self._levels: list[_Level] = []
+
+    def __len__(self) -> int:
+        return self._size
+
+    @property
+    def values(self) -> Floats:
+        """All values."""
+        return self._values[: self._size]
+
+    @property
+    def steps(self) -> Steps:
+        """The steps of all values, rising."""
+        return self._steps[: self._size]
+
+    def append(self, step: int, time: float, value: float) -> None:
+        """Add a value at a step."""
+        if self._size and self._steps[self._size - 1] >= step:
+            self.cut(step - 1)
+        if self._size == len(self._steps):
+            self._grow()
+        self._steps[self._size] = step
+        self._times[self._size] = time
+        self._values[self._size] = value
+        self._size += 1
+
+    def _grow(self) -> None:
+        # New arrays: what a reader holds of the old ones stays as it is.
+        more = len(self._steps)
+        self._steps = np.concatenate([self._steps, np.empty(more, np.int64)])
+        self._times = np.concatenate([self._times, np.empty(more)])
+        self._values = np.concatenate([self._values, np.empty(more)])
+
+    def cut(self, step: int) -> None:
+        """Forget what stands behind a step, because a resume undid it."""
+        size = int(np.searchsorted(self.steps, step, side="right"))
+        if size == self._size:
+            return
+        self._steps, self._times = self._steps.copy(), self._times.copy()
+        self._values = self._values.copy()
+        self._size = size
+        for number, level in enumerate(self._levels, start=1):
+            whole = size >> number
+            level.minimum, level.maximum = level.minimum[:whole], level.maximum[:whole]
+            level.mean = level.mean[:whole]
+
+    def points(self, first: int | None, last: int | None, px: int) -> Points:
+        """Return at most `px` buckets (two more at the edges) over steps first to last."""
+        steps, size = self.steps, self._size
+        start = 0 if first is None else int(np.searchsorted(steps, first, side="left"))
+        stop = size if last is None else int(np.searchsorted(steps, last, side="right"))
+        level = 0
+        while (max(stop - start, 0) >> level) > px:
+            level += 1
+        begin, end = start >> level, -(-stop >> level) if stop > start else start >> level
+        low, high, mean = self._buckets(level, begin, end)
+        ends = np.minimum((np.arange(begin, end) + 1) << level, size) - 1
+        return Points(
+            bucket=1 << level,
+            num_points=max(stop - start, 0),
+            step=steps[ends],
+            time=self._times[ends],
+            minimum=low,
+            maximum=high,
+            mean=mean,
+        )
+
+    def _buckets(self, level: int, begin: int, end: int) -> tuple[Floats, Floats, Floats]:
+        if level == 0:
+            part = self._values[begin:end]
+            return part, part, part
+        self._build(level)
+        built = self._levels[level - 1]
+        low, high, mean = (part[begin:end] for part in (built.minimum, built.maximum, built.mean))
+        rest = self.values[(self._size >> level) << level :]
+        if end > self._size >> level and len(rest):
+            low, high = np.append(low, rest.min()), np.append(high, rest.max())
+            mean = np.append(mean, rest.mean())
+        return low, high, mean
+
+    def _build(self, wanted: int) -> None:
+        """Extend the levels by the buckets that have become whole."""
+        for number in range(1, wanted + 1):
+            if len(self._levels) < number:
+                self._levels.append(_Level(np.empty(0), np.empty(0), np.empty(0)))
+            level = self._levels[number - 1]
+            done, whole = len(level.mean), self._size >> number
+            if whole > done:
+                self._extend(number, done, whole)
+
+    def _extend(self, number: int, done: int, whole: int) -> None:
+        below = self._levels[number - 2] if number > 1 else _Level(*(self.values,) * 3)
+        level, part = self._levels[number - 1], slice(2 * done, 2 * whole)
+        pairs = (whole - done, 2)
+        level.minimum = np.append(level.minimum, below.minimum[part].reshape(pairs).min(axis=1))
+        level.maximum = np.append(level.maximum, below.maximum[part].reshape(pairs).max(axis=1))
+        level.mean = np.append(level.mean, below.mean[part].reshape(pairs).mean(axis=1))
