@@ -1,0 +1,1 @@
+"""Runs as zip files, out and safely in."""

@@ -1,0 +1,90 @@
+"""A run as a zip file, streamed: nothing is written to the disk for it."""
+
+from __future__ import annotations
+
+import io
+import stat
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from backend.bundles.manifest import MANIFEST_NAME, Manifest
+from OnPolicyDistill.runs.checkpoints import list_checkpoints, pointed
+from OnPolicyDistill.runs.directory import RunDirectory
+
+Choice = Literal["all", "best", "last", "none"]
+
+CHUNK_BYTES = 1 << 20
+PRIVATE = frozenset(("worker.json", "control.json", "run.lock"))
+
+
+class _Outlet(io.RawIOBase):
+    """Collects what the zip writer writes until it is sent."""
+
+    def __init__(self) -> None:
+        self._chunks: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]  # zipfile writes bytes only
+        self._chunks.append(bytes(data))
+        return len(data)
+
+    def take(self) -> bytes:
+        chunks, self._chunks = self._chunks, []
+        return b"".join(chunks)
+
+
+def stream_bundle(run: RunDirectory, checkpoints: Choice) -> Iterator[bytes]:
+    """Yield a run's folder as a zip file; each file as long as it is when its turn comes."""
+    outlet = _Outlet()
+    kept = _chosen(run, checkpoints)
+    best, last = pointed(run, "best"), pointed(run, "last")
+    names = {path.name for path in kept}
+    manifest = Manifest(
+        run_id=run.run_id,
+        best=best.name if best is not None and best.name in names else None,
+        last=last.name if last is not None and last.name in names else None,
+    )
+    with zipfile.ZipFile(outlet, "w", allowZip64=True) as archive:
+        archive.writestr(MANIFEST_NAME, manifest.model_dump_json())
+        for path in _files(run, kept):
+            yield from _add(archive, outlet, path, path.relative_to(run.path).as_posix())
+    yield outlet.take()
+
+
+def _chosen(run: RunDirectory, checkpoints: Choice) -> list[Path]:
+    found = list_checkpoints(run)
+    if checkpoints == "all":
+        return found
+    if checkpoints == "none":
+        return []
+    target = pointed(run, checkpoints)
+    return [path for path in found if target is not None and path.name == target.name]
+
+
+def _files(run: RunDirectory, checkpoints: list[Path]) -> Iterator[Path]:
+    for folder in (run.path, *checkpoints):
+        for path in sorted(folder.iterdir()):
+            hidden = path.name.startswith(".") or path.name in PRIVATE
+            if not hidden and stat.S_ISREG(path.lstat().st_mode):
+                yield path
+
+
+def _add(archive: zipfile.ZipFile, outlet: _Outlet, path: Path, name: str) -> Iterator[bytes]:
+    info = zipfile.ZipInfo.from_file(path, name, strict_timestamps=False)
+    # Weights hardly shrink; text does.
+    packed = path.suffix != ".safetensors"
+    info.compress_type = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
+    remaining = path.stat().st_size
+    with path.open("rb") as source, archive.open(info, "w", force_zip64=True) as target:
+        while remaining > 0:
+            chunk = source.read(min(CHUNK_BYTES, remaining))
+            if not chunk:
+                break
+            target.write(chunk)
+            remaining -= len(chunk)
+            yield outlet.take()
+    yield outlet.take()

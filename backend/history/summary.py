@@ -1,0 +1,177 @@
+"""Derives a run's list entry from its folder: the same folder always gives the same entry."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from backend.history.digest import Digest
+from backend.history.runlog import RunLog
+from backend.history.views import MetricSummary, RunDetail, RunSummary, Value
+from OnPolicyDistill.config import OnPolicyConfig, SftConfig
+from OnPolicyDistill.errors import ConfigError, RunError
+from OnPolicyDistill.runs.annotations import Annotations, read_annotations
+from OnPolicyDistill.runs.checkpoints import last_checkpoint
+from OnPolicyDistill.runs.directory import RunDirectory, RunState
+from OnPolicyDistill.runs.events import Check
+from OnPolicyDistill.runs.postmortem import PostMortem, read_postmortem
+
+SPARKLINE_POINTS = 32
+SPARKLINE_KEYS = ("divergence", "loss", "eval_loss")
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What the folder says beside its log."""
+
+    config: OnPolicyConfig | SftConfig | None
+    annotations: Annotations
+    postmortem: PostMortem | None
+    damage: str | None
+
+
+def read_facts(run: RunDirectory) -> RunFacts:
+    """Read the small files of a run; a damaged one is named, not fatal."""
+    config, annotations, damage = None, Annotations(), None
+    try:
+        stat = run.config_file.stat()
+        config = _read_config(run, stat.st_mtime_ns, stat.st_ino)
+        annotations = read_annotations(run)
+    except (ConfigError, RunError) as error:
+        damage = str(error)
+    return RunFacts(config, annotations, read_postmortem(run), damage)
+
+
+@lru_cache(maxsize=64)
+def _read_config(run: RunDirectory, _changed: int, _inode: int) -> OnPolicyConfig | SftConfig:
+    """Read a config once: YAML is slow, and a run at work is looked at every second."""
+    return run.config()
+
+
+def summarize(log: RunLog, state: RunState, facts: RunFacts) -> RunSummary:
+    """Make a run's list entry."""
+    return log.look(lambda digest: _summarize(log, digest, state, facts))
+
+
+def _summarize(log: RunLog, digest: Digest, state: RunState, facts: RunFacts) -> RunSummary:
+    run, running = log.run, state == "running"
+    student, teacher = _models(facts.config)
+    return RunSummary(
+        run_id=run.run_id,
+        name=facts.annotations.name or _configured_name(facts.config) or run.run_id,
+        method="unknown" if facts.config is None else facts.config.method,
+        state=state,
+        created=created_time(run),
+        started=digest.first_time,
+        updated=digest.last_time,
+        step=digest.step,
+        num_steps=digest.num_steps,
+        phase=digest.phase if running else None,
+        phase_detail=digest.phase_detail if running else "",
+        eta_seconds=digest.eta_seconds() if running else None,
+        student=student,
+        teacher=teacher,
+        annotations=facts.annotations,
+        metrics=_metrics(digest),
+        sparkline=_sparkline(digest),
+        proof_passed=None if digest.self_test is None else bool(digest.self_test.get("passed")),
+        best_step=digest.best_step,
+        num_events=digest.num_events,
+        num_warnings=digest.num_warnings,
+        has_checkpoint=last_checkpoint(run) is not None,
+        has_postmortem=_current(facts.postmortem, digest) is not None,
+        damage=log.damage or facts.damage,
+    )
+
+
+def detail(log: RunLog, summary: RunSummary) -> RunDetail:
+    """Make a run's own page."""
+    facts = read_facts(log.run)
+    return log.look(lambda digest: _detail(log.run, digest, facts, summary))
+
+
+def _detail(run: RunDirectory, digest: Digest, facts: RunFacts, summary: RunSummary) -> RunDetail:
+    checks = (digest.self_test or {}).get("checks", [])
+    ending = digest.ending or {}
+    report, failure = ending.get("report", {}), ending.get("message")
+    assert isinstance(checks, list)
+    return RunDetail(
+        run=summary,
+        folder=str(run.path),
+        config=facts.config,
+        config_yaml=run.config_file.read_text(encoding="utf-8", errors="replace"),
+        self_test=tuple(Check.model_validate(check) for check in checks),
+        report=report if isinstance(report, dict) else {},
+        failure=failure if isinstance(failure, str) else None,
+        postmortem=_current(facts.postmortem, digest),
+    )
+
+
+def config_values(config: OnPolicyConfig | SftConfig) -> Iterator[tuple[str, Value]]:
+    """Yield every setting under its dotted key."""
+    yield from _flatten("", config.model_dump(mode="json"))
+
+
+def _flatten(prefix: str, values: dict[str, object]) -> Iterator[tuple[str, Value]]:
+    for name, value in values.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, dict):
+            yield from _flatten(f"{key}.", value)
+        elif isinstance(value, list):
+            yield key, ", ".join(str(item) for item in value)
+        elif value is None or isinstance(value, str | int | float | bool):
+            yield key, value
+
+
+def created_time(run: RunDirectory) -> float:
+    """When the run was made, from its id, else from its settings file."""
+    stamp = re.search(r"_(\d{8}_\d{6})_", run.run_id)
+    if stamp is not None:
+        try:
+            return time.mktime(time.strptime(stamp[1], "%Y%m%d_%H%M%S"))
+        except (ValueError, OverflowError):
+            pass
+    return run.config_file.stat().st_mtime
+
+
+def _models(config: OnPolicyConfig | SftConfig | None) -> tuple[str, str | None]:
+    if isinstance(config, OnPolicyConfig):
+        return config.distillation.student_model, config.distillation.teacher_model
+    return ("", None) if config is None else (config.sft.model, None)
+
+
+def _configured_name(config: OnPolicyConfig | SftConfig | None) -> str | None:
+    if config is None:
+        return None
+    settings = config.distillation if isinstance(config, OnPolicyConfig) else config.sft
+    return settings.run_name
+
+
+def _metrics(digest: Digest) -> dict[str, MetricSummary]:
+    return {
+        key: MetricSummary(
+            last=float(series.values[-1]),
+            first=float(series.values[0]),
+            minimum=float(series.values.min()),
+            maximum=float(series.values.max()),
+        )
+        for key, series in sorted(digest.series.items())
+        if len(series)
+    }
+
+
+def _sparkline(digest: Digest) -> tuple[float, ...]:
+    for key in SPARKLINE_KEYS:
+        series = digest.series.get(key)
+        if series is not None and len(series):
+            return tuple(float(mean) for mean in series.points(None, None, SPARKLINE_POINTS).mean)
+    return ()
+
+
+def _current(postmortem: PostMortem | None, digest: Digest) -> PostMortem | None:
+    if postmortem is None or postmortem.after_seq != digest.num_events - 1:
+        return None
+    return postmortem

@@ -1,0 +1,75 @@
+"""The index's tables: a cache of the folders in SQLite, thrown away when its layout changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Engine, ForeignKey, Index, create_engine, event, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.pool import ConnectionPoolEntry
+
+LAYOUT = 1
+INDEX_FILE = "index.sqlite"
+
+
+class Base(DeclarativeBase):
+    """The tables of the index."""
+
+
+class RunRow(Base):
+    """A run: what lists sort and filter by, and its whole entry as JSON."""
+
+    __tablename__ = "runs"
+
+    run_id: Mapped[str] = mapped_column(primary_key=True)
+    fingerprint: Mapped[str]
+    state: Mapped[str] = mapped_column(index=True)
+    method: Mapped[str]
+    name: Mapped[str]
+    created: Mapped[float] = mapped_column(index=True)
+    updated: Mapped[float | None]
+    step: Mapped[int]
+    favourite: Mapped[bool]
+    archived: Mapped[bool]
+    words: Mapped[str]
+    summary: Mapped[str]
+
+
+class ValueRow(Base):
+    """A config key, a metric or a tag of a run, to filter and sort by."""
+
+    __tablename__ = "run_values"
+
+    number_in_run: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[str] = mapped_column(
+        ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True
+    )
+    key: Mapped[str]
+    number: Mapped[float | None]
+    words: Mapped[str | None]
+
+    __table_args__ = (
+        Index("values_by_key", "key", "number"),
+        Index("values_by_run", "run_id", "key"),
+    )
+
+
+def open_index(workspace: Path) -> Engine:
+    """Open the index, empty where there is none of this layout."""
+    workspace.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(f"sqlite:///{workspace / INDEX_FILE}", connect_args={"timeout": 30.0})
+    event.listen(engine, "connect", _configure)
+    with engine.begin() as connection:
+        if connection.execute(text("PRAGMA user_version")).scalar_one() != LAYOUT:
+            Base.metadata.drop_all(connection)
+            connection.execute(text(f"PRAGMA user_version = {LAYOUT}"))
+        Base.metadata.create_all(connection)
+    return engine
+
+
+def _configure(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    for setting in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+        cursor.execute(f"PRAGMA {setting}")
+    cursor.close()

@@ -1,0 +1,89 @@
+"""How a run looks from outside: its entry in lists and its own page."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from OnPolicyDistill.config import RunConfig
+from OnPolicyDistill.runs.annotations import Annotations
+from OnPolicyDistill.runs.events import Check
+from OnPolicyDistill.runs.postmortem import PostMortem
+
+# `queued`, `starting` and `stopping` are the supervisor's; the others follow from the folder.
+ShownState = Literal[
+    "created",
+    "queued",
+    "starting",
+    "running",
+    "stopping",
+    "paused",
+    "finished",
+    "failed",
+    "interrupted",
+]
+Value = str | float | bool | None
+
+
+class View(BaseModel):
+    """Frozen, strict, and all fields present in what is sent."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_serialization_defaults_required=True
+    )
+
+
+class MetricSummary(View):
+    """A metric over the steps that count."""
+
+    last: float
+    first: float
+    minimum: float
+    maximum: float
+
+
+class RunSummary(View):
+    """A run in a list; times are Unix seconds."""
+
+    run_id: str
+    name: str = Field(description="The user's name for it, else the config's, else the id.")
+    method: str
+    state: ShownState
+    created: float
+    started: float | None = None
+    updated: float | None = Field(None, description="Time of the last event.")
+    step: int = 0
+    num_steps: int | None = None
+    phase: str | None = None
+    phase_detail: str = ""
+    eta_seconds: float | None = Field(None, description="At the rate of the last 20 steps.")
+    student: str
+    teacher: str | None = None
+    annotations: Annotations = Annotations()
+    metrics: dict[str, MetricSummary] = Field(default_factory=dict)
+    sparkline: tuple[float, ...] = Field((), description="Loss or divergence in 32 buckets.")
+    proof_passed: bool | None = Field(None, description="Proof of learning; null before it ran.")
+    best_step: int | None = None
+    num_events: int = 0
+    num_warnings: int = 0
+    has_checkpoint: bool = Field(False, description="A resume has somewhere to start from.")
+    has_postmortem: bool = Field(False, description="Its process died; see the run's page.")
+    damage: str | None = Field(None, description="Why part of the folder cannot be read.")
+    queue_position: int | None = Field(None, description="0 is next.")
+    columns: dict[str, Value] = Field(
+        default_factory=dict, description="Values of the keys asked for with `column`."
+    )
+
+
+class RunDetail(View):
+    """A run's own page."""
+
+    run: RunSummary
+    folder: str
+    config: RunConfig | None = Field(description="Null when config.yaml cannot be read.")
+    config_yaml: str
+    self_test: tuple[Check, ...] = ()
+    report: dict[str, float] = Field(default_factory=dict, description="Final numbers.")
+    failure: str | None = Field(None, description="What a failed run said.")
+    postmortem: PostMortem | None = None

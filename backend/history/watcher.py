@@ -1,0 +1,115 @@
+"""Keeps the index fresh: sees the runs that anybody starts, changes or deletes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from threading import RLock
+
+from backend.history.index import RunIndex
+from backend.history.views import RunSummary
+from OnPolicyDistill.runs.directory import RunDirectory
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a look found."""
+
+    changed: tuple[RunSummary, ...]
+    removed: tuple[str, ...]
+
+
+class RunWatcher:
+    """Remembers each folder's last look; safe to use from threads.
+
+    A folder's own time changes when a process begins or ends its work there (worker.json), and
+    when annotations are written. Only runs at work are looked into at every look.
+    """
+
+    def __init__(self, index: RunIndex) -> None:
+        self._index = index
+        self._runs = index.workspace / "runs"
+        self._touched: dict[str, int] = {}
+        self._running: set[str] = set()
+        self._ids: set[str] = set()
+        self._lock = RLock()
+
+    @property
+    def running(self) -> frozenset[str]:
+        """Runs that a process works on."""
+        with self._lock:
+            return frozenset(self._running)
+
+    def start(self) -> None:
+        """Bring the index up to date with the folders."""
+        self._index.reconcile()
+        for run_id, (state, fingerprint) in self._index.fingerprints().items():
+            self._ids.add(run_id)
+            self._touched[run_id] = int(fingerprint.partition(":")[0])
+            if state == "running":
+                self._running.add(run_id)
+
+    def look(self) -> Changes:
+        """Refresh what changed since the last look."""
+        times = _folder_times(self._runs)
+        with self._lock:
+            removed = tuple(self._ids - times.keys())
+            changed = [
+                run_id
+                for run_id, touched in times.items()
+                if run_id in self._running or self._touched.get(run_id) != touched
+            ]
+        for run_id in removed:
+            self.refresh(run_id)
+        summaries = [self.refresh(run_id) for run_id in changed]
+        return Changes(tuple(filter(None, summaries)), removed)
+
+    def current(self, run_id: str) -> RunSummary | None:
+        """Return a run's entry, refreshed if its folder was touched; None where there is none."""
+        run = RunDirectory(self._runs / run_id)
+        with self._lock:
+            known = None if run_id in self._running else self._touched.get(run_id)
+        try:
+            if known is not None and known == run.path.stat().st_mtime_ns:
+                return self._index.get(run_id)
+        except FileNotFoundError:
+            return None
+        return self.refresh(run_id)
+
+    def refresh(self, run_id: str) -> RunSummary | None:
+        """Refresh one run; returns its entry, None where there is no such run."""
+        run = RunDirectory(self._runs / run_id)
+        with self._lock:
+            try:
+                # The time comes first: what changes after it is seen at the next look.
+                touched = run.path.stat().st_mtime_ns
+                summary = self._index.refresh(run)
+            except FileNotFoundError:
+                self._index.forget(run)
+                self._ids.discard(run_id)
+                self._touched.pop(run_id, None)
+                self._running.discard(run_id)
+                return None
+            self._note(run_id, touched, summary)
+            return summary
+
+    def _note(self, run_id: str, touched: int, summary: RunSummary | None) -> None:
+        self._touched[run_id] = touched
+        self._running.discard(run_id)
+        if summary is not None:
+            self._ids.add(run_id)
+            if summary.state == "running":
+                self._running.add(run_id)
+
+
+def _folder_times(runs: Path) -> dict[str, int]:
+    """Return when each run's folder was last touched; folders without settings are no runs yet."""
+    if not runs.is_dir():
+        return {}
+    with os.scandir(runs) as entries:
+        return {
+            entry.name: entry.stat(follow_symlinks=False).st_mtime_ns
+            for entry in entries
+            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
+        }

@@ -1,0 +1,1 @@
+"""Websockets: runs and the workspace, followed from files."""

@@ -1,0 +1,68 @@
+"""The built screen, served from the same origin; and the link that opens a session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from backend.access import Access
+from backend.problems import NotFoundError, install_problem_handlers
+
+_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>OnPolicyDistill</title>
+<style>body{{font:15px/1.5 system-ui;max-width:40rem;margin:4rem auto;padding:0 1rem}}</style>
+<h1>{title}</h1><p>{text}</p></html>"""
+
+NOT_BUILT = _PAGE.format(
+    title="The screen is not built",
+    text="This backend runs and its API answers under <code>/api</code>, but "
+    "<code>frontend/dist</code> is not there. Build it with <code>make build</code> and reload.",
+)
+LINK_USED = _PAGE.format(
+    title="This link was used before",
+    text="A link with a token opens one session. Start <code>opd serve</code> again for a new "
+    "one, or open the page where you are signed in already.",
+)
+
+
+def create_pages(frontend: Path, access: Access) -> Starlette:
+    """Return the application for everything outside /api; unknown pages get index.html."""
+
+    def page(request: Request) -> Response:
+        path = str(request.path_params["path"])
+        token = request.query_params.get("token")
+        if path == "" and token is not None:
+            return _open_session(request, access, token)
+        return _file(frontend, path)
+
+    pages = Starlette(routes=[Route("/{path:path}", page, methods=["GET"])])
+    install_problem_handlers(pages)
+    return pages
+
+
+def _open_session(request: Request, access: Access, token: str) -> Response:
+    """Trade the link's token for a cookie and take it out of the address bar."""
+    if not access.by_cookie(request.scope["headers"]) and not access.redeem(token):
+        return HTMLResponse(LINK_USED, status_code=401)
+    response = RedirectResponse("/", status_code=303)
+    response.set_cookie(
+        access.cookie_name, access.cookie_value, httponly=True, samesite="strict", path="/"
+    )
+    response.headers["cache-control"] = "no-store"
+    return response
+
+
+def _file(frontend: Path, path: str) -> Response:
+    index = frontend / "index.html"
+    if not index.is_file():
+        return HTMLResponse(NOT_BUILT, status_code=503)
+    file = (frontend / path).resolve()
+    if file.is_file() and file.is_relative_to(frontend.resolve()):
+        cached = "public, max-age=31536000, immutable" if path.startswith("assets/") else "no-cache"
+        return FileResponse(file, headers={"cache-control": cached})
+    if "." in path.rpartition("/")[2]:
+        raise NotFoundError(f"There is no file /{path}.")
+    return FileResponse(index, headers={"cache-control": "no-cache"})

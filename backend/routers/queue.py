@@ -1,0 +1,97 @@
+"""Starting, pausing and stopping runs, and the order of those that wait."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+
+from backend.backend import Backend
+from backend.history.views import RunSummary, View
+from backend.live.messages import QueueView
+from backend.problems import ConflictError
+from backend.routers.dependencies import NAME_PATTERN, Here, RunId, refusals
+from backend.supervisor.slot import Verb
+from backend.system.room import check_disk, check_memory
+
+router = APIRouter(tags=["queue"])
+
+First = Annotated[bool, Query(description="Put it before all that wait.")]
+
+
+class QueueOrder(View):
+    """Exactly the runs that wait, in the wanted order."""
+
+    run_ids: tuple[Annotated[str, Field(pattern=NAME_PATTERN)], ...] = Field(max_length=10_000)
+
+
+@router.get("/queue")
+def read_queue(backend: Here) -> QueueView:
+    """Return the slot and who waits for it."""
+    return backend.queue()
+
+
+@router.put("/queue", responses=refusals(409))
+def reorder(backend: Here, order: QueueOrder) -> QueueView:
+    """Put the queue in another order; the same order again changes nothing."""
+    backend.supervisor.reorder(order.run_ids)
+    return backend.queue()
+
+
+@router.delete("/queue/{run_id}")
+def dequeue(backend: Here, run_id: RunId) -> QueueView:
+    """Take a run off the queue; one that is not on it stays off."""
+    backend.supervisor.dequeue(run_id)
+    return backend.queue()
+
+
+@router.post("/runs/{run_id}/start", responses=refusals(404, 409, 507))
+def start(backend: Here, run_id: RunId, first: First = False) -> RunSummary:
+    """Queue a run that has not begun; it starts when the slot is free. Again changes nothing."""
+    _refuse_unless(backend, run_id, ("created",), "has begun already", "Resume or duplicate it.")
+    return _enqueue(backend, run_id, "train", first)
+
+
+@router.post("/runs/{run_id}/resume", responses=refusals(404, 409, 507))
+def resume(backend: Here, run_id: RunId, first: First = False) -> RunSummary:
+    """Queue a run that was paused or broke off, to go on from its last checkpoint."""
+    resumable = ("paused", "interrupted", "failed")
+    _refuse_unless(backend, run_id, resumable, "has nothing to resume", "Start or duplicate it.")
+    return _enqueue(backend, run_id, "resume", first)
+
+
+@router.post("/runs/{run_id}/pause", responses=refusals(404, 409, 507))
+def pause(backend: Here, run_id: RunId) -> RunSummary:
+    """Ask a run to save a checkpoint and free its memory; asking again changes nothing."""
+    backend.supervisor.wish(backend.existing(run_id).run_id, "pause")
+    return backend.changed(run_id)
+
+
+@router.post("/runs/{run_id}/stop", responses=refusals(404, 409, 507))
+def stop(backend: Here, run_id: RunId) -> RunSummary:
+    """Ask a run to finish now and keep what it learned; asking again changes nothing."""
+    backend.supervisor.wish(backend.existing(run_id).run_id, "finish")
+    return backend.changed(run_id)
+
+
+@router.post("/runs/{run_id}/kill", responses=refusals(404, 409, 507))
+def kill(backend: Here, run_id: RunId) -> RunSummary:
+    """End a run's process at once; steps since the last checkpoint are lost."""
+    backend.supervisor.wish(backend.existing(run_id).run_id, "kill")
+    return backend.changed(run_id)
+
+
+def _refuse_unless(
+    backend: Backend, run_id: str, states: tuple[str, ...], reason: str, action: str
+) -> None:
+    state = backend.existing(run_id).state()
+    if not backend.supervisor.is_busy_with(run_id) and state not in states:
+        raise ConflictError(f"Run {run_id} is {state}: it {reason}.", action, code=f"run_{state}")
+
+
+def _enqueue(backend: Backend, run_id: str, verb: Verb, first: bool) -> RunSummary:
+    check_disk(backend.settings)
+    check_memory(backend.settings)
+    backend.supervisor.enqueue(run_id, verb, first)
+    return backend.changed(run_id)

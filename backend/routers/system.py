@@ -1,0 +1,36 @@
+"""This machine, and the stream of the workspace's news."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, WebSocket
+
+from backend.live.connection import Connection
+from backend.live.messages import QueueMessage, RunChangedMessage, SystemMessage
+from backend.routers.dependencies import Here
+from backend.system.figures import SystemFigures
+
+router = APIRouter(tags=["system"])
+
+
+@router.get("/system")
+def read_system(backend: Here) -> SystemFigures:
+    """Return memory, disk and load."""
+    return backend.figures or backend.sampler.sample()
+
+
+@router.websocket("/stream")
+async def stream(websocket: WebSocket, backend: Here) -> None:
+    """Follow the workspace: queue, runs that change, and system figures once a second."""
+    connection = Connection(websocket, backend.settings.slow_client_seconds)
+
+    async def conversation() -> None:
+        system = backend.figures or await backend.in_thread(backend.sampler.sample)
+        working = await backend.in_thread(backend.working)
+        first = [
+            QueueMessage(queue=backend.queue()),
+            *(RunChangedMessage(run=run) for run in working),
+            SystemMessage(system=system),
+        ]
+        await backend.board.follow(connection, first)
+
+    await connection.talk(conversation)

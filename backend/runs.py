@@ -1,0 +1,118 @@
+"""What can be done to a run's folder: make, annotate, delete, restore."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from backend.backend import Backend
+from backend.history.summary import created_time
+from backend.history.views import View
+from backend.problems import ConflictError, NotFoundError
+from backend.system.room import check_disk
+from OnPolicyDistill.config import OnPolicyConfig, parse_config, with_overrides
+from OnPolicyDistill.runs.annotations import Annotations, read_annotations, write_annotations
+from OnPolicyDistill.runs.directory import RunDirectory, create_run
+
+
+class TrashedRun(View):
+    """A deleted run that can still be restored."""
+
+    run_id: str
+    name: str
+    created: float
+    deleted: float
+
+
+def make_run(
+    backend: Backend, values: Mapping[str, object], annotations: Annotations, start: bool
+) -> RunDirectory:
+    """Make a run from plain config values, and queue it if asked to.
+
+    Raises:
+        ConfigError: a setting is wrong; every location is named.
+        DiskFullError: there is no room.
+    """
+    config = parse_config(dict(values))
+    check_disk(backend.settings)
+    run = create_run(backend.settings.workspace, config)
+    if annotations != Annotations():
+        write_annotations(run, annotations)
+    if start:
+        backend.supervisor.enqueue(run.run_id, "train")
+    return run
+
+
+def duplicate(run: RunDirectory, changes: dict[str, object]) -> dict[str, object]:
+    """Return a run's config values with some keys changed; its name is not taken along."""
+    config = run.config()
+    values: dict[str, object] = config.model_dump(mode="json")
+    block = "distillation" if isinstance(config, OnPolicyConfig) else "sft"
+    return with_overrides(with_overrides(values, {f"{block}.run_name": None}), changes)
+
+
+def annotate(run: RunDirectory, change: Mapping[str, object]) -> None:
+    """Change some of a run's annotations."""
+    before = read_annotations(run)
+    after = Annotations.model_validate({**before.model_dump(), **change})
+    if after != before:
+        write_annotations(run, after)
+
+
+def delete_run(backend: Backend, run_id: str) -> None:
+    """Move a run to the trash; one that is there already stays there.
+
+    Raises:
+        ConflictError: it is at work or waits.
+        NotFoundError: there is no such run.
+    """
+    trashed = backend.settings.trash / run_id
+    if trashed.is_dir() and not backend.directory(run_id).path.exists():
+        return
+    run = backend.existing(run_id)
+    if run.state() == "running" or backend.supervisor.is_busy_with(run_id):
+        raise ConflictError(
+            f"Run {run_id} is at work or waits in the queue.", "Stop it first.", code="run_busy"
+        )
+    if trashed.exists():
+        shutil.rmtree(trashed)
+    run.path.rename(trashed)
+    trashed.touch()
+    backend.removed(run_id)
+
+
+def restore_run(backend: Backend, run_id: str) -> None:
+    """Take a run out of the trash; one that is not deleted stays as it is.
+
+    Raises:
+        NotFoundError: there is no such run, deleted or not.
+    """
+    run, trashed = backend.directory(run_id), backend.settings.trash / run_id
+    if run.path.is_dir():
+        return
+    if not trashed.is_dir():
+        raise NotFoundError(f"Run {run_id} is not in the trash.", "It may have been purged.")
+    trashed.rename(run.path)
+
+
+def purge_run(backend: Backend, run_id: str) -> None:
+    """Remove a deleted run for good; one that is gone stays gone."""
+    shutil.rmtree(backend.settings.trash / run_id, ignore_errors=True)
+
+
+def list_trash(backend: Backend) -> tuple[TrashedRun, ...]:
+    """Return deleted runs, the last deleted first."""
+    found = [
+        _describe(path)
+        for path in backend.settings.trash.iterdir()
+        if (path / "config.yaml").is_file()
+    ]
+    return tuple(sorted(found, key=lambda run: run.deleted, reverse=True))
+
+
+def _describe(path: Path) -> TrashedRun:
+    run = RunDirectory(path)
+    name = read_annotations(run).name or run.run_id
+    deleted = path.stat().st_mtime
+    return TrashedRun(run_id=run.run_id, name=name, created=created_time(run), deleted=deleted)

@@ -1,0 +1,172 @@
+"""Serves a workspace on this machine: binds, says where, and ends cleanly."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+import time
+import webbrowser
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NoReturn
+
+import uvicorn
+
+from backend.app import create_api, guard
+from backend.backend import Backend
+from backend.settings import BackendSettings, new_secret
+from backend.workspace_lock import workspace_lock
+from OnPolicyDistill.errors import InputError
+
+HOST = "127.0.0.1"
+TOKEN_VARIABLE = "OPD_TOKEN"
+PARENT_POLL_SECONDS = 0.5
+GRACE_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions:
+    """How a backend is started; port 0 lets the system choose a free one."""
+
+    workspace: Path
+    port: int = 0
+    open_browser: bool = True
+    ready_json: bool = False
+    watch_parent: bool = False
+    dev_origins: tuple[str, ...] = ()
+    worker_command: tuple[str, ...] | None = None
+
+
+def serve(
+    workspace: Path, port: int = 0, open_browser: bool = True, ready_json: bool = False
+) -> int:
+    """Serve a workspace until SIGINT or SIGTERM and return the exit code; see `serve_with`."""
+    serve_with(
+        ServeOptions(
+            workspace=workspace, port=port, open_browser=open_browser, ready_json=ready_json
+        )
+    )
+    return 0
+
+
+def serve_with(options: ServeOptions) -> None:
+    """Serve until SIGINT or SIGTERM; runs at work go on by themselves.
+
+    Raises:
+        InputError: the port is taken.
+        RunError: another backend holds the workspace.
+    """
+    listener = bind(options.port)
+    settings = make_settings(options, listener.getsockname()[1])
+    settings.workspace.mkdir(parents=True, exist_ok=True)
+    with workspace_lock(settings):
+        backend = Backend(settings)
+        server = _Server(_configure(backend), options, settings)
+        backend.on_stop = server.ask_to_exit
+        if options.watch_parent:
+            _exit_with_parent(server)
+        server.run(sockets=[listener])
+
+
+def bind(port: int) -> socket.socket:
+    """Bind a socket on the loopback interface, and nowhere else.
+
+    Raises:
+        InputError: the port is taken or not allowed.
+    """
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise InputError(
+            f"Port {port} on {HOST} cannot be used ({error}).",
+            "Leave out --port to get a free one.",
+        ) from error
+    return listener
+
+
+def make_settings(options: ServeOptions, port: int) -> BackendSettings:
+    """Make the settings of a backend on a bound port; the token comes by environment only."""
+    settings = BackendSettings(
+        workspace=options.workspace.expanduser().resolve(),
+        port=port,
+        token=os.environ.get(TOKEN_VARIABLE) or new_secret(),
+        dev_origins=options.dev_origins,
+    )
+    if options.worker_command is None:
+        return settings
+    return replace(settings, worker_command=options.worker_command)
+
+
+def _configure(backend: Backend) -> uvicorn.Config:
+    return uvicorn.Config(
+        guard(create_api(backend), backend),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        # Compressing for one reader after the other costs more than the loopback does.
+        ws_per_message_deflate=False,
+        ws_max_size=65_536,
+        ws_ping_interval=20.0,
+        ws_ping_timeout=20.0,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        lifespan="on",
+    )
+
+
+class _Server(uvicorn.Server):
+    """Says where it serves once it does."""
+
+    def __init__(
+        self, config: uvicorn.Config, options: ServeOptions, settings: BackendSettings
+    ) -> None:
+        super().__init__(config)
+        self._options = options
+        self._settings = settings
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            _announce(self._options, self._settings)
+
+    def ask_to_exit(self) -> None:
+        self.should_exit = True
+
+
+def _announce(options: ServeOptions, settings: BackendSettings) -> None:
+    url = f"http://{HOST}:{settings.port}/?token={settings.link_token}"
+    if options.ready_json:
+        ready = {
+            "ready": True,
+            "port": settings.port,
+            "pid": os.getpid(),
+            "instance": settings.instance,
+        }
+        _say(json.dumps(ready))
+        return
+    _say(f"OnPolicyDistill serves {settings.workspace}\n{url}")
+    if options.open_browser:
+        threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _exit_with_parent(server: _Server) -> None:
+    """End the server when the process that started it is gone; its runs go on."""
+    parent = os.getppid()
+
+    def watch() -> NoReturn:
+        while True:
+            if os.getppid() != parent:
+                server.ask_to_exit()
+            time.sleep(PARENT_POLL_SECONDS)
+
+    threading.Thread(target=watch, daemon=True).start()

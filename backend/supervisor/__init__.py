@@ -1,0 +1,1 @@
+"""The one GPU slot, its queue, and the explanation of every death."""

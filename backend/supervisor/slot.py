@@ -1,0 +1,56 @@
+"""The GPU slot and its queue as they survive a restart of the backend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from backend.history.views import View
+from OnPolicyDistill.files import write_text_atomically
+from OnPolicyDistill.runs.directory import Worker
+
+SLOT_FILE = "supervisor.json"
+
+Verb = Literal["train", "resume"]
+Wish = Literal["pause", "finish", "kill"]
+
+
+class QueueEntry(View):
+    """A run that waits for the slot."""
+
+    run_id: str
+    verb: Verb
+    added: float = Field(description="Unix seconds.")
+
+
+class ActiveRun(View):
+    """The run whose process the supervisor owns."""
+
+    run_id: str
+    verb: Verb
+    worker: Worker | None = Field(None, description="Null between the decision and the start.")
+    wish: Wish | None = Field(None, description="What was asked of it.")
+    wish_reason: str = ""
+    kill_at: float | None = Field(None, description="When patience ends, Unix seconds.")
+
+
+class Slot(View):
+    """All that the supervisor has to remember."""
+
+    active: ActiveRun | None = None
+    queue: tuple[QueueEntry, ...] = ()
+
+
+def load_slot(workspace: Path) -> Slot:
+    """Read the slot; empty where there is none or it is damaged: folders are the truth."""
+    try:
+        return Slot.model_validate_json((workspace / SLOT_FILE).read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return Slot()
+
+
+def save_slot(workspace: Path, slot: Slot) -> None:
+    """Write the slot so that a crash leaves the old or the new one."""
+    write_text_atomically(workspace / SLOT_FILE, slot.model_dump_json(indent=1))

@@ -1,0 +1,231 @@
+"""The supervisor: owns the one GPU slot, starts what waits for it, and explains what died."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import time
+from collections.abc import Callable
+from threading import RLock
+
+from backend.problems import ConflictError
+from backend.settings import BackendSettings
+from backend.supervisor.explain import Ending, explain, is_explained
+from backend.supervisor.slot import ActiveRun, QueueEntry, Slot, Verb, Wish, load_slot, save_slot
+from backend.supervisor.workers import ask, kill, start_worker
+from backend.system.room import LowMemoryError, check_disk, check_memory
+from OnPolicyDistill.errors import DiskFullError, DistillError
+from OnPolicyDistill.runs.directory import Control, RunDirectory
+from OnPolicyDistill.runs.postmortem import PostMortem, write_postmortem
+
+LOW_MEMORY_TICKS = 20
+
+logger = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """Methods may be called from any thread; `tick` is called a few times a second.
+
+    `holder` names a run that somebody else's process works on, such as one started in a terminal.
+    """
+
+    def __init__(
+        self,
+        settings: BackendSettings,
+        holder: Callable[[], str | None],
+        memory_was_scarce: Callable[[], bool],
+    ) -> None:
+        self._settings = settings
+        self._holder = holder
+        self._memory_was_scarce = memory_was_scarce
+        self._lock = RLock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._low_memory_ticks = 0
+        self.slot = self._recovered(load_slot(settings.workspace))
+        self.blocked: str | None = None
+
+    def _recovered(self, slot: Slot) -> Slot:
+        """A start that a crash cut off before the process was noted down is tried again."""
+        if slot.active is None or slot.active.worker is not None:
+            return slot
+        again = QueueEntry(run_id=slot.active.run_id, verb=slot.active.verb, added=time.time())
+        return Slot(queue=(again, *slot.queue))
+
+    def run(self, run_id: str) -> RunDirectory:
+        """Return a run's folder."""
+        return RunDirectory(self._settings.runs / run_id)
+
+    def enqueue(self, run_id: str, verb: Verb, front: bool = False) -> None:
+        """Let a run wait for the slot; one that waits or is active already stays as it is."""
+        with self._lock:
+            if self.is_busy_with(run_id):
+                return
+            entry = QueueEntry(run_id=run_id, verb=verb, added=time.time())
+            queue = (entry, *self.slot.queue) if front else (*self.slot.queue, entry)
+            self._save(self.slot.model_copy(update={"queue": queue}))
+
+    def is_busy_with(self, run_id: str) -> bool:
+        """Whether a run is active or waits."""
+        active = self.slot.active
+        waits = any(entry.run_id == run_id for entry in self.slot.queue)
+        return waits or (active is not None and active.run_id == run_id)
+
+    def dequeue(self, run_id: str) -> None:
+        """Let a run wait no longer; does nothing when it does not."""
+        with self._lock:
+            queue = tuple(entry for entry in self.slot.queue if entry.run_id != run_id)
+            self._save(self.slot.model_copy(update={"queue": queue}))
+
+    def reorder(self, run_ids: tuple[str, ...]) -> None:
+        """Put the queue in this order.
+
+        Raises:
+            ConflictError: the ids are not exactly those that wait now.
+        """
+        with self._lock:
+            waiting = {entry.run_id: entry for entry in self.slot.queue}
+            if sorted(run_ids) != sorted(waiting):
+                raise ConflictError(
+                    "The queue has changed since you looked.", "Look again and order what is there."
+                )
+            queue = tuple(waiting[run_id] for run_id in run_ids)
+            self._save(self.slot.model_copy(update={"queue": queue}))
+
+    def wish(self, run_id: str, wish: Wish, reason: str = "") -> None:
+        """Ask a working run to pause or finish, or end it; asking again changes nothing.
+
+        Raises:
+            ConflictError: nothing works on the run.
+        """
+        with self._lock:
+            run, active = self.run(run_id), self.slot.active
+            ours = active is not None and active.run_id == run_id
+            worker = active.worker if active is not None and ours else run.worker()
+            if worker is None or not worker.is_alive():
+                raise ConflictError(f"Nothing works on run {run_id} now.", code="not_running")
+            if active is not None and ours:
+                self._note(active, wish, reason)
+            if wish == "kill":
+                kill(worker)
+            elif not (active is not None and ours and active.wish == wish):
+                ask(run, worker, Control(action=wish))
+
+    def _note(self, active: ActiveRun, wish: Wish, reason: str) -> None:
+        patience = active.kill_at or time.time() + self._settings.stop_grace_seconds
+        noted = {"wish": wish, "wish_reason": reason, "kill_at": patience}
+        self._save(self.slot.model_copy(update={"active": active.model_copy(update=noted)}))
+
+    def tick(self) -> list[str]:
+        """Look after the slot; returns the ids of runs whose state changed."""
+        with self._lock:
+            active = self.slot.active
+            if active is None:
+                return self._start_next()
+            ended, code = self._has_ended(active)
+            if ended:
+                return [self._settle(active, code), *self._start_next()]
+            self._watch(active)
+            return []
+
+    def _start_next(self) -> list[str]:
+        if not self.slot.queue:
+            self.blocked = None
+            return []
+        holder = self._holder()
+        if holder is not None:
+            self.blocked = f"Run {holder} is at work outside this queue."
+            return []
+        try:
+            check_disk(self._settings)
+            check_memory(self._settings)
+        except (DiskFullError, LowMemoryError) as error:
+            self.blocked = str(error)
+            return []
+        self.blocked = None
+        return [self._start(self.slot.queue[0])]
+
+    def _start(self, entry: QueueEntry) -> str:
+        active = ActiveRun(run_id=entry.run_id, verb=entry.verb)
+        self._save(Slot(active=active, queue=self.slot.queue[1:]))
+        run = self.run(entry.run_id)
+        try:
+            self._process, worker = start_worker(self._settings, run, entry.verb)
+        except Exception as error:
+            # Whatever keeps one run from starting must not end the supervision of the others.
+            logger.exception("run %s could not be started", entry.run_id)
+            self._save(self.slot.model_copy(update={"active": None}))
+            self._write_failed_start(run, error)
+            return entry.run_id
+        noted = active.model_copy(update={"worker": worker})
+        self._save(self.slot.model_copy(update={"active": noted}))
+        return entry.run_id
+
+    def _write_failed_start(self, run: RunDirectory, error: Exception) -> None:
+        if run.path.is_dir():
+            words = f"Its process could not be started: {error}."
+            postmortem = PostMortem(
+                time=time.time(), after_seq=-1, cause="not_started", step=0, message=words,
+                action="Check the installation and start it again.",
+            )  # fmt: skip
+            write_postmortem(run, postmortem)
+
+    def _has_ended(self, active: ActiveRun) -> tuple[bool, int | None]:
+        assert active.worker is not None
+        if self._process is not None and self._process.pid == active.worker.pid:
+            code = self._process.poll()
+            return code is not None, code
+        return not active.worker.is_alive(), None
+
+    def _settle(self, active: ActiveRun, code: int | None) -> str:
+        self._process = None
+        self._save(self.slot.model_copy(update={"active": None}))
+        run = self.run(active.run_id)
+        ending = Ending(code, active.wish, active.wish_reason, self._memory_was_scarce())
+        if run.path.is_dir() and run.state() != "running":
+            self._explain(run, ending)
+        return active.run_id
+
+    def _explain(self, run: RunDirectory, ending: Ending) -> None:
+        try:
+            postmortem = explain(run, ending)
+            if postmortem is not None:
+                write_postmortem(run, postmortem)
+        except DistillError as error:
+            logger.warning("run %s: no post-mortem (%s)", run.run_id, error)
+
+    def explain_orphan(self, run: RunDirectory) -> bool:
+        """Explain the death of a run that nobody watched; returns whether there was one to."""
+        with self._lock:
+            if self.is_busy_with(run.run_id) or is_explained(run):
+                return False
+            self._explain(run, Ending(None, memory_was_scarce=self._memory_was_scarce()))
+            return True
+
+    def _watch(self, active: ActiveRun) -> None:
+        """Guard a working run: patience with a stop, room on the disk, memory."""
+        assert active.worker is not None
+        if active.kill_at is not None and active.wish != "kill":
+            if time.time() > active.kill_at:
+                kill(active.worker)
+            return
+        try:
+            check_disk(self._settings)
+            self._check_memory_for_long()
+        except (DiskFullError, LowMemoryError) as error:
+            self.wish(active.run_id, "pause", str(error))
+
+    def _check_memory_for_long(self) -> None:
+        """Raise LowMemoryError when memory has been low at every look for a while."""
+        try:
+            check_memory(self._settings)
+        except LowMemoryError:
+            self._low_memory_ticks += 1
+            if self._low_memory_ticks >= LOW_MEMORY_TICKS:
+                raise
+        else:
+            self._low_memory_ticks = 0
+
+    def _save(self, slot: Slot) -> None:
+        if slot != self.slot:
+            save_slot(self._settings.workspace, slot)
+            self.slot = slot

@@ -1,0 +1,1 @@
+"""This machine: memory, disk, and whether there is room to work."""
