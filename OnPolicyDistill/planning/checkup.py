@@ -1,0 +1,224 @@
+"""The check before a run: settings, pair, prompt files, leakage and disk, all in one report.
+
+It refuses nothing itself and raises nothing about the run: what would stop the run is an error in
+the report, with the field that has to change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from OnPolicyDistill.config import DistillationSettings, OnPolicyConfig, SftConfig
+from OnPolicyDistill.datasets.linter import LintReport, Ruler, lint_prompts
+from OnPolicyDistill.errors import DatasetError, InputError, ModelError
+from OnPolicyDistill.planning.disk import DiskNeeds, disk_needs
+from OnPolicyDistill.planning.lengths import ruler_of
+from OnPolicyDistill.planning.pair import PairReport, check_pair_by_name
+from OnPolicyDistill.planning.workload import PromptFacts, make_workload
+from OnPolicyDistill.runs.directory import default_workspace
+
+FEW_HELD_OUT = 20
+# The disk needs of a run do not depend on its prompts.
+NO_PROMPTS = PromptFacts(1, 1, 1, "not needed")
+ADAPTER_FILES = ("adapters.safetensors", "adapter_config.json")
+
+
+class CheckFinding(BaseModel):
+    """One thing that stops a run or should be known before it; `field` is a dotted setting."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    severity: Literal["error", "warning"]
+    code: str
+    field: str
+    message: str
+    fix: str
+
+
+class CheckReport(BaseModel):
+    """Everything that can be known about a run without loading a model."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    verdict: Literal["ok", "warning", "error"]
+    findings: tuple[CheckFinding, ...]
+    pair: PairReport | None = None
+    prompts: LintReport | None = None
+    validation: LintReport | None = None
+    disk: DiskNeeds | None = Field(None, description="Empty where a model is unknown.")
+
+
+def check_run(config: OnPolicyConfig | SftConfig, workspace: Path | None = None) -> CheckReport:
+    """Check a run before anything is loaded or downloaded; `workspace` is where it will write."""
+    place = default_workspace() if workspace is None else workspace
+    if isinstance(config, SftConfig):
+        return _report(_Checkup(config, place).files_of_sft())
+    return _report(_Checkup(config, place).all_of_distillation(config.distillation))
+
+
+class _Checkup:
+    """Collects findings, so that one problem does not hide the next."""
+
+    def __init__(self, config: OnPolicyConfig | SftConfig, workspace: Path) -> None:
+        self.config = config
+        self.workspace = workspace
+        self.findings: list[CheckFinding] = []
+        self.pair: PairReport | None = None
+        self.prompts: LintReport | None = None
+        self.validation: LintReport | None = None
+        self.disk: DiskNeeds | None = None
+
+    def all_of_distillation(self, settings: DistillationSettings) -> _Checkup:
+        """Check pair, files, adapter and disk."""
+        self._check_pair(settings)
+        ruler = self._ruler(settings)
+        self.prompts = self._lint("prompts", settings.prompts, None, ruler)
+        training = None if self.prompts is None else settings.prompts
+        self.validation = self._lint(
+            "validation_prompts", settings.validation_prompts, training, ruler
+        )
+        self._check_held_out(settings)
+        self._check_adapter(settings.student_adapter)
+        self._check_disk()
+        return self
+
+    def files_of_sft(self) -> _Checkup:
+        """Check the files that supervised fine-tuning names, and the disk."""
+        assert isinstance(self.config, SftConfig)
+        sft = self.config.sft
+        if sft.conversations is None or not Path(sft.conversations).is_file():
+            message = "There is no file of training conversations."
+            self._add("error", "no_file", "sft.conversations", message, "Name a JSONL file.")
+        if sft.validation_conversations and not Path(sft.validation_conversations).is_file():
+            field = "sft.validation_conversations"
+            self._add("error", "no_file", field, "There is no such file.", "Check the path.")
+        self._check_disk()
+        return self
+
+    def _check_pair(self, settings: DistillationSettings) -> None:
+        try:
+            self.pair = check_pair_by_name(settings.student_model, settings.teacher_model)
+        except ModelError as error:
+            field = "distillation.student_model, distillation.teacher_model"
+            self._add("error", "model", field, error.message, error.action)
+            return
+        if self.pair.verdict == "ok":
+            return
+        severity: Literal["error", "warning"] = (
+            "error" if self.pair.verdict == "mismatch" else "warning"
+        )
+        for finding in self.pair.findings:
+            if finding.verdict == self.pair.verdict:
+                field = "distillation.student_model"
+                fix = "Choose two models of one family, or read docs on what this means."
+                self._add(severity, finding.code, field, finding.message, fix)
+
+    def _ruler(self, settings: DistillationSettings) -> Ruler:
+        try:
+            return ruler_of(settings)
+        except ModelError:
+            # The pair check has said it already; lengths are then counted in characters.
+            return Ruler(max_prompt_tokens=settings.max_prompt_tokens)
+
+    def _lint(
+        self, key: str, file: str | None, other: str | None, ruler: Ruler
+    ) -> LintReport | None:
+        field = f"distillation.{key}"
+        if file is None:
+            kind = "training" if key == "prompts" else "held-out"
+            message = f"No {kind} prompts are named; a run without them is refused."
+            self._add("error", "no_file", field, message, f"Set {field} to a JSONL file.")
+            return None
+        try:
+            report = lint_prompts(Path(file), None if other is None else Path(other), ruler)
+        except (DatasetError, ModelError) as error:
+            self._add("error", "no_file", field, error.message, error.action)
+            return None
+        if report.num_errors:
+            first = next(found for found in report.findings if found.severity == "error")
+            where = f"{file}, line {first.line}" if first.line else file
+            message = f"{where}: {first.message}"
+            if report.num_errors > 1:
+                message += f" {report.num_errors} lines in all cannot be used."
+            self._add("error", first.code, field, message, first.fix)
+        return report
+
+    def _check_held_out(self, settings: DistillationSettings) -> None:
+        if self.validation is None:
+            return
+        field = "distillation.validation_prompts"
+        if settings.prompts and settings.validation_prompts and _same_file(settings):
+            message = "Training and held-out prompts are the same file."
+            self._add("error", "leaked", field, message, "Hold back prompts of their own.")
+        elif self.validation.num_leaked:
+            message = f"{self.validation.num_leaked} held-out prompts are trained on as well."
+            fix = "Remove them from one of the files, or held-out numbers mean nothing."
+            self._add("warning", "leaked", field, message, fix)
+        if self.validation.num_prompts < FEW_HELD_OUT:
+            message = f"Only {self.validation.num_prompts} held-out prompts: numbers will jump."
+            self._add("warning", "few_held_out", field, message, "Fifty or more are steady.")
+
+    def _check_adapter(self, folder: str | None) -> None:
+        if folder is None:
+            return
+        missing = [name for name in ADAPTER_FILES if not (Path(folder) / name).is_file()]
+        if missing:
+            message = f"The adapter folder {folder} has no {' and no '.join(missing)}."
+            field = "distillation.student_adapter"
+            self._add("error", "adapter", field, message, "Give a folder in mlx-lm's format.")
+
+    def _check_disk(self) -> None:
+        try:
+            work = make_workload(self.config, NO_PROMPTS, num_held_out=0)
+            self.disk = disk_needs(work, self.workspace)
+        except InputError as error:
+            if self.pair is not None or isinstance(self.config, SftConfig):
+                self._add("error", "model", "models", error.message, error.action)
+            return
+        if not self.disk.is_enough:
+            message = (
+                f"The disk is too full: {self.disk.download_gb:g} GB to download with "
+                f"{self.disk.download_free_gb:g} GB free, {self.disk.run_gb:g} GB to write with "
+                f"{self.disk.run_free_gb:g} GB free."
+            )
+            self._add("error", "disk", "workspace", message, "Free some space.")
+
+    def _add(
+        self,
+        severity: Literal["error", "warning"],
+        code: str,
+        field: str,
+        message: str,
+        fix: str,
+    ) -> None:
+        found = CheckFinding(severity=severity, code=code, field=field, message=message, fix=fix)
+        self.findings.append(found)
+
+
+def _same_file(settings: DistillationSettings) -> bool:
+    names = (settings.prompts, settings.validation_prompts)
+    resolved = {Path(name).resolve() for name in names if name is not None}
+    return len(resolved) == 1
+
+
+def _report(checkup: _Checkup) -> CheckReport:
+    severities = {finding.severity for finding in checkup.findings}
+    lints = [report for report in (checkup.prompts, checkup.validation) if report is not None]
+    odd = "warning" in severities or any(report.num_warnings for report in lints)
+    return CheckReport(
+        verdict="error" if "error" in severities else "warning" if odd else "ok",
+        findings=tuple(_sorted(checkup.findings)),
+        pair=checkup.pair,
+        prompts=checkup.prompts,
+        validation=checkup.validation,
+        disk=checkup.disk,
+    )
+
+
+def _sorted(findings: list[CheckFinding]) -> Iterator[CheckFinding]:
+    yield from (finding for finding in findings if finding.severity == "error")
+    yield from (finding for finding in findings if finding.severity == "warning")

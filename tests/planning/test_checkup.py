@@ -1,0 +1,127 @@
+"""The check before a run: every reason for a refusal is told at once, with the field to change."""
+
+import pytest
+
+from OnPolicyDistill.config import parse_config
+from OnPolicyDistill.planning.checkup import check_run
+from OnPolicyDistill.planning.disk import DiskNeeds
+
+
+@pytest.fixture
+def settings(model_folder, tmp_path):
+    """A run with nothing to complain about."""
+    for name, count in (("train", 30), ("held", 25)):
+        lines = [f'{{"prompt": "{name}: what is {number} + 1?"}}' for number in range(count)]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines))
+    return {
+        "student_model": str(model_folder("s")),
+        "teacher_model": str(model_folder("t")),
+        "prompts": str(tmp_path / "train.jsonl"),
+        "validation_prompts": str(tmp_path / "held.jsonl"),
+    }
+
+
+def check(settings, tmp_path, **changes):
+    values = {key: value for key, value in (settings | changes).items() if value is not None}
+    return check_run(parse_config({"distillation": values}), tmp_path / "not" / "there" / "yet")
+
+
+def found(report):
+    return [(finding.severity, finding.code, finding.field) for finding in report.findings]
+
+
+def test_a_good_run_has_nothing_to_complain_about(settings, tmp_path):
+    report = check(settings, tmp_path)
+    assert (report.verdict, report.findings) == ("ok", ())
+    assert (report.pair.verdict, report.pair.basis) == ("ok", "files")
+    assert (report.prompts.num_prompts, report.validation.num_prompts) == (30, 25)
+    assert report.prompts.lengths.unit == "tokens"
+    assert report.disk.download_gb == 0
+    assert report.disk.is_enough
+
+
+def test_missing_files_are_all_told_at_once(settings, tmp_path):
+    report = check(settings, tmp_path, prompts=None, validation_prompts=str(tmp_path / "none"))
+    assert report.verdict == "error"
+    assert found(report) == [
+        ("error", "no_file", "distillation.prompts"),
+        ("error", "no_file", "distillation.validation_prompts"),
+    ]
+    assert "No training prompts are named" in report.findings[0].message
+
+
+def test_a_run_without_held_out_prompts_is_refused_in_words(settings, tmp_path):
+    report = check(settings, tmp_path, validation_prompts=None)
+    assert "No held-out prompts are named" in report.findings[0].message
+
+
+def test_a_broken_prompt_file_is_told_with_its_first_line_and_the_count(settings, tmp_path):
+    (tmp_path / "train.jsonl").write_text('{"prompt": "a b"}\n{\n{}\n' * 9)
+    report = check(settings, tmp_path)
+    assert found(report) == [("error", "broken_json", "distillation.prompts")]
+    assert "line 2" in report.findings[0].message
+    assert "18 lines in all" in report.findings[0].message
+
+
+def test_a_mismatched_pair_is_an_error_and_a_doubtful_one_a_warning(
+    settings, model_folder, tmp_path
+):
+    other = str(model_folder("other", words=("x", "y", "z", "What", "is", "?")))
+    report = check(settings, tmp_path, teacher_model=other)
+    assert found(report) == [("error", "tokenizer", "distillation.student_model")]
+    itself = check(settings, tmp_path, teacher_model=settings["student_model"])
+    assert [finding.severity for finding in itself.findings] == ["warning"]
+    assert itself.verdict == "warning"
+
+
+def test_unknown_models_are_an_error_and_the_files_are_linted_all_the_same(settings, tmp_path):
+    report = check(settings, tmp_path, student_model="nobody/nothing")
+    assert [finding.code for finding in report.findings] == ["model"]
+    assert report.prompts.lengths.unit == "characters"
+    assert report.disk is None
+
+
+def test_leakage_and_the_same_file_twice_are_found(settings, tmp_path):
+    (tmp_path / "held.jsonl").write_text('{"prompt": "Train: what is 7 + 1?"}\n' * 21)
+    report = check(settings, tmp_path)
+    assert ("warning", "leaked", "distillation.validation_prompts") in found(report)
+    twice = check(settings, tmp_path, validation_prompts=settings["prompts"])
+    assert ("error", "leaked", "distillation.validation_prompts") in found(twice)
+
+
+def test_a_handful_of_held_out_prompts_is_a_warning(settings, tmp_path):
+    (tmp_path / "held.jsonl").write_text('{"prompt": "one two"}\n{"prompt": "three"}')
+    assert "few_held_out" in [finding.code for finding in check(settings, tmp_path).findings]
+
+
+def test_an_adapter_folder_must_hold_an_adapter(settings, tmp_path):
+    report = check(settings, tmp_path, student_adapter=str(tmp_path))
+    assert found(report) == [("error", "adapter", "distillation.student_adapter")]
+    assert "adapters.safetensors and no adapter_config.json" in report.findings[0].message
+
+
+def test_models_that_are_not_here_count_as_downloads(settings, tmp_path):
+    report = check(
+        settings, tmp_path, student_model="qwen3-vl-235b-a22b", teacher_model="qwen3-vl-235b-a22b"
+    )
+    assert report.disk.download_gb == pytest.approx(471, abs=1)
+    enough = report.disk.download_gb + 1 < report.disk.download_free_gb
+    assert ("disk" in [finding.code for finding in report.findings]) is not enough
+
+
+@pytest.mark.parametrize(
+    ("download", "free", "run", "enough"),
+    [(0, 0, 1, True), (10, 9, 1, False), (10, 12, 1, True), (0, 0, 100, False)],
+)
+def test_both_disks_need_room(download, free, run, enough):
+    needs = DiskNeeds(download_gb=download, download_free_gb=free, run_gb=run, run_free_gb=50)
+    assert needs.is_enough is enough
+
+
+def test_supervised_fine_tuning_needs_its_files(tmp_path, model_folder):
+    values = {"model": str(model_folder("s")), "validation_conversations": "nowhere.jsonl"}
+    report = check_run(parse_config({"sft": values}), tmp_path)
+    assert found(report) == [
+        ("error", "no_file", "sft.conversations"),
+        ("error", "no_file", "sft.validation_conversations"),
+    ]

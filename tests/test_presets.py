@@ -1,0 +1,83 @@
+"""Every preset loads, plans and finds its data; the seed configuration is verbatim."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from OnPolicyDistill.config import load_config
+from OnPolicyDistill.datasets.linter import lint_prompts
+from OnPolicyDistill.planning.checkup import check_run
+from OnPolicyDistill.planning.plan import plan_run
+
+ROOT = Path(__file__).parents[1]
+PRESETS = sorted(path.stem for path in (ROOT / "configs").glob("*.yaml") if path.stem != "models")
+SEED = {
+    "teacher_model": "qwen2.5-32b",
+    "student_model": "qwen2.5-7b",
+    "student_adapter": None,
+    "num_steps": 1000,
+    "batch_size": 4,
+    "gradient_accumulation_steps": 2,
+    "learning_rate": 0.00001,
+    "temperature": 2.0,
+    "kl_weight": 0.8,
+    "ce_weight": 0.2,
+    "max_generation_tokens": 512,
+    "logprob_method": "manual_loop",
+    "validation_source": "separate_file",
+    "validation_prompts": "data/validation/opd_val_prompts.jsonl",
+    "mixed_precision": True,
+    "teacher_cache_size_mb": 4096,
+    "keep_teacher_loaded": True,
+    "checkpoint_every": 100,
+    "eval_every": 100,
+}
+
+
+@pytest.fixture(autouse=True)
+def _at_the_root(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+def preset(name):
+    return load_config(Path("configs") / f"{name}.yaml")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_loads_and_plans(name):
+    plan = plan_run(preset(name), 128, "m3-ultra")
+    assert plan.seconds > 0
+    assert plan.needed_gb > 0
+
+
+def test_the_seed_configuration_has_exactly_its_keys_and_values():
+    values = yaml.safe_load(Path("configs/default.yaml").read_text())
+    assert values == {"method": "on_policy", "distillation": SEED}
+
+
+def test_the_seed_configuration_fits_in_128_gb_or_one_named_setting_makes_it_fit():
+    plan = plan_run(preset("default"), 128, "m3-ultra")
+    helps = [advice.changes for advice in plan.advice if advice.verdict == "fits"]
+    assert plan.verdict == "fits" or {"grad_checkpoint": True} in helps
+
+
+@pytest.mark.parametrize("name", ["pure_on_policy", "fast_mac"])
+def test_the_other_presets_fit_in_128_gb_and_pass_the_check(name, tmp_path):
+    assert plan_run(preset(name), 128, "m3-ultra").verdict == "fits"
+    report = check_run(preset(name), tmp_path)
+    assert report.pair.verdict == "ok"
+    assert [finding.code for finding in report.findings if finding.code != "disk"] == []
+
+
+def test_fast_mac_reaches_fifteen_steps_a_minute_on_the_biggest_mac_by_forecast():
+    assert plan_run(preset("fast_mac"), 128, "m5-max").step.steps_per_minute >= 15
+    assert plan_run(preset("fast_mac"), 128, "m3-ultra").step.steps_per_minute >= 10
+
+
+def test_the_shipped_prompts_are_clean_and_share_nothing():
+    train = Path("data/train/opd_train_prompts.jsonl")
+    held_out = Path("data/validation/opd_val_prompts.jsonl")
+    for report in (lint_prompts(train), lint_prompts(held_out, train)):
+        assert (report.verdict, report.findings) == ("ok", ())
+    assert lint_prompts(train).num_prompts > 3 * lint_prompts(held_out).num_prompts >= 180
