@@ -114,6 +114,11 @@ def test_the_jinja_file_wins_over_the_tokenizer_config(tmp_path):
     assert ChatTemplate.load(tmp_path).render([]) == "new"
 
 
+def test_empty_keys_of_a_message_are_as_if_they_were_not_there(tmp_path):
+    template = write_folder(tmp_path, "{{ messages[0].tool_calls is defined }}")
+    assert template.render([{"role": "user", "content": "x", "tool_calls": None}]) == "False"
+
+
 def test_special_tokens_are_read_from_either_form_of_the_config(tmp_path):
     special = {"bos_token": {"content": "<b>", "special": True}, "eos_token": "<e>"}
     template = write_folder(tmp_path, "{{ bos_token }}{{ eos_token }}{{ pad_token }}", special)

@@ -66,6 +66,8 @@ def test_a_teacher_that_is_unloaded_never_stands_beside_the_student():
     assert phases["scoring"]["student"] == 0
     assert phases["learning"]["teacher"] == pytest.approx(1.56, abs=0.01)
     assert found.needed_gb < plan(**RECOMPUTING).needed_gb - 15
+    assert found.peak_phase == "scoring"
+    assert found.needed_gb == max(phase.total_gb for phase in found.phases)
     compact = plan(keep_teacher_loaded=False, teacher_targets="top_k", **RECOMPUTING)
     assert compact.phases[-1].parts["teacher"] == 0
 
@@ -117,6 +119,11 @@ def test_adapters_are_counted_exactly():
 def test_a_step_of_four_prompts_takes_what_the_evidence_expects(chip, expected):
     found = plan(chip=chip, gradient_accumulation_steps=1, **RECOMPUTING)
     assert found.step.total == pytest.approx(expected, rel=0.1)
+
+
+def test_recomputing_activations_costs_about_half_as_much_learning_again():
+    ratio = plan(**RECOMPUTING).step.learning / plan(**KEEPING).step.learning
+    assert ratio == pytest.approx(1.46, abs=0.05)
 
 
 def test_a_dense_teacher_is_told_that_fifteen_steps_a_minute_are_out_of_reach():
