@@ -65,7 +65,7 @@ class Backend:
         self.on_stop: Callable[[], None] | None = None
         self._rollouts: dict[str, LineFile] = {}
         self._rollouts_lock = Lock()
-        self._feeds: dict[str, RunFeed] = {}
+        self.feeds: dict[str, RunFeed] = {}
         self._last_queue: QueueView | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -198,30 +198,30 @@ class Backend:
     @asynccontextmanager
     async def feed(self, run_id: str) -> AsyncIterator[RunFeed]:
         """Lend the one feed of a run to a reader."""
-        feed = self._feeds.get(run_id)
+        feed = self.feeds.get(run_id)
         if feed is None or feed.is_gone:
             log = await asyncio.to_thread(self.log, run_id)
-            feed = self._feeds.setdefault(run_id, RunFeed(log, self.settings.follow_seconds))
+            feed = self.feeds.setdefault(run_id, RunFeed(log, self.settings.follow_seconds))
             if feed.is_gone:
-                feed = self._feeds[run_id] = RunFeed(log, self.settings.follow_seconds)
+                feed = self.feeds[run_id] = RunFeed(log, self.settings.follow_seconds)
         await feed.open()
         try:
             yield feed
         finally:
             feed.close()
-            if feed.num_readers == 0 and self._feeds.get(run_id) is feed:
-                del self._feeds[run_id]
+            if feed.num_readers == 0 and self.feeds.get(run_id) is feed:
+                del self.feeds[run_id]
 
     def _publish(self, summary: RunSummary) -> None:
         shown = self.shown(summary)
         self.board.publish(RunChangedMessage(run=shown))
-        feed = self._feeds.get(summary.run_id)
+        feed = self.feeds.get(summary.run_id)
         if feed is not None:
             feed.publish_state(StateMessage(run=shown).model_dump_json())
 
     def _publish_removed(self, run_id: str) -> None:
         self.board.publish(RunRemovedMessage(run_id=run_id))
-        feed = self._feeds.pop(run_id, None)
+        feed = self.feeds.pop(run_id, None)
         if feed is not None:
             feed.mark_gone()
 

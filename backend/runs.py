@@ -71,7 +71,9 @@ def delete_run(backend: Backend, run_id: str) -> None:
     if trashed.is_dir() and not backend.directory(run_id).path.exists():
         return
     run = backend.existing(run_id)
-    if run.state() == "running" or backend.supervisor.is_busy_with(run_id):
+    worker = run.worker()
+    is_at_work = worker is not None and worker.is_alive()
+    if is_at_work or backend.supervisor.is_busy_with(run_id):
         raise ConflictError(
             f"Run {run_id} is at work or waits in the queue.", "Stop it first.", code="run_busy"
         )

@@ -13,7 +13,8 @@ from backend.history.runlog import RunLogs
 from backend.history.summary import RunFacts, config_values, read_facts, summarize
 from backend.history.tables import RunRow, ValueRow, open_index
 from backend.history.views import RunSummary, Value
-from OnPolicyDistill.runs.directory import RunDirectory, list_runs
+from OnPolicyDistill.errors import RunError
+from OnPolicyDistill.runs.directory import RunDirectory, RunState, list_runs
 
 
 class RunIndex:
@@ -33,7 +34,7 @@ class RunIndex:
         with self._writing, Session(self.engine) as session, session.begin():
             # Fingerprint and liveness come first: what changes after them is seen next time.
             fingerprint = fingerprint_of(run)
-            state = run.state()
+            state = _state(run)
             log = self.logs.of(run)
             facts = read_facts(run)
             summary = summarize(log, state, facts)
@@ -99,6 +100,14 @@ def fingerprint_of(run: RunDirectory) -> str:
     except FileNotFoundError:
         size = -1
     return f"{run.path.stat().st_mtime_ns}:{size}"
+
+
+def _state(run: RunDirectory) -> RunState:
+    """Return the run's state; one whose log ends in damage broke off."""
+    try:
+        return run.state()
+    except RunError:
+        return "interrupted"
 
 
 def reindex(workspace: Path) -> int:

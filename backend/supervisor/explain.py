@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import psutil
 
 from backend.supervisor.slot import Wish
+from OnPolicyDistill.errors import RunError
 from OnPolicyDistill.runs.checkpoints import last_checkpoint
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.events import Event, RunFailed
@@ -82,7 +83,11 @@ def explain(run: RunDirectory, ending: Ending) -> PostMortem | None:
 
 def is_explained(run: RunDirectory) -> bool:
     """Whether the run's last post-mortem is about the log as it is now."""
-    postmortem, event = read_postmortem(run), last_event(run.events_file)
+    postmortem = read_postmortem(run)
+    try:
+        event = last_event(run.events_file)
+    except RunError:
+        return postmortem is not None
     return postmortem is not None and postmortem.after_seq == (-1 if event is None else event.seq)
 
 

@@ -181,25 +181,28 @@ class Supervisor:
         self._save(self.slot.model_copy(update={"active": None}))
         run = self.run(active.run_id)
         ending = Ending(code, active.wish, active.wish_reason, self._memory_was_scarce())
-        if run.path.is_dir() and run.state() != "running":
+        worker = run.worker()
+        if run.path.is_dir() and (worker is None or not worker.is_alive()):
             self._explain(run, ending)
         return active.run_id
 
-    def _explain(self, run: RunDirectory, ending: Ending) -> None:
+    def _explain(self, run: RunDirectory, ending: Ending) -> bool:
+        """Write a post-mortem, unless the run ended as it should; tells whether it did not."""
         try:
             postmortem = explain(run, ending)
-            if postmortem is not None:
-                write_postmortem(run, postmortem)
         except DistillError as error:
             logger.warning("run %s: no post-mortem (%s)", run.run_id, error)
+            return False
+        if postmortem is not None:
+            write_postmortem(run, postmortem)
+        return postmortem is not None
 
     def explain_orphan(self, run: RunDirectory) -> bool:
         """Explain the death of a run that nobody watched; returns whether there was one to."""
         with self._lock:
             if self.is_busy_with(run.run_id) or is_explained(run):
                 return False
-            self._explain(run, Ending(None, memory_was_scarce=self._memory_was_scarce()))
-            return True
+            return self._explain(run, Ending(None, memory_was_scarce=self._memory_was_scarce()))
 
     def _watch(self, active: ActiveRun) -> None:
         """Guard a working run: patience with a stop, room on the disk, memory."""

@@ -124,8 +124,8 @@ def served(settings: BackendSettings) -> Iterator[tuple[Backend, int]]:
     server = uvicorn.Server(config)
     thread = Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
-    wait_until(lambda: server.started)
     try:
+        wait_until(lambda: server.started or not thread.is_alive())
         yield backend, port
     finally:
         server.should_exit = True

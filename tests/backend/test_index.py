@@ -121,12 +121,14 @@ def test_the_index_can_be_deleted_and_rebuilt(
 
 
 def test_a_damaged_run_is_listed_with_its_damage(backend: Backend, make_run: MakeRun) -> None:
-    log, config = make_run(steps=3), make_run()
+    log, end, config = make_run(steps=3), make_run(steps=3), make_run()
+    with end.events_file.open("ab") as stream:
+        stream.write(b"not an event\n")
     lines = log.events_file.read_bytes().splitlines(keepends=True)
     log.events_file.write_bytes(b"".join([*lines[:2], b"\x00" * 20 + b"\n", *lines[3:]]))
     config.config_file.write_text("distillation: [")
     backend.watcher.start()
-    for run, words in ((log, "Event 2"), (config, "not valid YAML")):
+    for run, words in ((log, "Event 2"), (end, "Event 5"), (config, "not valid YAML")):
         summary = backend.index.get(run.run_id)
         assert summary is not None
         assert words in (summary.damage or "")
