@@ -62,8 +62,27 @@ class RunWatcher:
             ]
         for run_id in removed:
             self.refresh(run_id)
-        summaries = [self.refresh(run_id) for run_id in changed]
-        return Changes(tuple(filter(None, summaries)), removed)
+            self._forget(run_id)
+        found = [self._look_into(run_id, times[run_id]) for run_id in changed]
+        return Changes(tuple(filter(None, found)), removed)
+
+    def _look_into(self, run_id: str, touched: int) -> RunSummary | None:
+        """Refresh a run. Its folder's time was read before: what changes now is seen next time."""
+        summary = self.refresh(run_id)
+        with self._lock:
+            self._touched[run_id] = touched
+            self._running.discard(run_id)
+            if summary is not None:
+                self._ids.add(run_id)
+                if summary.state == "running":
+                    self._running.add(run_id)
+        return summary
+
+    def _forget(self, run_id: str) -> None:
+        with self._lock:
+            self._ids.discard(run_id)
+            self._touched.pop(run_id, None)
+            self._running.discard(run_id)
 
     def current(self, run_id: str) -> RunSummary | None:
         """Return a run's entry, refreshed if its folder was touched; None where there is none."""
@@ -78,29 +97,16 @@ class RunWatcher:
         return self.refresh(run_id)
 
     def refresh(self, run_id: str) -> RunSummary | None:
-        """Refresh one run; returns its entry, None where there is no such run."""
-        run = RunDirectory(self._runs / run_id)
-        with self._lock:
-            try:
-                # The time comes first: what changes after it is seen at the next look.
-                touched = run.path.stat().st_mtime_ns
-                summary = self._index.refresh(run)
-            except FileNotFoundError:
-                self._index.forget(run)
-                self._ids.discard(run_id)
-                self._touched.pop(run_id, None)
-                self._running.discard(run_id)
-                return None
-            self._note(run_id, touched, summary)
-            return summary
+        """Refresh one run; returns its entry, None where there is no such run.
 
-    def _note(self, run_id: str, touched: int, summary: RunSummary | None) -> None:
-        self._touched[run_id] = touched
-        self._running.discard(run_id)
-        if summary is not None:
-            self._ids.add(run_id)
-            if summary.state == "running":
-                self._running.add(run_id)
+        Only `look` remembers what it saw, so that nobody else's question hides a change from it.
+        """
+        run = RunDirectory(self._runs / run_id)
+        try:
+            return self._index.refresh(run)
+        except FileNotFoundError:
+            self._index.forget(run)
+            return None
 
 
 def _folder_times(runs: Path) -> dict[str, int]:

@@ -35,11 +35,11 @@ class Supervisor:
         holder: Callable[[], str | None],
         memory_was_scarce: Callable[[], bool],
     ) -> None:
-        self._settings = settings
+        self.settings = settings
         self._holder = holder
         self._memory_was_scarce = memory_was_scarce
         self._lock = RLock()
-        self._process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | None = None
         self._low_memory_ticks = 0
         self.slot = self._recovered(load_slot(settings.workspace))
         self.blocked: str | None = None
@@ -53,7 +53,7 @@ class Supervisor:
 
     def run(self, run_id: str) -> RunDirectory:
         """Return a run's folder."""
-        return RunDirectory(self._settings.runs / run_id)
+        return RunDirectory(self.settings.runs / run_id)
 
     def enqueue(self, run_id: str, verb: Verb, front: bool = False) -> None:
         """Let a run wait for the slot; one that waits or is active already stays as it is."""
@@ -111,7 +111,7 @@ class Supervisor:
                 ask(run, worker, Control(action=wish))
 
     def _note(self, active: ActiveRun, wish: Wish, reason: str) -> None:
-        patience = active.kill_at or time.time() + self._settings.stop_grace_seconds
+        patience = active.kill_at or time.time() + self.settings.stop_grace_seconds
         noted = {"wish": wish, "wish_reason": reason, "kill_at": patience}
         self._save(self.slot.model_copy(update={"active": active.model_copy(update=noted)}))
 
@@ -136,8 +136,8 @@ class Supervisor:
             self.blocked = f"Run {holder} is at work outside this queue."
             return []
         try:
-            check_disk(self._settings)
-            check_memory(self._settings)
+            check_disk(self.settings)
+            check_memory(self.settings)
         except (DiskFullError, LowMemoryError) as error:
             self.blocked = str(error)
             return []
@@ -149,7 +149,7 @@ class Supervisor:
         self._save(Slot(active=active, queue=self.slot.queue[1:]))
         run = self.run(entry.run_id)
         try:
-            self._process, worker = start_worker(self._settings, run, entry.verb)
+            self.process, worker = start_worker(self.settings, run, entry.verb)
         except Exception as error:
             # Whatever keeps one run from starting must not end the supervision of the others.
             logger.exception("run %s could not be started", entry.run_id)
@@ -171,13 +171,13 @@ class Supervisor:
 
     def _has_ended(self, active: ActiveRun) -> tuple[bool, int | None]:
         assert active.worker is not None
-        if self._process is not None and self._process.pid == active.worker.pid:
-            code = self._process.poll()
+        if self.process is not None and self.process.pid == active.worker.pid:
+            code = self.process.poll()
             return code is not None, code
         return not active.worker.is_alive(), None
 
     def _settle(self, active: ActiveRun, code: int | None) -> str:
-        self._process = None
+        self.process = None
         self._save(self.slot.model_copy(update={"active": None}))
         run = self.run(active.run_id)
         ending = Ending(code, active.wish, active.wish_reason, self._memory_was_scarce())
@@ -212,7 +212,7 @@ class Supervisor:
                 kill(active.worker)
             return
         try:
-            check_disk(self._settings)
+            check_disk(self.settings)
             self._check_memory_for_long()
         except (DiskFullError, LowMemoryError) as error:
             self.wish(active.run_id, "pause", str(error))
@@ -220,7 +220,7 @@ class Supervisor:
     def _check_memory_for_long(self) -> None:
         """Raise LowMemoryError when memory has been low at every look for a while."""
         try:
-            check_memory(self._settings)
+            check_memory(self.settings)
         except LowMemoryError:
             self._low_memory_ticks += 1
             if self._low_memory_ticks >= LOW_MEMORY_TICKS:
@@ -230,5 +230,5 @@ class Supervisor:
 
     def _save(self, slot: Slot) -> None:
         if slot != self.slot:
-            save_slot(self._settings.workspace, slot)
+            save_slot(self.settings.workspace, slot)
             self.slot = slot
