@@ -13,11 +13,18 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from OnPolicyDistill.cli.bench import bench
+from OnPolicyDistill.cli.check import check
 from OnPolicyDistill.cli.data import app as data_app
+from OnPolicyDistill.cli.demo import demo
 from OnPolicyDistill.cli.doctor import doctor
+from OnPolicyDistill.cli.export import export, fuse
+from OnPolicyDistill.cli.generate import generate
 from OnPolicyDistill.cli.models import app as models_app
 from OnPolicyDistill.cli.output import default_workspace, print_note, print_text
+from OnPolicyDistill.cli.plan import plan
 from OnPolicyDistill.cli.runs import app as runs_app
+from OnPolicyDistill.cli.serve import serve
 from OnPolicyDistill.cli.training import resume, train
 from OnPolicyDistill.errors import DistillError
 
@@ -58,8 +65,16 @@ def _options(
     """Distil a large local language model into a small one, on this machine."""
 
 
+app.command()(demo)
 app.command()(train)
 app.command()(resume)
+app.command()(plan)
+app.command()(check)
+app.command()(generate)
+app.command()(fuse)
+app.command()(export)
+app.command()(serve)
+app.command()(bench)
 app.add_typer(runs_app, name="runs")
 app.add_typer(models_app, name="models")
 app.add_typer(data_app, name="data")

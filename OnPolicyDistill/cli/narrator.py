@@ -49,7 +49,7 @@ class Narrator:
         match event:
             case PhaseChanged():
                 self.phase = _describe_phase(event)
-                return event.detail or None
+                return _tell_phase(event)
             case StepFinished():
                 return self._tell_step(event)
             case EvaluationFinished():
@@ -109,6 +109,20 @@ def describe_split(metrics: dict[str, float]) -> str:
     return " ".join(f"{name} {100 * seconds / total:.0f} %" for name, seconds in parts.items())
 
 
+def is_frequent(event: Event) -> bool:
+    """Whether events like this come so often that not each of them deserves a line."""
+    counts = isinstance(event, PhaseChanged) and event.total is not None
+    return counts or isinstance(event, StepFinished)
+
+
+def _tell_phase(event: PhaseChanged) -> str | None:
+    if not event.detail or event.phase == "saving":
+        return None
+    if event.phase == "evaluating":
+        return f"Evaluating: {event.detail}"
+    return event.detail if event.total is None else f"{event.detail} {event.done}/{event.total}"
+
+
 def _describe_phase(event: PhaseChanged) -> str:
     name = event.phase.replace("_", " ")
     return name if event.total is None else f"{name} {event.done or 0}/{event.total}"
@@ -139,6 +153,6 @@ def _describe(event: Event) -> str | None:
 
 def _describe_self_test(event: SelfTestFinished) -> str:
     passed = sum(check.passed for check in event.checks)
-    failed = "; ".join(check.claim for check in event.checks if not check.passed)
-    verdict = f"{passed} of {len(event.checks)} checks passed"
-    return f"Proof of learning: {verdict}." if not failed else f"{verdict}, not: {failed}."
+    verdict = f"Proof of learning: {passed} of {len(event.checks)} checks passed"
+    failed = "; ".join(check.claim.rstrip(".") for check in event.checks if not check.passed)
+    return f"{verdict}, not: {failed}." if failed else f"{verdict}."

@@ -6,16 +6,15 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from OnPolicyDistill.cli.narrator import Narrator
+from OnPolicyDistill.cli.narrator import Narrator, is_frequent
 from OnPolicyDistill.cli.output import print_note, work_console
-from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.events import Event, StepFinished
 from OnPolicyDistill.runs.reporting import Observer
 from OnPolicyDistill.runs.wording import format_seconds
@@ -31,22 +30,23 @@ class View(Protocol):
 
 
 class PlainLines:
-    """Lines for pipes and files: every event but steps, and a step at most every few seconds."""
+    """Lines for pipes and files: every event, but of frequent ones one every few seconds."""
 
     def __init__(self, write: Callable[[str], None], num_steps: int) -> None:
         self._write = write
         self._num_steps = num_steps
-        self._last_step_line = float("-inf")
+        self._last_frequent = float("-inf")
 
     def show(self, event: Event, line: str | None) -> None:
         """Write the line, if there is one and it is time."""
         if line is None:
             return
-        if isinstance(event, StepFinished) and event.step != self._num_steps:
+        is_last = isinstance(event, StepFinished) and event.step == self._num_steps
+        if is_frequent(event) and not is_last:
             now = time.monotonic()
-            if now - self._last_step_line < SECONDS_BETWEEN_LINES:
+            if now - self._last_frequent < SECONDS_BETWEEN_LINES:
                 return
-            self._last_step_line = now
+            self._last_frequent = now
         self._write(line)
 
 
@@ -69,7 +69,7 @@ class Bar:
         )
 
     def show(self, event: Event, line: str | None) -> None:
-        """Move the bar; print the line of anything but a step."""
+        """Move the bar; print the line of anything that is not frequent."""
         narrator = self._narrator
         left = narrator.seconds_left
         self.progress.update(
@@ -79,19 +79,25 @@ class Bar:
             eta="" if left is None else f"{format_seconds(left)} left",
             figures=narrator.figures,
         )
-        if line is not None and not isinstance(event, StepFinished):
+        if line is not None and not is_frequent(event):
             self.progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
-def watched(run: RunDirectory, num_steps: int) -> Iterator[Observer]:
-    """Show a run's events while the block runs, and keep their lines in its log.txt."""
+def watched(num_steps: int, log_file: Path | None) -> Iterator[Observer]:
+    """Show a run's events while the block runs, and keep their lines in its log file."""
     narrator = Narrator(num_steps)
     console = work_console()
-    bar = Bar(console, narrator) if console.is_terminal else None
-    with run.log_file.open("a", encoding="utf-8") as log, bar.progress if bar else nullcontext():
-        views: list[View] = [bar or PlainLines(print_note, num_steps)]
-        if not _is_stderr(run.log_file):
+    with ExitStack() as stack:
+        views: list[View] = []
+        if console.is_terminal:
+            bar = Bar(console, narrator)
+            stack.enter_context(bar.progress)
+            views.append(bar)
+        else:
+            views.append(PlainLines(print_note, num_steps))
+        if log_file is not None and not _is_stderr(log_file):
+            log = stack.enter_context(log_file.open("a", encoding="utf-8"))
             views.append(PlainLines(_writer(log), num_steps))
 
         def observe(event: Event) -> None:

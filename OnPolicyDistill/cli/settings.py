@@ -1,4 +1,4 @@
-"""From a config file and options to the settings of a run, checked before anything is loaded."""
+"""From a config file and options to the settings of a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from OnPolicyDistill.config import (
     read_yaml,
     with_overrides,
 )
-from OnPolicyDistill.errors import ConfigError, DatasetError, InputError
+from OnPolicyDistill.errors import ConfigError, InputError
 from OnPolicyDistill.files import shipped_folder
 
 BLOCKS = ("distillation", "sft")
@@ -65,29 +65,6 @@ def load_settings(file: Path | None, given: Given) -> OnPolicyConfig | SftConfig
     return parse_config(with_overrides(values, overrides), source)
 
 
-def require_data(config: OnPolicyConfig | SftConfig) -> None:
-    """Refuse to train without data, in words, before anything is loaded.
-
-    Raises:
-        ConfigError: no file of prompts or of held-out prompts is named.
-        DatasetError: a file that is named does not exist.
-    """
-    if isinstance(config, OnPolicyConfig):
-        settings = config.distillation
-        _require(settings.prompts, "prompts", "training prompts", "--prompts FILE")
-        _require(
-            settings.validation_prompts,
-            "validation_prompts",
-            "held-out prompts, and without them nobody could tell whether it learns",
-            "--validation FILE",
-        )
-    else:
-        _require(config.sft.conversations, "conversations", "conversations", "--prompts FILE")
-    for key, value in _paths_of(config).items():
-        if not Path(value).expanduser().exists():
-            raise DatasetError(f"There is no such file ({key}).", "Check the path.", Path(value))
-
-
 def with_absolute_paths(config: OnPolicyConfig | SftConfig) -> OnPolicyConfig | SftConfig:
     """Make paths independent of the working folder, so that a run can be resumed from anywhere."""
     if isinstance(config, OnPolicyConfig):
@@ -128,24 +105,6 @@ def _key_of(option: str, block: str) -> str:
     if key is None:
         raise InputError(f"--{option} means nothing for method {block}.", "Leave it out.")
     return key
-
-
-def _require(value: str | None, key: str, what: str, option: str) -> None:
-    if value is None:
-        raise ConfigError(
-            f"The config names no {what}.",
-            f"Add `{key}: FILE.jsonl` to it or give {option}.",
-            ((key, "is required to train"),),
-        )
-
-
-def _paths_of(config: OnPolicyConfig | SftConfig) -> dict[str, str]:
-    block = config.distillation if isinstance(config, OnPolicyConfig) else config.sft
-    return {
-        key: value
-        for key, value in block.model_dump().items()
-        if key in PATH_KEYS and isinstance(value, str)
-    }
 
 
 def _absolute(values: dict[str, object]) -> dict[str, object]:

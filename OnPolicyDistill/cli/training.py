@@ -17,6 +17,7 @@ from OnPolicyDistill.cli.output import (
     print_note,
     print_text,
 )
+from OnPolicyDistill.cli.plan import AssignmentsOption
 from OnPolicyDistill.cli.runs import RunArgument, open_run
 from OnPolicyDistill.errors import InputError, StoppedError
 
@@ -33,10 +34,7 @@ def train(
         Path | None, typer.Argument(metavar="CONFIG", help="YAML file or name of a preset.")
     ] = None,
     *,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting, e.g. lora.rank=8."),
-    ] = None,
+    assignments: AssignmentsOption = None,
     prompts: Annotated[str | None, typer.Option(help="File of training prompts.")] = None,
     validation: Annotated[str | None, typer.Option(help="File of held-out prompts.")] = None,
     teacher: Annotated[str | None, typer.Option(help="Alias, hub id or folder.")] = None,
@@ -49,7 +47,8 @@ def train(
     json: JsonOption = False,
 ) -> None:
     """Start a run and work on it until it ends; Ctrl-C pauses it with a checkpoint."""
-    from OnPolicyDistill.cli.settings import Given, load_settings, require_data, with_absolute_paths
+    from OnPolicyDistill.cli.check import refuse_what_cannot_work, warn_of_memory
+    from OnPolicyDistill.cli.settings import Given, load_settings, with_absolute_paths
     from OnPolicyDistill.runs.directory import create_run
 
     options = {
@@ -64,11 +63,11 @@ def train(
             raise InputError("--run takes the settings of the run's folder.", "Give no others.")
         work_on(_unstarted(run, workspace), None, json)
         return
-    settings = load_settings(config, Given(options, assignments or ()))
-    require_data(settings)
-    settings = with_absolute_paths(settings)
-    refuse_what_cannot_work(settings)
-    work_on(create_run(workspace or default_workspace(), settings), None, json)
+    settings = with_absolute_paths(load_settings(config, Given(options, assignments or ())))
+    folder = workspace or default_workspace()
+    for warning in (*refuse_what_cannot_work(settings, folder), *warn_of_memory(settings)):
+        print_note(f"Warning: {warning}")
+    work_on(create_run(folder, settings), None, json)
 
 
 def resume(
@@ -89,7 +88,7 @@ def resume(
 
     found = open_run(run, workspace)
     if checkpoint is None:
-        _refuse_finished(found)
+        refuse_finished(found)
         work_on(found, last_checkpoint(found), json)
     else:
         work_on(found, choose_checkpoint(found, checkpoint), json)
@@ -107,19 +106,17 @@ def work_on(run: RunDirectory, checkpoint: Path | None, json: bool) -> None:
     from OnPolicyDistill.evaluation.report import write_report
     from OnPolicyDistill.runs.reporting import StopRequest
 
-    load_mlx()
     config = run.config()
     stop = StopRequest()
     print_note(f"Run {run.run_id} in {run.path}")
-    with stop.on_signals(), watched(run, settings_of(config).num_steps) as observer:
+    num_steps = settings_of(config).num_steps
+    with stop.on_signals(), watched(num_steps, run.log_file) as observer:
+        load_mlx()
         work = _trainer(config)
         try:
             work(run, observer, stop, checkpoint)
         except StoppedError as error:
-            raise StoppedError(
-                f"Run {run.run_id} is paused; its checkpoint is written.",
-                f"Go on with: opd resume {run.run_id}",
-            ) from error
+            raise StoppedError(_paused(run), f"Go on with: opd resume {run.run_id}") from error
     text = write_report(run)
     if json:
         print_json(_summary(run))
@@ -150,29 +147,12 @@ def choose_checkpoint(run: RunDirectory, name: str) -> Path:
     raise InputError(f"Run {run.run_id} has no checkpoint {name}.", f"It has: {have}.")
 
 
-def refuse_what_cannot_work(config: OnPolicyConfig | SftConfig) -> None:
-    """Check models, pair and memory from files alone, before anything is loaded.
+def refuse_finished(run: RunDirectory) -> None:
+    """Refuse to go on with a run that has nothing left to do.
 
     Raises:
-        InputError: something makes the run impossible, in words.
+        InputError: it took all its steps, or stopped improving.
     """
-
-
-def _trainer(config: OnPolicyConfig | SftConfig) -> Train:
-    from OnPolicyDistill.config import OnPolicyConfig
-    from OnPolicyDistill.trainers import on_policy, sft
-
-    return on_policy.train if isinstance(config, OnPolicyConfig) else sft.train
-
-
-def _unstarted(name: str, workspace: Path | None) -> RunDirectory:
-    run = open_run(name, workspace)
-    if run.state() != "created":
-        raise InputError(f"Run {run.run_id} is {run.state()}.", f"Use: opd resume {run.run_id}")
-    return run
-
-
-def _refuse_finished(run: RunDirectory) -> None:
     from OnPolicyDistill.runs.events import RunFinished
     from OnPolicyDistill.runs.log import last_event
 
@@ -183,6 +163,28 @@ def _refuse_finished(run: RunDirectory) -> None:
             "To go on from its adapter, start a run with student_adapter set to its best "
             "checkpoint; to repeat its last steps, give --from.",
         )
+
+
+def _trainer(config: OnPolicyConfig | SftConfig) -> Train:
+    from OnPolicyDistill.config import OnPolicyConfig
+    from OnPolicyDistill.trainers import on_policy, sft
+
+    return on_policy.train if isinstance(config, OnPolicyConfig) else sft.train
+
+
+def _paused(run: RunDirectory) -> str:
+    from OnPolicyDistill.runs.checkpoints import last_checkpoint
+
+    saved = last_checkpoint(run)
+    where = "before its first step" if saved is None else f"at step {int(saved.name)}"
+    return f"Run {run.run_id} is paused {where}."
+
+
+def _unstarted(name: str, workspace: Path | None) -> RunDirectory:
+    run = open_run(name, workspace)
+    if run.state() != "created":
+        raise InputError(f"Run {run.run_id} is {run.state()}.", f"Use: opd resume {run.run_id}")
+    return run
 
 
 def _summary(run: RunDirectory) -> dict[str, object]:

@@ -188,7 +188,8 @@ def _proof(history: RunHistory) -> list[str]:
     lines = [f"Proof of learning: {verdict}, {passed} of {len(test.checks)} checks"]
     for check in test.checks:
         mark = "ok  " if check.passed else "FAIL"
-        lines.append(f"  {mark}  {check.claim} ({check.measured:.3g}, limit {check.limit:.3g})")
+        claim = check.claim.rstrip(".")
+        lines.append(f"  {mark}  {claim} ({check.measured:.3g}, limit {check.limit:.3g})")
     return lines
 
 

@@ -1,0 +1,76 @@
+"""`opd demo`: the whole story on embedded models, with numbers before and after."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from OnPolicyDistill.cli.device import load_mlx
+from OnPolicyDistill.cli.output import (
+    JsonOption,
+    WorkspaceOption,
+    default_workspace,
+    print_json,
+    print_note,
+    print_table,
+    print_text,
+)
+
+if TYPE_CHECKING:
+    from OnPolicyDistill.demo.story import DemoResult
+
+
+def demo(workspace: WorkspaceOption = None, json: JsonOption = False) -> None:
+    """Distil an embedded teacher into an embedded student: two minutes, no download."""
+    load_mlx()
+    from OnPolicyDistill.cli.progress import watched
+    from OnPolicyDistill.demo.story import demo_config, run_demo
+    from OnPolicyDistill.evaluation.report import write_report
+    from OnPolicyDistill.runs.directory import find_run
+    from OnPolicyDistill.runs.reporting import StopRequest
+
+    folder = workspace or default_workspace()
+    num_steps = demo_config({}).distillation.num_steps
+    stop = StopRequest()
+    with stop.on_signals(), watched(num_steps, None) as observer:
+        result = run_demo(folder, observer, stop)
+    run = find_run(folder, result.run_id)
+    write_report(run)
+    if json:
+        print_json(result.model_dump(mode="json"))
+    else:
+        print_story(result)
+        print_note(f"The run is in {run.path}, its plot is report.png there.")
+
+
+def print_story(result: DemoResult) -> None:
+    """Before and after on held-out prompts, and what proves them."""
+    before, after, teacher = result.before, result.after, result.teacher
+    print_text("")
+    print_table(
+        ["held-out prompts", "student before", "student after", "teacher"],
+        [
+            [
+                "task accuracy",
+                _share(before.accuracy),
+                _share(after.accuracy),
+                _share(teacher.accuracy),
+            ],
+            ["agreement with the teacher", _share(before.agreement), _share(after.agreement), ""],
+            ["reverse KL (nats/token)", f"{before.reverse_kl:.4f}", f"{after.reverse_kl:.4f}", ""],
+        ],
+    )
+    fallen = 1 - after.reverse_kl / before.reverse_kl
+    cache = result.cache
+    print_text("")
+    print_text(f"Reverse KL fell by {_share(fallen)} in {result.train_seconds:.0f} s of training.")
+    print_text(
+        f"Teacher's share of the time: {_share(cache.cold_teacher_share)}, from a warm cache "
+        f"{_share(cache.warm_teacher_share)}."
+    )
+    print_text(f"Proof of learning: {'passed' if result.proof_passed else 'FAILED'}.")
+    print_text(f"Adapter: {result.adapter_path}")
+    print_text(f'Try it: opd generate --run {result.run_id} --compare --prompt "..."')
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.1f} %"

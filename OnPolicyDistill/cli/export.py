@@ -1,0 +1,198 @@
+"""`opd fuse` and `opd export`: taking a trained student away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from OnPolicyDistill.cli.device import load_mlx
+from OnPolicyDistill.cli.output import JsonOption, WorkspaceOption, print_json, print_note
+from OnPolicyDistill.cli.runs import open_run
+from OnPolicyDistill.cli.training import choose_checkpoint
+from OnPolicyDistill.errors import InputError
+
+if TYPE_CHECKING:
+    from OnPolicyDistill.adapters.card import CardFacts, Measurement
+    from OnPolicyDistill.adapters.export import ExportRequest
+    from OnPolicyDistill.config import OnPolicyConfig, SftConfig
+    from OnPolicyDistill.runs.directory import RunDirectory
+
+Form = Literal["adapter", "fused", "quantized", "gguf"]
+GROUP_SIZES = (32, 64, 128)
+HELD_OUT = ("eval_reverse_kl", "eval_loss", "eval_agreement", "eval_accuracy")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An adapter, the model it belongs to, and what is known about both."""
+
+    model: str
+    adapter: Path
+    facts: CardFacts
+
+
+ModelOption = Annotated[
+    str | None, typer.Option(help="The model under the adapter: alias, hub id or folder.")
+]
+AdapterOption = Annotated[Path | None, typer.Option(help="Folder of the adapter.")]
+OutOption = Annotated[Path, typer.Option(help="Folder to write; it must not exist yet.")]
+DequantizeOption = Annotated[
+    bool, typer.Option("--dequantize", help="Unpack a quantized base: exact, and larger.")
+]
+
+
+def fuse(
+    *,
+    model: ModelOption = None,
+    adapter: AdapterOption = None,
+    out: OutOption,
+    dequantize: DequantizeOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Fold an adapter into its model and write the result as a model folder."""
+    load_mlx()
+    from OnPolicyDistill.adapters.export import ExportRequest
+
+    if adapter is None:
+        raise InputError("No adapter is named.", "Give --adapter FOLDER.")
+    request = ExportRequest("fused", out, dequantize=dequantize)
+    _write(_from_folder(model, adapter), request, json)
+
+
+def export(
+    run: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="A run; else give --adapter.")
+    ] = None,
+    *,
+    form: Annotated[
+        Form, typer.Option("--as", help="What to write; gguf for few families only.")
+    ] = "adapter",
+    out: OutOption,
+    checkpoint: Annotated[
+        str, typer.Option("--from", help="Which checkpoint: a step, `best` or `last`.")
+    ] = "best",
+    model: ModelOption = None,
+    adapter: AdapterOption = None,
+    bits: Annotated[int, typer.Option(min=2, max=8, help="Of the quantized form.")] = 4,
+    group_size: Annotated[int, typer.Option(help="Of the quantized form: 32, 64 or 128.")] = 64,
+    dequantize: DequantizeOption = False,
+    workspace: WorkspaceOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Write a run's student for mlx-lm, LM Studio or Ollama, with a card of what was measured."""
+    if group_size not in GROUP_SIZES:
+        sizes = ", ".join(map(str, GROUP_SIZES))
+        raise InputError(f"There is no group size {group_size}.", f"There are: {sizes}.")
+    load_mlx()
+    from OnPolicyDistill.adapters.export import ExportRequest
+
+    if run is not None:
+        source = _from_run(run, checkpoint, model, workspace)
+    elif adapter is not None:
+        source = _from_folder(model, adapter)
+    else:
+        raise InputError("Nothing to export is named.", "Give a run or --adapter FOLDER.")
+    request = ExportRequest(form, out, bits, group_size, dequantize)
+    _write(source, request, json)
+
+
+def _from_folder(model: str | None, adapter: Path) -> Source:
+    from OnPolicyDistill.adapters.card import CardFacts
+    from OnPolicyDistill.adapters.files import read_adapter_config
+
+    base = model or read_adapter_config(adapter).model
+    if base is None:
+        raise InputError(f"{adapter} does not say which model it belongs to.", "Give --model.")
+    facts = CardFacts(name=adapter.resolve().name, base_model=_public_name(base), method="LoRA")
+    return Source(base, adapter, facts)
+
+
+def _from_run(name: str, checkpoint: str, model: str | None, workspace: Path | None) -> Source:
+    from OnPolicyDistill.adapters.card import CardFacts
+    from OnPolicyDistill.config import OnPolicyConfig
+    from OnPolicyDistill.runs.checkpoints import pointed
+
+    run = open_run(name, workspace)
+    chosen = choose_checkpoint(run, checkpoint if pointed(run, checkpoint) else "last")
+    config = run.config()
+    if isinstance(config, OnPolicyConfig):
+        base, teacher = config.distillation.student_model, config.distillation.teacher_model
+        method = "on-policy distillation"
+    else:
+        base, teacher, method = config.sft.model, "", "supervised fine-tuning"
+    facts = CardFacts(
+        name=run.run_id,
+        base_model=_public_name(base),
+        method=method,
+        teacher=_public_name(teacher) if teacher else "",
+        run_id=run.run_id,
+        settings=_settings(config),
+        measurements=_measurements(run, int(chosen.name)),
+    )
+    return Source(model or base, chosen, facts)
+
+
+def _settings(config: OnPolicyConfig | SftConfig) -> dict[str, str]:
+    """What was changed from the defaults, without paths of this machine."""
+    from OnPolicyDistill.config import settings_of
+
+    changed = settings_of(config).model_dump(mode="json", exclude_defaults=True)
+    for name, value in changed.pop("lora", {}).items():
+        changed[f"lora.{name}"] = value
+    return {key: str(value) for key, value in changed.items() if "/" not in str(value)}
+
+
+def _measurements(run: RunDirectory, step: int) -> tuple[Measurement, ...]:
+    from OnPolicyDistill.adapters.card import Measurement
+    from OnPolicyDistill.runs.history import fold
+    from OnPolicyDistill.runs.log import read_events
+    from OnPolicyDistill.runs.metrics import METRICS
+    from OnPolicyDistill.runs.wording import format_metric
+
+    history = fold(read_events(run.events_file))
+    before = history.before.metrics if history.before else {}
+    until = [evaluation for evaluation in history.evaluations if evaluation.step <= step]
+    after = until[-1].metrics if until else {}
+    return tuple(
+        Measurement(
+            METRICS[key].title,
+            format_metric(key, before[key]) if key in before else "",
+            format_metric(key, after[key]),
+        )
+        for key in HELD_OUT
+        if key in after
+    )
+
+
+def _public_name(model: str) -> str:
+    """The hub's name where there is one; of a folder, its last part only."""
+    from OnPolicyDistill.registry import find_model
+
+    known = find_model(model)
+    if known is not None:
+        return known.hub_id or known.alias
+    return Path(model).name if Path(model).is_dir() else model
+
+
+def _write(source: Source, request: ExportRequest, json: bool) -> None:
+    from OnPolicyDistill.adapters.export import export_adapter, export_model
+    from OnPolicyDistill.adapters.files import load_adapter
+    from OnPolicyDistill.models.loading import load_policy
+
+    if request.form == "adapter":
+        written = export_adapter(source.adapter, request.target, source.facts)
+    else:
+        policy, _ = load_adapter(load_policy(source.model), source.adapter)
+        written = export_model(policy, request, source.facts, _report_progress)
+    if json:
+        print_json({"path": str(written.resolve()), "form": request.form})
+    else:
+        print_note(f"Written: {written}")
+
+
+def _report_progress(what: str, done: int, total: int) -> None:
+    if done == total:
+        print_note(f"{what}: done")

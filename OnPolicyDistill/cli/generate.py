@@ -1,0 +1,215 @@
+"""`opd generate`: a completion as it is written, beside the base and the teacher if asked."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from OnPolicyDistill.cli.device import load_mlx
+from OnPolicyDistill.cli.output import (
+    JsonOption,
+    WorkspaceOption,
+    print_json,
+    print_note,
+    print_text,
+)
+from OnPolicyDistill.cli.runs import open_run
+from OnPolicyDistill.errors import InputError
+
+if TYPE_CHECKING:
+    from OnPolicyDistill.generation.sampling import SamplingSettings
+    from OnPolicyDistill.models.policy import Policy
+    from OnPolicyDistill.runs.directory import RunDirectory
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Which models complete the prompt; `adapter` belongs to the student."""
+
+    student: str | None
+    adapter: Path | None
+    teacher: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One prompt and how it is completed; the same for every model."""
+
+    prompt: str
+    max_tokens: int
+    seed: int
+    sampling: SamplingSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A completion with what it took; `mean_logprob` in nats a token."""
+
+    role: str
+    model: str
+    text: str
+    finish_reason: str
+    num_tokens: int
+    mean_logprob: float
+    tokens_per_second: float
+
+
+def generate(
+    *,
+    model: Annotated[str | None, typer.Option(help="Alias, hub id or folder.")] = None,
+    adapter: Annotated[Path | None, typer.Option(help="Folder of an adapter.")] = None,
+    run: Annotated[
+        str | None, typer.Option(help="Take model, best adapter and teacher from this run.")
+    ] = None,
+    prompt: Annotated[
+        str, typer.Option("--prompt", "-p", help="What to ask; - reads standard input.")
+    ] = "-",
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Show base, student and teacher, same seed.")
+    ] = False,
+    teacher: Annotated[str | None, typer.Option(help="The teacher, for --compare.")] = None,
+    temperature: Annotated[float, typer.Option(min=0, help="0 takes the best token.")] = 0.0,
+    top_p: Annotated[float, typer.Option(min=0, max=1, help="1 leaves nothing out.")] = 1.0,
+    top_k: Annotated[int, typer.Option(min=0, help="0 leaves nothing out.")] = 0,
+    min_p: Annotated[float, typer.Option(min=0, max=1, help="0 leaves nothing out.")] = 0.0,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Longest completion.")] = 512,
+    seed: Annotated[int, typer.Option(min=0, help="Where randomness starts.")] = 0,
+    workspace: WorkspaceOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Complete a prompt and show it as it is written."""
+    roles = Cast(model, adapter, teacher)
+    if run is not None:
+        roles = roles_of(roles, open_run(run, workspace))
+    if roles.student is None:
+        raise InputError("No model is named.", "Give --model or --run.")
+    if compare and roles.teacher is None and roles.adapter is None:
+        raise InputError("There is nothing to compare.", "Give --teacher, --adapter or --run.")
+    if top_p == 0:
+        raise InputError("top-p must be above 0.", "1 leaves nothing out.")
+    text = _read_prompt(prompt)
+    load_mlx()
+    from OnPolicyDistill.generation.sampling import SamplingSettings
+
+    ask = Ask(text, max_tokens, seed, SamplingSettings(temperature, top_p, top_k, min_p))
+    answers = []
+    for answer in _compared(roles, ask, json) if compare else _alone(roles, ask, json):
+        answers.append(answer)
+        if not json:
+            print_note(
+                f"[{answer.num_tokens} tokens, {answer.tokens_per_second:.1f} a second, "
+                f"mean logprob {answer.mean_logprob:.3f}, ended by {answer.finish_reason}]"
+            )
+    if json:
+        print_json({"prompt": text, "completions": [asdict(answer) for answer in answers]})
+
+
+def roles_of(named: Cast, run: RunDirectory) -> Cast:
+    """Take from a run what is not named: its student, its best adapter, its teacher.
+
+    Raises:
+        InputError: the run has no checkpoint yet.
+    """
+    from OnPolicyDistill.config import OnPolicyConfig
+    from OnPolicyDistill.runs.checkpoints import pointed
+
+    config = run.config()
+    adapter = named.adapter or pointed(run, "best") or pointed(run, "last")
+    if adapter is None:
+        raise InputError(f"Run {run.run_id} has no checkpoint yet.", "Let it take some steps.")
+    if isinstance(config, OnPolicyConfig):
+        settings = config.distillation
+        teacher = named.teacher or settings.teacher_model
+        return Cast(named.student or settings.student_model, adapter, teacher)
+    return Cast(named.student or config.sft.model, adapter, named.teacher)
+
+
+def _read_prompt(prompt: str) -> str:
+    text = prompt
+    if prompt == "-":
+        if sys.stdin.isatty():
+            print_note("Type the prompt and end it with Ctrl-D.")
+        text = sys.stdin.read()
+    if not text.strip():
+        raise InputError("The prompt is empty.", 'Give --prompt "..." or pipe it in.')
+    return text.removesuffix("\n")
+
+
+def _alone(roles: Cast, ask: Ask, quiet: bool) -> Iterator[Answer]:
+    yield _answer(_student(roles), "student", ask, quiet)
+
+
+def _compared(roles: Cast, ask: Ask, quiet: bool) -> Iterator[Answer]:
+    """Base, student and teacher; the student's weights are loaded once and left for the teacher."""
+    from OnPolicyDistill.adapters.lora import adapter_disabled
+    from OnPolicyDistill.models.loading import load_policy, unload
+
+    student = _student(roles)
+    turns = ["student"] if roles.adapter is None else ["base", "student"]
+    for role in turns:
+        _announce(role, student.name, quiet)
+        with adapter_disabled(student.model) if role == "base" else nullcontext():
+            answer = _answer(student, role, ask, quiet)
+        yield answer
+    if roles.teacher is not None:
+        unload(student)
+        _announce("teacher", roles.teacher, quiet)
+        yield _answer(load_policy(roles.teacher), "teacher", ask, quiet)
+
+
+def _announce(role: str, name: str, quiet: bool) -> None:
+    if not quiet:
+        print_text(f"--- {role}: {name}")
+
+
+def _student(roles: Cast) -> Policy:
+    from OnPolicyDistill.adapters.files import load_adapter
+    from OnPolicyDistill.models.loading import load_policy
+
+    assert roles.student is not None
+    policy = load_policy(roles.student)
+    return policy if roles.adapter is None else load_adapter(policy, roles.adapter)[0]
+
+
+def _answer(policy: Policy, role: str, ask: Ask, quiet: bool) -> Answer:
+    """Complete the prompt; unless `quiet`, print the text as it comes."""
+    from OnPolicyDistill.generation.loop import stream
+    from OnPolicyDistill.generation.request import GenerationRequest
+    from OnPolicyDistill.models.policy import encode_prompt
+
+    ids = encode_prompt(policy, [{"role": "user", "content": ask.prompt}])
+    request = GenerationRequest(
+        [ids], [ask.seed], policy.stop_ids, policy.vocab_size, ask.max_tokens, ask.sampling
+    )
+    written = policy.tokenizer.detokenizer
+    logprobs: list[float] = []
+    reason = ""
+    started = time.perf_counter()
+    for token in stream(policy.model, request):
+        logprobs.append(token.logprob)
+        reason = token.finish_reason or ""
+        if token.id not in policy.stop_ids:
+            written.add_token(token.id)
+        if not quiet:
+            typer.echo(written.last_segment, nl=False)
+    written.finalize()
+    if not quiet:
+        typer.echo(written.last_segment)
+    seconds = time.perf_counter() - started
+    num_tokens = len(logprobs)
+    return Answer(
+        role=role,
+        model=policy.name,
+        text=written.text,
+        finish_reason=reason,
+        num_tokens=num_tokens,
+        mean_logprob=sum(logprobs) / num_tokens,
+        tokens_per_second=num_tokens / seconds,
+    )

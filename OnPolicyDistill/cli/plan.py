@@ -1,0 +1,97 @@
+"""`opd plan`: whether a run fits and how long it takes, before anything is loaded."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from OnPolicyDistill.cli.output import JsonOption, print_json, print_table, print_text
+from OnPolicyDistill.errors import InputError
+
+if TYPE_CHECKING:
+    from OnPolicyDistill.planning.plan import Plan
+
+MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*(?:gb|gib|g)?", re.IGNORECASE)
+VERDICTS = {"fits": "fits", "tight": "is tight", "does_not_fit": "does not fit"}
+
+AssignmentsOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting, e.g. lora.rank=8."),
+]
+
+
+def plan(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file or preset.")],
+    *,
+    memory: Annotated[
+        str | None, typer.Option(help="Memory of the machine, e.g. 128GB; else this one's.")
+    ] = None,
+    chip: Annotated[
+        str | None, typer.Option(help="Chip of the machine, e.g. m3-ultra; else this one's.")
+    ] = None,
+    assignments: AssignmentsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Forecast memory by part and time by phase, and say what to change if it does not fit."""
+    from OnPolicyDistill.cli.settings import Given, load_settings
+    from OnPolicyDistill.planning.plan import plan_run
+
+    settings = load_settings(config, Given({}, assignments or ()))
+    result = plan_run(settings, None if memory is None else parse_memory(memory), chip)
+    if json:
+        print_json(result.model_dump(mode="json"))
+    else:
+        print_plan(result)
+
+
+def parse_memory(text: str) -> float:
+    """Return GB from 128GB, 128 or 96.5 gb.
+
+    Raises:
+        InputError: it is no amount of memory.
+    """
+    match = MEMORY.fullmatch(text.strip())
+    if match is None or float(match.group(1)) <= 0:
+        raise InputError(f"{text} is no amount of memory.", "Write it as 128GB.")
+    return float(match.group(1))
+
+
+def print_plan(plan: Plan) -> None:
+    """Print verdict, parts, times, warnings and advice."""
+    from OnPolicyDistill.runs.wording import format_seconds
+
+    print_text(
+        f"It {VERDICTS[plan.verdict]}: needs {plan.needed_gb:.1f} GB of the {plan.limit_gb:.1f} GB "
+        f"that a run may use of {plan.memory_gb:g} GB ({plan.chip}); highest in: {plan.peak_phase}."
+    )
+    print_text("")
+    print_table(
+        ["memory", "GB"],
+        [[name.replace("_", " "), f"{gb:.2f}"] for name, gb in plan.parts.items() if gb >= 0.005],
+    )
+    print_text("")
+    step = plan.step
+    print_table(
+        ["a step", "seconds"],
+        [
+            ["sampling", f"{step.sampling:.2f}"],
+            ["scoring", f"{step.scoring:.2f}"],
+            ["learning", f"{step.learning:.2f}"],
+            ["total", f"{step.total:.2f} ({step.steps_per_minute:.1f} steps a minute)"],
+        ],
+    )
+    print_text(
+        f"The run of {plan.num_steps} steps: {format_seconds(plan.seconds)}, between "
+        f"{format_seconds(plan.seconds_low)} and {format_seconds(plan.seconds_high)}."
+    )
+    for warning in plan.warnings:
+        print_text(f"Warning: {warning}")
+    for advice in plan.advice:
+        changes = " ".join(f"--set {key}={value}" for key, value in advice.changes.items())
+        verdict = VERDICTS[advice.verdict]
+        print_text(f"Or: {advice.message} Then it {verdict} ({advice.needed_gb:.1f} GB): {changes}")
+    for assumption in plan.assumptions:
+        print_text(f"Note: {assumption}")

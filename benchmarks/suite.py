@@ -1,0 +1,212 @@
+"""Every benchmark by name, what its ratios must reach, and one plot of them.
+
+Each measurement is a module with `measure(repeats, quick)`; what is compared runs in turn in one
+process, so the ratios mean something on a busy machine and absolute seconds do not.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from pydantic import BaseModel, ConfigDict
+
+NAMES = ("divergence", "sampling", "step", "cache")
+RESULTS_FILE = "benchmarks.json"
+PLOT_FILE = "benchmarks.png"
+
+# What issue and docs promise: the sampling loop against each other loop, at least.
+SAMPLING_FLOORS = MappingProxyType(
+    {"reread_prefix": 10.0, "one_by_one": 2.0, "batch_generator": 1.0}
+)
+TIME_CEILING = 0.7
+MEMORY_CEILING = 0.12
+CACHE_CEILING = 0.5
+
+GOOD = "#3b5bdb"
+BAD = "#c92a2a"
+NEUTRAL = "#868e96"
+
+
+class Record(BaseModel):
+    """A part of a result; what a headline does not need is left alone."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class SpreadRecord(Record):
+    """Median and range of the repeats."""
+
+    median: float
+    low: float
+    high: float
+
+
+class DivergenceRecord(Record):
+    """One fused divergence against the plain one, as shares of the plain one's cost."""
+
+    time_ratio: SpreadRecord
+    memory_ratio: float
+
+
+class DivergenceResult(Record):
+    """What benchmarks/divergence.py returns."""
+
+    divergences: dict[str, DivergenceRecord]
+
+
+class ComparisonRecord(Record):
+    """How many times faster our loop is."""
+
+    ratio: SpreadRecord
+
+
+class SamplingResult(Record):
+    """What benchmarks/sampling.py returns."""
+
+    comparisons: dict[str, ComparisonRecord]
+
+
+class StepResult(Record):
+    """What benchmarks/step.py returns."""
+
+    shares: dict[str, SpreadRecord]
+
+
+class CacheResult(Record):
+    """What benchmarks/cache.py returns."""
+
+    share_ratio: SpreadRecord
+    step_speedup: SpreadRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """A measured ratio and what it has to reach, where it has to reach anything."""
+
+    benchmark: str
+    label: str
+    median: float
+    low: float
+    high: float
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether the median is where it has to be."""
+        above = self.at_least is None or self.median >= self.at_least
+        return above and (self.at_most is None or self.median <= self.at_most)
+
+    @property
+    def limit(self) -> str:
+        """What has to be reached, in words."""
+        if self.at_least is not None:
+            return f"at least {self.at_least:g}"
+        return "" if self.at_most is None else f"at most {self.at_most:g}"
+
+
+def run_suite(
+    names: Sequence[str], repeats: int, quick: bool, folder: Path
+) -> tuple[dict[str, object], list[Headline]]:
+    """Run benchmarks one after the other; writes benchmarks.json and benchmarks.png.
+
+    Returns results by name and the headlines of all of them.
+    """
+    results: dict[str, object] = {}
+    headlines: list[Headline] = []
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        result: object = importlib.import_module(f"benchmarks.{name}").measure(repeats, quick)
+        results[name] = result
+        headlines.extend(headlines_of(name, result))
+        written = {
+            "quick": quick,
+            "repeats": repeats,
+            "results": results,
+            "headlines": [{**asdict(line), "holds": line.holds} for line in headlines],
+        }
+        text = json.dumps(written, indent=2) + "\n"
+        (folder / RESULTS_FILE).write_text(text, encoding="utf-8")
+    plot(headlines, folder / PLOT_FILE)
+    return results, headlines
+
+
+def headlines_of(name: str, result: object) -> Iterator[Headline]:
+    """The ratios of a benchmark's result that a promise is about."""
+    if name == "divergence":
+        for label, found in DivergenceResult.model_validate(result).divergences.items():
+            memory = SpreadRecord(
+                median=found.memory_ratio, low=found.memory_ratio, high=found.memory_ratio
+            )
+            yield _at_most(name, f"{label}: time of the plain one", found.time_ratio, TIME_CEILING)
+            yield _at_most(name, f"{label}: memory of the plain one", memory, MEMORY_CEILING)
+    elif name == "sampling":
+        for label, pair in SamplingResult.model_validate(result).comparisons.items():
+            text = f"times faster than {label.replace('_', ' ')}"
+            yield _headline(name, text, pair.ratio, at_least=SAMPLING_FLOORS.get(label))
+    elif name == "step":
+        for label, share in StepResult.model_validate(result).shares.items():
+            yield _headline(name, f"{label}: share of a step", share)
+    else:
+        saving = CacheResult.model_validate(result)
+        text = "teacher's share of the time, warm / cold"
+        yield _at_most(name, text, saving.share_ratio, CACHE_CEILING)
+        yield _headline(name, "times faster steps from a warm cache", saving.step_speedup)
+
+
+def plot(headlines: Sequence[Headline], path: Path) -> None:
+    """Draw one panel a benchmark: bars with ranges, and a line where the limit is."""
+    names = [name for name in NAMES if any(line.benchmark == name for line in headlines)]
+    heights = [sum(line.benchmark == name for line in headlines) + 1 for name in names]
+    figure = Figure(figsize=(9, 0.34 * sum(heights) + 0.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(len(names), 1, squeeze=False, height_ratios=heights).flatten()
+    for axes, name in zip(grid, names, strict=True):
+        _draw(axes, name, [line for line in headlines if line.benchmark == name])
+    figure.savefig(path, dpi=150, facecolor="white")
+
+
+def _draw(axes: Axes, name: str, lines: list[Headline]) -> None:
+    axes.set_title(name, loc="left", fontweight="bold", fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(length=0, labelsize=8)
+    labels = [line.label for line in lines]
+    medians = [line.median for line in lines]
+    reach = [
+        [line.median - line.low for line in lines],
+        [line.high - line.median for line in lines],
+    ]
+    bars = axes.barh(labels, medians, xerr=reach, color=[_colour(line) for line in lines])
+    texts = [f"  {line.median:.2f}  {line.limit}" for line in lines]
+    axes.bar_label(bars, labels=texts, fontsize=8, padding=4)
+    for place, line in enumerate(lines):
+        limit = line.at_least if line.at_least is not None else line.at_most
+        if limit is not None:
+            axes.plot([limit, limit], [place - 0.45, place + 0.45], color="black", linewidth=1.2)
+    axes.invert_yaxis()
+    axes.margins(x=0.25)
+    axes.set_xlim(left=0)
+
+
+def _colour(line: Headline) -> str:
+    if not line.limit:
+        return NEUTRAL
+    return GOOD if line.holds else BAD
+
+
+def _headline(
+    benchmark: str, label: str, spread: SpreadRecord, at_least: float | None = None
+) -> Headline:
+    return Headline(benchmark, label, spread.median, spread.low, spread.high, at_least=at_least)
+
+
+def _at_most(benchmark: str, label: str, spread: SpreadRecord, limit: float) -> Headline:
+    return Headline(benchmark, label, spread.median, spread.low, spread.high, at_most=limit)

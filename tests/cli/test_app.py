@@ -1,0 +1,126 @@
+"""How every command ends: exit codes, one sentence on stderr, a traceback on request only."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from OnPolicyDistill.runs import directory
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Opd
+
+COMMANDS = (
+    "demo",
+    "train",
+    "resume",
+    "plan",
+    "check",
+    "generate",
+    "fuse",
+    "export",
+    "models",
+    "data",
+    "runs",
+    "serve",
+    "bench",
+    "doctor",
+)
+
+
+def test_help_names_every_command(opd: Opd) -> None:
+    outcome = opd("--help")
+    assert outcome.exit_code == 0
+    for command in COMMANDS:
+        assert f"\n  {command} " in outcome.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(opd: Opd, command: str) -> None:
+    outcome = opd(command, "--help")
+    assert outcome.exit_code == 0
+    assert "Usage: opd " + command in outcome.out
+
+
+def test_the_version_is_printed(opd: Opd) -> None:
+    assert opd("--version").out.startswith("OnPolicyDistill 0.")
+
+
+def test_an_unknown_option_is_the_users_mistake(opd: Opd) -> None:
+    outcome = opd("train", "--colour", "red")
+    assert outcome.exit_code == 2
+    assert "--colour" in outcome.err
+    assert outcome.out == ""
+
+
+def test_wrong_input_ends_with_2_and_one_line(opd: Opd) -> None:
+    outcome = opd("runs", "show", "nothing")
+    assert outcome.exit_code == 2
+    assert outcome.err.startswith("opd: No run in ")
+    assert outcome.err.count("\n") == 1
+
+
+def test_debug_shows_the_traceback_behind_any_command(opd: Opd) -> None:
+    outcome = opd("runs", "show", "nothing", "--debug")
+    assert outcome.exit_code == 2
+    assert "Traceback" in outcome.err
+    assert outcome.err.splitlines()[-1].startswith("opd: No run in ")
+
+
+def test_an_unexpected_error_says_where_its_traceback_is(
+    opd: Opd, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: Path) -> list[object]:
+        raise KeyError("seat")
+
+    monkeypatch.setattr(directory, "list_runs", broken)
+    outcome = opd("runs")
+    assert outcome.exit_code == 1
+    log = workspace / "errors.log"
+    assert outcome.err == (
+        "opd: Something unexpected happened (KeyError: 'seat'). "
+        f"The traceback is in {log}; --debug shows it here.\n"
+    )
+    assert "KeyError: 'seat'" in log.read_text(encoding="utf-8")
+    assert "Traceback" in opd("runs", "--debug").err
+
+
+def test_a_file_that_cannot_be_read_is_named(opd: Opd, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(folder: Path) -> list[object]:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(directory, "list_runs", forbidden)
+    outcome = opd("runs")
+    assert outcome.exit_code == 1
+    assert outcome.err.startswith("opd: ")
+    assert "Permission denied" in outcome.err
+    assert "unexpected" not in outcome.err
+
+
+def test_the_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from OnPolicyDistill.cli.app import main\n"
+        "try:\n"
+        "    main(['--help'])\n"
+        "except SystemExit:\n"
+        "    heavy = {'mlx', 'mlx_lm', 'yaml', 'matplotlib', 'transformers', 'rich', 'fastapi'}\n"
+        "    print(sorted(heavy & {name.partition('.')[0] for name in sys.modules}))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_package_itself_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "OnPolicyDistill", "runs", "show", "x", "--workspace", "/nowhere"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == "opd: No run in /nowhere matches 'x'. List them: opd runs.\n"

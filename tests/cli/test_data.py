@@ -1,0 +1,74 @@
+"""Prompt files are checked and shown with their line numbers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Opd
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    file = tmp_path / "broken.jsonl"
+    lines = ['{"prompt": "one two", "answer": "3"}', '{"prompt": 3}', "nonsense"]
+    file.write_text("\n".join(lines), encoding="utf-8")
+    return file
+
+
+def test_lines_that_cannot_be_used_are_named_and_end_with_2(opd: Opd, broken: Path) -> None:
+    outcome = opd("data", "lint", str(broken))
+    assert outcome.exit_code == 2
+    assert f"{broken}:2: error: " in outcome.out
+    assert f"{broken}:3: error: " in outcome.out
+    assert "1 prompts, 1 answers, 2 errors" in outcome.out
+
+
+def test_a_report_as_json_has_every_finding(opd: Opd, broken: Path) -> None:
+    outcome = opd("data", "lint", str(broken), "--json")
+    assert outcome.exit_code == 2
+    report = outcome.json()
+    assert isinstance(report, dict)
+    assert report["num_errors"] == 2
+    assert {finding["line"] for finding in report["findings"]} >= {2, 3}
+
+
+def test_prompts_are_counted_in_a_models_tokens(opd: Opd, pair: Path) -> None:
+    file = str(pair / "prompts.jsonl")
+    assert "characters" in opd("data", "lint", file).out
+    outcome = opd("data", "lint", file, "--model", str(pair / "student"))
+    assert outcome.exit_code == 0
+    assert "tokens" in outcome.out
+
+
+def test_prompts_of_both_files_are_reported(opd: Opd, pair: Path) -> None:
+    training, held_out = str(pair / "prompts.jsonl"), str(pair / "validation.jsonl")
+    report = opd("data", "lint", held_out, "--against", training, "--json").json()
+    assert isinstance(report, dict)
+    assert report["num_leaked"] == 1
+
+
+def test_prompts_are_shown_as_a_model_sees_them(opd: Opd, pair: Path) -> None:
+    file = str(pair / "prompts.jsonl")
+    plain = opd("data", "show", file, "--limit", "2")
+    assert plain.out.count("line ") == 2
+    assert "24 prompts, 0 of them with an answer." in plain.err
+    rendered = opd("data", "show", file, "--limit", "1", "--model", str(pair / "student"))
+    assert "<|im_start|>user" in rendered.out
+    shown = opd("data", "show", file, "--limit", "1", "--json").out
+    assert json.loads(shown)["line"] == 1
+
+
+@pytest.mark.parametrize("command", ["lint", "show"])
+def test_a_file_or_a_model_that_is_not_there_is_refused(
+    opd: Opd, command: str, broken: Path
+) -> None:
+    missing = opd("data", command, "nowhere.jsonl")
+    assert missing.exit_code == 2
+    assert "nowhere.jsonl: There is no such file" in missing.err
+    unknown = opd("data", command, str(broken), "--model", "nobody")
+    assert unknown.exit_code == 2

@@ -1,0 +1,102 @@
+"""Taking a student away as an adapter or a model, with a card of what was measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from OnPolicyDistill.adapters.files import save_adapter
+from OnPolicyDistill.adapters.lora import attach_adapter
+from OnPolicyDistill.config import LoraSettings, load_config
+from OnPolicyDistill.models.loading import load_policy
+from OnPolicyDistill.runs.checkpoints import TrainingState, point, save_checkpoint
+from OnPolicyDistill.runs.directory import RunDirectory, create_run
+from OnPolicyDistill.runs.events import EvaluationFinished
+from OnPolicyDistill.runs.log import EventWriter
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Opd
+
+
+@pytest.fixture
+def run(workspace: Path, pair: Path) -> RunDirectory:
+    run = create_run(workspace, load_config(pair / "config.yaml"))
+    model = load_policy(str(pair / "student")).model
+    adapter = attach_adapter(model, LoraSettings(rank=2), ("q_proj",), 0)
+    with EventWriter(run.events_file) as writer:
+        for step, kl in ((0, 2.0), (5, 0.5), (10, 0.6)):
+            writer.write(EvaluationFinished(step=step, metrics={"eval_reverse_kl": kl}))
+
+    def write(folder: Path) -> None:
+        save_adapter(folder, model, adapter, str(pair / "student"))
+
+    for step in (5, 10):
+        state = TrainingState(step=step, config_hash="a", seed=0, data_cursor=0, num_tokens=0)
+        saved = save_checkpoint(run, state, write)
+        if step == 5:
+            point(run, "best", saved)
+    return run
+
+
+def test_the_best_adapter_goes_out_with_its_card_and_no_paths(
+    opd: Opd, run: RunDirectory, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    outcome = opd("export", run.run_id, "--out", str(out))
+    assert outcome.exit_code == 0
+    assert sorted(file.name for file in out.iterdir()) == [
+        "README.md",
+        "adapter_config.json",
+        "adapters.safetensors",
+    ]
+    card = (out / "README.md").read_text(encoding="utf-8")
+    assert "| Reverse KL | 2.0000 | 0.5000 |" in card
+    assert "lora.rank: 2" in card
+    assert str(tmp_path) not in card
+
+
+def test_an_export_of_another_checkpoint_shows_its_numbers(
+    opd: Opd, run: RunDirectory, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert opd("export", run.run_id, "--out", str(out), "--from", "10").exit_code == 0
+    assert "| 0.6000 |" in (out / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_fused_model_completes_prompts_without_its_adapter(
+    opd: Opd, run: RunDirectory, tmp_path: Path
+) -> None:
+    out = tmp_path / "fused"
+    outcome = opd("export", run.run_id, "--as", "fused", "--out", str(out), "--json")
+    assert outcome.json() == {"path": str(out), "form": "fused"}
+    assert load_policy(str(out)).name == str(out)
+    again = opd("export", run.run_id, "--as", "fused", "--out", str(out))
+    assert again.exit_code == 2
+    assert "exists already" in again.err
+
+
+def test_an_adapter_folder_is_fused_into_the_model_it_names(
+    opd: Opd, run: RunDirectory, tmp_path: Path
+) -> None:
+    adapter = run.checkpoints / "000005"
+    outcome = opd("fuse", "--adapter", str(adapter), "--out", str(tmp_path / "fused"))
+    assert outcome.exit_code == 0
+    assert (tmp_path / "fused" / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["export", "--out", "o"], "Nothing to export is named"),
+        (["export", "x", "--out", "o", "--group-size", "7"], "no group size 7"),
+        (["export", "x", "--out", "o", "--as", "onnx"], "onnx"),
+        (["export", "x"], "--out"),
+        (["fuse", "--out", "o"], "No adapter is named"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused(opd: Opd, arguments: list[str], sentence: str) -> None:
+    outcome = opd(*arguments)
+    assert outcome.exit_code == 2
+    assert sentence in outcome.err

@@ -1,0 +1,37 @@
+"""Known models are listed, described and found on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Opd
+
+
+def test_known_models_are_listed_with_size_and_hub_id(opd: Opd) -> None:
+    (line,) = [line for line in opd("models").out.splitlines() if line.startswith("qwen2.5-7b ")]
+    assert line.split() == ["qwen2.5-7b", "7.6B", "qwen2", "never", "Qwen/Qwen2.5-7B-Instruct"]
+    listed = opd("models", "list", "--json").json()
+    assert isinstance(listed, list)
+    assert {"qwen2.5-32b", "qwen3-8b", "tiny-student"} <= {model["alias"] for model in listed}
+
+
+def test_a_model_is_shown_by_alias_or_hub_id(opd: Opd) -> None:
+    for name in ("qwen2.5-32b", "Qwen/Qwen2.5-32B-Instruct"):
+        shown = opd("models", "show", name, "--json").json()
+        assert isinstance(shown, dict)
+        assert (shown["alias"], shown["logit_width"]) == ("qwen2.5-32b", 152_064)
+    text = opd("models", "show", "qwen2.5-32b").out
+    assert "q_proj, k_proj" in text
+
+
+def test_an_unknown_model_is_refused(opd: Opd) -> None:
+    outcome = opd("models", "show", "nobody")
+    assert outcome.exit_code == 2
+    assert "not in the registry" in outcome.err
+
+
+def test_a_folder_needs_no_download(opd: Opd, pair: Path) -> None:
+    outcome = opd("models", "download", str(pair / "student"), "--json")
+    assert outcome.json() == {"name": str(pair / "student"), "path": str(pair / "student")}

@@ -1,0 +1,119 @@
+"""Listing, showing, reporting, watching and deleting runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from OnPolicyDistill.config import DistillationSettings, OnPolicyConfig, SftConfig
+from OnPolicyDistill.runs.directory import RunDirectory, create_run
+from OnPolicyDistill.runs.events import EvaluationFinished, RunFinished, StepFinished
+from OnPolicyDistill.runs.log import EventWriter
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Opd
+
+
+@pytest.fixture
+def run(workspace: Path) -> RunDirectory:
+    settings = DistillationSettings(num_steps=3, run_name="a [b] name")
+    run = create_run(workspace, OnPolicyConfig(distillation=settings))
+    with EventWriter(run.events_file) as writer:
+        writer.write(EvaluationFinished(step=0, metrics={"eval_reverse_kl": 2.0}))
+        for step in (1, 2, 3):
+            writer.write(StepFinished(step=step, metrics={"loss": 1.0 / step}))
+        writer.write(RunFinished(step=3, because="completed", report={}))
+    return run
+
+
+def test_an_empty_workspace_says_what_to_do(opd: Opd) -> None:
+    outcome = opd("runs")
+    assert outcome.exit_code == 0
+    assert "Start one with: opd train" in outcome.err
+    assert opd("runs", "--json").json() == []
+
+
+def test_runs_are_listed_as_text_and_as_json(opd: Opd, run: RunDirectory) -> None:
+    header, line = opd("runs").out.splitlines()
+    assert header.split() == ["run", "state", "steps", "models", "name"]
+    assert line.split()[:3] == [run.run_id, "finished", "3/3"]
+    assert line.endswith("a [b] name")
+    expected = {
+        "run_id": run.run_id,
+        "state": "finished",
+        "method": "on_policy",
+        "name": "a [b] name",
+        "models": "qwen2.5-7b learns from qwen2.5-32b",
+        "step": 3,
+        "num_steps": 3,
+        "path": str(run.path),
+        "problem": "",
+    }
+    assert opd("runs", "--json").json() == [expected]
+    assert opd("runs", "list", "--json").json() == [expected]
+
+
+def test_a_damaged_run_does_not_hide_the_others(
+    opd: Opd, run: RunDirectory, workspace: Path
+) -> None:
+    damaged = create_run(workspace, SftConfig())
+    damaged.config_file.write_text("sft: {colour: red}\n", encoding="utf-8")
+    outcome = opd("runs")
+    assert outcome.exit_code == 0
+    assert run.run_id in outcome.out
+    (line,) = [line for line in outcome.out.splitlines() if damaged.run_id in line]
+    assert "damaged" in line
+    assert "colour" in line
+
+
+def test_a_run_is_shown_by_a_beginning_of_its_id_or_its_folder(opd: Opd, run: RunDirectory) -> None:
+    for name in ("distill", run.run_id, str(run.path)):
+        outcome = opd("runs", "show", name, "--json")
+        assert outcome.exit_code == 0
+        shown = outcome.json()
+        assert isinstance(shown, dict)
+        assert (shown["run_id"], shown["checkpoints"], shown["best"]) == (run.run_id, [], None)
+    text = opd("runs", "show", "distill").out
+    assert "checkpoints  none yet" in text
+
+
+def test_a_folder_that_is_no_run_is_refused(opd: Opd, tmp_path: Path) -> None:
+    outcome = opd("runs", "show", str(tmp_path))
+    assert outcome.exit_code == 2
+    assert "is not the folder of a run" in outcome.err
+
+
+def test_a_report_is_written_and_printed(opd: Opd, run: RunDirectory) -> None:
+    outcome = opd("runs", "report", "distill")
+    assert outcome.exit_code == 0
+    assert "3 of 3 steps, completed" in outcome.out
+    assert f"{run.path / 'report.png'}" in outcome.err
+
+
+def test_watching_a_run_that_ended_tells_it_and_returns(opd: Opd, run: RunDirectory) -> None:
+    outcome = opd("runs", "watch", run.run_id)
+    assert outcome.exit_code == 0
+    assert outcome.out.splitlines()[0] == "Held out at step 0: reverse KL 2.0000."
+    assert outcome.out.splitlines()[-1] == "Finished at step 3: completed."
+    assert outcome.err == f"{run.run_id} is finished.\n"
+
+
+def test_a_run_is_deleted_after_a_question(
+    opd: Opd, run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (run.path / "nothing").open("w+") as silence:
+        monkeypatch.setattr("sys.stdin", silence)
+        assert opd("runs", "delete", run.run_id).exit_code == 1
+    assert run.path.exists()
+    assert opd("runs", "delete", run.run_id, "--yes").exit_code == 0
+    assert not run.path.exists()
+
+
+def test_a_run_that_is_being_worked_on_is_not_deleted(opd: Opd, run: RunDirectory) -> None:
+    with run.occupied():
+        outcome = opd("runs", "delete", run.run_id, "--yes")
+    assert outcome.exit_code == 1
+    assert "is running" in outcome.err
+    assert run.path.exists()

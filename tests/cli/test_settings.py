@@ -1,0 +1,102 @@
+"""From config file and options to settings, wrong ones refused in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from OnPolicyDistill.cli.settings import (
+    Given,
+    load_settings,
+    with_absolute_paths,
+)
+from OnPolicyDistill.config import (
+    DistillationSettings,
+    OnPolicyConfig,
+    SftConfig,
+    SftSettings,
+    parse_config,
+)
+from OnPolicyDistill.errors import ConfigError, InputError
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def distillation(config: OnPolicyConfig | SftConfig) -> DistillationSettings:
+    assert isinstance(config, OnPolicyConfig)
+    return config.distillation
+
+
+def test_assignments_reach_settings_with_or_without_the_block(tmp_path: Path) -> None:
+    file = write(tmp_path / "c.yaml", "distillation: {num_steps: 5}\n")
+    given = Given({}, ("lora.rank=8", "distillation.seed=3", "run_name=a b", "eval_prompts=null"))
+    settings = distillation(load_settings(file, given))
+    assert (settings.num_steps, settings.lora.rank, settings.seed) == (5, 8, 3)
+    assert (settings.run_name, settings.eval_prompts) == ("a b", None)
+
+
+def test_options_win_over_the_file_and_over_assignments(tmp_path: Path) -> None:
+    file = write(tmp_path / "c.yaml", "distillation: {teacher_model: a, student_model: b}\n")
+    given = Given({"teacher": "c", "student": None, "name": "n"}, ("teacher_model=d",))
+    settings = distillation(load_settings(file, given))
+    assert (settings.teacher_model, settings.student_model, settings.run_name) == ("c", "b", "n")
+
+
+def test_options_mean_the_same_in_a_fine_tuning_config(tmp_path: Path) -> None:
+    file = write(tmp_path / "c.yaml", "sft: {}\n")
+    config = load_settings(file, Given({"student": "m", "prompts": "p", "validation": "v"}))
+    assert isinstance(config, SftConfig)
+    settings = config.sft
+    assert (settings.model, settings.conversations) == ("m", "p")
+    assert settings.validation_conversations == "v"
+    with pytest.raises(InputError, match="--teacher means nothing"):
+        load_settings(file, Given({"teacher": "t"}))
+
+
+def test_without_a_file_the_defaults_are_taken() -> None:
+    assert load_settings(None, Given({})) == parse_config({"distillation": {}})
+
+
+@pytest.mark.parametrize("assignment", ["num_steps", "=3", ""])
+def test_an_assignment_without_key_or_value_is_refused(assignment: str) -> None:
+    with pytest.raises(InputError, match="no key=value"):
+        load_settings(None, Given({}, (assignment,)))
+
+
+def test_wrong_settings_are_named_with_their_file(tmp_path: Path) -> None:
+    file = write(tmp_path / "c.yaml", "distillation: {num_steps: 0, colour: red}\n")
+    with pytest.raises(ConfigError, match=r"c\.yaml has wrong settings: .*num_steps.*colour"):
+        load_settings(file, Given({}))
+    with pytest.raises(ConfigError, match=r"--set lora, line 1"):
+        load_settings(None, Given({}, ("lora=[",)))
+    with pytest.raises(ConfigError, match="not a mapping"):
+        load_settings(write(tmp_path / "list.yaml", "- 1\n"), Given({}))
+
+
+def test_paths_become_independent_of_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "student").mkdir()
+    config = OnPolicyConfig(
+        distillation=DistillationSettings(
+            teacher_model="qwen2.5-32b",
+            student_model="student",
+            student_adapter="adapters/a",
+            prompts="p.jsonl",
+            validation_prompts=None,
+        )
+    )
+    settings = distillation(with_absolute_paths(config))
+    assert settings.teacher_model == "qwen2.5-32b"
+    assert settings.student_model == str(tmp_path / "student")
+    assert settings.student_adapter == str(tmp_path / "adapters" / "a")
+    assert settings.prompts == str(tmp_path / "p.jsonl")
+    assert settings.validation_prompts is None
+    sft = with_absolute_paths(SftConfig(sft=SftSettings(conversations="c.jsonl")))
+    assert isinstance(sft, SftConfig)
+    assert sft.sft.conversations == str(tmp_path / "c.jsonl")
