@@ -1,10 +1,12 @@
 """The manual generation loop: batched, cached, every token with the logprob it was drawn with.
 
 While Python looks at the tokens of one step, the next step is already being computed; a row that
-turns out to have ended costs one wasted row of one step. Ended rows leave the batch at once, and
-waiting prompts join when a quarter of the rows is free: prefilling a few together costs less than
-one by one. A row's tokens depend on its prompt and its seed, not on its neighbours (to float
-rounding: the sums of a matrix product are ordered by its shape).
+turns out to have ended costs one wasted row of one step. Ended rows leave the batch at once and
+waiting prompts take their places in their order. A row's tokens depend on its prompt and its seed,
+not on its neighbours (to float rounding: the sums of a matrix product are ordered by its shape).
+
+MLX's buffer cache is emptied after every prefilled chunk, whose activations are much larger than
+a step's, and every 256 steps, when outgrown keys and values have piled up.
 
 Arrays of MLX belong to the thread that made them: consume `stream` on one thread.
 
@@ -63,8 +65,7 @@ def stream(
         return
     with _dropout_off(model):
         decoder = Decoder(model, request)
-        by_length = sorted(range(len(request.prompts)), key=lambda i: -len(request.prompts[i]))
-        yield from _decoded(decoder, deque(by_length), request, hooks)
+        yield from _decoded(decoder, deque(range(len(request.prompts))), request, hooks)
 
 
 def _decoded(
