@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 import stat
+import struct
 import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -27,6 +32,16 @@ MAX_MANIFEST_BYTES = 10_000
 MAX_RATIO = 200
 SMALL_BYTES = 10_000_000
 CHUNK_BYTES = 1 << 20
+# What zipfile and zlib raise on damaged, encrypted or exotic archives.
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    struct.error,
+)
 _NAME = re.compile(r"(?:checkpoints/\d{6,12}/)?[A-Za-z0-9_][A-Za-z0-9_.-]{0,119}")
 _PRIVATE = frozenset(("worker.json", "control.json", "run.lock"))
 
@@ -47,7 +62,7 @@ def take_in(settings: BackendSettings, bundle: Path) -> RunDirectory:
     """
     folder = settings.scratch / f"{bundle.name}.unpacked"
     try:
-        with zipfile.ZipFile(bundle) as archive:
+        with _damage_in_words(), zipfile.ZipFile(bundle) as archive:
             manifest = _read_manifest(archive)
             run = RunDirectory(settings.runs / manifest.run_id)
             _refuse_known(settings, run)
@@ -56,14 +71,22 @@ def take_in(settings: BackendSettings, bundle: Path) -> RunDirectory:
         _check_run(RunDirectory(folder))
         _restore_links(RunDirectory(folder), manifest)
         folder.rename(run.path)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, ValueError) as error:
-        # zipfile and zlib raise these on damaged, encrypted or exotic archives.
-        raise BundleError(
-            f"The file is not a readable zip file ({error}).", "Export it again."
-        ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return run
+
+
+@contextmanager
+def _damage_in_words() -> Iterator[None]:
+    try:
+        yield
+    except (*DAMAGE, OSError) as error:
+        # A wrong offset in the directory of the archive ends as an impossible seek.
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
+        raise BundleError(
+            f"The file is not a readable zip file ({error}).", "Export it again."
+        ) from error
 
 
 def _refuse_known(settings: BackendSettings, run: RunDirectory) -> None:

@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from threading import Lock, RLock
 from typing import TypeVar
 
+from pydantic import ValidationError
+
 from backend.history.digest import Digest
 from backend.history.lines import FileReplacedError, LineFile
 from OnPolicyDistill.errors import RunError
 from OnPolicyDistill.runs.directory import RunDirectory
+from OnPolicyDistill.runs.events import EVENT, Event
 
 T = TypeVar("T")
 KEPT_LOGS = 16
@@ -50,6 +53,20 @@ class RunLog:
         """Return up to `count` sound lines from number `first`."""
         with self._lock:
             return self.lines.read(first, min(count, self.digest.num_events - first))
+
+    def events(self, first: int, count: int) -> tuple[Event, ...]:
+        """Return up to `count` events from number `first`.
+
+        Raises:
+            RunError: an event is of a kind this version does not know.
+        """
+        try:
+            return tuple(EVENT.validate_json(line) for line in self.read(first, count))
+        except ValidationError as error:
+            raise RunError(
+                f"The log of run {self.run.run_id} has an event that this version cannot read.",
+                "It was written by another version, or edited; update and look again.",
+            ) from error
 
     def look(self, question: Callable[[Digest], T]) -> T:
         """Answer from the digest while nobody changes it."""

@@ -9,7 +9,7 @@ from backend.history.views import RunSummary
 from backend.live.connection import ClosedError, Connection
 from backend.live.feed import RunFeed
 from backend.live.messages import CloseCode, PingMessage, SnapshotMessage, StateMessage
-from OnPolicyDistill.runs.events import EVENT
+from OnPolicyDistill.errors import RunError
 
 RECENT_EVENTS = 100
 
@@ -38,10 +38,12 @@ async def follow_run(
 async def _send_snapshot(connection: Connection, feed: RunFeed, summary: RunSummary) -> int:
     end = feed.end
     first = max(0, end - RECENT_EVENTS)
-    lines = await asyncio.to_thread(feed.log.read, first, end - first)
+    try:
+        recent = await asyncio.to_thread(feed.log.events, first, end - first)
+    except RunError:
+        raise ClosedError(CloseCode.LOG_DAMAGED) from None
     # A page is bounded in bytes too: what is sent ends where the page does.
-    last = first + len(lines) - 1
-    recent = tuple(EVENT.validate_json(line) for line in lines)
+    last = first + len(recent) - 1
     snapshot = SnapshotMessage(seq=last, run=summary, recent=recent)
     await connection.send(snapshot.model_dump_json())
     return last

@@ -14,7 +14,7 @@ from backend.live.messages import CloseCode
 from backend.live.run_stream import follow_run
 from backend.problems import NotFoundError
 from backend.routers.dependencies import Here, RunId, refusals
-from OnPolicyDistill.runs.events import EVENT, Event
+from OnPolicyDistill.runs.events import Event
 
 router = APIRouter(tags=["events"])
 
@@ -39,8 +39,7 @@ def read_events(
     """Return events behind a number; a page may hold fewer than asked for."""
     log = backend.log(run_id)
     total = log.catch_up()
-    lines = log.read(after + 1, limit)
-    events = tuple(EVENT.validate_json(line) for line in lines)
+    events = log.events(after + 1, limit)
     return EventPage(events=events, last=after + len(events), total=total)
 
 
