@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, astuple, dataclass
@@ -21,6 +20,7 @@ from pathlib import Path
 import mlx.core as mx
 
 import OnPolicyDistill.arrays  # noqa: F401  (OpenBLAS before MLX)
+from benchmarks.spread import Spread, spread
 from OnPolicyDistill.arrays import as_float
 from OnPolicyDistill.head import VocabularyHead
 from OnPolicyDistill.losses.chunks import rows_per_chunk
@@ -40,15 +40,6 @@ class Setting:
     positions: int = 512
     hidden_width: int = 256
     chunk_size: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """Median, smallest and largest of the repeats."""
-
-    median: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,11 +202,6 @@ def compare(problem: Problem, repeats: int) -> Measurement:
         memory_ratio_with_weights=(fused_peak + held) / (plain_peak + held),
         gradient_error=as_float(error),
     )
-
-
-def spread(values: list[float]) -> Spread:
-    """Median and range."""
-    return Spread(statistics.median(values), min(values), max(values))
 
 
 def peak_by_positions(setting: Setting) -> dict[int, float]:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -29,6 +28,7 @@ from mlx_lm.generate import BatchGenerator, generate_step
 from mlx_lm.models import qwen2
 from mlx_lm.sample_utils import make_sampler
 
+from benchmarks.spread import Spread, spread
 from OnPolicyDistill.arrays import as_float, int_list
 from OnPolicyDistill.generation.loop import generate
 from OnPolicyDistill.generation.request import GenerationRequest
@@ -46,15 +46,6 @@ class Setting:
     hidden_size: int = 256
     num_layers: int = 4
     max_tokens: int = 128
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """Median, smallest and largest of the repeats."""
-
-    median: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,11 +172,6 @@ def compare(
         spread([num_tokens / taken for taken in seconds[False]]),
         spread([b / a for a, b in zip(seconds[True], seconds[False], strict=True)]),
     )
-
-
-def spread(values: list[float]) -> Spread:
-    """Median and range."""
-    return Spread(statistics.median(values), min(values), max(values))
 
 
 def run(setting: Setting, repeats: int) -> dict[str, object]:

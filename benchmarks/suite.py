@@ -142,10 +142,9 @@ def run_suite(
 def headlines_of(name: str, result: object) -> Iterator[Headline]:
     """The ratios of a benchmark's result that a promise is about."""
     if name == "divergence":
-        for label, found in DivergenceResult.model_validate(result).divergences.items():
-            memory = SpreadRecord(
-                median=found.memory_ratio, low=found.memory_ratio, high=found.memory_ratio
-            )
+        for key, found in DivergenceResult.model_validate(result).divergences.items():
+            label, ratio = key.replace("_", " "), found.memory_ratio
+            memory = SpreadRecord(median=ratio, low=ratio, high=ratio)
             yield _at_most(name, f"{label}: time of the plain one", found.time_ratio, TIME_CEILING)
             yield _at_most(name, f"{label}: memory of the plain one", memory, MEMORY_CEILING)
     elif name == "sampling":
@@ -185,7 +184,7 @@ def _draw(axes: Axes, name: str, lines: list[Headline]) -> None:
         [line.high - line.median for line in lines],
     ]
     bars = axes.barh(labels, medians, xerr=reach, color=[_colour(line) for line in lines])
-    texts = [f"  {line.median:.2f}  {line.limit}" for line in lines]
+    texts = [f"  {line.median:.3g}  {line.limit}" for line in lines]
     axes.bar_label(bars, labels=texts, fontsize=8, padding=4)
     for place, line in enumerate(lines):
         limit = line.at_least if line.at_least is not None else line.at_most
