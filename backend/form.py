@@ -1,0 +1,213 @@
+"""What a form shows for each setting: title, help, unit, range, choices and where it belongs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Literal
+
+from pydantic import BaseModel, Field, JsonValue, TypeAdapter
+
+from backend.history.views import View
+from OnPolicyDistill.config import DistillationSettings, SftSettings
+
+Kind = Literal[
+    "integer", "number", "boolean", "text", "choice", "list", "model", "file", "folder"
+]  # fmt: skip
+Group = Literal[
+    "models",
+    "data",
+    "objective",
+    "sampling",
+    "teacher",
+    "adapter",
+    "optimizer",
+    "memory",
+    "evaluation",
+    "run",
+    "other",
+]
+Schema = dict[str, JsonValue]
+
+# Setting -> group, unit; an asterisk marks what a form hides behind "advanced".
+PLACES: dict[str, tuple[Group, str]] = {
+    "teacher_model": ("models", ""),
+    "student_model": ("models", ""),
+    "model": ("models", ""),
+    "student_adapter": ("models", "*"),
+    "prompts": ("data", ""),
+    "conversations": ("data", ""),
+    "validation_source": ("data", "*"),
+    "validation_prompts": ("data", ""),
+    "validation_conversations": ("data", ""),
+    "max_prompt_tokens": ("data", "tokens*"),
+    "max_length": ("data", "tokens"),
+    "temperature": ("objective", ""),
+    "kl_weight": ("objective", ""),
+    "ce_weight": ("objective", ""),
+    "divergence": ("objective", ""),
+    "teacher_weight": ("objective", "*"),
+    "on_policy_fraction": ("objective", "share*"),
+    "fixed_rollouts": ("objective", "*"),
+    "max_generation_tokens": ("sampling", "tokens"),
+    "generation_temperature": ("sampling", "*"),
+    "top_p": ("sampling", "share*"),
+    "logprob_method": ("sampling", "*"),
+    "teacher_targets": ("teacher", "*"),
+    "top_k": ("teacher", "tokens*"),
+    "teacher_cache_size_mb": ("teacher", "MB"),
+    "keep_teacher_loaded": ("teacher", ""),
+    "rank": ("adapter", ""),
+    "alpha": ("adapter", ""),
+    "dropout": ("adapter", "share*"),
+    "layers": ("adapter", "layers*"),
+    "targets": ("adapter", "*"),
+    "num_steps": ("optimizer", "steps"),
+    "batch_size": ("optimizer", "rows"),
+    "gradient_accumulation_steps": ("optimizer", "micro-batches"),
+    "learning_rate": ("optimizer", ""),
+    "schedule": ("optimizer", "*"),
+    "schedule_min_ratio": ("optimizer", "share*"),
+    "warmup_steps": ("optimizer", "steps*"),
+    "weight_decay": ("optimizer", "*"),
+    "max_grad_norm": ("optimizer", "*"),
+    "grad_checkpoint": ("memory", ""),
+    "mixed_precision": ("memory", "*"),
+    "checkpoint_every": ("run", "steps"),
+    "keep_checkpoints": ("run", "checkpoints*"),
+    "eval_every": ("evaluation", "steps"),
+    "eval_fraction": ("evaluation", "share*"),
+    "eval_prompts": ("evaluation", "prompts*"),
+    "early_stop_patience": ("evaluation", "evaluations*"),
+    "seed": ("run", "*"),
+    "run_name": ("run", ""),
+}
+SPECIAL_KINDS: dict[str, Kind] = {
+    "teacher_model": "model",
+    "student_model": "model",
+    "model": "model",
+    "student_adapter": "folder",
+    "prompts": "file",
+    "validation_prompts": "file",
+    "conversations": "file",
+    "validation_conversations": "file",
+}
+KINDS: Mapping[str, Kind] = {
+    "integer": "integer",
+    "number": "number",
+    "boolean": "boolean",
+    "array": "list",
+    "string": "text",
+}
+ACRONYMS = {"Kl": "KL", "Ce": "CE", "Mb": "MB", "Grad": "Gradient", "Eval": "Evaluation"}
+
+
+class FormField(View):
+    """One setting as a form shows it; ranges include their ends unless said otherwise."""
+
+    key: str = Field(description="Dotted, as in a config: distillation.lora.rank.")
+    title: str
+    help: str
+    kind: Kind
+    group: Group
+    unit: str
+    advanced: bool
+    nullable: bool = Field(description="May be left empty.")
+    default: JsonValue
+    minimum: float | None = None
+    maximum: float | None = None
+    above: float | None = Field(None, description="The value has to be larger than this.")
+    below: float | None = Field(None, description="The value has to be smaller than this.")
+    max_length: int | None = None
+    choices: tuple[str, ...] = ()
+
+
+@cache
+def form_fields() -> tuple[FormField, ...]:
+    """Return every setting of every method, in the order of the config."""
+    blocks: dict[str, type[BaseModel]] = {
+        "distillation": DistillationSettings,
+        "sft": SftSettings,
+    }
+    return tuple(
+        field
+        for block, settings in blocks.items()
+        for field in _fields(
+            block, TypeAdapter(Schema).validate_python(settings.model_json_schema())
+        )
+    )
+
+
+def _fields(block: str, schema: Schema) -> Iterator[FormField]:
+    definitions = _mapping(schema.get("$defs", {}))
+    for name, fragment in _mapping(schema["properties"]).items():
+        about = _mapping(fragment)
+        shape, nullable = _shape(about, definitions)
+        inner = shape.get("properties")
+        if inner is None:
+            yield _field(f"{block}.{name}", {**shape, **about}, shape, nullable)
+            continue
+        for key, nested in _mapping(inner).items():
+            part = _mapping(nested)
+            nested_shape, nested_nullable = _shape(part, definitions)
+            yield _field(
+                f"{block}.{name}.{key}", {**nested_shape, **part}, nested_shape, nested_nullable
+            )
+
+
+def _shape(about: Schema, definitions: Schema) -> tuple[Schema, bool]:
+    """The part of a fragment that has type and range, and whether null is allowed beside it."""
+    options = about.get("anyOf")
+    if isinstance(options, list):
+        shapes = [_mapping(option) for option in options]
+        real = next(shape for shape in shapes if shape.get("type") != "null")
+        return _shape(real, definitions)[0], len(shapes) > 1
+    reference = about.get("$ref")
+    if isinstance(reference, str):
+        return _mapping(definitions[reference.rpartition("/")[2]]), False
+    return about, False
+
+
+def _field(key: str, about: Schema, shape: Schema, nullable: bool) -> FormField:
+    name = key.rpartition(".")[2]
+    group, unit = PLACES.get(name, ("other", ""))
+    choices = shape.get("enum", [shape["const"]] if "const" in shape else [])
+    kind = SPECIAL_KINDS.get(name, KINDS[str(shape.get("type", "string"))])
+    return FormField(
+        key=key,
+        title=_title(name),
+        help=str(about.get("description", "")),
+        kind="choice" if choices else kind,
+        group=group,
+        unit=unit.removesuffix("*"),
+        advanced=unit.endswith("*"),
+        nullable=nullable,
+        default=about.get("default"),
+        minimum=_number(shape, "minimum"),
+        maximum=_number(shape, "maximum"),
+        above=_number(shape, "exclusiveMinimum"),
+        below=_number(shape, "exclusiveMaximum"),
+        max_length=_count(shape, "maxLength"),
+        choices=tuple(map(str, choices)) if isinstance(choices, list) else (),
+    )
+
+
+def _title(name: str) -> str:
+    first, *rest = name.split("_")
+    words = [ACRONYMS.get(word.capitalize(), word) for word in rest]
+    return " ".join([ACRONYMS.get(first.capitalize(), first.capitalize()), *words])
+
+
+def _number(shape: Schema, key: str) -> float | None:
+    value = shape.get(key)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _count(shape: Schema, key: str) -> int | None:
+    value = shape.get(key)
+    return value if isinstance(value, int) else None
+
+
+def _mapping(value: JsonValue) -> Schema:
+    assert isinstance(value, dict)
+    return value

@@ -1,0 +1,103 @@
+"""Paths that a user names: probed before they are opened, since a pipe or a device would hang."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from OnPolicyDistill.config import OnPolicyConfig, SftConfig
+from OnPolicyDistill.errors import ConfigError, InputError
+
+MAX_PATH_CHARACTERS = 4096
+
+
+class PathError(InputError):
+    """A path that names nothing that can be used."""
+
+    code = "invalid_path"
+
+
+def probe(text: str) -> Path:
+    """Return a path as the file system knows it, whether or not something is there.
+
+    Raises:
+        PathError: no file system could have it, or it may not be looked at.
+    """
+    try:
+        path = Path(text).expanduser()
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return path
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise PathError(f"{text[:200]!r} is no usable path ({reason}).", "Check it.") from error
+    return path
+
+
+def picked_file(text: str) -> Path:
+    """Return the real path of a regular file that the user picked.
+
+    Raises:
+        PathError: it is not absolute, not there, or no regular file.
+    """
+    path = _absolute(text)
+    if not path.exists():
+        raise PathError(f"There is no file {path}.", "Check the path.")
+    resolved = path.resolve()
+    if not stat.S_ISREG(resolved.stat().st_mode):
+        raise PathError(f"{path} is no regular file.", "Pick a file.")
+    return resolved
+
+
+def picked_folder(text: str) -> Path:
+    """Return the real path of a folder that the user picked.
+
+    Raises:
+        PathError: it is not absolute, or no folder.
+    """
+    path = _absolute(text)
+    if not path.is_dir():
+        raise PathError(f"There is no folder {path}.", "Check the path.")
+    return path.resolve()
+
+
+def check_named_paths(config: OnPolicyConfig | SftConfig) -> None:
+    """Refuse a config whose files or models cannot be looked at without harm.
+
+    Raises:
+        ConfigError: names the field.
+    """
+    for field, text, is_file in _named(config):
+        if text is None:
+            continue
+        try:
+            path = probe(text)
+        except PathError as error:
+            raise ConfigError(error.message, error.action, ((field, error.message),)) from error
+        if is_file and path.exists() and not path.is_file():
+            message = f"{text} is no regular file."
+            raise ConfigError(message, "Name a JSONL file.", ((field, message),))
+
+
+def _absolute(text: str) -> Path:
+    path = probe(text)
+    if not path.is_absolute():
+        raise PathError(f"{text[:200]!r} is not an absolute path.", "Give it from the root on.")
+    return path
+
+
+def _named(config: OnPolicyConfig | SftConfig) -> Iterator[tuple[str, str | None, bool]]:
+    """Yield field, value and whether it is a file, for everything that may be a path."""
+    if isinstance(config, SftConfig):
+        sft = config.sft
+        yield "sft.model", sft.model, False
+        yield "sft.conversations", sft.conversations, True
+        yield "sft.validation_conversations", sft.validation_conversations, True
+        return
+    settings = config.distillation
+    yield "distillation.student_model", settings.student_model, False
+    yield "distillation.teacher_model", settings.teacher_model, False
+    yield "distillation.student_adapter", settings.student_adapter, False
+    yield "distillation.prompts", settings.prompts, True
+    yield "distillation.validation_prompts", settings.validation_prompts, True

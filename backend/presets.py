@@ -1,0 +1,97 @@
+"""The presets that are shipped: their settings, and what their comments say about them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field
+
+from backend.history.views import View
+from OnPolicyDistill.config import OnPolicyConfig, RunConfig, SftConfig, parse_config, parse_yaml
+from OnPolicyDistill.files import shipped_folder
+
+NOT_PRESETS = ("models",)
+_LINE = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z_]\w*):[^#]*(?:#\s*(?P<comment>.*))?$")
+
+
+class Preset(View):
+    """A preset with its reasons."""
+
+    name: str
+    title: str
+    description: str = Field(description="What the file says about itself.")
+    comments: dict[str, str] = Field(description="Reasons by dotted key.")
+    config: RunConfig = Field(description="Every setting; shipped files as absolute paths.")
+    yaml: str = Field(description="The file as it is shipped.")
+
+
+@cache
+def shipped_presets() -> tuple[Preset, ...]:
+    """Return every preset, by name.
+
+    Raises:
+        ConfigError: a shipped file is broken.
+    """
+    files = sorted(shipped_folder("configs").glob("*.yaml"))
+    return tuple(_preset(file) for file in files if file.stem not in NOT_PRESETS)
+
+
+def _preset(file: Path) -> Preset:
+    text = file.read_text(encoding="utf-8")
+    config = parse_config(parse_yaml(text, file.name), file.name)
+    return Preset(
+        name=file.stem,
+        title=file.stem.replace("_", " ").capitalize(),
+        description=_description(text),
+        comments=dict(_comments(text)),
+        config=_with_shipped_files(config),
+        yaml=text,
+    )
+
+
+def _description(text: str) -> str:
+    lines = []
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.lstrip("# ").rstrip())
+    return " ".join(lines)
+
+
+def _comments(text: str) -> Iterator[tuple[str, str]]:
+    """Yield dotted keys with the comment at the end of their line."""
+    parents: list[tuple[int, str]] = []
+    for line in text.splitlines():
+        found = _LINE.match(line)
+        if found is None:
+            continue
+        indent = len(found["indent"])
+        parents = [(depth, key) for depth, key in parents if depth < indent]
+        parents.append((indent, found["key"]))
+        if found["comment"]:
+            yield ".".join(key for _, key in parents), found["comment"].strip()
+
+
+def _with_shipped_files(config: OnPolicyConfig | SftConfig) -> OnPolicyConfig | SftConfig:
+    """Name shipped data by its place on this machine, whatever the working folder is."""
+    if isinstance(config, SftConfig):
+        return config
+    settings = config.distillation
+    changes = {
+        key: _shipped(value)
+        for key, value in (
+            ("prompts", settings.prompts),
+            ("validation_prompts", settings.validation_prompts),
+        )
+    }
+    return OnPolicyConfig(distillation=settings.model_copy(update=changes))
+
+
+def _shipped(name: str | None) -> str | None:
+    if name is None or not name.startswith("data/"):
+        return name
+    file = shipped_folder("data") / name.removeprefix("data/")
+    return str(file) if file.is_file() else name

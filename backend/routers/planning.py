@@ -1,0 +1,107 @@
+"""What can be known before a run: presets, the form, memory and time, the check, the pair."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import Field, JsonValue
+
+from backend.form import FormField, form_fields
+from backend.history.views import View
+from backend.paths import MAX_PATH_CHARACTERS, check_named_paths, probe
+from backend.presets import Preset, shipped_presets
+from backend.routers.dependencies import Here
+from OnPolicyDistill.config import OnPolicyConfig, SftConfig, parse_config
+from OnPolicyDistill.planning.checkup import CheckReport, check_run
+from OnPolicyDistill.planning.chips import CHIPS, this_chip
+from OnPolicyDistill.planning.pair import PairReport, check_pair_by_name
+from OnPolicyDistill.planning.plan import Plan, plan_run
+
+router = APIRouter(tags=["planning"])
+
+ModelName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_PATH_CHARACTERS,
+        description="Registry alias, hub id or folder.",
+    ),
+]
+Config = Annotated[
+    dict[str, JsonValue], Field(description="As in a config file; defaults may be left out.")
+]
+
+
+class PlanRequest(View):
+    """A run to forecast, on this machine or on another."""
+
+    config: Config
+    memory_gb: float | None = Field(
+        None, ge=1, le=10_000, description="The machine's memory as its maker names it, in GB."
+    )
+    chip: str | None = Field(None, min_length=1, max_length=60, description="Such as m3-ultra.")
+
+
+class CheckRequest(View):
+    """A run to check."""
+
+    config: Config
+
+
+class PairRequest(View):
+    """Two models to compare."""
+
+    student: ModelName
+    teacher: ModelName
+
+
+class Chips(View):
+    """Chips that a plan can be made for."""
+
+    this: str
+    known: tuple[str, ...]
+
+
+@router.get("/presets")
+def read_presets() -> tuple[Preset, ...]:
+    """List the shipped presets with their reasons."""
+    return shipped_presets()
+
+
+@router.get("/schema/fields")
+def read_fields() -> tuple[FormField, ...]:
+    """List every setting as a form shows it: title, help, unit, range, choices, group."""
+    return form_fields()
+
+
+@router.get("/chips")
+def read_chips() -> Chips:
+    """List the chips that a plan can be made for, and this machine's."""
+    return Chips(this=this_chip().name, known=tuple(CHIPS))
+
+
+@router.post("/plan")
+def plan(request: PlanRequest) -> Plan:
+    """Forecast memory by part and time by phase, and say what to change if it does not fit."""
+    return plan_run(_parsed(request.config), request.memory_gb, request.chip)
+
+
+@router.post("/check")
+def check(backend: Here, request: CheckRequest) -> CheckReport:
+    """Check a run before anything is loaded: pair, files line by line, leakage, disk."""
+    return check_run(_parsed(request.config), backend.settings.workspace)
+
+
+@router.post("/pair")
+def check_pair(pair: PairRequest) -> PairReport:
+    """Say in words whether two models speak the same tokens."""
+    probe(pair.student)
+    probe(pair.teacher)
+    return check_pair_by_name(pair.student, pair.teacher)
+
+
+def _parsed(values: dict[str, JsonValue]) -> OnPolicyConfig | SftConfig:
+    config = parse_config(dict(values))
+    check_named_paths(config)
+    return config
