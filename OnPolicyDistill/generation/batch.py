@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import mlx.core as mx
 import mlx.nn as nn
 
-from OnPolicyDistill.generation.kv_cache import RowCache
 from OnPolicyDistill.generation.request import GenerationRequest
 from OnPolicyDistill.generation.sampling import next_keys, row_keys, sample
+from OnPolicyDistill.models.kv_cache import RowCache
 
 PREFILL_TOKENS = 2048
 SHARED_PREFIX_TOKENS = 32

@@ -19,6 +19,7 @@ from OnPolicyDistill.arrays import as_float
 from OnPolicyDistill.datasets.chat_template import ChatTemplate
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.head import Quantization, VocabularyHead
+from OnPolicyDistill.models.kv_cache import RowCache
 
 Message = Mapping[str, JsonValue]
 
@@ -43,15 +44,16 @@ class Policy:
     fingerprint: str
 
 
-def hidden_states(model: nn.Module, tokens: mx.array) -> mx.array:
+def hidden_states(model: nn.Module, tokens: mx.array, cache: RowCache | None = None) -> mx.array:
     """Final normed hidden states, the input of the output head: tokens (B, T) -> (B, T, D).
 
-    Right padding changes nothing at real positions, because attention is causal.
+    Right padding changes nothing at real positions, because attention is causal. With a `cache`
+    the tokens continue what it holds, and are added to it.
 
     Raises:
         ModelError: the architecture is not laid out as body and head.
     """
-    states: mx.array = body(model)(tokens)
+    states: mx.array = body(model)(tokens, cache=None if cache is None else cache.layers)
     return states
 
 

@@ -56,12 +56,16 @@ class TeacherCache:
 
     def get(self, key: CacheKey) -> Entry | None:
         """Return the entry and mark it as used, or None; counts the hit or miss."""
+        entry = self.peek(key)
+        self.hits += entry is not None
+        self.misses += entry is None
+        return entry
+
+    def peek(self, key: CacheKey) -> Entry | None:
+        """Return the entry and mark it as used, or None, without counting."""
         entry = self._entries.get(key)
-        if entry is None:
-            self.misses += 1
-            return None
-        self.hits += 1
-        self._entries.move_to_end(key)
+        if entry is not None:
+            self._entries.move_to_end(key)
         return entry
 
     def put(self, key: CacheKey, entry: Entry) -> bool:

@@ -11,7 +11,7 @@ Letters: B rows, T padded length, N completion positions, D hidden width.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import mlx.core as mx
@@ -19,6 +19,7 @@ import mlx.core as mx
 from OnPolicyDistill.errors import RunError
 from OnPolicyDistill.head import VocabularyHead
 from OnPolicyDistill.losses.targets import HiddenTargets, Targets, TopKTargets, top_k_targets
+from OnPolicyDistill.models.kv_cache import RowCache, keeps_keys_and_values_only
 from OnPolicyDistill.models.loading import unload
 from OnPolicyDistill.models.policy import Policy, hidden_states, vocabulary_head
 from OnPolicyDistill.rollout import Rollout, pack
@@ -41,6 +42,7 @@ class TargetForm:
         return f"top_{self.top_k}_at_{self.temperature:g}"
 
 
+MIN_SHARED_PREFIX = 32
 EXACT = TargetForm("hidden_states")
 
 
@@ -54,6 +56,7 @@ class Teacher:
         self.cache = cache
         self.form = form
         self._seen = (0, 0)
+        self._prefix: tuple[int, ...] = ()
 
     @property
     def is_loaded(self) -> bool:
@@ -73,6 +76,22 @@ class Teacher:
                 "Set keep_teacher_loaded to true, or teacher_cache_size_mb higher.",
             )
         return self._policy
+
+    def share_prefix(self, prompts: Sequence[Sequence[int]]) -> int:
+        """Read what all prompts begin with once, and keep its keys and values in the cache.
+
+        From then on every prompt that is scored must begin so. Returns the number of tokens that
+        are shared: 0 where it is not worth it (fewer than 32), where the cache has no room, or
+        where the model keeps more than keys and values.
+        """
+        shared = _common_prefix(prompts)
+        if len(shared) < MIN_SHARED_PREFIX or not keeps_keys_and_values_only(self.policy.model):
+            return 0
+        self._prefix = shared
+        self._prefix_columns()
+        if self._prefix_key() not in self.cache:
+            self._prefix = ()
+        return len(self._prefix)
 
     def unload(self) -> None:
         """Give the teacher's memory back; what stays is the vocabulary head, for exact targets."""
@@ -139,14 +158,34 @@ class Teacher:
         return entry
 
     def _forward(self, rollouts: Sequence[Rollout], form: TargetForm) -> Entry:
-        batch = pack(rollouts)
-        hidden = hidden_states(self.policy.model, batch.tokens)  # (B, T, D)
+        num_shared = len(self._prefix)
+        batch = pack([replace(r, prompt_ids=r.prompt_ids[num_shared:]) for r in rollouts])
+        cache = None
+        if num_shared:
+            assert all(r.prompt_ids[:num_shared] == self._prefix for r in rollouts)
+            cache = RowCache.of_prefix(self._prefix_columns(), len(rollouts))
+        hidden = hidden_states(self.policy.model, batch.tokens, cache)  # (B, T, D)
         rows = mx.take(hidden.reshape(-1, hidden.shape[-1]), batch.positions, axis=0)  # (N, D)
         exact = HiddenTargets(rows, self.head)
         if form.kind == "hidden_states":
             return exact.arrays
         also_ids = _sampled_top_ids(rollouts, form.top_k)
         return top_k_targets(exact, batch.labels, form.top_k, form.temperature, also_ids).arrays
+
+    def _prefix_columns(self) -> Entry:
+        """Keys and values of the shared prefix, from the cache or made again, bit for bit."""
+        columns = self.cache.peek(self._prefix_key())
+        if columns is None:
+            cache = RowCache.empty(self.policy.model, 1)
+            hidden_states(self.policy.model, mx.array([self._prefix]), cache)
+            columns = tuple(cache.prefix_columns())
+            mx.eval(*columns)
+            self.cache.put(self._prefix_key(), columns)
+        return columns
+
+    def _prefix_key(self) -> CacheKey:
+        tokens = digest_tokens(self._prefix, len(self._prefix))
+        return CacheKey(self._fingerprint, "prefix", tokens)
 
     def _targets(self, entry: Entry, form: TargetForm) -> Targets:
         if form.kind == "hidden_states":
@@ -157,6 +196,16 @@ class Teacher:
     def _key(self, rollout: Rollout, form: TargetForm) -> CacheKey:
         tokens = digest_tokens(rollout.token_ids, len(rollout.prompt_ids))
         return CacheKey(self._fingerprint, form.name, tokens)
+
+
+def _common_prefix(prompts: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    """Tokens that all prompts begin with, short of the last one of each."""
+    first, last = min(prompts, key=tuple), max(prompts, key=tuple)
+    longest = min(len(prompt) for prompt in prompts) - 1
+    shared = 0
+    while shared < longest and first[shared] == last[shared]:
+        shared += 1
+    return tuple(first[:shared])
 
 
 def _sampled_top_ids(rollouts: Sequence[Rollout], k: int) -> mx.array:

@@ -87,6 +87,9 @@ def prepare_lesson(run: RunDirectory, reporter: Reporter, stop: StopRequest) -> 
     if not settings.keep_teacher_loaded:
         unload(student)
     teacher = _load_teacher(settings, vocab_size, reporter)
+    teacher.share_prefix(
+        [prompt.ids for prompt in (*materials.prompts, *materials.held_out.prompts)]
+    )
     teacher_accuracy = measure_accuracy(teacher.policy, materials.held_out, materials.hooks)
     if uses_fixed_rollouts(settings):
         materials.make_completions("teacher", teacher.policy)

@@ -99,3 +99,47 @@ def test_top_k_targets_of_both_kinds_of_rows_join(policy: Policy) -> None:
     targets = teacher.score([SHORT], [LONG])
     assert isinstance(targets, TopKTargets)
     assert targets.ids.shape == (6, 6)
+
+
+def test_a_shared_prefix_is_read_once_and_changes_no_score(policy: Policy) -> None:
+    prefix = tuple(range(5, 45))
+    rollouts = [
+        Rollout(0, (*prefix, 50), (8, 9), (-1.0, -1.0), "stop"),
+        Rollout(1, (*prefix, 51, 52), (10, 11, 12), (-1.0,) * 3, "length"),
+    ]
+    plain = Teacher(policy, TeacherCache(10**6), EXACT).score(rollouts)
+    teacher = Teacher(policy, TeacherCache(10**6), EXACT)
+    assert teacher.share_prefix([rollout.prompt_ids for rollout in rollouts]) == 40
+    shared = teacher.score(rollouts)
+    assert isinstance(plain, HiddenTargets)
+    assert isinstance(shared, HiddenTargets)
+    assert mx.allclose(plain.hidden, shared.hidden, atol=1e-5).item()
+    assert (teacher.cache.hits, teacher.cache.misses) == (0, 0)
+    again = teacher.score(rollouts)
+    assert isinstance(again, HiddenTargets)
+    assert mx.array_equal(shared.hidden, again.hidden).item()
+
+
+def test_a_prefix_that_was_evicted_is_made_again_bit_for_bit(policy: Policy) -> None:
+    prompt = tuple(range(5, 45))
+    rollout = Rollout(0, (*prompt, 50), (8, 9), (-1.0, -1.0), "stop")
+    teacher = Teacher(policy, TeacherCache(10**6), EXACT)
+    teacher.share_prefix([rollout.prompt_ids, (*prompt, 51)])
+    before = teacher.score([rollout])
+    teacher.cache.clear()
+    after = teacher.score([rollout])
+    assert isinstance(before, HiddenTargets)
+    assert isinstance(after, HiddenTargets)
+    assert mx.array_equal(before.hidden, after.hidden).item()
+
+
+def test_short_prefixes_and_caches_without_room_share_nothing(policy: Policy) -> None:
+    prompts = [(*range(5, 45), 50), (*range(5, 45), 51)]
+    assert Teacher(policy, TeacherCache(10**6), EXACT).share_prefix([p[20:] for p in prompts]) == 0
+    assert Teacher(policy, TeacherCache(100), EXACT).share_prefix(prompts) == 0
+
+
+def test_the_last_token_of_a_prompt_is_never_part_of_the_shared_prefix(policy: Policy) -> None:
+    prompt = tuple(range(5, 45))
+    teacher = Teacher(policy, TeacherCache(10**6), EXACT)
+    assert teacher.share_prefix([prompt, (*prompt, 50)]) == 39

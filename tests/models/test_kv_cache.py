@@ -4,7 +4,7 @@ import pytest
 from mlx_lm.models import gemma3_text
 
 from OnPolicyDistill.errors import ModelError
-from OnPolicyDistill.generation.kv_cache import GROWTH_COLUMNS, LayerCache, RowCache, RowLayout
+from OnPolicyDistill.models.kv_cache import GROWTH_COLUMNS, LayerCache, RowCache, RowLayout
 
 
 def columns(*values: list[float]) -> mx.array:

@@ -100,7 +100,7 @@ class RowCache:
         """A cache without columns; ModelError where a layer keeps anything but keys and values."""
         theirs = make_prompt_cache(model)
         kinds = {type(cache) for cache in theirs}
-        if kinds != {KVCache}:
+        if not keeps_keys_and_values_only(model):
             names = ", ".join(sorted(kind.__name__ for kind in kinds))
             raise ModelError(
                 f"The model keeps a state that batched sampling cannot handle ({names}).",
@@ -108,6 +108,20 @@ class RowCache:
             )
         layout = RowLayout([0] * num_rows)
         return cls([LayerCache(layout) for _ in theirs])
+
+    @classmethod
+    def of_prefix(cls, columns: Sequence[mx.array], num_rows: int) -> RowCache:
+        """A cache whose rows all begin with one prefix, from what `prefix_columns` gave."""
+        layout = RowLayout([0] * num_rows)
+        layers = []
+        for keys, values in zip(columns[::2], columns[1::2], strict=True):
+            held = mx.repeat(keys, num_rows, axis=0), mx.repeat(values, num_rows, axis=0)
+            layers.append(LayerCache(layout, keys.shape[2], held))
+        return cls(layers)
+
+    def prefix_columns(self) -> list[mx.array]:
+        """Keys and values (1, H, T, D) of one row, layer by layer, without free columns."""
+        return [mx.contiguous(buffer[:, :, : self.length]) for buffer in self.state]
 
     @property
     def length(self) -> int:
@@ -166,6 +180,11 @@ class RowCache:
             held = None if layer.held is None else (change(layer.held[0]), change(layer.held[1]))
             layers.append(LayerCache(layout, length, held))
         return RowCache(layers)
+
+
+def keeps_keys_and_values_only(model: nn.Module) -> bool:
+    """Whether every layer attends to everything before it, so that a RowCache can serve it."""
+    return {type(cache) for cache in make_prompt_cache(model)} == {KVCache}
 
 
 def _written(buffer: mx.array | None, columns: mx.array, first: int) -> mx.array:
