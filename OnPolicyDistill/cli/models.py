@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from OnPolicyDistill.cli.device import load_mlx
 from OnPolicyDistill.cli.output import (
     JsonOption,
     print_fields,
@@ -87,6 +89,42 @@ def download(name: NameArgument, json: JsonOption = False) -> None:
         print_json({"name": name, "path": str(folder)})
     else:
         print_note(f"{name} is in {folder}")
+
+
+@app.command("build-embedded")
+def build_embedded(
+    into: Annotated[
+        Path | None, typer.Option(help="Data folder to write to; else the shipped one.")
+    ] = None,
+) -> None:
+    """Make the embedded models again from nothing, and say whether the bytes are the same."""
+    load_mlx()
+    from OnPolicyDistill.demo import embedded
+    from OnPolicyDistill.files import shipped_folder
+
+    shipped = shipped_folder("data")
+    recorded = shipped / "models" / embedded.SUMS_FILE
+    before = recorded.read_text(encoding="utf-8") if recorded.is_file() else ""
+    target = into or shipped
+    embedded.build_embedded(target, _Milestones().tell)
+    same = embedded.write_sums(target) == before
+    print_note(
+        f"Written to {target / 'models'}: the bytes are {'' if same else 'not '}as recorded."
+    )
+
+
+class _Milestones:
+    """Prints progress by tenths: a line a step would be hundreds of lines."""
+
+    def __init__(self) -> None:
+        self._last = ("", -1)
+
+    def tell(self, what: str, done: int, total: int) -> None:
+        """Print when another tenth is done, or something else has begun."""
+        now = (what, 10 * done // max(total, 1))
+        if now != self._last:
+            print_note(f"{what}: {done} of {total}")
+            self._last = now
 
 
 def describe(model: KnownModel) -> dict[str, object]:

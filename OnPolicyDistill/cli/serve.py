@@ -16,8 +16,10 @@ def serve(
     ] = 0,
     open_page: Annotated[bool, typer.Option("--open/--no-open", help="Open the browser.")] = True,
     workspace: WorkspaceOption = None,
+    json: Annotated[bool, typer.Option("--json", help="Say in one JSON line when ready.")] = False,
 ) -> None:
-    """Serve the screen on this machine, for this user only."""
+    """Serve the screen on this machine, for this user only, until Ctrl-C."""
     # By name, not by an import statement: imports from the library to the web are forbidden.
     server = importlib.import_module("backend.server")
-    raise typer.Exit(server.serve(workspace or default_workspace(), port, open_page))
+    folder = workspace or default_workspace()
+    raise typer.Exit(server.serve(folder, port, open_page and not json, json))

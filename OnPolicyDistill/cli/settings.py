@@ -62,11 +62,14 @@ def load_settings(file: Path | None, given: Given) -> OnPolicyConfig | SftConfig
     for option, value in given.options.items():
         if value is not None:
             overrides[f"{block}.{_key_of(option, block)}"] = value
-    return parse_config(with_overrides(values, overrides), source)
+    return with_absolute_paths(parse_config(with_overrides(values, overrides), source))
 
 
 def with_absolute_paths(config: OnPolicyConfig | SftConfig) -> OnPolicyConfig | SftConfig:
-    """Make paths independent of the working folder, so that a run can be resumed from anywhere."""
+    """Make paths independent of the working folder, so that a run can be resumed from anywhere.
+
+    A relative path that is not here but among the shipped files, as presets name them, is those.
+    """
     if isinstance(config, OnPolicyConfig):
         settings = DistillationSettings.model_validate(_absolute(config.distillation.model_dump()))
         return OnPolicyConfig(distillation=settings)
@@ -113,6 +116,15 @@ def _absolute(values: dict[str, object]) -> dict[str, object]:
         if not isinstance(value, str):
             continue
         path = Path(value).expanduser()
-        if key in PATH_KEYS or (key in MODEL_KEYS and path.is_dir()):
+        if key in PATH_KEYS and not path.exists() and (shipped := _shipped(path)) is not None:
+            changed[key] = str(shipped)
+        elif key in PATH_KEYS or (key in MODEL_KEYS and path.is_dir()):
             changed[key] = str(path.resolve())
     return changed
+
+
+def _shipped(path: Path) -> Path | None:
+    if path.is_absolute() or not path.parts or path.parts[0] != "data":
+        return None
+    shipped = shipped_folder("data").joinpath(*path.parts[1:])
+    return shipped if shipped.exists() else None

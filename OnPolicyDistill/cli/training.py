@@ -48,7 +48,7 @@ def train(
 ) -> None:
     """Start a run and work on it until it ends; Ctrl-C pauses it with a checkpoint."""
     from OnPolicyDistill.cli.check import refuse_what_cannot_work, warn_of_memory
-    from OnPolicyDistill.cli.settings import Given, load_settings, with_absolute_paths
+    from OnPolicyDistill.cli.settings import Given, load_settings
     from OnPolicyDistill.runs.directory import create_run
 
     options = {
@@ -63,7 +63,7 @@ def train(
             raise InputError("--run takes the settings of the run's folder.", "Give no others.")
         work_on(_unstarted(run, workspace), None, json)
         return
-    settings = with_absolute_paths(load_settings(config, Given(options, assignments or ())))
+    settings = load_settings(config, Given(options, assignments or ()))
     folder = workspace or default_workspace()
     for warning in (*refuse_what_cannot_work(settings, folder), *warn_of_memory(settings)):
         print_note(f"Warning: {warning}")

@@ -22,6 +22,7 @@ from OnPolicyDistill.errors import ConfigError, InputError
 
 
 def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return path
 
@@ -51,8 +52,9 @@ def test_options_mean_the_same_in_a_fine_tuning_config(tmp_path: Path) -> None:
     config = load_settings(file, Given({"student": "m", "prompts": "p", "validation": "v"}))
     assert isinstance(config, SftConfig)
     settings = config.sft
-    assert (settings.model, settings.conversations) == ("m", "p")
-    assert settings.validation_conversations == "v"
+    assert settings.model == "m"
+    assert settings.conversations == str(Path("p").resolve())
+    assert settings.validation_conversations == str(Path("v").resolve())
     with pytest.raises(InputError, match="--teacher means nothing"):
         load_settings(file, Given({"teacher": "t"}))
 
@@ -100,3 +102,15 @@ def test_paths_become_independent_of_the_working_folder(
     sft = with_absolute_paths(SftConfig(sft=SftSettings(conversations="c.jsonl")))
     assert isinstance(sft, SftConfig)
     assert sft.sft.conversations == str(tmp_path / "c.jsonl")
+
+
+def test_a_presets_data_is_found_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = distillation(load_settings(Path("pure_on_policy"), Given({})))
+    assert settings.prompts is not None
+    assert Path(settings.prompts).is_file()
+    own = write(tmp_path / "data" / "train" / "opd_train_prompts.jsonl", "{}")
+    settings = distillation(load_settings(Path("pure_on_policy"), Given({})))
+    assert settings.prompts == str(own)
