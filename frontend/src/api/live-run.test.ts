@@ -1,0 +1,83 @@
+import { expect, test } from "vitest";
+import { EMPTY_LIVE_RUN, foldEvent, foldMessage } from "@/api/live-run";
+import type { RunEvent, RunSummary } from "@/api/types";
+
+function step(seq: number, number: number): RunEvent {
+  return { kind: "step_finished", seq, time: seq, step: number, metrics: { loss: 1 / number } };
+}
+
+const machine = {
+  platform: "",
+  processor: "",
+  memory_gb: 1,
+  python: "",
+  mlx: "",
+  mlx_lm: "",
+};
+const run = { run_id: "distill_1", step: 0 } as RunSummary;
+
+test("events told twice count once", () => {
+  const once = [step(0, 1), step(1, 2)].reduce(foldEvent, EMPTY_LIVE_RUN);
+  const twice = [step(0, 1), step(1, 2), step(1, 2)].reduce(foldEvent, EMPTY_LIVE_RUN);
+  expect(twice).toEqual(once);
+  expect(once.steps.map((event) => event.step)).toEqual([1, 2]);
+});
+
+test("a resume takes back the steps behind its checkpoint and makes charts ask again", () => {
+  const before = [step(0, 1), step(1, 2), step(2, 3)].reduce(foldEvent, EMPTY_LIVE_RUN);
+  const after = foldEvent(before, { kind: "run_resumed", seq: 3, time: 3, step: 1, machine });
+  expect(after.steps.map((event) => event.step)).toEqual([1]);
+  expect(after.epoch).toBe(before.epoch + 1);
+});
+
+test("a snapshot replaces what was known and its events are not skipped", () => {
+  const old = foldEvent(EMPTY_LIVE_RUN, step(40, 9));
+  const live = foldMessage(old, {
+    kind: "snapshot",
+    seq: 12,
+    run,
+    recent: [step(11, 5), step(12, 6)],
+  });
+  expect(live.lastSeq).toBe(12);
+  expect(live.steps.map((event) => event.step)).toEqual([5, 6]);
+});
+
+test("a finished step moves the run's step without waiting for the next state", () => {
+  const live = foldMessage(EMPTY_LIVE_RUN, { kind: "snapshot", seq: -1, run, recent: [] });
+  expect(foldEvent(live, step(0, 7)).run?.step).toBe(7);
+});
+
+test("only the newest rollouts are kept", () => {
+  let live = EMPTY_LIVE_RUN;
+  for (let seq = 0; seq < 100; seq += 1) {
+    live = foldEvent(live, {
+      kind: "rollout_sampled",
+      seq,
+      time: seq,
+      step: seq,
+      offset: 0,
+      prompt: "",
+      completion: "",
+      num_tokens: 1,
+      mean_divergence: 0,
+    });
+  }
+  expect(live.rollouts).toHaveLength(60);
+  expect(live.rollouts.at(-1)?.step).toBe(99);
+});
+
+test("a run that ended has no phase", () => {
+  const busy = foldEvent(EMPTY_LIVE_RUN, {
+    kind: "phase_changed",
+    seq: 0,
+    time: 0,
+    phase: "sampling",
+    step: 1,
+    detail: "",
+    done: null,
+    total: null,
+  });
+  const paused = foldEvent(busy, { kind: "run_paused", seq: 1, time: 1, step: 1, reason: "" });
+  expect(busy.phase?.phase).toBe("sampling");
+  expect(paused.phase).toBeNull();
+});

@@ -1,0 +1,41 @@
+/** Short names for what the generated schema calls `components["schemas"][...]`. */
+import type { components } from "@/api/schema";
+
+type Schemas = components["schemas"];
+
+export type RunSummary = Schemas["RunSummary"];
+export type RunDetail = Schemas["RunDetail"];
+export type RunState = RunSummary["state"];
+export type Metric = Schemas["Metric"];
+export type QueueView = Schemas["QueueView"];
+export type SystemFigures = Schemas["SystemFigures"];
+export type Check = Schemas["Check"];
+export type RolloutRecord = Schemas["RolloutRecord"];
+export type Token = Schemas["Token"];
+export type RunEvent = Schemas["EventsMessage"]["events"][number];
+export type EventOf<K extends RunEvent["kind"]> = Extract<RunEvent, { kind: K }>;
+export type RunStreamMessage =
+  | Schemas["SnapshotMessage"]
+  | Schemas["EventsMessage"]
+  | Schemas["StateMessage"]
+  | Schemas["PingMessage"];
+export type WorkspaceMessage =
+  | Schemas["QueueMessage"]
+  | Schemas["RunChangedMessage"]
+  | Schemas["RunRemovedMessage"]
+  | Schemas["SystemMessage"];
+export type RunCreation = Schemas["RunCreation"];
+export type RunDuplication = Schemas["RunDuplication"];
+export type AnnotationChange = Schemas["AnnotationChange"];
+export type MetricHistory = Schemas["MetricHistory"];
+export type ChartMark = Schemas["ChartMark"];
+export type Comparison = Schemas["Comparison"];
+export type PostMortem = Schemas["PostMortem"];
+export type FormField = Schemas["FormField"];
+export type Preset = Schemas["Preset"];
+export type Plan = Schemas["Plan"];
+export type CheckReport = Schemas["CheckReport"];
+export type LintReport = Schemas["LintReport"];
+export type PairReport = Schemas["PairReport"];
+/** A run's config as sent: what is left out takes its default. */
+export type ConfigValues = Schemas["RunCreation"]["config"];

@@ -1,0 +1,95 @@
+/** The workspace as its stream tells it: queue, machine, runs; and the caches it keeps right. */
+import { create } from "zustand";
+import { queryClient } from "@/api/query-client";
+import { type ConnectionState, followWorkspace } from "@/api/run-events";
+import type {
+  QueueView,
+  RunDetail,
+  RunSummary,
+  SystemFigures,
+  WorkspaceMessage,
+} from "@/api/types";
+
+interface Workspace {
+  connection: ConnectionState;
+  /** When the stream came back after a break, in ms of `Date.now()`; the top bar shows it. */
+  reconnectedAt: number | null;
+  queue: QueueView | null;
+  system: SystemFigures | null;
+  runs: Readonly<Record<string, RunSummary>>;
+}
+
+export const useWorkspace = create<Workspace>(() => ({
+  connection: "connecting",
+  reconnectedAt: null,
+  queue: null,
+  system: null,
+  runs: {},
+}));
+
+/** Follows the workspace until stopped; call it once. */
+export function openWorkspace(): () => void {
+  return followWorkspace({ onMessage: hear, onState: changeConnection });
+}
+
+function changeConnection(next: ConnectionState): void {
+  const { connection } = useWorkspace.getState();
+  if (next === connection) {
+    return;
+  }
+  const isBack = next === "live" && connection === "reconnecting";
+  useWorkspace.setState(
+    isBack ? { connection: next, reconnectedAt: Date.now() } : { connection: next },
+  );
+  if (isBack) {
+    // What was missed while away is asked for again.
+    void queryClient.invalidateQueries();
+  }
+}
+
+function hear(message: WorkspaceMessage): void {
+  switch (message.kind) {
+    case "queue":
+      useWorkspace.setState({ queue: message.queue });
+      break;
+    case "system":
+      useWorkspace.setState({ system: message.system });
+      break;
+    case "run":
+      learnRun(message.run);
+      break;
+    case "removed":
+      void queryClient.invalidateQueries({ queryKey: ["runs"] });
+      break;
+  }
+}
+
+/** Puts a run's entry wherever it is shown; asks lists again when they do not have it yet. */
+export function learnRun(run: RunSummary): void {
+  const known = useWorkspace.getState().runs[run.run_id];
+  useWorkspace.setState(({ runs }) => ({ runs: { ...runs, [run.run_id]: run } }));
+  let isListed = false;
+  queryClient.setQueriesData<RunPageData>({ queryKey: ["runs", "page"] }, (page) => {
+    if (!page?.runs.some((other) => other.run_id === run.run_id)) {
+      return page;
+    }
+    isListed = true;
+    return { ...page, runs: page.runs.map((other) => replaceRun(other, run)) };
+  });
+  queryClient.setQueryData<RunDetail>(["run", run.run_id, "detail"], (detail) =>
+    detail ? { ...detail, run } : detail,
+  );
+  if (!isListed || known?.state !== run.state) {
+    void queryClient.invalidateQueries({ queryKey: ["runs", "page"] });
+  }
+  if (known && known.state !== run.state) {
+    void queryClient.invalidateQueries({ queryKey: ["run", run.run_id] });
+  }
+}
+
+type RunPageData = { runs: RunSummary[]; total: number; offset: number };
+
+/** The stream does not know which columns a list asked for: those stay. */
+function replaceRun(old: RunSummary, run: RunSummary): RunSummary {
+  return old.run_id === run.run_id ? { ...run, columns: old.columns } : old;
+}

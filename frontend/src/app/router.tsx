@@ -1,0 +1,71 @@
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  redirect,
+} from "@tanstack/react-router";
+import { z } from "zod";
+import { NotFound, PageError } from "@/app/fallbacks";
+import { Shell } from "@/app/shell";
+import { runTabSearch } from "@/features/run/run-tabs";
+import { runSearch } from "@/features/runs/listing";
+
+const root = createRootRoute({
+  component: Shell,
+  notFoundComponent: NotFound,
+  errorComponent: PageError,
+});
+
+const home = createRoute({
+  getParentRoute: () => root,
+  path: "/",
+  component: lazyRouteComponent(() => import("@/features/home/home-page"), "HomePage"),
+});
+
+const runs = createRoute({
+  getParentRoute: () => root,
+  path: "/runs",
+  validateSearch: runSearch,
+  component: lazyRouteComponent(() => import("@/features/runs/runs-page"), "RunsPage"),
+});
+
+const run = createRoute({
+  getParentRoute: () => root,
+  path: "/runs/$runId",
+  validateSearch: runTabSearch,
+  component: lazyRouteComponent(() => import("@/features/run/run-page"), "RunPage"),
+});
+
+const newRun = createRoute({
+  getParentRoute: () => root,
+  path: "/new",
+  beforeLoad: () => {
+    throw redirect({ to: "/new/$step", params: { step: "method" } });
+  },
+});
+
+const newRunStep = createRoute({
+  getParentRoute: () => root,
+  path: "/new/$step",
+  component: lazyRouteComponent(() => import("@/features/new-run/new-run-page"), "NewRunPage"),
+});
+
+const compare = createRoute({
+  getParentRoute: () => root,
+  path: "/compare",
+  validateSearch: z.object({ run: z.array(z.string()).max(8).optional().catch(undefined) }),
+  component: lazyRouteComponent(() => import("@/features/compare/compare-page"), "ComparePage"),
+});
+
+export const router = createRouter({
+  routeTree: root.addChildren([home, newRun, newRunStep, runs, run, compare]),
+  defaultPreload: "intent",
+  defaultErrorComponent: PageError,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}

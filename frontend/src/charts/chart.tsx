@@ -1,0 +1,125 @@
+import { useId, useMemo, useState } from "react";
+import { ChartTable } from "@/charts/chart-table";
+import { roleColor } from "@/charts/colors";
+import { type Curve, describeCurve } from "@/charts/curves";
+import { type Mark, marksNear } from "@/charts/marks";
+import { useKeyboardCursor } from "@/charts/use-keyboard-cursor";
+import { usePlot } from "@/charts/use-plot";
+
+export interface ChartProps {
+  title: string;
+  unit: string;
+  curves: readonly Curve[];
+  marks?: readonly Mark[];
+  smoothing: number;
+  log: boolean;
+  height: number;
+  compact?: boolean;
+  /** Charts of one key share cursor and zoom. */
+  syncKey: string;
+  range: readonly [number, number] | null;
+  onRange: (range: readonly [number, number] | null) => void;
+  formatX: (value: number) => string;
+  formatY: (value: number) => string;
+}
+
+const NO_MARKS: readonly Mark[] = [];
+
+/** Lines with bands; drag to zoom, double-click to see all, arrow keys move the cursor. */
+export function Chart(props: ChartProps) {
+  const { title, unit, curves, marks = NO_MARKS, formatX, formatY } = props;
+  const [index, setIndex] = useState<number | null>(null);
+  const { host, plot, data } = usePlot({ ...props, marks, onCursor: setIndex });
+  const onKeyDown = useKeyboardCursor(plot, () => props.onRange(null));
+  const summaryId = useId();
+  const summary = useMemo(
+    () => curves.map((curve) => describeCurve(curve, formatY)).join(" "),
+    [curves, formatY],
+  );
+  const at = index === null ? undefined : data[0][index];
+  return (
+    <figure className="flex min-w-0 flex-col gap-1">
+      <Readout {...props} marks={marks} data={data} index={index} at={at} />
+      {/* biome-ignore lint/a11y/useSemanticElements: nothing in here is a form control */}
+      <div
+        ref={host}
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: reachable, so that arrow keys can read it
+        tabIndex={0}
+        role="group"
+        aria-roledescription="chart"
+        aria-label={`${title}${unit ? ` in ${unit}` : ""}`}
+        aria-describedby={summaryId}
+        onKeyDown={onKeyDown}
+        onDoubleClick={() => props.onRange(null)}
+        style={{ height: props.height }}
+        className="min-w-0 rounded-sm"
+      />
+      <figcaption id={summaryId} className="sr-only">
+        {summary} Arrow keys move the cursor, Escape shows everything.
+      </figcaption>
+      <ChartTable title={title} curves={curves} formatX={formatX} formatY={formatY} />
+    </figure>
+  );
+}
+
+interface ReadoutProps extends ChartProps {
+  marks: readonly Mark[];
+  data: ReturnType<typeof usePlot>["data"];
+  index: number | null;
+  at: number | undefined;
+}
+
+/** The values under the cursor, else the last ones. */
+function Readout({ title, unit, curves, marks, data, index, at, ...rest }: ReadoutProps) {
+  const xs = data[0];
+  const reach = ((xs.at(-1) ?? 0) - (xs[0] ?? 0)) / 120;
+  const near = at === undefined ? [] : marksNear(marks, at, reach);
+  return (
+    <div className="flex h-5 items-baseline gap-3 overflow-hidden text-sm whitespace-nowrap">
+      <span className="truncate font-medium">
+        {title}
+        {unit ? <span className="ml-1 font-normal text-faint">{unit}</span> : null}
+      </span>
+      <span className="num ml-auto flex gap-3" aria-live={index === null ? "off" : "polite"}>
+        {near.slice(0, 2).map((mark) => (
+          <span key={`${mark.kind}${mark.x}`} className="max-w-48 truncate text-muted">
+            {mark.kind}
+          </span>
+        ))}
+        {at === undefined ? null : <span className="text-faint">{rest.formatX(at)}</span>}
+        {curves.map((curve, place) => (
+          <span key={curve.id} className="inline-flex items-baseline gap-1">
+            <Key curve={curve} />
+            {curves.length > 1 && !rest.compact ? (
+              <span className="text-muted">{curve.label}</span>
+            ) : null}
+            <span>{valueText(data, curve, place, index, rest.formatY)}</span>
+          </span>
+        ))}
+      </span>
+    </div>
+  );
+}
+
+function valueText(
+  data: ReturnType<typeof usePlot>["data"],
+  curve: Curve,
+  place: number,
+  index: number | null,
+  format: (value: number) => string,
+): string {
+  const column = data[1 + place * 4];
+  const value = index === null ? curve.mean.at(-1) : column?.[index];
+  return value === null || value === undefined ? "–" : format(value);
+}
+
+function Key({ curve }: { curve: Curve }) {
+  const dashed = curve.role === "evaluation" || curve.role === "base";
+  return (
+    <span
+      aria-hidden
+      className="inline-block w-3.5 self-center border-t-2"
+      style={{ borderColor: roleColor(curve.role), borderTopStyle: dashed ? "dashed" : "solid" }}
+    />
+  );
+}

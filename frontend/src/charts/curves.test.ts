@@ -1,0 +1,50 @@
+import { expect, test } from "vitest";
+import { alignCurves, type Curve, describeCurve, sampleRows } from "@/charts/curves";
+
+function curve(part: Partial<Curve>): Curve {
+  return {
+    id: "divergence",
+    label: "Divergence",
+    role: "student",
+    x: [1, 2, 3],
+    mean: [3, 2, 1],
+    minimum: [3, 2, 1],
+    maximum: [3, 2, 1],
+    bucket: 1,
+    ...part,
+  };
+}
+
+test("curves with different steps share one axis and keep gaps", () => {
+  const evaluation = curve({ id: "eval", x: [0, 3], mean: [9, 4], sparse: true });
+  const [x, line, , , , other] = alignCurves([curve({}), evaluation], 0);
+  expect(x).toEqual([0, 1, 2, 3]);
+  expect(line).toEqual([null, 3, 2, 1]);
+  expect(other).toEqual([9, null, null, 4]);
+});
+
+test("the raw line stands behind only when there is smoothing", () => {
+  const [, , withoutSmoothing] = alignCurves([curve({})], 0);
+  expect(withoutSmoothing).toEqual([null, null, null]);
+  const [, , raw] = alignCurves([curve({})], 0.9);
+  expect(raw).toEqual([3, 2, 1]);
+});
+
+test("a band appears only where a bucket holds several points, so no spike is lost", () => {
+  const [, , , high, low] = alignCurves(
+    [curve({ bucket: 4, maximum: [9, 2, 1], minimum: [0, 1, 1] })],
+    0,
+  );
+  expect(high).toEqual([9, 2, 1]);
+  expect(low).toEqual([0, 1, 1]);
+});
+
+test("the spoken summary names both ends and the extremes", () => {
+  expect(describeCurve(curve({}), String)).toBe("Divergence fell from 3 to 1, between 1 and 3.");
+  expect(describeCurve(curve({ x: [], mean: [] }), String)).toBe("Divergence has no points yet.");
+});
+
+test("a table of samples has the first and the last row", () => {
+  expect(sampleRows(3, 10)).toEqual([0, 1, 2]);
+  expect(sampleRows(101, 5)).toEqual([0, 25, 50, 75, 100]);
+});

@@ -1,0 +1,81 @@
+import { debiasedEma } from "@/charts/ema";
+
+/** Colour and stroke follow what a curve is of, everywhere alike. */
+export type CurveRole = "student" | "teacher" | "base" | "evaluation" | "learning" | "scoring";
+
+export interface Curve {
+  id: string;
+  label: string;
+  /** A fixed role, or the place (0 to 7) of a run among those compared. */
+  role: CurveRole | number;
+  /** Rising, one entry a bucket. */
+  x: readonly number[];
+  mean: readonly number[];
+  minimum: readonly number[];
+  maximum: readonly number[];
+  /** Points in a bucket. */
+  bucket: number;
+  /** Sparse points (evaluations) are drawn with dots and never smoothed. */
+  sparse?: boolean;
+}
+
+export type Column = (number | null)[];
+
+/** Columns that uPlot draws of a curve: smoothed, raw, and the band's two edges. */
+export const COLUMNS_PER_CURVE = 4;
+
+/** One x column for all curves, then four columns a curve; null where a curve has no point. */
+export function alignCurves(curves: readonly Curve[], smoothing: number): [number[], ...Column[]] {
+  const xs = [...new Set(curves.flatMap((curve) => curve.x))].sort((a, b) => a - b);
+  const place = new Map(xs.map((x, index) => [x, index]));
+  const columns = curves.flatMap((curve) => {
+    const smooth = curve.sparse ? 0 : smoothing;
+    const line = debiasedEma(curve.mean, smooth, curve.bucket);
+    const raw = smooth > 0 ? curve.mean : [];
+    const wide = curve.bucket > 1;
+    return [line, raw, wide ? curve.maximum : [], wide ? curve.minimum : []].map((values) =>
+      spread(values, curve.x, place, xs.length),
+    );
+  });
+  return [xs, ...columns];
+}
+
+function spread(
+  values: readonly (number | null)[],
+  x: readonly number[],
+  place: ReadonlyMap<number, number>,
+  size: number,
+): Column {
+  const column: Column = new Array<number | null>(size).fill(null);
+  values.forEach((value, index) => {
+    const at = x[index];
+    const row = at === undefined ? undefined : place.get(at);
+    if (row !== undefined && value !== null && Number.isFinite(value)) {
+      column[row] = value;
+    }
+  });
+  return column;
+}
+
+/** What a screen reader says of a curve: from, to, extremes. */
+export function describeCurve(curve: Curve, format: (value: number) => string): string {
+  const first = curve.mean[0];
+  const last = curve.mean.at(-1);
+  if (first === undefined || last === undefined) {
+    return `${curve.label} has no points yet.`;
+  }
+  const low = curve.minimum.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
+  const high = curve.maximum.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  const trend = last < first ? "fell" : last > first ? "rose" : "stayed";
+  return `${curve.label} ${trend} from ${format(first)} to ${format(last)}, between ${format(low)} and ${format(high)}.`;
+}
+
+/** At most `count` rows spread evenly, the last one always among them. */
+export function sampleRows(size: number, count: number): number[] {
+  if (size <= count) {
+    return Array.from({ length: size }, (_, index) => index);
+  }
+  return Array.from({ length: count }, (_, index) =>
+    Math.round((index * (size - 1)) / (count - 1)),
+  );
+}

@@ -1,0 +1,130 @@
+import { useQuery } from "@tanstack/react-query";
+import { runPlan } from "@/api/planning";
+import { describeError } from "@/api/problem";
+import type { Plan } from "@/api/types";
+import { useWorkspace } from "@/api/workspace";
+import { Badge } from "@/components/badge";
+import { Button } from "@/components/button";
+import { Card, Figure } from "@/components/card";
+import { formatDuration, formatNumber } from "@/components/format";
+import { ErrorState, Notice, Skeleton } from "@/components/states";
+import { useDraft } from "@/features/new-run/draft";
+import { MemoryBars } from "@/features/new-run/memory-bars";
+import { useRested } from "@/features/new-run/use-rested";
+import { WhatIf } from "@/features/new-run/what-if";
+
+const VERDICTS = {
+  fits: { tone: "good", label: "Fits" },
+  tight: { tone: "warn", label: "Fits, but it is tight" },
+  does_not_fit: { tone: "bad", label: "Does not fit" },
+} as const;
+
+/** Memory of both models by part, and time; what-if sliders beside it. */
+export function BudgetStep() {
+  const config = useRested(useDraft((draft) => draft.config));
+  const plan = useQuery(runPlan(config, null));
+  const disk = useWorkspace((workspace) => workspace.system?.disk_free_gb);
+  if (plan.isPending) {
+    return <Skeleton className="h-80" />;
+  }
+  if (!plan.data) {
+    const { title, reason } = describeError(plan.error);
+    return <ErrorState title={title} reason={reason} retry={() => void plan.refetch()} />;
+  }
+  const verdict = VERDICTS[plan.data.verdict];
+  return (
+    <div className="grid gap-3 lg:grid-cols-[minmax(0,1fr)_360px]">
+      <div className="flex min-w-0 flex-col gap-3">
+        {plan.error ? (
+          <Notice tone="bad" title={describeError(plan.error).title}>
+            The forecast below is of the last settings that are valid.
+          </Notice>
+        ) : null}
+        <Card title="Memory" actions={<Badge tone={verdict.tone}>{verdict.label}</Badge>}>
+          <MemoryBars plan={plan.data} />
+        </Card>
+        <Card title="Time">
+          <div className="grid grid-cols-2 gap-6 md:grid-cols-4">
+            <Figure
+              label="The whole run"
+              value={formatDuration(plan.data.seconds)}
+              note={`${formatDuration(plan.data.seconds_low)} to ${formatDuration(plan.data.seconds_high)}`}
+            />
+            <Figure
+              label="A step"
+              value={formatNumber(plan.data.step.total, 3)}
+              unit="s"
+              note={`${formatNumber(plan.data.step.steps_per_minute, 3)} steps a minute`}
+            />
+            <Figure
+              label="Of it sampling"
+              value={formatNumber(plan.data.step.sampling, 3)}
+              unit="s"
+              note={`scoring ${formatNumber(plan.data.step.scoring, 3)} s, learning ${formatNumber(plan.data.step.learning, 3)} s`}
+            />
+            <Figure
+              label="Free on the disk"
+              value={formatNumber(disk, 3)}
+              unit="GB"
+              note={`${plan.data.num_evaluations} evaluations`}
+            />
+          </div>
+        </Card>
+        <Advice plan={plan.data} />
+        <Assumptions plan={plan.data} />
+      </div>
+      <WhatIf />
+    </div>
+  );
+}
+
+function Advice({ plan }: { plan: Plan }) {
+  const set = useDraft((draft) => draft.set);
+  return (
+    <>
+      {plan.warnings.map((warning) => (
+        <Notice key={warning} tone="warn" title={warning} />
+      ))}
+      {plan.advice.map((advice) => (
+        <Notice
+          key={advice.message}
+          tone="neutral"
+          title={advice.message}
+          action={
+            <Button
+              size="sm"
+              onClick={() => {
+                for (const [key, value] of Object.entries(advice.changes)) {
+                  set(`distillation.${key}`, value);
+                }
+              }}
+            >
+              Apply
+            </Button>
+          }
+        >
+          <span className="num">
+            {VERDICTS[advice.verdict].label} then: {formatNumber(advice.needed_gb, 3)} GB,{" "}
+            {formatNumber(advice.step_seconds, 3)} s a step.
+          </span>
+        </Notice>
+      ))}
+    </>
+  );
+}
+
+function Assumptions({ plan }: { plan: Plan }) {
+  return (
+    <details className="rounded-lg border bg-surface px-3 py-2 text-muted">
+      <summary>What this forecast assumes</summary>
+      <ul className="mt-2 list-disc pl-5">
+        <li>
+          {plan.chip} with {formatNumber(plan.memory_gb)} GB
+        </li>
+        {plan.assumptions.map((assumption) => (
+          <li key={assumption}>{assumption}</li>
+        ))}
+      </ul>
+    </details>
+  );
+}

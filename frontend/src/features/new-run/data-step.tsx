@@ -1,0 +1,82 @@
+import { useQuery } from "@tanstack/react-query";
+import { runCheck } from "@/api/planning";
+import { describeError } from "@/api/problem";
+import type { LintReport } from "@/api/types";
+import { Card } from "@/components/card";
+import { Notice, Skeleton } from "@/components/states";
+import { settingOf, useDraft } from "@/features/new-run/draft";
+import { LintView } from "@/features/new-run/lint-view";
+import { SettingField } from "@/features/new-run/setting-field";
+import { FieldGrid, useGroup } from "@/features/new-run/settings-group";
+import { useRested } from "@/features/new-run/use-rested";
+
+const PROMPTS = "distillation.prompts";
+const VALIDATION = "distillation.validation_prompts";
+
+/** Two files: prompts to learn from, and held-out prompts of their own, which are required. */
+export function DataStep() {
+  const fields = useGroup("data");
+  const config = useRested(useDraft((draft) => draft.config));
+  const check = useQuery(runCheck(config));
+  if (!fields) {
+    return <Skeleton className="h-40" />;
+  }
+  const rest = fields.filter((field) => ![PROMPTS, VALIDATION].includes(field.key));
+  return (
+    <div className="flex flex-col gap-3">
+      {check.error ? (
+        <Notice tone="bad" title={describeError(check.error).title}>
+          {describeError(check.error).reason}
+        </Notice>
+      ) : null}
+      <div className="grid gap-3 lg:grid-cols-2">
+        <PromptFile
+          title="Training prompts"
+          fieldKey={PROMPTS}
+          report={check.data?.prompts ?? null}
+          isChecking={check.isFetching}
+        />
+        <PromptFile
+          title="Validation file"
+          fieldKey={VALIDATION}
+          report={check.data?.validation ?? null}
+          isChecking={check.isFetching}
+        />
+      </div>
+      <Card title="Prompts that are too long">
+        <FieldGrid fields={rest} />
+      </Card>
+    </div>
+  );
+}
+
+interface PromptFileProps {
+  title: string;
+  fieldKey: string;
+  report: LintReport | null;
+  isChecking: boolean;
+}
+
+function PromptFile({ title, fieldKey, report, isChecking }: PromptFileProps) {
+  const field = useGroup("data")?.find(({ key }) => key === fieldKey);
+  const path = useDraft(({ config }) => settingOf(config, fieldKey));
+  return (
+    <Card title={title}>
+      {field ? <SettingField field={field} /> : null}
+      <div className="mt-3">
+        {report ? (
+          <LintView report={report} />
+        ) : isChecking && path ? (
+          <Skeleton className="h-24" />
+        ) : path ? (
+          <p className="text-bad">This file cannot be read. Check the path.</p>
+        ) : (
+          <p className="text-muted">
+            Required: a JSONL file, one {'{"prompt": "..."}'} a line. Training without held-out
+            prompts would only show that the student knows what it has seen.
+          </p>
+        )}
+      </div>
+    </Card>
+  );
+}

@@ -1,0 +1,87 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link, Navigate, useParams } from "@tanstack/react-router";
+import clsx from "clsx";
+import { type ReactNode, useEffect } from "react";
+import { presets } from "@/api/planning";
+import { Button } from "@/components/button";
+import { PageHeader } from "@/components/page-header";
+import { BudgetStep } from "@/features/new-run/budget-step";
+import { DataStep } from "@/features/new-run/data-step";
+import { useDraft } from "@/features/new-run/draft";
+import { MethodStep } from "@/features/new-run/method-step";
+import { ModelsStep } from "@/features/new-run/models-step";
+import { ObjectiveStep } from "@/features/new-run/objective-step";
+import { ReviewStep } from "@/features/new-run/review-step";
+import { isStep, neighbour, STEPS, type StepId } from "@/features/new-run/steps";
+
+const CONTENT: Record<StepId, ReactNode> = {
+  method: <MethodStep />,
+  models: <ModelsStep />,
+  data: <DataStep />,
+  objective: <ObjectiveStep />,
+  budget: <BudgetStep />,
+  review: <ReviewStep />,
+};
+
+const FIRST_PRESET = "default";
+
+/** Six pages of one draft; each has its address, and the draft survives a reload. */
+export function NewRunPage() {
+  const { step } = useParams({ from: "/new/$step" });
+  const { preset, take } = useDraft();
+  const known = useQuery(presets()).data;
+  useEffect(() => {
+    const first = known?.find(({ name }) => name === FIRST_PRESET) ?? known?.[0];
+    if (preset === null && first) {
+      take(first);
+    }
+  }, [preset, known, take]);
+  if (!isStep(step)) {
+    return <Navigate to="/new/$step" params={{ step: "method" }} replace />;
+  }
+  const before = neighbour(step, -1);
+  const after = neighbour(step, 1);
+  return (
+    <div className="flex h-full flex-col">
+      <PageHeader title="New run" />
+      <Stepper step={step} />
+      <div className="min-h-0 grow overflow-y-auto p-4">{CONTENT[step]}</div>
+      <footer className="flex h-12 shrink-0 items-center gap-2 border-t px-4">
+        {before ? (
+          <Link to="/new/$step" params={{ step: before }}>
+            <Button>Back</Button>
+          </Link>
+        ) : null}
+        {after ? (
+          <Link to="/new/$step" params={{ step: after }} className="ml-auto">
+            <Button look="primary">
+              Continue to {STEPS.find(({ id }) => id === after)?.label.toLowerCase()}
+            </Button>
+          </Link>
+        ) : null}
+      </footer>
+    </div>
+  );
+}
+
+function Stepper({ step }: { step: StepId }) {
+  return (
+    <nav aria-label="Steps" className="flex gap-1 overflow-x-auto border-b px-4 pb-2">
+      {STEPS.map(({ id, label }, index) => (
+        <Link
+          key={id}
+          to="/new/$step"
+          params={{ step: id }}
+          aria-current={id === step ? "step" : undefined}
+          className={clsx(
+            "num flex h-7 items-center gap-2 rounded-md px-2",
+            id === step ? "bg-selected font-medium" : "text-muted hover:bg-hover hover:text-ink",
+          )}
+        >
+          <span className="text-faint">{index + 1}</span>
+          {label}
+        </Link>
+      ))}
+    </nav>
+  );
+}

@@ -1,0 +1,166 @@
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
+import { checkedConfig, presets, runCheck } from "@/api/planning";
+import { describeError } from "@/api/problem";
+import { createRun } from "@/api/runs";
+import type { CheckReport } from "@/api/types";
+import { learnRun, useWorkspace } from "@/api/workspace";
+import { Button } from "@/components/button";
+import { Card } from "@/components/card";
+import { CopyButton } from "@/components/copy-button";
+import { Notice, Skeleton } from "@/components/states";
+import {
+  asCommand,
+  asCurl,
+  type Difference,
+  differences,
+  plain,
+  useDraft,
+} from "@/features/new-run/draft";
+import { wordsOf } from "@/features/new-run/setting-text";
+import { showError } from "@/features/runs/run-actions";
+
+/** Everything once more: what is wrong, what differs from the preset, the YAML, and Start. */
+export function ReviewStep() {
+  const { config, preset: name } = useDraft();
+  const preset = useQuery(presets()).data?.find((each) => each.name === name);
+  const checked = useQuery(checkedConfig(config));
+  const check = useQuery(runCheck(config));
+  const changed = preset ? differences(plain(preset.config), config) : [];
+  return (
+    <div className="grid gap-3 lg:grid-cols-2">
+      <div className="flex min-w-0 flex-col gap-3">
+        {checked.error ? (
+          <Notice tone="bad" title="A setting is wrong">
+            {describeError(checked.error).title}
+          </Notice>
+        ) : check.isPending ? (
+          <Skeleton className="h-20" />
+        ) : check.error ? (
+          <Notice tone="bad" title={describeError(check.error).title}>
+            {describeError(check.error).reason}
+          </Notice>
+        ) : (
+          <Findings report={check.data} />
+        )}
+        <StartCard canStart={check.data?.verdict !== "error" && !checked.error && !check.error} />
+        <Changes preset={preset?.title} changed={changed} />
+      </div>
+      <div className="flex min-w-0 flex-col gap-3">
+        <TextCard title="As YAML" text={checked.data?.yaml ?? ""} />
+        <TextCard title="As a command" text={asCommand(name ?? "default", changed)} />
+        <TextCard title="As a request" text={asCurl(window.location.origin, config)} />
+      </div>
+    </div>
+  );
+}
+
+function Findings({ report }: { report: CheckReport }) {
+  if (report.findings.length === 0) {
+    return (
+      <Notice tone="neutral" title="Ready to start">
+        The models match, the files can be used, and the disk has room.
+      </Notice>
+    );
+  }
+  return report.findings.map((finding) => (
+    <Notice
+      key={`${finding.field} ${finding.message}`}
+      tone={finding.severity === "error" ? "bad" : "warn"}
+      title={finding.message}
+    >
+      {finding.fix}
+    </Notice>
+  ));
+}
+
+function StartCard({ canStart }: { canStart: boolean }) {
+  const { config, clear } = useDraft();
+  const navigate = useNavigate();
+  const isBusy = useWorkspace(({ queue }) => queue?.active !== null && queue !== null);
+  const create = useMutation({
+    mutationFn: (start: boolean) =>
+      createRun({
+        config,
+        start,
+        annotations: { name: null, tags: [], note: "", favourite: false, archived: false },
+      }),
+    onSuccess: (run) => {
+      learnRun(run);
+      clear();
+      void navigate({ to: "/runs/$runId", params: { runId: run.run_id } });
+    },
+    onError: showError,
+  });
+  return (
+    <Card title="Start">
+      <p className="mb-3 text-muted">
+        {isBusy
+          ? "Another run is at work; this one starts when it is done."
+          : "The run works in its own process: you may close this window."}
+      </p>
+      <div className="flex gap-2">
+        <Button
+          look="primary"
+          disabled={!canStart}
+          busy={create.isPending && create.variables}
+          onClick={() => create.mutate(true)}
+        >
+          {isBusy ? "Queue" : "Start"}
+        </Button>
+        <Button
+          disabled={!canStart}
+          busy={create.isPending && !create.variables}
+          onClick={() => create.mutate(false)}
+        >
+          Save without starting
+        </Button>
+      </div>
+    </Card>
+  );
+}
+
+function Changes({
+  preset,
+  changed,
+}: {
+  preset: string | undefined;
+  changed: readonly Difference[];
+}) {
+  return (
+    <Card title={preset ? `Different from ${preset}` : "Settings"} flush>
+      {changed.length === 0 ? (
+        <p className="p-3 text-muted">Nothing: this is the preset as it is shipped.</p>
+      ) : (
+        <table className="w-full text-left">
+          <thead className="label">
+            <tr className="h-8">
+              <th className="px-3 font-normal">Setting</th>
+              <th className="px-3 font-normal">Preset</th>
+              <th className="px-3 font-normal">This run</th>
+            </tr>
+          </thead>
+          <tbody>
+            {changed.map(({ key, preset: before, draft }) => (
+              <tr key={key} className="num h-8 border-t">
+                <td className="px-3 text-muted">{key.replace("distillation.", "")}</td>
+                <td className="max-w-40 truncate px-3 text-muted">{wordsOf(before) || "empty"}</td>
+                <td className="max-w-56 truncate px-3" title={wordsOf(draft)}>
+                  {wordsOf(draft) || "empty"}
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+    </Card>
+  );
+}
+
+function TextCard({ title, text }: { title: string; text: string }) {
+  return (
+    <Card title={title} flush actions={<CopyButton label="Copy" text={text} />}>
+      <pre className="max-h-72 overflow-auto p-3 font-mono text-sm">{text}</pre>
+    </Card>
+  );
+}

@@ -1,0 +1,124 @@
+import { useEffect, useState } from "react";
+import type { FormField } from "@/api/types";
+import { type ControlProps, Field } from "@/components/field";
+import { Input } from "@/components/input";
+import { Select } from "@/components/select";
+import { Switch } from "@/components/switch";
+import { type Setting, settingOf, useDraft } from "@/features/new-run/draft";
+import { useFieldErrors } from "@/features/new-run/field-errors";
+import { parseSetting, wordsOf } from "@/features/new-run/setting-text";
+
+interface SettingFieldProps {
+  field: FormField;
+  suggestions?: readonly string[];
+}
+
+/** One setting of the config as the backend describes it; its errors land below it. */
+export function SettingField({ field, suggestions }: SettingFieldProps) {
+  const value = useDraft(({ config }) => settingOf(config, field.key)) ?? field.default;
+  const set = useDraft((draft) => draft.set);
+  const [mistake, setMistake] = useState<string>();
+  const error = useFieldErrors(field.key);
+  return (
+    <Field
+      label={field.title}
+      unit={field.unit || undefined}
+      help={field.help}
+      error={mistake ?? error}
+      className="max-w-xl"
+    >
+      {(control) => (
+        <Control
+          field={field}
+          value={value}
+          control={control}
+          suggestions={suggestions}
+          onChange={(next, wrong) => {
+            setMistake(wrong);
+            if (wrong === undefined) {
+              set(field.key, next);
+            }
+          }}
+        />
+      )}
+    </Field>
+  );
+}
+
+interface SettingControlProps {
+  field: FormField;
+  value: Setting;
+  control: ControlProps;
+  suggestions: readonly string[] | undefined;
+  onChange: (value: Setting, mistake?: string) => void;
+}
+
+function Control({ field, value, control, suggestions, onChange }: SettingControlProps) {
+  if (field.kind === "boolean") {
+    const { "aria-invalid": _, ...rest } = control;
+    return <Switch {...rest} checked={value === true} onChange={onChange} />;
+  }
+  if (field.kind === "choice") {
+    return (
+      <Select
+        {...control}
+        value={String(value)}
+        choices={(field.choices ?? []).map((choice) => ({
+          value: choice,
+          label: choice.replaceAll("_", " "),
+        }))}
+        onChange={onChange}
+        className="w-full max-w-72"
+      />
+    );
+  }
+  return (
+    <TextControl
+      field={field}
+      value={value}
+      control={control}
+      suggestions={suggestions}
+      onChange={onChange}
+    />
+  );
+}
+
+const WIDE: ReadonlySet<FormField["kind"]> = new Set(["file", "folder", "model", "text", "list"]);
+
+/** Keeps what is typed until it means something: "1e-" is on its way to "1e-4". */
+function TextControl({ field, value, control, suggestions, onChange }: SettingControlProps) {
+  const shown = wordsOf(value);
+  const [text, setText] = useState(shown);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: typing must not be overwritten by its own value
+  useEffect(() => {
+    if (parseSetting(field, text).value !== value) {
+      setText(shown);
+    }
+  }, [shown]);
+  const listId = suggestions ? `${control.id}-list` : undefined;
+  return (
+    <>
+      <Input
+        {...control}
+        value={text}
+        list={listId}
+        inputMode={field.kind === "integer" ? "numeric" : "text"}
+        spellCheck={false}
+        autoComplete="off"
+        className={WIDE.has(field.kind) ? "w-full" : "w-40"}
+        onChange={(event) => {
+          setText(event.target.value);
+          const { value: next, mistake } = parseSetting(field, event.target.value);
+          onChange(next, mistake);
+        }}
+      />
+      {suggestions ? (
+        <datalist id={listId}>
+          {suggestions.map((suggestion) => (
+            <option key={suggestion} value={suggestion} />
+          ))}
+        </datalist>
+      ) : null}
+    </>
+  );
+}

@@ -1,0 +1,38 @@
+import { expect, test } from "vitest";
+import { parseSetting, wordsOf } from "@/features/new-run/setting-text";
+
+const steps = { kind: "integer", nullable: false, title: "Num steps", minimum: 1 } as const;
+const rate = {
+  kind: "number",
+  nullable: false,
+  title: "Learning rate",
+  above: 0,
+  maximum: 1,
+} as const;
+
+test("numbers are read in any spelling", () => {
+  expect(parseSetting(rate, " 1e-5 ")).toEqual({ value: 0.00001 });
+  expect(parseSetting(steps, "200")).toEqual({ value: 200 });
+});
+
+test("a number outside its range is refused with the range", () => {
+  expect(parseSetting(steps, "0").mistake).toBe("At least 1.");
+  expect(parseSetting(rate, "0").mistake).toBe("More than 0.");
+  expect(parseSetting(rate, "2").mistake).toBe("At most 1.");
+});
+
+test("what is no number is refused in words", () => {
+  expect(parseSetting(steps, "1.5").mistake).toBe("Type a whole number.");
+  expect(parseSetting(rate, "1e-").mistake).toBe("Type a number.");
+});
+
+test("an empty box is null where the setting may be empty", () => {
+  expect(parseSetting({ ...steps, nullable: true }, "")).toEqual({ value: null });
+  expect(parseSetting(steps, "").mistake).toBe("Num steps must not be empty.");
+});
+
+test("a list is written with commas and read back", () => {
+  const field = { kind: "list", nullable: true, title: "Targets" } as const;
+  expect(wordsOf(["q_proj", "v_proj"])).toBe("q_proj, v_proj");
+  expect(parseSetting(field, "q_proj, v_proj").value).toEqual(["q_proj", "v_proj"]);
+});

@@ -1,0 +1,54 @@
+import type { FormField } from "@/api/types";
+import type { Setting } from "@/features/new-run/draft";
+
+/** A setting as it stands in a text box. */
+export function wordsOf(value: Setting | undefined): string {
+  if (value === null || value === undefined) {
+    return "";
+  }
+  return Array.isArray(value) ? value.join(", ") : String(value);
+}
+
+type Ranges = Pick<FormField, "kind" | "nullable" | "title"> &
+  Partial<Pick<FormField, "minimum" | "maximum" | "above" | "below">>;
+
+/** What was typed as a setting, or what is wrong with it. */
+export function parseSetting(field: Ranges, text: string): { value: Setting; mistake?: string } {
+  const trimmed = text.trim();
+  if (trimmed === "") {
+    return field.nullable
+      ? { value: null }
+      : { value: null, mistake: `${field.title} must not be empty.` };
+  }
+  if (field.kind === "list") {
+    return { value: trimmed.split(/[\s,]+/).filter(Boolean) };
+  }
+  if (field.kind !== "integer" && field.kind !== "number") {
+    return { value: trimmed };
+  }
+  const number = Number(trimmed);
+  if (!Number.isFinite(number) || (field.kind === "integer" && !Number.isInteger(number))) {
+    return {
+      value: null,
+      mistake: field.kind === "integer" ? "Type a whole number." : "Type a number.",
+    };
+  }
+  const mistake = outOfRange(field, number);
+  return mistake ? { value: null, mistake } : { value: number };
+}
+
+function outOfRange(
+  { minimum, maximum, above, below }: Ranges,
+  number: number,
+): string | undefined {
+  if (typeof minimum === "number" && number < minimum) {
+    return `At least ${minimum}.`;
+  }
+  if (typeof maximum === "number" && number > maximum) {
+    return `At most ${maximum}.`;
+  }
+  if (typeof above === "number" && number <= above) {
+    return `More than ${above}.`;
+  }
+  return typeof below === "number" && number >= below ? `Less than ${below}.` : undefined;
+}

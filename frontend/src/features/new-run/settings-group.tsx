@@ -1,0 +1,58 @@
+import { useQuery } from "@tanstack/react-query";
+import { ChevronRight } from "lucide-react";
+import { formFields } from "@/api/planning";
+import type { FormField } from "@/api/types";
+import { Card } from "@/components/card";
+import { Skeleton } from "@/components/states";
+import { SettingField } from "@/features/new-run/setting-field";
+
+const BLOCK = "distillation.";
+
+/** The settings of the draft's method that belong to a group. */
+export function useGroup(group: FormField["group"]): readonly FormField[] | undefined {
+  const fields = useQuery(formFields()).data;
+  return fields?.filter((field) => field.group === group && field.key.startsWith(BLOCK));
+}
+
+interface SettingsGroupProps {
+  title: string;
+  group: FormField["group"];
+  intro?: string;
+}
+
+/** A card with a group's settings; rare ones are folded away. */
+export function SettingsGroup({ title, group, intro }: SettingsGroupProps) {
+  const fields = useGroup(group);
+  if (!fields) {
+    return <Skeleton className="h-40" />;
+  }
+  const plain = fields.filter((field) => !field.advanced);
+  const advanced = fields.filter((field) => field.advanced);
+  return (
+    <Card title={title}>
+      {intro ? <p className="mb-3 max-w-2xl text-muted">{intro}</p> : null}
+      <FieldGrid fields={plain} />
+      {advanced.length > 0 ? (
+        <details className="group mt-3">
+          <summary className="flex h-8 list-none items-center gap-1 text-muted hover:text-ink">
+            <ChevronRight className="size-3.5 group-open:rotate-90" aria-hidden />
+            Advanced ({advanced.length})
+          </summary>
+          <div className="mt-2">
+            <FieldGrid fields={advanced} />
+          </div>
+        </details>
+      ) : null}
+    </Card>
+  );
+}
+
+export function FieldGrid({ fields }: { fields: readonly FormField[] }) {
+  return (
+    <div className="grid gap-x-6 gap-y-4 md:grid-cols-2 xl:grid-cols-3">
+      {fields.map((field) => (
+        <SettingField key={field.key} field={field} />
+      ))}
+    </div>
+  );
+}

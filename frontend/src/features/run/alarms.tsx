@@ -1,0 +1,45 @@
+import { TriangleAlert } from "lucide-react";
+import type { EventOf } from "@/api/types";
+import { Card } from "@/components/card";
+import { formatTime } from "@/components/format";
+
+/** Warnings with what can be done, newest first; repeated ones once, with their count. */
+export function Alarms({ alarms }: { alarms: readonly EventOf<"warning">[] }) {
+  const grouped = groupAlarms(alarms);
+  return (
+    <Card title="Alarms" flush>
+      {grouped.length === 0 ? (
+        <p className="p-3 text-muted">Nothing to report.</p>
+      ) : (
+        <ul className="max-h-64 divide-y overflow-y-auto">
+          {grouped.map(({ alarm, count }) => (
+            <li key={alarm.seq} className="flex gap-2 px-3 py-2">
+              <TriangleAlert className="mt-0.5 size-4 shrink-0 text-warn" aria-hidden />
+              <div className="min-w-0">
+                <p>{alarm.message}</p>
+                {alarm.action ? <p className="text-muted">{alarm.action}</p> : null}
+                <p className="num label">
+                  step {alarm.step}, {formatTime(alarm.time)}
+                  {count > 1 ? `, ${count} times` : ""}
+                </p>
+              </div>
+            </li>
+          ))}
+        </ul>
+      )}
+    </Card>
+  );
+}
+
+interface GroupedAlarm {
+  alarm: EventOf<"warning">;
+  count: number;
+}
+
+export function groupAlarms(alarms: readonly EventOf<"warning">[]): GroupedAlarm[] {
+  const byCode = new Map<string, GroupedAlarm>();
+  for (const alarm of alarms) {
+    byCode.set(alarm.code, { alarm, count: (byCode.get(alarm.code)?.count ?? 0) + 1 });
+  }
+  return [...byCode.values()].sort((a, b) => b.alarm.seq - a.alarm.seq);
+}

@@ -1,0 +1,87 @@
+import { createContext, type ReactNode, useContext, useMemo, useState } from "react";
+import { Button } from "@/components/button";
+import { Slider } from "@/components/slider";
+import { Segments } from "@/components/tabs";
+import type { XAxis, Zoom } from "@/features/run/history-curve";
+
+interface Board {
+  axis: XAxis;
+  log: boolean;
+  smoothing: number;
+  zoom: Zoom | null;
+  setZoom: (zoom: Zoom | null) => void;
+  syncKey: string;
+}
+
+const BoardContext = createContext<Board | null>(null);
+
+export function useBoard(): Board {
+  const board = useContext(BoardContext);
+  if (!board) {
+    throw new Error("A chart stands outside of a ChartBoard.");
+  }
+  return board;
+}
+
+interface ChartBoardProps {
+  syncKey: string;
+  children: (controls: ReactNode) => ReactNode;
+}
+
+/** Charts that share axis, smoothing, scale, cursor and zoom. */
+export function ChartBoard({ syncKey, children }: ChartBoardProps) {
+  const [axis, setAxis] = useState<XAxis>("step");
+  const [log, setLog] = useState(false);
+  const [smoothing, setSmoothing] = useState(0.9);
+  const [zoom, setZoom] = useState<Zoom | null>(null);
+  const board = useMemo(
+    () => ({ axis, log, smoothing, zoom, setZoom, syncKey }),
+    [axis, log, smoothing, zoom, syncKey],
+  );
+  const controls = (
+    <div className="flex flex-wrap items-center gap-3">
+      {zoom ? (
+        <Button size="sm" onClick={() => setZoom(null)}>
+          Show everything
+        </Button>
+      ) : null}
+      <span className="flex items-center gap-2 text-sm text-muted">
+        Smoothing
+        <span className="w-20">
+          <Slider
+            label="Smoothing"
+            value={smoothing}
+            min={0}
+            max={0.99}
+            step={0.01}
+            onChange={setSmoothing}
+          />
+        </span>
+        <span className="num w-7">{smoothing.toFixed(2)}</span>
+      </span>
+      <Segments
+        label="Horizontal axis"
+        value={axis}
+        onChange={(next) => {
+          setAxis(next);
+          setZoom(null);
+        }}
+        choices={[
+          { value: "step", label: "Step" },
+          { value: "time", label: "Time" },
+          { value: "tokens", label: "Tokens" },
+        ]}
+      />
+      <Segments
+        label="Vertical scale"
+        value={log ? "log" : "linear"}
+        onChange={(next) => setLog(next === "log")}
+        choices={[
+          { value: "linear", label: "Linear" },
+          { value: "log", label: "Log" },
+        ]}
+      />
+    </div>
+  );
+  return <BoardContext value={board}>{children(controls)}</BoardContext>;
+}

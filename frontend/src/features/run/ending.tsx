@@ -1,0 +1,51 @@
+import type { RunDetail } from "@/api/types";
+import { Button } from "@/components/button";
+import { Notice } from "@/components/states";
+import { useRunVerb } from "@/features/runs/run-actions";
+
+/** Why a run is not going on: its post-mortem, its own last words, or damage in its folder. */
+export function Ending({ detail }: { detail: RunDetail }) {
+  const { run, postmortem, failure } = detail;
+  return (
+    <>
+      {run.damage ? (
+        <Notice tone="bad" title="Part of this run cannot be read">
+          {run.damage}
+        </Notice>
+      ) : null}
+      {postmortem ? (
+        <Notice
+          tone="bad"
+          title={postmortem.message}
+          action={<ResumeButton runId={run.run_id} step={postmortem.resume_from} />}
+        >
+          <p>{postmortem.action}</p>
+          {postmortem.log_tail && postmortem.log_tail.length > 0 ? (
+            <details className="mt-1">
+              <summary>Its last lines</summary>
+              <pre className="mt-1 overflow-x-auto font-mono text-sm">
+                {postmortem.log_tail.join("\n")}
+              </pre>
+            </details>
+          ) : null}
+        </Notice>
+      ) : failure ? (
+        <Notice tone="bad" title="The run failed">
+          {failure}
+        </Notice>
+      ) : null}
+    </>
+  );
+}
+
+function ResumeButton({ runId, step }: { runId: string; step: number | null | undefined }) {
+  const verb = useRunVerb();
+  if (step === null || step === undefined) {
+    return null;
+  }
+  return (
+    <Button busy={verb.isPending} onClick={() => verb.mutate({ runId, verb: "resume" })}>
+      Resume from step {step}
+    </Button>
+  );
+}

@@ -1,0 +1,221 @@
+import { useQueries, useQuery } from "@tanstack/react-query";
+import { Download } from "lucide-react";
+import { useMemo, useRef } from "react";
+import type { LiveRun } from "@/api/live-run";
+import { metricCatalogue, metricHistory, runMarks } from "@/api/metrics";
+import type { ChartMark, Metric, MetricHistory } from "@/api/types";
+import { Chart } from "@/charts/chart";
+import type { Curve, CurveRole } from "@/charts/curves";
+import type { Mark, MarkKind } from "@/charts/marks";
+import { Button } from "@/components/button";
+import { download, toCsv } from "@/components/download";
+import { formatDuration, formatNumber } from "@/components/format";
+import { Menu } from "@/components/menu";
+import { Skeleton } from "@/components/states";
+import { useBoard } from "@/features/run/chart-board";
+import { curveOf, withTail, type XAxis, zoomTo } from "@/features/run/history-curve";
+
+export interface ChartedMetric {
+  key: string;
+  role: CurveRole;
+  label?: string;
+}
+
+interface MetricChartProps {
+  runId: string;
+  /** Keys that the run has measured; others are not asked for. */
+  measured: ReadonlySet<string>;
+  title?: string;
+  metrics: readonly ChartedMetric[];
+  live: LiveRun;
+  isAtWork: boolean;
+  startTime: number;
+  height: number;
+  compact?: boolean;
+}
+
+/** Buckets to ask for: a bucket every second pixel of a wide screen. */
+const PX = { compact: 400, wide: 1000 };
+const REFETCH_MS = 20_000;
+
+/** One chart of a run's metrics: the server's buckets, and the newest steps from the stream. */
+export function MetricChart(props: MetricChartProps) {
+  const { runId, measured, live, isAtWork, startTime, compact = false } = props;
+  const metrics = props.metrics.filter(({ key }) => measured.has(key));
+  const board = useBoard();
+  const figure = useRef<HTMLDivElement>(null);
+  const catalogue = useQuery(metricCatalogue()).data;
+  const marks = useQuery(runMarks(runId)).data?.marks;
+  const px = compact ? PX.compact : PX.wide;
+  const results = useQueries({
+    queries: metrics.map(({ key }) => ({
+      ...metricHistory(runId, key, board.zoom?.steps ?? null, px),
+      refetchInterval: isAtWork ? REFETCH_MS : (false as const),
+    })),
+  });
+  const histories = results.map((result) => result.data);
+  const curves = useCurves({ ...props, metrics }, histories, catalogue, board.axis);
+  const chartMarks = useMemo(
+    () => placeMarks(marks ?? [], board.axis, startTime, histories[0] ?? null),
+    [marks, board.axis, startTime, histories[0]],
+  );
+  const first = props.metrics[0] && catalogue?.get(props.metrics[0].key);
+  const title = props.title ?? first?.title ?? props.metrics[0]?.key ?? "";
+  if (results.some((result) => result.isPending)) {
+    return <Skeleton className="h-40" />;
+  }
+  if (curves.length === 0) {
+    return <NotMeasured title={title} height={props.height} />;
+  }
+  const longest = histories.find((history) => history !== null && history !== undefined);
+  return (
+    <div ref={figure} className="group relative min-w-0">
+      <Chart
+        title={title}
+        unit={first?.unit === "share" ? "%" : (first?.unit ?? "")}
+        curves={curves}
+        marks={compact ? NONE : chartMarks}
+        smoothing={board.smoothing}
+        log={board.log}
+        height={props.height}
+        compact={compact}
+        syncKey={board.syncKey}
+        range={board.zoom?.x ?? null}
+        onRange={(range) =>
+          board.setZoom(
+            range && longest
+              ? zoomTo(withTail(longest, live.steps), board.axis, startTime, range)
+              : null,
+          )
+        }
+        formatX={FORMAT_X[board.axis]}
+        formatY={first?.unit === "share" ? formatShare : formatValue}
+      />
+      <div className="absolute top-5 right-2 hidden group-focus-within:block group-hover:block">
+        <Menu
+          trigger={
+            <Button
+              size="sm"
+              icon={<Download aria-hidden />}
+              aria-label={`Save the chart ${title}`}
+            />
+          }
+          items={[
+            { label: "Save as PNG", onSelect: () => savePicture(figure.current, runId, title) },
+            { label: "Save as CSV", onSelect: () => saveTable(runId, histories) },
+          ]}
+        />
+      </div>
+    </div>
+  );
+}
+
+const NONE: readonly Mark[] = [];
+
+function NotMeasured({ title, height }: { title: string; height: number }) {
+  return (
+    <div className="flex flex-col text-sm" style={{ height: height + 24 }}>
+      <span className="font-medium">{title}</span>
+      <span className="m-auto text-faint">Not measured yet</span>
+    </div>
+  );
+}
+
+function useCurves(
+  { metrics, live, startTime }: MetricChartProps,
+  histories: readonly (MetricHistory | null | undefined)[],
+  catalogue: ReadonlyMap<string, Metric> | undefined,
+  axis: XAxis,
+): Curve[] {
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the list is new each time, its parts are not
+  return useMemo(
+    () =>
+      metrics.flatMap(({ key, role, label }, index) => {
+        const history = histories[index];
+        if (!history || history.num_points === 0) {
+          return [];
+        }
+        const sparse = role === "evaluation";
+        return curveOf(sparse ? history : withTail(history, live.steps), {
+          label: label ?? catalogue?.get(key)?.title ?? key,
+          role,
+          axis,
+          startTime,
+          sparse,
+        });
+      }),
+    [...histories, live.steps, startTime, axis, catalogue],
+  );
+}
+
+const KIND: Record<ChartMark["kind"], MarkKind> = {
+  evaluation: "evaluation",
+  checkpoint: "checkpoint",
+  warning: "warning",
+  resumed: "resumed",
+  paused: "paused",
+  finished: "end",
+  failed: "end",
+};
+
+/** Marks carry no token count: on the token axis they stand where their step does. */
+function placeMarks(
+  marks: readonly ChartMark[],
+  axis: XAxis,
+  startTime: number,
+  history: MetricHistory | null,
+): Mark[] {
+  const place = (mark: ChartMark) => {
+    if (axis === "step") {
+      return mark.step;
+    }
+    if (axis === "time") {
+      return mark.time - startTime;
+    }
+    const index = history?.step.findLastIndex((step) => step <= mark.step) ?? -1;
+    return index < 0 ? 0 : (history?.tokens[index] ?? 0);
+  };
+  return marks.map((mark) => ({ kind: KIND[mark.kind], x: place(mark), text: mark.text }));
+}
+
+function formatCompact(value: number): string {
+  return value.toLocaleString("en-US", { notation: "compact", maximumFractionDigits: 1 });
+}
+
+const FORMAT_X: Record<XAxis, (value: number) => string> = {
+  step: (value) => formatNumber(value),
+  time: (value) => (value === 0 ? "0" : formatDuration(value)),
+  tokens: formatCompact,
+};
+
+function formatValue(value: number): string {
+  return formatNumber(value, 4);
+}
+
+function formatShare(value: number): string {
+  return formatNumber(value * 100, 4);
+}
+
+function savePicture(figure: HTMLElement | null, runId: string, title: string): void {
+  figure?.querySelector("canvas")?.toBlob((blob) => {
+    if (blob) {
+      download(`${runId} ${title}.png`, blob);
+    }
+  });
+}
+
+function saveTable(runId: string, histories: readonly (MetricHistory | null | undefined)[]): void {
+  const header = ["metric", "step", "time", "tokens", "mean", "minimum", "maximum"];
+  const rows = histories.flatMap((history) =>
+    (history?.step ?? []).map((step, index) => [
+      history?.key,
+      step,
+      history?.time[index],
+      history?.tokens[index],
+      history?.mean[index],
+      history?.minimum[index],
+      history?.maximum[index],
+    ]),
+  );
+  download(`${runId} ${histories[0]?.key ?? "metric"}.csv`, toCsv(header, rows), "text/csv");
+}

@@ -1,0 +1,71 @@
+import type { RunDetail, RunSummary } from "@/api/types";
+import { Card, Figure } from "@/components/card";
+import { formatDuration, formatNumber, formatPercent } from "@/components/format";
+
+/** What the run is worth, in five numbers; each says from where to where. */
+export function ReportCard({ detail }: { detail: RunDetail }) {
+  const { run } = detail;
+  const kl = run.metrics["eval_reverse_kl"];
+  const agreement = run.metrics["eval_agreement"];
+  const accuracy = run.metrics["eval_accuracy"];
+  const seconds = run.started && run.updated ? run.updated - run.started : null;
+  const tokens = run.metrics["tokens_per_second"]?.last;
+  return (
+    <Card title="Report card">
+      <div className="grid grid-cols-2 gap-x-6 gap-y-4 lg:grid-cols-5">
+        <Figure
+          label="Held-out reverse KL fell by"
+          value={kl && kl.first > 0 ? formatPercent(1 - kl.last / kl.first) : "–"}
+          unit={kl ? "%" : undefined}
+          note={
+            kl
+              ? `${formatNumber(kl.first)} to ${formatNumber(kl.last)} nats/token`
+              : "no evaluation yet"
+          }
+        />
+        <Figure
+          label="Agreement with the teacher"
+          value={formatPercent(agreement?.last)}
+          unit={agreement ? "%" : undefined}
+          note={agreement ? `from ${formatPercent(agreement.first)} %` : "no evaluation yet"}
+        />
+        <Figure
+          label="Task accuracy"
+          value={formatPercent(accuracy?.last)}
+          unit={accuracy ? "%" : undefined}
+          note={accuracyNote(run)}
+        />
+        <Figure
+          label="Best checkpoint"
+          value={run.best_step ?? "–"}
+          note={run.best_step === null ? "none yet" : "step with the lowest reverse KL"}
+        />
+        <Figure
+          label="Time at work"
+          value={formatDuration(seconds)}
+          note={tokens === undefined ? undefined : `${formatNumber(tokens, 3)} tok/s at the end`}
+        />
+      </div>
+    </Card>
+  );
+}
+
+/** How much of the distance between the student before and the teacher was gained. */
+export function gapClosed(run: RunSummary): number | null {
+  const accuracy = run.metrics["eval_accuracy"];
+  const teacher = run.metrics["eval_teacher_accuracy"]?.last;
+  if (!accuracy || teacher === undefined || teacher <= accuracy.first) {
+    return null;
+  }
+  return (accuracy.last - accuracy.first) / (teacher - accuracy.first);
+}
+
+function accuracyNote(run: RunSummary): string {
+  const accuracy = run.metrics["eval_accuracy"];
+  if (!accuracy) {
+    return "the validation file has no answers";
+  }
+  const gap = gapClosed(run);
+  const from = `from ${formatPercent(accuracy.first)} %`;
+  return gap === null ? from : `${from}, ${formatPercent(gap, 0)} % of the gap closed`;
+}

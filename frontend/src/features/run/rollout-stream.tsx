@@ -1,0 +1,91 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { Pause, Play } from "lucide-react";
+import { useState } from "react";
+import { rolloutAt } from "@/api/files";
+import type { LiveRun } from "@/api/live-run";
+import type { EventOf } from "@/api/types";
+import { Button } from "@/components/button";
+import { Card } from "@/components/card";
+import { formatNumber } from "@/components/format";
+import { tintOf, tokensOf, visibleText } from "@/features/run/tokens";
+
+const SHOWN = 6;
+
+/** The newest rollouts as they come; holding stops the stream, not the run. */
+export function RolloutStream({ runId, live }: { runId: string; live: LiveRun }) {
+  const [held, setHeld] = useState<readonly EventOf<"rollout_sampled">[] | null>(null);
+  const rollouts = (held ?? live.rollouts.slice(-SHOWN)).toReversed();
+  return (
+    <Card
+      title="Newest rollouts"
+      flush
+      actions={
+        <>
+          <Button
+            size="sm"
+            look="quiet"
+            icon={held ? <Play aria-hidden /> : <Pause aria-hidden />}
+            onClick={() => setHeld(held ? null : live.rollouts.slice(-SHOWN))}
+          >
+            {held ? "Follow" : "Hold"}
+          </Button>
+          <Link
+            to="/runs/$runId"
+            params={{ runId }}
+            search={{ tab: "rollouts" }}
+            className="px-1 text-sm text-accent hover:underline"
+          >
+            Show all
+          </Link>
+        </>
+      }
+    >
+      {rollouts.length === 0 ? (
+        <p className="p-3 text-muted">None yet: they come with the first step.</p>
+      ) : (
+        <ul className="max-h-80 divide-y overflow-y-auto">
+          {rollouts.map((rollout) => (
+            <li key={rollout.seq} className="px-3 py-2">
+              <p className="num label flex justify-between gap-2">
+                <span className="truncate">{rollout.prompt}</span>
+                <span className="shrink-0">
+                  step {rollout.step} · {formatNumber(rollout.mean_divergence, 3)} nats/token
+                </span>
+              </p>
+              <TintedCompletion runId={runId} rollout={rollout} />
+            </li>
+          ))}
+        </ul>
+      )}
+    </Card>
+  );
+}
+
+interface TintedCompletionProps {
+  runId: string;
+  rollout: EventOf<"rollout_sampled">;
+}
+
+/** The text at once; the tints when the record has come. */
+function TintedCompletion({ runId, rollout }: TintedCompletionProps) {
+  const record = useQuery(rolloutAt(runId, rollout.offset)).data;
+  return (
+    <p className="line-clamp-3 break-words whitespace-pre-wrap">
+      {record
+        ? tokensOf(record).map((token, index) => (
+            <span
+              // biome-ignore lint/suspicious/noArrayIndexKey: a token is its place
+              key={index}
+              className="rounded-[2px]"
+              style={{
+                background: `color-mix(in oklab, var(--color-bad) ${Math.round(tintOf(token.divergence) * 45)}%, transparent)`,
+              }}
+            >
+              {visibleText(token.text)}
+            </span>
+          ))
+        : rollout.completion}
+    </p>
+  );
+}

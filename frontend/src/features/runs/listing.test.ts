@@ -1,0 +1,39 @@
+import { expect, test } from "vitest";
+import { listingOf, nextSort, pagesOf, runSearch, toggled } from "@/features/runs/listing";
+
+test("an address with nonsense is read as one without it", () => {
+  const search = runSearch.parse({
+    q: 7,
+    state: ["running", "dancing"],
+    sort: "name",
+    archived: 1,
+  });
+  expect(search).toEqual({ sort: "name" });
+});
+
+test("an empty address asks for the newest runs that are not archived", () => {
+  expect(listingOf({}, 2)).toEqual({
+    offset: 200,
+    limit: 100,
+    sort: "-created",
+    column: ["divergence", "eval_reverse_kl", "eval_agreement"],
+  });
+});
+
+test("a column is sorted falling, rising, and not at all", () => {
+  expect(nextSort(undefined, "loss")).toBe("-loss");
+  expect(nextSort("-loss", "loss")).toBe("loss");
+  expect(nextSort("loss", "loss")).toBeUndefined();
+  expect(nextSort("-loss", "name")).toBe("-name");
+});
+
+test("toggling twice leaves the address as it was", () => {
+  expect(toggled(["a"], "b")).toEqual(["a", "b"]);
+  expect(toggled(["a", "b"], "b")).toEqual(["a"]);
+  expect(toggled(["a"], "a")).toBeUndefined();
+});
+
+test("the rows on the screen decide which pages are asked for", () => {
+  expect(pagesOf(0, 40)).toEqual([0]);
+  expect(pagesOf(95, 130)).toEqual([0, 1]);
+});

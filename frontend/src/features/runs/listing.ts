@@ -1,0 +1,74 @@
+import { z } from "zod";
+import type { RunListing } from "@/api/runs";
+import type { RunState } from "@/api/types";
+import { RUN_STATES } from "@/features/runs/run-state";
+
+/** What the address of the list of runs holds; what is not understood is left out, never an error. */
+export const runSearch = z.object({
+  q: z.string().optional().catch(undefined),
+  state: z
+    .array(z.enum(RUN_STATES as [RunState, ...RunState[]]))
+    .optional()
+    .catch(undefined),
+  filter: z.array(z.string()).optional().catch(undefined),
+  sort: z.string().optional().catch(undefined),
+  archived: z.enum(["no", "yes", "all"]).optional().catch(undefined),
+  favourite: z.boolean().optional().catch(undefined),
+  column: z.array(z.string()).optional().catch(undefined),
+  selected: z.array(z.string()).optional().catch(undefined),
+});
+
+export type RunSearch = z.infer<typeof runSearch>;
+
+export const DEFAULT_SORT = "-created";
+export const DEFAULT_COLUMNS: readonly string[] = [
+  "divergence",
+  "eval_reverse_kl",
+  "eval_agreement",
+];
+export const PAGE_SIZE = 100;
+export const MOST_COMPARED = 8;
+
+/** The question for one page of the list. */
+export function listingOf(search: RunSearch, page: number): RunListing {
+  return {
+    offset: page * PAGE_SIZE,
+    limit: PAGE_SIZE,
+    sort: search.sort ?? DEFAULT_SORT,
+    column: columnsOf(search),
+    ...(search.q ? { search: search.q } : {}),
+    ...(search.state?.length ? { state: search.state } : {}),
+    ...(search.filter?.length ? { filter: search.filter } : {}),
+    ...(search.favourite ? { favourite: true } : {}),
+    ...(search.archived ? { archived: search.archived } : {}),
+  };
+}
+
+export function columnsOf(search: RunSearch): string[] {
+  return [...(search.column ?? DEFAULT_COLUMNS)];
+}
+
+/** Falling first, then rising, then back to the newest first. */
+export function nextSort(current: string | undefined, key: string): string | undefined {
+  if (current === `-${key}`) {
+    return key;
+  }
+  return current === key ? undefined : `-${key}`;
+}
+
+export function toggled<T>(list: readonly T[] | undefined, item: T): T[] | undefined {
+  const rest = (list ?? []).filter((other) => other !== item);
+  const next = rest.length === (list ?? []).length ? [...rest, item] : rest;
+  return next.length > 0 ? next : undefined;
+}
+
+/** The pages that rows `first` to `last` stand on. */
+export function pagesOf(first: number, last: number): number[] {
+  const from = Math.floor(Math.max(first, 0) / PAGE_SIZE);
+  const to = Math.floor(Math.max(last, 0) / PAGE_SIZE);
+  return Array.from({ length: to - from + 1 }, (_, index) => from + index);
+}
+
+export function isFiltered(search: RunSearch): boolean {
+  return Boolean(search.q || search.state || search.filter || search.favourite || search.archived);
+}

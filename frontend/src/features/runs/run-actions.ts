@@ -1,0 +1,116 @@
+import { useMutation } from "@tanstack/react-query";
+import { toast } from "sonner";
+import { describeError } from "@/api/problem";
+import { queryClient } from "@/api/query-client";
+import {
+  annotateRun,
+  deleteRun,
+  dequeueRun,
+  killRun,
+  pauseRun,
+  restoreRun,
+  resumeRun,
+  startRun,
+  stopRun,
+} from "@/api/runs";
+import type { AnnotationChange, RunState, RunSummary } from "@/api/types";
+import { learnRun } from "@/api/workspace";
+
+export type RunVerb = "start" | "resume" | "pause" | "stop" | "kill" | "dequeue";
+
+const VERBS: Record<RunVerb, (runId: string) => Promise<RunSummary | null>> = {
+  start: startRun,
+  resume: resumeRun,
+  pause: pauseRun,
+  stop: stopRun,
+  kill: killRun,
+  dequeue: async (runId: string) => {
+    await dequeueRun(runId);
+    return null;
+  },
+};
+
+/** What can be done to a run in a state. */
+export function verbsFor(state: RunState): readonly RunVerb[] {
+  switch (state) {
+    case "created":
+      return ["start"];
+    case "queued":
+      return ["dequeue"];
+    case "running":
+    case "starting":
+      return ["pause", "stop", "kill"];
+    case "stopping":
+      return ["kill"];
+    case "paused":
+    case "interrupted":
+    case "failed":
+      return ["resume"];
+    default:
+      return [];
+  }
+}
+
+export const VERB_LABELS: Record<RunVerb, string> = {
+  start: "Start",
+  resume: "Resume",
+  pause: "Pause",
+  stop: "Stop and keep",
+  kill: "Stop now",
+  dequeue: "Take off the queue",
+};
+
+export function showError(error: unknown): void {
+  const { title, reason } = describeError(error);
+  toast.error(title, { description: reason });
+}
+
+export function useRunVerb() {
+  return useMutation({
+    mutationFn: ({ runId, verb }: { runId: string; verb: RunVerb }) => VERBS[verb](runId),
+    onSuccess: (run) => {
+      if (run) {
+        learnRun(run);
+      }
+      void queryClient.invalidateQueries({ queryKey: ["runs"] });
+    },
+    onError: showError,
+  });
+}
+
+export function useAnnotate(runId: string) {
+  return useMutation({
+    mutationFn: (change: AnnotationChange) => annotateRun(runId, change),
+    onSuccess: learnRun,
+    onError: showError,
+  });
+}
+
+/** Deletes runs and offers to undo it; those that cannot be deleted are named. */
+export async function deleteRuns(runs: readonly RunSummary[]): Promise<void> {
+  const results = await Promise.allSettled(runs.map((run) => deleteRun(run.run_id)));
+  const gone = runs.filter((_, index) => results[index]?.status === "fulfilled");
+  for (const result of results) {
+    if (result.status === "rejected") {
+      showError(result.reason);
+    }
+  }
+  await queryClient.invalidateQueries({ queryKey: ["runs"] });
+  if (gone.length > 0) {
+    const what = gone.length === 1 ? (gone[0]?.name ?? "One run") : `${gone.length} runs`;
+    toast(`${what} moved to the trash.`, {
+      action: { label: "Undo", onClick: () => void restoreRuns(gone) },
+      duration: 10_000,
+    });
+  }
+}
+
+async function restoreRuns(runs: readonly RunSummary[]): Promise<void> {
+  const results = await Promise.allSettled(runs.map((run) => restoreRun(run.run_id)));
+  for (const result of results) {
+    if (result.status === "rejected") {
+      showError(result.reason);
+    }
+  }
+  await queryClient.invalidateQueries({ queryKey: ["runs"] });
+}

@@ -1,0 +1,237 @@
+import { Link } from "@tanstack/react-router";
+import { useVirtualizer } from "@tanstack/react-virtual";
+import clsx from "clsx";
+import { ArrowDown, ArrowUp, Star } from "lucide-react";
+import { type ReactNode, useEffect, useRef } from "react";
+import type { Metric, RunSummary } from "@/api/types";
+import { Badge } from "@/components/badge";
+import { formatAgo, formatNumber, formatPercent } from "@/components/format";
+import { Sparkline } from "@/components/sparkline";
+import { Skeleton } from "@/components/states";
+import {
+  columnsOf,
+  DEFAULT_SORT,
+  nextSort,
+  type RunSearch,
+  toggled,
+} from "@/features/runs/listing";
+import { useAnnotate } from "@/features/runs/run-actions";
+import { RunStateDot } from "@/features/runs/run-state";
+import type { RunWindow } from "@/features/runs/use-run-window";
+
+interface RunTableProps {
+  runs: RunWindow;
+  search: RunSearch;
+  change: (part: Partial<RunSearch>) => void;
+  active: number;
+  onActive: (index: number) => void;
+  metrics: ReadonlyMap<string, Metric> | undefined;
+}
+
+const ROW_PX = 32;
+const FIXED = "28px 28px minmax(180px,1.6fr) 108px minmax(140px,1fr) 92px 112px";
+
+/** Ten thousand rows of which a screenful exists. */
+export function RunTable(props: RunTableProps) {
+  const { runs, search, change, active } = props;
+  const scroller = useRef<HTMLDivElement>(null);
+  const columns = columnsOf(search);
+  const rows = useVirtualizer({
+    count: runs.total,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => ROW_PX,
+    overscan: 8,
+  });
+  const items = rows.getVirtualItems();
+  const first = items[0]?.index ?? 0;
+  const last = items.at(-1)?.index ?? 0;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only a move of the window asks for pages
+  useEffect(() => runs.show(first, last), [first, last]);
+  useEffect(() => {
+    if (active > 0) {
+      rows.scrollToIndex(active);
+    }
+  }, [active, rows]);
+  const grid = { gridTemplateColumns: `${FIXED} ${columns.map(() => "112px").join(" ")} 88px` };
+  return (
+    <div ref={scroller} className="min-h-0 grow overflow-auto border-t">
+      <table className="grid min-w-max" aria-rowcount={runs.total + 1} aria-label="Runs">
+        <thead className="sticky top-0 z-10 grid">
+          <tr className="grid h-8 items-center border-b bg-page px-4 label" style={grid}>
+            <th />
+            <th />
+            <SortHeader label="Name" sortKey="name" search={search} change={change} />
+            <SortHeader label="State" sortKey="state" search={search} change={change} />
+            <SortHeader
+              label="Student from teacher"
+              sortKey="distillation.student_model"
+              search={search}
+              change={change}
+            />
+            <SortHeader label="Step" sortKey="step" search={search} change={change} right />
+            <th className="pl-4 text-left font-normal">Divergence</th>
+            {columns.map((key) => (
+              <SortHeader
+                key={key}
+                label={props.metrics?.get(key)?.title ?? key.split(".").at(-1) ?? key}
+                hint={key}
+                sortKey={key}
+                search={search}
+                change={change}
+                right
+              />
+            ))}
+            <SortHeader label="Created" sortKey="created" search={search} change={change} right />
+          </tr>
+        </thead>
+        <tbody className="relative block" style={{ height: rows.getTotalSize() }}>
+          {items.map((item) => (
+            <tr
+              key={item.key}
+              aria-rowindex={item.index + 2}
+              aria-selected={search.selected?.includes(runs.row(item.index)?.run_id ?? "") ?? false}
+              onMouseDown={() => props.onActive(item.index)}
+              className={clsx(
+                "absolute inset-x-0 grid h-8 items-center border-b px-4 hover:bg-hover aria-selected:bg-selected",
+                item.index === active && "shadow-[inset_2px_0_0_var(--color-accent)]",
+              )}
+              style={{ ...grid, transform: `translateY(${item.start}px)` }}
+            >
+              <Cells {...props} run={runs.row(item.index)} columns={columns} />
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+interface CellsProps extends RunTableProps {
+  run: RunSummary | undefined;
+  columns: readonly string[];
+}
+
+function Cells({ run, columns, search, change, metrics }: CellsProps) {
+  if (!run) {
+    return (
+      <td className="col-span-full">
+        <Skeleton className="h-3 w-1/2" />
+      </td>
+    );
+  }
+  return (
+    <>
+      <td>
+        <input
+          type="checkbox"
+          aria-label={`Select ${run.name}`}
+          checked={search.selected?.includes(run.run_id) ?? false}
+          onChange={() => change({ selected: toggled(search.selected, run.run_id) })}
+          className="accent-accent align-middle"
+        />
+      </td>
+      <td>
+        <FavouriteButton run={run} />
+      </td>
+      <td className="flex min-w-0 items-center gap-2 pr-3">
+        <Link
+          to="/runs/$runId"
+          params={{ runId: run.run_id }}
+          className="truncate font-medium hover:underline"
+        >
+          {run.name}
+        </Link>
+        {run.annotations.tags?.map((tag) => (
+          <Badge key={tag}>{tag}</Badge>
+        ))}
+      </td>
+      <td className="flex items-center gap-2">
+        <RunStateDot state={run.state} />
+        {run.state}
+      </td>
+      <td className="truncate pr-3 text-muted">
+        <span className="text-ink">{run.student || "–"}</span>
+        {run.teacher ? ` from ${run.teacher}` : ""}
+      </td>
+      <td className="num text-right">
+        {run.step}
+        <span className="text-faint"> / {run.num_steps ?? "–"}</span>
+      </td>
+      <td className="pl-4">
+        <Sparkline values={run.sparkline} label={`Divergence of ${run.name}`} />
+      </td>
+      {columns.map((key) => (
+        <td key={key} className="num truncate pl-3 text-right">
+          {cellText(run.columns[key], metrics?.get(key))}
+        </td>
+      ))}
+      <td className="num text-right whitespace-nowrap text-muted">{formatAgo(run.created)}</td>
+    </>
+  );
+}
+
+function cellText(value: string | number | boolean | null | undefined, metric?: Metric): ReactNode {
+  if (typeof value !== "number") {
+    return value === null || value === undefined ? (
+      <span className="text-faint">–</span>
+    ) : (
+      String(value)
+    );
+  }
+  if (metric?.unit === "share") {
+    return (
+      <>
+        {formatPercent(value)} <span className="text-faint">%</span>
+      </>
+    );
+  }
+  return formatNumber(value);
+}
+
+function FavouriteButton({ run }: { run: RunSummary }) {
+  const annotate = useAnnotate(run.run_id);
+  const is = run.annotations.favourite ?? false;
+  return (
+    <button
+      type="button"
+      aria-label={is ? `Remove ${run.name} from the favourites` : `Make ${run.name} a favourite`}
+      aria-pressed={is}
+      onClick={() => annotate.mutate({ favourite: !is })}
+      className="flex size-6 items-center justify-center text-line-strong hover:text-muted aria-pressed:text-teacher"
+    >
+      <Star className="size-3.5" fill={is ? "currentColor" : "none"} aria-hidden />
+    </button>
+  );
+}
+
+interface SortHeaderProps {
+  label: string;
+  hint?: string;
+  sortKey: string;
+  search: RunSearch;
+  change: (part: Partial<RunSearch>) => void;
+  right?: boolean;
+}
+
+function SortHeader({ label, hint, sortKey, search, change, right = false }: SortHeaderProps) {
+  const sort = search.sort ?? DEFAULT_SORT;
+  const falling = sort === `-${sortKey}`;
+  const rising = sort === sortKey;
+  return (
+    <th
+      className={clsx("min-w-0 font-normal", right ? "text-right" : "text-left")}
+      aria-sort={falling ? "descending" : rising ? "ascending" : "none"}
+    >
+      <button
+        type="button"
+        title={hint}
+        onClick={() => change({ sort: nextSort(search.sort, sortKey) })}
+        className="inline-flex max-w-full items-center gap-1 hover:text-ink"
+      >
+        <span className="truncate">{label}</span>
+        {falling ? <ArrowDown className="size-3" aria-hidden /> : null}
+        {rising ? <ArrowUp className="size-3" aria-hidden /> : null}
+      </button>
+    </th>
+  );
+}
