@@ -18,7 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from pydantic import BaseModel, ConfigDict
 
-NAMES = ("divergence", "sampling", "step", "cache")
+NAMES = ("divergence", "sampling", "step", "cache", "load")
 RESULTS_FILE = "benchmarks.json"
 PLOT_FILE = "benchmarks.png"
 
@@ -29,6 +29,8 @@ SAMPLING_FLOORS = MappingProxyType(
 TIME_CEILING = 0.7
 MEMORY_CEILING = 0.12
 CACHE_CEILING = 0.5
+BACKEND_CORES_CEILING = 0.5
+SLOWDOWN_CEILING = 1.02
 
 GOOD = "#3b5bdb"
 BAD = "#c92a2a"
@@ -85,6 +87,27 @@ class CacheResult(Record):
 
     share_ratio: SpreadRecord
     step_speedup: SpreadRecord
+
+
+class StreamingRecord(Record):
+    """What many readers of one run got, and the backend's share of one core meanwhile."""
+
+    backend_cores: SpreadRecord
+    complete_share: float
+
+
+class TrainingRecord(Record):
+    """A step while many read, as a share of one while nobody does."""
+
+    step_ratio: SpreadRecord
+    step_cpu_ratio: SpreadRecord
+
+
+class LoadResult(Record):
+    """What benchmarks/load.py returns."""
+
+    streaming: StreamingRecord
+    training: TrainingRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +177,24 @@ def headlines_of(name: str, result: object) -> Iterator[Headline]:
     elif name == "step":
         for label, share in StepResult.model_validate(result).shares.items():
             yield _headline(name, f"{label}: share of a step", share)
+    elif name == "load":
+        yield from _headlines_of_load(LoadResult.model_validate(result))
     else:
         saving = CacheResult.model_validate(result)
         text = "teacher's share of the time, warm / cold"
         yield _at_most(name, text, saving.share_ratio, CACHE_CEILING)
         yield _headline(name, "times faster steps from a warm cache", saving.step_speedup)
+
+
+def _headlines_of_load(found: LoadResult) -> Iterator[Headline]:
+    share = found.streaming.complete_share
+    whole = SpreadRecord(median=share, low=share, high=share)
+    yield _headline("load", "readers that got every event in order", whole, at_least=1.0)
+    cores = found.streaming.backend_cores
+    yield _at_most("load", "backend's share of one core", cores, BACKEND_CORES_CEILING)
+    text = "a step while many read, of one while nobody does"
+    yield _at_most("load", f"{text}: wall clock", found.training.step_ratio, SLOWDOWN_CEILING)
+    yield _headline("load", f"{text}: CPU time", found.training.step_cpu_ratio)
 
 
 def plot(headlines: Sequence[Headline], path: Path) -> None:
