@@ -23,7 +23,7 @@ from OnPolicyDistill.runs.history import STEP_PHASES
 from OnPolicyDistill.runs.wording import format_change, format_metric, format_seconds
 
 STEPS_FOR_RATE = 20
-SHOWN_METRICS = {"loss": "loss", "divergence": "divergence", "agreement": "agreement"}
+SHOWN_METRICS = ("loss", "divergence")
 SHOWN_EVALUATION = ("eval_reverse_kl", "eval_loss", "eval_agreement", "eval_accuracy")
 SHORT_NAMES = {
     "eval_reverse_kl": "reverse KL",
@@ -41,6 +41,7 @@ class Narrator:
         self.step = 0
         self.phase = "starting"
         self.figures = ""
+        self.split = ""
         self._before: dict[str, float] = {}
         self._ends: deque[float] = deque(maxlen=STEPS_FOR_RATE + 1)
 
@@ -54,6 +55,9 @@ class Narrator:
                 return self._tell_step(event)
             case EvaluationFinished():
                 return self._tell_evaluation(event)
+            case RunFinished():
+                self.phase = "finished"
+                return f"Finished at step {event.step}: {event.because}."
             case RunResumed():
                 self.step = event.step
                 self._ends.clear()
@@ -63,24 +67,26 @@ class Narrator:
 
     @property
     def seconds_left(self) -> float | None:
-        """Forecast from the last steps, evaluations included; None before the second step."""
-        if len(self._ends) < 2:
+        """Forecast from the last steps, evaluations included; None before the second step and after the last."""
+        if len(self._ends) < 2 or self.step >= self.num_steps:
             return None
         pace = (self._ends[-1] - self._ends[0]) / (len(self._ends) - 1)
         return pace * (self.num_steps - self.step)
 
     def _tell_step(self, event: StepFinished) -> str:
         self.step = event.step
+        self.phase = "training"
         self._ends.append(event.time)
-        shown = [
-            f"{name} {format_metric(key, event.metrics[key])}"
-            for key, name in SHOWN_METRICS.items()
+        self.figures = " ".join(
+            f"{key} {format_metric(key, event.metrics[key])}"
+            for key in SHOWN_METRICS
             if key in event.metrics
-        ]
-        self.figures = "  ".join([*shown, describe_split(event.metrics)]).rstrip()
+        )
+        self.split = describe_split(event.metrics)
         left = self.seconds_left
-        eta = "" if left is None else f"  {format_seconds(left)} left"
-        return f"step {event.step}/{self.num_steps}  {self.figures}{eta}"
+        eta = "" if left is None else f"{format_seconds(left)} left"
+        told = (f"step {event.step}/{self.num_steps}", self.figures, self.split, eta)
+        return "  ".join(part for part in told if part)
 
     def _tell_evaluation(self, event: EvaluationFinished) -> str:
         if not self._before:
@@ -144,8 +150,6 @@ def _describe(event: Event) -> str | None:
             line = f"Paused at step {event.step}."
         case RunFailed():
             line = f"Failed at step {event.step}: {event.message} {event.action}".rstrip()
-        case RunFinished():
-            line = f"Finished at step {event.step}: {event.because}."
         case _:
             assert isinstance(event, RolloutSampled)
     return line

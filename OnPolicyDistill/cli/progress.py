@@ -57,15 +57,16 @@ class Bar:
         self._narrator = narrator
         self.progress = Progress(
             TextColumn("[bold]{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=16),
             MofNCompleteColumn(),
             TextColumn("{task.fields[eta]}"),
-            TextColumn("[dim]{task.fields[figures]}"),
+            TextColumn("{task.fields[figures]}"),
+            TextColumn("[dim]{task.fields[split]}"),
             console=console,
             refresh_per_second=4,
         )
         self._task = self.progress.add_task(
-            narrator.phase, total=narrator.num_steps, eta="", figures=""
+            narrator.phase, total=narrator.num_steps, eta="", figures="", split=""
         )
 
     def show(self, event: Event, line: str | None) -> None:
@@ -78,6 +79,7 @@ class Bar:
             completed=narrator.step,
             eta="" if left is None else f"{format_seconds(left)} left",
             figures=narrator.figures,
+            split=narrator.split,
         )
         if line is not None and not is_frequent(event):
             self.progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
