@@ -67,7 +67,7 @@ class Narrator:
 
     @property
     def seconds_left(self) -> float | None:
-        """Forecast from the last steps, evaluations included; None before the second step and after the last."""
+        """Forecast from the last steps, evaluations included; None where there is none."""
         if len(self._ends) < 2 or self.step >= self.num_steps:
             return None
         pace = (self._ends[-1] - self._ends[0]) / (len(self._ends) - 1)
