@@ -40,41 +40,53 @@ class Series:
 
     def __init__(self) -> None:
         self._size = 0
-        self._steps: Steps = np.empty(64, np.int64)
-        self._times: Floats = np.empty(64)
-        self._values: Floats = np.empty(64)
+        self._steps: Steps = np.empty(0, np.int64)
+        self._times: Floats = np.empty(0)
+        self._values: Floats = np.empty(0)
         self._levels: list[_Level] = []
+        self._last_step = -1
+        # Appending to lists is several times faster than to arrays, and logs come in bulk.
+        self._new: tuple[list[int], list[float], list[float]] = ([], [], [])
 
     def __len__(self) -> int:
-        return self._size
+        return self._size + len(self._new[0])
 
     @property
     def values(self) -> Floats:
         """All values."""
+        self._settle()
         return self._values[: self._size]
 
     @property
     def steps(self) -> Steps:
         """The steps of all values, rising."""
+        self._settle()
         return self._steps[: self._size]
 
     def append(self, step: int, time: float, value: float) -> None:
         """Add a value at a step."""
-        if self._size and self._steps[self._size - 1] >= step:
+        if step <= self._last_step:
             self.cut(step - 1)
-        if self._size == len(self._steps):
-            self._grow()
-        self._steps[self._size] = step
-        self._times[self._size] = time
-        self._values[self._size] = value
-        self._size += 1
+        self._last_step = step
+        steps, times, values = self._new
+        steps.append(step)
+        times.append(time)
+        values.append(value)
 
-    def _grow(self) -> None:
-        # New arrays: what a reader holds of the old ones stays as it is.
-        more = len(self._steps)
-        self._steps = np.concatenate([self._steps, np.empty(more, np.int64)])
-        self._times = np.concatenate([self._times, np.empty(more)])
-        self._values = np.concatenate([self._values, np.empty(more)])
+    def _settle(self) -> None:
+        """Move what was appended into the arrays; what a reader holds of old ones stays."""
+        steps, times, values = self._new
+        if not steps:
+            return
+        end = self._size + len(steps)
+        if end > len(self._steps):
+            more = max(64, end, 2 * len(self._steps)) - len(self._steps)
+            self._steps = np.concatenate([self._steps, np.empty(more, np.int64)])
+            self._times = np.concatenate([self._times, np.empty(more)])
+            self._values = np.concatenate([self._values, np.empty(more)])
+        part = slice(self._size, end)
+        self._steps[part], self._times[part], self._values[part] = steps, times, values
+        self._size, self._new = end, ([], [], [])
 
     def cut(self, step: int) -> None:
         """Forget what stands behind a step, because a resume undid it."""
@@ -84,6 +96,7 @@ class Series:
         self._steps, self._times = self._steps.copy(), self._times.copy()
         self._values = self._values.copy()
         self._size = size
+        self._last_step = int(self._steps[size - 1]) if size else -1
         for number, level in enumerate(self._levels, start=1):
             whole = size >> number
             level.minimum, level.maximum = level.minimum[:whole], level.maximum[:whole]
