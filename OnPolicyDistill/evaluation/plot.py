@@ -16,7 +16,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import MaxNLocator
 
+from OnPolicyDistill.files import disk_errors
 from OnPolicyDistill.runs.history import RunHistory
 
 STUDENT = "#3b5bdb"
@@ -74,7 +76,7 @@ def plot_history(history: RunHistory, title: str, path: Path) -> None:
     """Draw a run into a PNG or SVG file, by the file's ending."""
     panels = _panels(history)
     with _styled():
-        columns = min(len(panels), 2)
+        columns = 2 if len(panels) == 4 else len(panels)
         rows = -(-len(panels) // columns)
         figure = Figure(
             figsize=(5.2 * columns, 3.2 * rows),
@@ -88,7 +90,8 @@ def plot_history(history: RunHistory, title: str, path: Path) -> None:
         for axes in grid[len(panels) :]:
             axes.set_axis_off()
         metadata = {"Date": None} if path.suffix == ".svg" else {}
-        figure.savefig(path, dpi=160, facecolor="white", metadata=metadata)
+        with disk_errors(path):
+            figure.savefig(path, dpi=160, facecolor="white", metadata=metadata)
 
 
 def smoothing_weight(num_values: int) -> float:
@@ -142,7 +145,8 @@ def _draw_held_out(axes: Axes, history: RunHistory) -> None:
         ("eval_forward_kl", "forward KL (teacher || student)", STUDENT_SECOND),
         ("eval_loss", "held-out loss", STUDENT),
     )
-    _prepare(axes, "Held-out divergence", "nats / token")
+    has_kl = _evaluation(history, "eval_reverse_kl") is not None
+    _prepare(axes, "Held-out divergence" if has_kl else "Held-out loss", "nats / token")
     for key, label, colour in series:
         _draw_evaluation(axes, _evaluation(history, key), label, colour)
     before = _evaluation(history, "eval_reverse_kl") or _evaluation(history, "eval_loss")
@@ -184,6 +188,7 @@ def _draw_time(axes: Axes, history: RunHistory) -> None:
     total = sum(share.seconds for share in shares) or 1.0
     _prepare(axes, "Where the time went", "")
     axes.set_xlabel("seconds")
+    axes.xaxis.set_major_locator(MaxNLocator())
     axes.grid(visible=False, axis="y")
     names = [share.name for share in shares]
     seconds = [share.seconds for share in shares]
@@ -211,6 +216,7 @@ def _draw_evaluation(axes: Axes, curve: Curve | None, label: str, colour: str) -
 def _prepare(axes: Axes, title: str, unit: str) -> None:
     axes.set_title(title, loc="left", fontweight="bold", color=INK)
     axes.set_xlabel("step")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel(unit)
     axes.tick_params(length=0)
 

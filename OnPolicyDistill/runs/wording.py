@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from OnPolicyDistill.config import DistillationSettings, SftSettings
 from OnPolicyDistill.runs.metrics import METRICS
 
@@ -36,7 +38,13 @@ def format_seconds(seconds: float) -> str:
 
 
 def describe_models(settings: DistillationSettings | SftSettings) -> str:
-    """Who learns, and from whom."""
+    """Who learns, and from whom; of paths only the last part."""
     if isinstance(settings, SftSettings):
-        return f"{settings.model} learns from {settings.conversations or 'conversations'}"
-    return f"{settings.student_model} learns from {settings.teacher_model}"
+        source = settings.conversations or "conversations"
+        return f"{_short(settings.model)} learns from {_short(source)}"
+    return f"{_short(settings.student_model)} learns from {_short(settings.teacher_model)}"
+
+
+def _short(name: str) -> str:
+    path = Path(name)
+    return path.name if path.is_absolute() else name

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from OnPolicyDistill.runs.wording import format_change, format_metric, format_seconds
+from OnPolicyDistill.config import DistillationSettings, SftSettings
+from OnPolicyDistill.runs.wording import (
+    describe_models,
+    format_change,
+    format_metric,
+    format_seconds,
+)
 
 
 def test_a_unit_decides_how_a_number_is_written() -> None:
@@ -17,3 +23,10 @@ def test_a_unit_decides_how_a_number_is_written() -> None:
         "1 min 01 s",
         "1 h 02 min",
     ]
+
+
+def test_models_are_named_without_their_folders() -> None:
+    pair = DistillationSettings(student_model="/models/small", teacher_model="Qwen/Qwen2.5-32B")
+    assert describe_models(pair) == "small learns from Qwen/Qwen2.5-32B"
+    tuned = SftSettings(model="qwen2.5-1.5b", conversations="/data/talk.jsonl")
+    assert describe_models(tuned) == "qwen2.5-1.5b learns from talk.jsonl"
