@@ -22,7 +22,7 @@ $(READY): requirements.lock pyproject.toml | $(UV) openblas
 
 build/uv/bin/uv:
 	@echo "Installing uv into build/uv"
-	@python3 -m pip install --quiet --disable-pip-version-check --target build/uv uv
+	@PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --target build/uv uv
 
 # Without OpenBLAS, MLX on a Linux CPU multiplies matrices about a hundred times slower.
 openblas:
