@@ -60,6 +60,9 @@ def begin(run: RunDirectory, reporter: Reporter, checkpoint: Path | None) -> Tra
     if checkpoint is not None:
         state = _matching_state(run, checkpoint, state.config_hash)
         point(run, "last", checkpoint)
+        if is_best(state):
+            # A crash between a checkpoint and its link left `best` at an older one.
+            point(run, "best", checkpoint)
     discard_checkpoints_after(run, state.step)
     reporter.step = state.step
     reporter.emit(RunResumed(step=state.step, machine=describe_machine()))
@@ -123,6 +126,11 @@ def is_checkpoint_due(settings: OptimizerSettings, state: TrainingState, verdict
     return at_milestone or verdict in ("improved", "plateau")
 
 
+def is_best(state: TrainingState) -> bool:
+    """Whether the state is the best that was evaluated so far."""
+    return state.evaluated_step == state.step and state.evaluations_since_best == 0
+
+
 def take_evaluation(
     reporter: Reporter,
     state: TrainingState,
@@ -142,8 +150,8 @@ def take_evaluation(
         state.evaluations_far_off,
     )
     after, verdict = judge(before, metrics[key], patience)
-    is_best = verdict == "improved"
-    reporter.emit(EvaluationFinished(step=state.step, metrics=metrics, is_best=is_best))
+    improved = verdict == "improved"
+    reporter.emit(EvaluationFinished(step=state.step, metrics=metrics, is_best=improved))
     if verdict == "diverged":
         raise DivergedError(
             f"After {state.step} steps {key} is {metrics[key]:.4g}, and it began at "
@@ -165,10 +173,9 @@ def save(journey: Journey, state: TrainingState) -> None:
     run, reporter = journey.run, journey.reporter
     if state.step == 0 or any(int(path.name) == state.step for path in list_checkpoints(run)):
         return
-    is_best = state.evaluated_step == state.step and state.evaluations_since_best == 0
     reporter.phase("saving", f"Writing checkpoint {state.step}.")
     path = save_checkpoint(run, state, journey.save_arrays)
-    if is_best:
+    if is_best(state):
         point(run, "best", path)
     prune_checkpoints(run, journey.settings.keep_checkpoints)
     reporter.emit(
@@ -176,7 +183,7 @@ def save(journey: Journey, state: TrainingState) -> None:
             step=state.step,
             path=str(path.relative_to(run.path)),
             num_bytes=directory_bytes(path),
-            is_best=is_best,
+            is_best=is_best(state),
         )
     )
     reporter.sync()

@@ -363,6 +363,17 @@ def test_best_points_at_the_checkpoint_of_the_best_evaluation(classroom: Classro
     assert {int(path.name) for path in list_checkpoints(run)} == {best_step, 8}
 
 
+def test_a_crash_before_best_points_at_its_checkpoint_is_mended_by_a_resume(
+    classroom: Classroom,
+) -> None:
+    run = classroom.create(eval_every=6)
+    train(run)
+    best = pointed(run, "best")
+    (run.checkpoints / "best").unlink()
+    train(run, checkpoint=best)
+    assert pointed(run, "best") == best
+
+
 def test_training_without_prompts_or_validation_is_refused_in_words(classroom: Classroom) -> None:
     for key in ("prompts", "validation_prompts"):
         run = classroom.create(**{key: None})
