@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import sys
 import threading
@@ -11,6 +12,7 @@ import time
 import webbrowser
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 import uvicorn
@@ -133,6 +135,11 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             _announce(self._options, self._settings)
+
+    def handle_exit(self, sig: int, _frame: FrameType | None) -> None:
+        """End on a signal. Uvicorn's own dies of it again after all is closed: not with 0."""
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
     def ask_to_exit(self) -> None:
         self.should_exit = True

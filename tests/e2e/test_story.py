@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import yaml
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from benchmarks.backend_process import headers
+from benchmarks.backend_process import LOG_FILE, headers, start_backend
 from OnPolicyDistill.runs.checkpoints import last_checkpoint, pointed, read_state
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.events import RunFinished, RunResumed
@@ -121,3 +122,14 @@ def test_a_run_started_in_a_terminal_appears_in_the_list(stage: Stage, tmp_path:
     stage.until(run, "finished")
     assert listed[0]["name"] == "from a terminal"
     assert stage.detail(run)["run"]["step"] == 12
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_backend_that_is_told_to_end_does_so_without_a_word(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    backend = start_backend(tmp_path)
+    backend.process.send_signal(number)
+    assert backend.process.wait(60) == 0
+    backend.end()
+    assert (tmp_path / LOG_FILE).read_text() == ""
