@@ -1,0 +1,1 @@
+"""Downloads from the hub, each in a process of its own that outlives the backend."""
