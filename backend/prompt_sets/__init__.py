@@ -1,0 +1,1 @@
+"""Files of prompts and conversations: uploaded, registered by path, or shipped."""

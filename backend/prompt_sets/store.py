@@ -1,0 +1,207 @@
+"""Remembers prompt sets: a folder each in the workspace, with the file if it was uploaded."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from pydantic import ValidationError
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backend.backend import Backend
+from backend.history.tables import ValueRow
+from backend.problems import ConflictError, NotFoundError
+from backend.prompt_sets.views import PromptSetView, SetKind, SetRecord
+from OnPolicyDistill.datasets.conversations import Conversation, conversation_of
+from OnPolicyDistill.datasets.prompts import Prompt, prompt_of
+from OnPolicyDistill.datasets.records import Record, read_records
+from OnPolicyDistill.errors import DatasetError
+from OnPolicyDistill.files import disk_errors, shipped_folder, write_text_atomically
+
+RECORD_FILE = "set.json"
+PEEKED_LINES = 50
+DATA_KEYS = (
+    "distillation.prompts",
+    "distillation.validation_prompts",
+    "sft.conversations",
+    "sft.validation_conversations",
+)
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
+
+
+class PromptSets:
+    """Methods may be called from any thread."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._folder = backend.settings.workspace / "prompt_sets"
+
+    def list(self) -> tuple[PromptSetView, ...]:
+        """Return every set, shipped ones last."""
+        own = sorted(self._own(), key=lambda record: record.added, reverse=True)
+        used_by = self._used_by()
+        return tuple(self._view(record, used_by) for record in (*own, *_shipped()))
+
+    def get(self, set_id: str) -> PromptSetView:
+        """Return a set.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        return self._view(self._record(set_id), self._used_by())
+
+    def file_of(self, set_id: str) -> Path:
+        """Return a set's file.
+
+        Raises:
+            NotFoundError: there is no such set.
+            DatasetError: its file went away, or is no regular file any more.
+        """
+        path = Path(self._record(set_id).path)
+        if not path.is_file():
+            raise DatasetError("The file is no longer there.", "Register it again.", path)
+        return path
+
+    def register(self, file: Path, name: str | None) -> PromptSetView:
+        """Remember a file where it is; registering it again changes nothing."""
+        for record in (*self._own(), *_shipped()):
+            if Path(record.path) == file:
+                return self._view(record, self._used_by())
+        return self._remember(file, name or file.name, "path", _new_id(name or file.stem))
+
+    def take_in(self, received: Path, name: str) -> PromptSetView:
+        """Move an uploaded file into the workspace and remember it."""
+        set_id = _new_id(Path(name).stem)
+        folder = self._folder / set_id
+        file = folder / f"{_slug(Path(name).stem)}.jsonl"
+        with disk_errors(file):
+            folder.mkdir(parents=True)
+            received.replace(file)
+        return self._remember(file, name, "upload", set_id)
+
+    def remove(self, set_id: str, confirmed: bool) -> None:
+        """Forget a set; an uploaded file is deleted, a registered one stays where it is.
+
+        Raises:
+            NotFoundError: there is none.
+            ConflictError: it is shipped, or an upload that runs use and nobody confirmed.
+        """
+        found = self.get(set_id)
+        if found.origin == "shipped":
+            raise ConflictError(f"{found.name} belongs to this program.", code="set_shipped")
+        if found.origin == "upload" and found.used_by and not confirmed:
+            raise ConflictError(
+                f"{found.name} is used by {', '.join(found.used_by[:5])}.",
+                "They could not be resumed without it. Confirm to delete it all the same.",
+                code="set_used",
+            )
+        shutil.rmtree(self._folder / set_id)
+
+    def _remember(self, file: Path, name: str, origin: str, set_id: str) -> PromptSetView:
+        values = {
+            "id": set_id,
+            "name": name,
+            "origin": origin,
+            "kind": _kind(file),
+            "path": str(file),
+            "added": time.time(),
+        }
+        record = SetRecord.model_validate(values)
+        folder = self._folder / set_id
+        with disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        write_text_atomically(folder / RECORD_FILE, record.model_dump_json(indent=1))
+        return self._view(record, self._used_by())
+
+    def _own(self) -> Iterator[SetRecord]:
+        if not self._folder.is_dir():
+            return
+        for folder in self._folder.iterdir():
+            try:
+                yield SetRecord.model_validate_json((folder / RECORD_FILE).read_bytes())
+            except (FileNotFoundError, NotADirectoryError, ValidationError):
+                continue  # half a registration, cut off by a crash
+
+    def _record(self, set_id: str) -> SetRecord:
+        for record in (*self._own(), *_shipped()):
+            if record.id == set_id:
+                return record
+        raise NotFoundError(f"There is no prompt set {set_id}.")
+
+    def _view(self, record: SetRecord, used_by: dict[str, tuple[str, ...]]) -> PromptSetView:
+        path = Path(record.path)
+        is_here = path.is_file()
+        about = path.stat() if is_here else None
+        return PromptSetView(
+            **record.model_dump(),
+            is_here=is_here,
+            num_bytes=0 if about is None else about.st_size,
+            modified=None if about is None else about.st_mtime,
+            is_labelled=is_here and any(prompt.answer is not None for prompt in _peek(path)),
+            used_by=used_by.get(str(path.resolve()), ()),
+        )
+
+    def _used_by(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = {}
+        with Session(self._backend.index.engine) as session:
+            rows = session.execute(
+                select(ValueRow.run_id, ValueRow.words)
+                .where(ValueRow.key.in_(DATA_KEYS), ValueRow.words.is_not(None))
+                .order_by(ValueRow.run_id)
+            ).all()
+        for run_id, words in rows:
+            path = str(Path(str(words)).resolve())
+            if run_id not in found.get(path, ()):
+                found[path] = (*found.get(path, ()), run_id)
+        return found
+
+
+def _shipped() -> tuple[SetRecord, ...]:
+    root = shipped_folder("data")
+    return tuple(
+        SetRecord(
+            id=f"shipped-{_slug(file.relative_to(root).with_suffix('').as_posix())}",
+            name=file.stem.replace("_", " "),
+            origin="shipped",
+            kind=_kind(file),
+            path=str(file),
+            added=file.stat().st_mtime,
+        )
+        for file in sorted(root.glob("*/*.jsonl"))
+    )
+
+
+def _kind(file: Path) -> SetKind:
+    """What the first usable line looks like; a file with none is taken for prompts."""
+    try:
+        for record in islice(read_records(file), PEEKED_LINES):
+            if isinstance(record, Record):
+                is_conversation = isinstance(conversation_of(record), Conversation)
+                return "conversations" if is_conversation else "prompts"
+    except DatasetError:
+        return "prompts"
+    return "prompts"
+
+
+def _peek(file: Path) -> Iterator[Prompt]:
+    try:
+        for record in islice(read_records(file), PEEKED_LINES):
+            found = prompt_of(record, 0) if isinstance(record, Record) else None
+            if isinstance(found, Prompt):
+                yield found
+    except DatasetError:
+        return
+
+
+def _slug(text: str) -> str:
+    return _UNSAFE.sub("-", text).strip("-")[:60] or "set"
+
+
+def _new_id(name: str) -> str:
+    return f"{_slug(name)[:40]}-{secrets.token_hex(4)}"

@@ -1,0 +1,60 @@
+"""How prompt sets look from outside."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from backend.history.views import View
+from OnPolicyDistill.datasets.prompt_rules import Finding
+
+SetKind = Literal["prompts", "conversations"]
+SetOrigin = Literal["upload", "path", "shipped"]
+
+
+class SetRecord(View):
+    """A set as it is remembered."""
+
+    id: str
+    name: str
+    origin: SetOrigin
+    kind: SetKind
+    path: str
+    added: float = Field(description="Unix seconds.")
+
+
+class PromptSetView(View):
+    """A set of prompts or of conversations; a config names it by its path."""
+
+    id: str
+    name: str
+    origin: SetOrigin
+    kind: SetKind
+    path: str
+    added: float
+    is_here: bool = Field(description="The file is where it was.")
+    num_bytes: int
+    modified: float | None
+    is_labelled: bool = Field(description="Prompts near the beginning have answers.")
+    used_by: tuple[str, ...] = Field(description="Ids of runs that name the file.")
+
+
+class PreviewItem(View):
+    """One line as it is and as a model would see it."""
+
+    line: int
+    text: str = Field(description="The words of the last message; long ones are cut.")
+    answer: str | None = None
+    rendered: str | None = Field(None, description="Through the model's chat template.")
+    num_tokens: int | None = None
+    tokens: tuple[str, ...] = Field((), description="Pieces of `rendered`; at most 2000.")
+    problem: Finding | None = Field(None, description="Why the line cannot be used.")
+
+
+class PreviewPage(View):
+    """Lines of a set, in order."""
+
+    items: tuple[PreviewItem, ...]
+    offset: int
+    has_more: bool
