@@ -1,0 +1,94 @@
+"""The playground's process: questions as JSON lines on stdin, answers as JSON lines on stdout.
+
+Models stay loaded between questions. It ends when its stdin ends, whatever it is doing, so that
+the memory returns to the system with the parent or at its wish.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from queue import SimpleQueue
+from threading import Thread
+from typing import TextIO
+
+import OnPolicyDistill.arrays  # noqa: F401  (OpenBLAS before MLX)
+from OnPolicyDistill.errors import DistillError, StoppedError
+from OnPolicyDistill.evaluation.playground import WarmModels, answer
+from OnPolicyDistill.evaluation.playground_messages import (
+    REQUEST,
+    Ask,
+    DoneMessage,
+    FailedMessage,
+    PlaygroundMessage,
+    Reply,
+    StoppedMessage,
+)
+from OnPolicyDistill.memory import memory_metrics, prepare_device, release_buffers, reset_peak
+
+
+class Inbox:
+    """Reads stdin in a thread: questions wait in line, a stop is heard at once."""
+
+    def __init__(self, source: TextIO) -> None:
+        self.asks: SimpleQueue[Ask] = SimpleQueue()
+        self._source = source
+        self._stopped: set[int] = set()
+        Thread(target=self._read, daemon=True).start()
+
+    def is_stopped(self, ask: Ask) -> bool:
+        """Whether somebody wants no more of this question."""
+        return ask.id in self._stopped
+
+    def _read(self) -> None:
+        for line in self._source:
+            request = REQUEST.validate_json(line)
+            if isinstance(request, Ask):
+                self.asks.put(request)
+            else:
+                self._stopped.add(request.id)
+        # In the middle of a load or a step there is no other way to leave at once.
+        os._exit(0)
+
+
+def main() -> None:
+    """Answer questions until stdin ends."""
+    output = _claim_stdout()
+    prepare_device()
+    inbox, models = Inbox(sys.stdin), WarmModels()
+    while True:
+        ask = inbox.asks.get()
+        for message in _answered(models, ask, inbox):
+            output.write(Reply(id=ask.id, message=message).model_dump_json() + "\n")
+            output.flush()
+
+
+def _answered(models: WarmModels, ask: Ask, inbox: Inbox) -> Iterator[PlaygroundMessage]:
+    reset_peak()
+    try:
+        yield from answer(models, ask, lambda: inbox.is_stopped(ask))
+        release_buffers()
+        yield _done()
+    except StoppedError:
+        yield StoppedMessage(reason="You stopped it.")
+    except DistillError as error:
+        yield FailedMessage(code=error.code, message=error.message, action=error.action)
+
+
+def _done() -> PlaygroundMessage:
+    metrics = memory_metrics()
+    return DoneMessage(
+        active_memory_gb=metrics["active_memory_gb"], peak_memory_gb=metrics["peak_memory_gb"]
+    )
+
+
+def _claim_stdout() -> TextIO:
+    """Keep stdout for messages; whatever else prints goes to stderr."""
+    kept = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return kept
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""What the playground's process is asked and what it says, one JSON object a line; no MLX here.
+
+Logprobs are nats at temperature 1, those of a graded completion over the shared vocabulary.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+Role = Literal["base", "student", "teacher"]
+
+
+class Line(BaseModel):
+    """Frozen, strict, and all fields present in what is sent."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_serialization_defaults_required=True
+    )
+
+
+class ChatMessage(Line):
+    """One message of the conversation so far."""
+
+    role: str = Field(min_length=1, max_length=40)
+    content: str = Field(max_length=200_000)
+
+
+class Sampling(Line):
+    """How tokens are drawn; the same for every model."""
+
+    temperature: float = Field(0.0, ge=0, le=4, description="0 takes the best token.")
+    top_p: float = Field(1.0, gt=0, le=1, description="1 leaves nothing out.")
+    top_k: int = Field(0, ge=0, le=1_000_000, description="0 leaves nothing out.")
+    min_p: float = Field(0.0, ge=0, le=1, description="0 leaves nothing out.")
+    max_tokens: int = Field(512, ge=1, le=16_384)
+    seed: int = Field(0, ge=0, le=2**31 - 1)
+
+
+class Ask(Line):
+    """Complete a conversation with some of the models, one after the other."""
+
+    kind: Literal["ask"] = "ask"
+    id: int
+    roles: tuple[Role, ...]
+    student: str = Field(description="Folder.")
+    adapter: str | None = None
+    teacher: str | None = None
+    messages: tuple[ChatMessage, ...]
+    sampling: Sampling = Sampling()
+
+
+class Stop(Line):
+    """Stop working on a question; about another one it means nothing."""
+
+    kind: Literal["stop"] = "stop"
+    id: int
+
+
+Request = Annotated[Ask | Stop, Field(discriminator="kind")]
+
+
+class TopToken(Line):
+    """One of the most probable tokens of a position."""
+
+    id: int
+    text: str
+    logprob: float
+
+
+class GeneratedToken(Line):
+    """A token that was drawn, with the five that the model itself found most probable."""
+
+    id: int
+    text: str = Field(description="What it adds to the text; empty inside a split character.")
+    logprob: float
+    is_end: bool = Field(description="It ends the completion and is not part of its text.")
+    top: tuple[TopToken, ...]
+
+
+class Grade(Line):
+    """What the teacher says about one token of the student."""
+
+    teacher_logprob: float
+    top: tuple[TopToken, ...]
+
+
+class LoadingMessage(Line):
+    """A model is being loaded."""
+
+    kind: Literal["loading"] = "loading"
+    role: Role
+    model: str
+
+
+class StartedMessage(Line):
+    """A model begins."""
+
+    kind: Literal["started"] = "started"
+    role: Role
+    num_prompt_tokens: int
+
+
+class TokensMessage(Line):
+    """The next tokens of a model."""
+
+    kind: Literal["tokens"] = "tokens"
+    role: Role
+    first: int = Field(description="Number of the first of them, from 0.")
+    tokens: tuple[GeneratedToken, ...]
+
+
+class GradesMessage(Line):
+    """The teacher's word on the student's next tokens."""
+
+    kind: Literal["grades"] = "grades"
+    first: int = Field(description="Number of the first graded token, from 0.")
+    grades: tuple[Grade, ...]
+
+
+class FinishedMessage(Line):
+    """A model is done."""
+
+    kind: Literal["finished"] = "finished"
+    role: Role
+    text: str
+    finish_reason: Literal["stop", "length"]
+    num_tokens: int
+    seconds: float
+    mean_logprob: float
+
+
+class NoteMessage(Line):
+    """Something to know; the work goes on."""
+
+    kind: Literal["note"] = "note"
+    text: str
+
+
+class DoneMessage(Line):
+    """All models are done."""
+
+    kind: Literal["done"] = "done"
+    active_memory_gb: float
+    peak_memory_gb: float
+
+
+class StoppedMessage(Line):
+    """The work ended early, for a reason that is no failure."""
+
+    kind: Literal["stopped"] = "stopped"
+    reason: str
+
+
+class FailedMessage(Line):
+    """The work failed."""
+
+    kind: Literal["failed"] = "failed"
+    code: str
+    message: str
+    action: str = ""
+
+
+PlaygroundMessage = Annotated[
+    LoadingMessage
+    | StartedMessage
+    | TokensMessage
+    | GradesMessage
+    | FinishedMessage
+    | NoteMessage
+    | DoneMessage
+    | StoppedMessage
+    | FailedMessage,
+    Field(discriminator="kind"),
+]
+LAST_KINDS = ("done", "stopped", "failed")
+
+
+class Reply(Line):
+    """A line of the process: which question it belongs to, and what it says."""
+
+    id: int
+    message: PlaygroundMessage
+
+
+REQUEST: TypeAdapter[Ask | Stop] = TypeAdapter(Request)

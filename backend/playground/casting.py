@@ -1,0 +1,119 @@
+"""Which models a question means: found on this machine, or refused in words before any load."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend.backend import Backend
+from backend.models.place import Hub, memory_limit
+from backend.paths import picked_folder, probe
+from backend.playground.views import Question
+from backend.problems import ConflictError, WrongFieldError
+from OnPolicyDistill.config import OnPolicyConfig
+from OnPolicyDistill.evaluation.playground_messages import Ask, Role
+from OnPolicyDistill.planning.memory import RUNTIME_BYTES
+from OnPolicyDistill.planning.models import describe_model
+from OnPolicyDistill.registry import local_folder
+from OnPolicyDistill.runs.checkpoints import list_checkpoints, pointed
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Names of models, as a config would write them; `adapter` is the student's."""
+
+    student: str
+    adapter: str | None
+    teacher: str | None
+
+
+def make_ask(backend: Backend, hub: Hub, question: Question, ask_id: int) -> Ask:
+    """Turn a question into what the process understands.
+
+    Raises:
+        WrongFieldError: a model is not named or not here, or a role has none.
+        NotFoundError: there is no such run.
+        ConflictError: the models do not fit into memory together.
+    """
+    cast = _cast(backend, question)
+    roles = _roles(question, cast)
+    needs_teacher = cast.teacher is not None and ("teacher" in roles or "student" in roles)
+    student = _folder(hub, cast.student, "body.student_model")
+    teacher = None
+    if needs_teacher and cast.teacher is not None:
+        teacher = _folder(hub, cast.teacher, "body.teacher_model")
+    _refuse_too_large([folder for folder in (student, teacher) if folder is not None])
+    return Ask(
+        id=ask_id,
+        roles=roles,
+        student=str(student),
+        adapter=cast.adapter,
+        teacher=None if teacher is None else str(teacher),
+        messages=question.messages,
+        sampling=question.sampling,
+    )
+
+
+def _cast(backend: Backend, question: Question) -> Cast:
+    adapter = None if question.adapter is None else str(picked_folder(question.adapter))
+    if question.run_id is None:
+        if question.student_model is None:
+            raise WrongFieldError("body.student_model", "Name a student, or a run.")
+        return Cast(question.student_model, adapter, question.teacher_model)
+    run = backend.existing(question.run_id)
+    config = run.config()
+    checkpoint = adapter or _checkpoint(backend, question)
+    if isinstance(config, OnPolicyConfig):
+        settings = config.distillation
+        return Cast(
+            question.student_model or settings.student_model,
+            checkpoint,
+            question.teacher_model or settings.teacher_model,
+        )
+    return Cast(question.student_model or config.sft.model, checkpoint, question.teacher_model)
+
+
+def _checkpoint(backend: Backend, question: Question) -> str:
+    run = backend.existing(str(question.run_id))
+    wanted = question.checkpoint
+    if isinstance(wanted, int):
+        found = next((p for p in list_checkpoints(run) if int(p.name) == wanted), None)
+    else:
+        found = pointed(run, wanted) or pointed(run, "last")
+    if found is None:
+        raise WrongFieldError("body.checkpoint", f"Run {run.run_id} has no such checkpoint.")
+    return str(found)
+
+
+def _roles(question: Question, cast: Cast) -> tuple[Role, ...]:
+    possible: dict[Role, bool] = {
+        "base": cast.adapter is not None,
+        "student": True,
+        "teacher": cast.teacher is not None,
+    }
+    if not question.roles:
+        return tuple(role for role, is_possible in possible.items() if is_possible)
+    for role in question.roles:
+        if not possible[role]:
+            missing = "adapter" if role == "base" else "teacher_model"
+            raise WrongFieldError(f"body.{missing}", f"The role {role} needs one.")
+    return tuple(dict.fromkeys(question.roles))
+
+
+def _folder(hub: Hub, name: str, location: str) -> Path:
+    probe(name)
+    folder = local_folder(name, hub.cache_dir)
+    if folder is None:
+        raise WrongFieldError(location, f"{name[:200]} is not on this machine; download it first.")
+    return folder.resolve()
+
+
+def _refuse_too_large(folders: list[Path]) -> None:
+    needed = sum(describe_model(str(folder)).loaded_bytes for folder in folders) + RUNTIME_BYTES
+    limit = memory_limit()
+    if needed > limit:
+        raise ConflictError(
+            f"The models need {needed / 1e9:.1f} GB and {limit / 1e9:.1f} GB may be used.",
+            "Leave the teacher out, or choose quantized forms.",
+            code="does_not_fit",
+        )
