@@ -15,8 +15,24 @@ from backend.guard import Guard, Upload
 from backend.openapi import install_openapi
 from backend.pages import create_pages
 from backend.problems import install_problem_handlers
-from backend.routers import bundles, events, files, instance, queue, runs, schema, system, trash
+from backend.routers import (
+    bundles,
+    downloads,
+    events,
+    files,
+    instance,
+    models,
+    planning,
+    playground,
+    prompt_sets,
+    queue,
+    runs,
+    schema,
+    system,
+    trash,
+)
 from backend.settings import BackendSettings
+from backend.workbench import Workbench
 
 # One module a resource. A router is added here and nowhere else.
 ROUTERS: tuple[APIRouter, ...] = (
@@ -29,6 +45,11 @@ ROUTERS: tuple[APIRouter, ...] = (
     bundles.router,
     schema.router,
     system.router,
+    planning.router,
+    models.router,
+    downloads.router,
+    prompt_sets.router,
+    playground.router,
 )
 
 
@@ -42,8 +63,8 @@ def create_api(backend: Backend) -> FastAPI:
     """Return the API without its guard."""
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with backend.running():
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with backend.running(), app.state.workbench.running():
             yield
 
     api = FastAPI(
@@ -56,6 +77,7 @@ def create_api(backend: Backend) -> FastAPI:
         redirect_slashes=False,
     )
     api.state.backend = backend
+    api.state.workbench = Workbench(backend)
     for router in ROUTERS:
         api.include_router(router, prefix="/api")
     install_problem_handlers(api)
@@ -69,7 +91,8 @@ def guard(api: FastAPI, backend: Backend) -> Guard:
     bundle_upload = Upload(
         re.compile(r"/api/bundles"), ("application/zip",), backend.settings.max_bundle_bytes
     )
-    return Guard(_Halves(api, pages), backend.settings, backend.access, (bundle_upload,))
+    uploads = (bundle_upload, prompt_sets.PROMPT_SET_UPLOAD)
+    return Guard(_Halves(api, pages), backend.settings, backend.access, uploads)
 
 
 class _Halves:

@@ -1,0 +1,131 @@
+"""Presets, the form, plan, check and pair over HTTP."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import httpx
+import pytest
+
+from backend.form import PLACES, form_fields
+from backend.presets import shipped_presets
+from OnPolicyDistill.config import OnPolicyConfig, parse_config, parse_yaml
+from tests.backend.tiny import write_jsonl, write_tiny_model
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("models")
+    write_tiny_model(root / "student")
+    write_tiny_model(root / "stranger", num_base_tokens=270)
+    return root
+
+
+async def test_presets_come_with_their_reasons(client: httpx.AsyncClient) -> None:
+    presets = {preset["name"]: preset for preset in (await client.get("/api/presets")).json()}
+    assert {"default", "pure_on_policy", "fast_mac"} <= presets.keys()
+    pure = presets["pure_on_policy"]
+    assert "reverse KL" in pure["description"]
+    assert "bits a token" in pure["comments"]["distillation.lora.rank"]
+    assert pure["config"]["distillation"]["lora"]["rank"] == 32
+
+
+def test_a_preset_differs_from_its_file_only_in_where_shipped_data_is() -> None:
+    for preset in shipped_presets():
+        plain = parse_config(parse_yaml(preset.yaml, preset.name))
+        assert isinstance(plain, OnPolicyConfig)
+        assert isinstance(preset.config, OnPolicyConfig)
+        for key, value in plain.distillation.model_dump().items():
+            ours = preset.config.distillation.model_dump()[key]
+            if key in ("prompts", "validation_prompts") and value is not None:
+                assert Path(ours).is_absolute()
+                assert ours.endswith(value)
+            else:
+                assert ours == value
+
+
+def test_every_setting_has_help_and_a_place_in_the_form() -> None:
+    for field in form_fields():
+        assert field.key.rpartition(".")[2] in PLACES, field.key
+        assert field.help, field.key
+        assert field.group != "other"
+
+
+def test_the_form_has_the_ranges_of_the_config() -> None:
+    fields = {field.key: field for field in form_fields()}
+    temperature = fields["distillation.temperature"]
+    assert (temperature.minimum, temperature.maximum, temperature.default) == (1.0, 4.0, 2.0)
+    assert fields["distillation.learning_rate"].above == 0
+    assert fields["distillation.divergence"].choices[0] == "reverse_kl"
+    assert fields["distillation.eval_prompts"].nullable
+    assert fields["distillation.lora.rank"].kind == "integer"
+    assert fields["distillation.teacher_model"].kind == "model"
+
+
+async def test_the_seed_configuration_fits_128_gb(client: httpx.AsyncClient) -> None:
+    answer = await client.post(
+        "/api/plan", json={"config": {"distillation": {}}, "memory_gb": 128, "chip": "m3-ultra"}
+    )
+    assert answer.status_code == 200
+    assert answer.json()["verdict"] == "fits"
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"config": {"distillation": {"temperature": 9}}}, "invalid_config"),
+        ({"config": {"distillation": {}}, "chip": "m99"}, "invalid_input"),
+        ({"config": {"distillation": {"student_model": "~nosuchuser/x"}}}, "invalid_config"),
+        ({"config": {"distillation": {"prompts": "/dev/zero"}}}, "invalid_config"),
+        ({"config": {"distillation": {"prompts": "a\0b"}}}, "invalid_config"),
+        ({"config": {"distillation": {"teacher_model": "x" * 5000}}}, "invalid_config"),
+        ({"config": {"sft": {"model": "nobody/nothing"}}}, "invalid_model"),
+        ({"config": {"distillation": {}}, "memory_gb": 0}, "invalid_request"),
+    ],
+)
+async def test_what_cannot_be_planned_is_said(
+    client: httpx.AsyncClient, body: dict[str, object], code: str
+) -> None:
+    answer = await client.post("/api/plan", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+async def test_a_pipe_among_the_files_is_refused_instead_of_waited_for(
+    client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for key in ("prompts", "validation_prompts"):
+        config = {"distillation": {key: str(tmp_path / "pipe")}}
+        for path in ("/api/plan", "/api/check"):
+            answer = await client.post(path, json={"config": config})
+            assert answer.status_code == 422
+            assert answer.json()["errors"][0]["location"] == f"distillation.{key}"
+
+
+async def test_a_check_finds_the_wrong_line_and_the_wrong_pair(
+    client: httpx.AsyncClient, models: Path, tmp_path: Path
+) -> None:
+    good = write_jsonl(tmp_path / "good.jsonl", [{"prompt": f"p {i}"} for i in range(30)])
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"prompt": "x"}\n{broken\n')
+    settings = {
+        "student_model": str(models / "student"),
+        "teacher_model": str(models / "stranger"),
+        "prompts": str(good),
+        "validation_prompts": str(bad),
+    }
+    report = (await client.post("/api/check", json={"config": {"distillation": settings}})).json()
+    assert report["verdict"] == "error"
+    assert "line 2" in " ".join(finding["message"] for finding in report["findings"])
+    assert report["pair"]["verdict"] == "mismatch"
+    assert report["prompts"]["num_prompts"] == 30
+
+
+async def test_a_pair_is_compared_by_names(client: httpx.AsyncClient, models: Path) -> None:
+    known = await client.post("/api/pair", json={"student": "qwen2.5-7b", "teacher": "qwen2.5-32b"})
+    assert (known.json()["verdict"], known.json()["basis"]) == ("ok", "registry")
+    folders = {"student": str(models / "student"), "teacher": str(models / "stranger")}
+    assert (await client.post("/api/pair", json=folders)).json()["verdict"] == "mismatch"
+    unknown = await client.post("/api/pair", json={"student": "nobody/x", "teacher": "a\0b"})
+    assert unknown.status_code == 422
