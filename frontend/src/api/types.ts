@@ -39,3 +39,23 @@ export type LintReport = Schemas["LintReport"];
 export type PairReport = Schemas["PairReport"];
 /** A run's config as sent: what is left out takes its default. */
 export type ConfigValues = Schemas["RunCreation"]["config"];
+export type PromptSet = Schemas["PromptSetView"];
+export type ModelList = Schemas["ModelList"];
+export type LocalModel = Schemas["LocalModel"];
+export type KnownEntry = Schemas["KnownEntry"];
+export type Download = Schemas["DownloadRecord"];
+export type PreviewItem = Schemas["PreviewItem"];
+export type PlaygroundQuestion = Schemas["Question"];
+export type GeneratedToken = Schemas["GeneratedToken"];
+export type TopToken = Schemas["TopToken"];
+export type Grade = Schemas["Grade"];
+export type PlaygroundMessage =
+  | Schemas["LoadingMessage"]
+  | Schemas["StartedMessage"]
+  | Schemas["TokensMessage"]
+  | Schemas["GradesMessage"]
+  | Schemas["FinishedMessage"]
+  | Schemas["NoteMessage"]
+  | Schemas["DoneMessage"]
+  | Schemas["StoppedMessage"]
+  | Schemas["FailedMessage"];

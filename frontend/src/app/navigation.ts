@@ -1,7 +1,16 @@
-import { House, type LucideIcon, Plus, Rows3 } from "lucide-react";
+import {
+  Box,
+  FileText,
+  House,
+  type LucideIcon,
+  MessagesSquare,
+  Plus,
+  Rows3,
+  Settings,
+} from "lucide-react";
 
 export interface Place {
-  to: "/" | "/new" | "/runs";
+  to: "/" | "/new" | "/runs" | "/models" | "/data" | "/playground" | "/settings";
   label: string;
   icon: LucideIcon;
   /** Pressed after G. */
@@ -13,4 +22,8 @@ export const PLACES: readonly Place[] = [
   { to: "/", label: "Home", icon: House, key: "H" },
   { to: "/new", label: "New run", icon: Plus, key: "N" },
   { to: "/runs", label: "Runs", icon: Rows3, key: "R" },
+  { to: "/models", label: "Models", icon: Box, key: "M" },
+  { to: "/data", label: "Data", icon: FileText, key: "D" },
+  { to: "/playground", label: "Playground", icon: MessagesSquare, key: "P" },
+  { to: "/settings", label: "API and settings", icon: Settings, key: "S" },
 ];

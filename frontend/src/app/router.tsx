@@ -58,8 +58,48 @@ const compare = createRoute({
   component: lazyRouteComponent(() => import("@/features/compare/compare-page"), "ComparePage"),
 });
 
+const models = createRoute({
+  getParentRoute: () => root,
+  path: "/models",
+  component: lazyRouteComponent(() => import("@/features/models/models-page"), "ModelsPage"),
+});
+
+const data = createRoute({
+  getParentRoute: () => root,
+  path: "/data",
+  validateSearch: z.object({ set: z.string().optional().catch(undefined) }),
+  component: lazyRouteComponent(() => import("@/features/data/data-page"), "DataPage"),
+});
+
+const playground = createRoute({
+  getParentRoute: () => root,
+  path: "/playground",
+  validateSearch: z.object({ run: z.string().optional().catch(undefined) }),
+  component: lazyRouteComponent(
+    () => import("@/features/playground/playground-page"),
+    "PlaygroundPage",
+  ),
+});
+
+const settings = createRoute({
+  getParentRoute: () => root,
+  path: "/settings",
+  component: lazyRouteComponent(() => import("@/app/settings-page"), "SettingsPage"),
+});
+
 export const router = createRouter({
-  routeTree: root.addChildren([home, newRun, newRunStep, runs, run, compare]),
+  routeTree: root.addChildren([
+    home,
+    newRun,
+    newRunStep,
+    runs,
+    run,
+    compare,
+    models,
+    data,
+    playground,
+    settings,
+  ]),
   defaultPreload: "intent",
   defaultErrorComponent: PageError,
 });

@@ -16,20 +16,22 @@ interface SelectProps {
   label?: string;
   placeholder?: string;
   className?: string;
+  size?: "md" | "sm";
   disabled?: boolean;
   "aria-describedby"?: string;
   "aria-invalid"?: boolean;
 }
 
 export function Select({ value, choices, onChange, label, placeholder, ...rest }: SelectProps) {
-  const { className, disabled, ...control } = rest;
+  const { className, disabled, size = "md", ...control } = rest;
   return (
     <Radix.Root value={value} onValueChange={onChange} disabled={disabled ?? false}>
       <Radix.Trigger
         {...control}
         aria-label={label}
         className={clsx(
-          "inline-flex h-8 items-center justify-between gap-2 rounded-md border border-line-strong bg-surface px-2 text-left hover:bg-hover aria-invalid:border-bad disabled:opacity-50",
+          size === "sm" ? "h-6 text-sm" : "h-8",
+          "inline-flex items-center justify-between gap-2 rounded-md border border-line-strong bg-surface px-2 text-left hover:bg-hover aria-invalid:border-bad disabled:opacity-50",
           className,
         )}
       >

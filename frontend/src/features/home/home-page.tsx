@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
+import { Link, useNavigate } from "@tanstack/react-router";
 import { X } from "lucide-react";
+import { presets } from "@/api/planning";
 import { describeError } from "@/api/problem";
 import { runPage } from "@/api/runs";
 import type { RunSummary, SystemFigures } from "@/api/types";
@@ -12,6 +13,7 @@ import { PageHeader } from "@/components/page-header";
 import { ProgressBar } from "@/components/progress-bar";
 import { Sparkline } from "@/components/sparkline";
 import { EmptyState, ErrorState, Notice, Skeleton, SkeletonRows } from "@/components/states";
+import { useDraft } from "@/features/new-run/draft";
 import { useRunVerb } from "@/features/runs/run-actions";
 import { isAtWork, RunStateBadge, RunStateDot } from "@/features/runs/run-state";
 
@@ -61,6 +63,7 @@ export function HomePage() {
             </Card>
           </div>
           <div className="flex flex-col gap-3">
+            <StartFrom />
             <Machine system={system} />
             <Queue />
           </div>
@@ -200,6 +203,34 @@ function agreementText(run: RunSummary) {
     <>
       {formatPercent(agreement)} <span className="text-faint">% agree</span>
     </>
+  );
+}
+
+/** The shipped presets, as one click into a planned run. */
+function StartFrom() {
+  const list = useQuery(presets()).data ?? [];
+  const take = useDraft((draft) => draft.take);
+  const navigate = useNavigate();
+  return (
+    <Card title="Start from" flush>
+      <ul className="divide-y">
+        {list.slice(0, 3).map((preset) => (
+          <li key={preset.name}>
+            <button
+              type="button"
+              onClick={() => {
+                take(preset);
+                void navigate({ to: "/new/$step", params: { step: "models" } });
+              }}
+              className="w-full px-3 py-2 text-left hover:bg-hover"
+            >
+              <span className="font-medium">{preset.title}</span>
+              <span className="line-clamp-2 text-sm text-muted">{preset.description}</span>
+            </button>
+          </li>
+        ))}
+      </ul>
+    </Card>
   );
 }
 

@@ -52,15 +52,13 @@ export function BudgetStep() {
             />
             <Figure
               label="A step"
-              value={formatNumber(plan.data.step.total, 3)}
-              unit="s"
+              value={formatDuration(plan.data.step.total)}
               note={`${formatNumber(plan.data.step.steps_per_minute, 3)} steps a minute`}
             />
             <Figure
               label="Of it sampling"
-              value={formatNumber(plan.data.step.sampling, 3)}
-              unit="s"
-              note={`scoring ${formatNumber(plan.data.step.scoring, 3)} s, learning ${formatNumber(plan.data.step.learning, 3)} s`}
+              value={formatDuration(plan.data.step.sampling)}
+              note={`scoring ${formatDuration(plan.data.step.scoring)}, learning ${formatDuration(plan.data.step.learning)}`}
             />
             <Figure
               label="Free on the disk"
@@ -105,7 +103,7 @@ function Advice({ plan }: { plan: Plan }) {
         >
           <span className="num">
             {VERDICTS[advice.verdict].label} then: {formatNumber(advice.needed_gb, 3)} GB,{" "}
-            {formatNumber(advice.step_seconds, 3)} s a step.
+            {formatDuration(advice.step_seconds)} a step.
           </span>
         </Notice>
       ))}

@@ -4,14 +4,22 @@ import { describeError } from "@/api/problem";
 import type { LintReport } from "@/api/types";
 import { Card } from "@/components/card";
 import { Notice, Skeleton } from "@/components/states";
+import { LintView } from "@/features/data/lint-view";
+import { SetPicker } from "@/features/data/set-picker";
 import { settingOf, useDraft } from "@/features/new-run/draft";
-import { LintView } from "@/features/new-run/lint-view";
 import { SettingField } from "@/features/new-run/setting-field";
 import { FieldGrid, useGroup } from "@/features/new-run/settings-group";
 import { useRested } from "@/features/new-run/use-rested";
 
 const PROMPTS = "distillation.prompts";
 const VALIDATION = "distillation.validation_prompts";
+
+const NEEDED: Record<string, string> = {
+  [PROMPTS]:
+    'Required: a JSONL file of what the student practises on, one {"prompt": "..."} a line.',
+  [VALIDATION]:
+    "Required: held-out prompts of their own. Without them a run would only show that the student knows what it has seen.",
+};
 
 /** Two files: prompts to learn from, and held-out prompts of their own, which are required. */
 export function DataStep() {
@@ -60,21 +68,32 @@ interface PromptFileProps {
 function PromptFile({ title, fieldKey, report, isChecking }: PromptFileProps) {
   const field = useGroup("data")?.find(({ key }) => key === fieldKey);
   const path = useDraft(({ config }) => settingOf(config, fieldKey));
+  const set = useDraft((draft) => draft.set);
   return (
     <Card title={title}>
-      {field ? <SettingField field={field} /> : null}
+      <SetPicker
+        label={`Drop the ${title.toLowerCase()} here`}
+        hint="A JSONL file; it is copied into the workspace and checked at once."
+        path={typeof path === "string" ? path : null}
+        onPath={(next) => set(fieldKey, next)}
+      />
+      {field ? (
+        <div className="mt-3">
+          <SettingField field={field} />
+        </div>
+      ) : null}
       <div className="mt-3">
         {report ? (
-          <LintView report={report} />
+          <LintView
+            report={report}
+            {...(fieldKey === VALIDATION ? { overlap: "Also in training" } : {})}
+          />
         ) : isChecking && path ? (
           <Skeleton className="h-24" />
         ) : path ? (
           <p className="text-bad">This file cannot be read. Check the path.</p>
         ) : (
-          <p className="text-muted">
-            Required: a JSONL file, one {'{"prompt": "..."}'} a line. Training without held-out
-            prompts would only show that the student knows what it has seen.
-          </p>
+          <p className="text-muted">{NEEDED[fieldKey]}</p>
         )}
       </div>
     </Card>

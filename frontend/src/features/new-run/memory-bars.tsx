@@ -18,7 +18,7 @@ export function MemoryBars({ plan }: { plan: Plan }) {
   return (
     <div className="flex flex-col gap-3">
       <p className="num">
-        <span className="text-xl font-medium">{formatNumber(plan.total_gb, 3)}</span>{" "}
+        <span className="text-xl font-medium">{formatNumber(plan.needed_gb, 3)}</span>{" "}
         <span className="text-muted">
           GB at the peak, while {plan.peak_phase.replaceAll("_", " ")}; this run may use{" "}
           {formatNumber(plan.limit_gb, 3)} of {formatNumber(plan.memory_gb, 3)} GB
@@ -45,7 +45,7 @@ export function MemoryBars({ plan }: { plan: Plan }) {
               <div
                 aria-hidden
                 title="What this run may use"
-                className="absolute inset-y-0 border-r-2 border-bad"
+                className="absolute inset-y-0 border-r-2 border-ink"
                 style={{ left: `${(plan.limit_gb / scale) * 100}%` }}
               />
             </div>

@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { CircleCheck, CircleX, TriangleAlert } from "lucide-react";
-import { pairReport, presets } from "@/api/planning";
+import { models } from "@/api/models";
+import { pairReport } from "@/api/planning";
 import { describeError } from "@/api/problem";
 import type { PairReport } from "@/api/types";
 import { Card } from "@/components/card";
@@ -12,16 +13,11 @@ import { useRested } from "@/features/new-run/use-rested";
 
 export function ModelsStep() {
   const fields = useGroup("models");
-  const known = useQuery(presets()).data ?? [];
+  const list = useQuery(models()).data;
   const suggestions = [
-    ...new Set(
-      known.flatMap(({ config }) =>
-        "distillation" in config
-          ? [config.distillation?.teacher_model, config.distillation?.student_model]
-          : [],
-      ),
-    ),
-  ].filter((name) => name !== undefined);
+    ...(list?.local ?? []).filter((model) => model.is_complete).map((model) => model.name),
+    ...(list?.known ?? []).map((entry) => entry.alias),
+  ];
   if (!fields) {
     return <Skeleton className="h-40" />;
   }

@@ -11,7 +11,10 @@ const BLOCK = "distillation.";
 /** The settings of the draft's method that belong to a group. */
 export function useGroup(group: FormField["group"]): readonly FormField[] | undefined {
   const fields = useQuery(formFields()).data;
-  return fields?.filter((field) => field.group === group && field.key.startsWith(BLOCK));
+  return fields?.filter(
+    // A choice of one is no choice.
+    (field) => field.group === group && field.key.startsWith(BLOCK) && field.choices?.length !== 1,
+  );
 }
 
 interface SettingsGroupProps {

@@ -1,11 +1,20 @@
+import { useQuery } from "@tanstack/react-query";
 import { TriangleAlert } from "lucide-react";
-import type { EventOf } from "@/api/types";
+import { runMarks } from "@/api/metrics";
+import type { ChartMark, EventOf } from "@/api/types";
 import { Card } from "@/components/card";
 import { formatTime } from "@/components/format";
 
 /** Warnings with what can be done, newest first; repeated ones once, with their count. */
-export function Alarms({ alarms }: { alarms: readonly EventOf<"warning">[] }) {
-  const grouped = groupAlarms(alarms);
+export function Alarms({
+  runId,
+  alarms,
+}: {
+  runId: string;
+  alarms: readonly EventOf<"warning">[];
+}) {
+  const marks = useQuery(runMarks(runId)).data?.marks ?? [];
+  const grouped = groupAlarms([...alarmsOfMarks(marks, alarms), ...alarms]);
   return (
     <Card title="Alarms" flush>
       {grouped.length === 0 ? (
@@ -29,6 +38,25 @@ export function Alarms({ alarms }: { alarms: readonly EventOf<"warning">[] }) {
       )}
     </Card>
   );
+}
+
+/** Alarms older than the stream's snapshot are known by their marks, without their code. */
+export function alarmsOfMarks(
+  marks: readonly ChartMark[],
+  streamed: readonly EventOf<"warning">[],
+): EventOf<"warning">[] {
+  const first = streamed[0]?.time ?? Number.POSITIVE_INFINITY;
+  return marks
+    .filter((mark) => mark.kind === "warning" && mark.time < first)
+    .map(({ step, time, text }, index) => ({
+      kind: "warning",
+      seq: index - marks.length,
+      time,
+      step,
+      code: text,
+      message: text,
+      action: "",
+    }));
 }
 
 interface GroupedAlarm {

@@ -92,7 +92,7 @@ export function Overview({ detail, live }: OverviewProps) {
         <RolloutStream runId={run.run_id} live={live} />
         <div className="flex flex-col gap-3">
           <TimeSplit run={run} latest={latest} />
-          <Alarms alarms={live.alarms} />
+          <Alarms runId={run.run_id} alarms={live.alarms} />
           <Notes key={run.run_id} run={run} />
         </div>
       </div>

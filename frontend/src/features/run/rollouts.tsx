@@ -10,6 +10,7 @@ import { Card } from "@/components/card";
 import { formatCount, formatNumber } from "@/components/format";
 import { EmptyState, ErrorState, SkeletonRows } from "@/components/states";
 import { TokenView } from "@/features/run/token-view";
+import { tokensOf } from "@/features/run/tokens";
 
 /** All rollouts, newest first; new ones wait behind a button, so that nothing moves under a reader. */
 export function Rollouts({ runId, live }: { runId: string; live: LiveRun }) {
@@ -102,7 +103,7 @@ export function RolloutCard({ record }: { record: RolloutRecord }) {
       <p className="mb-2 max-h-20 overflow-y-auto whitespace-pre-wrap text-muted">
         {record.prompt}
       </p>
-      <TokenView record={record} />
+      <TokenView id={`${record.step}-${record.index}`} tokens={tokensOf(record)} />
     </Card>
   );
 }

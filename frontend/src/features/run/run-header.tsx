@@ -190,6 +190,11 @@ function MoreMenu({ run }: { run: RunSummary }) {
       <Menu
         trigger={<Button look="quiet" icon={<Ellipsis aria-hidden />} aria-label="More actions" />}
         items={[
+          {
+            label: "Try it in the playground",
+            disabled: !run.has_checkpoint,
+            onSelect: () => void navigate({ to: "/playground", search: { run: run.run_id } }),
+          },
           { label: "Duplicate", onSelect: () => duplicate.mutate() },
           {
             label: "Download as a bundle",

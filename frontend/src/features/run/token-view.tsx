@@ -1,11 +1,10 @@
 import { useState } from "react";
-import type { RolloutRecord, Token } from "@/api/types";
+import type { Token } from "@/api/types";
 import { formatNumber, formatPercent } from "@/components/format";
-import { type RolloutToken, tintOf, tokensOf, visibleText } from "@/features/run/tokens";
+import { type RolloutToken, tintOf, visibleText } from "@/features/run/tokens";
 
 /** A completion, each token tinted by its divergence; the chosen token shows both top fives. */
-export function TokenView({ record }: { record: RolloutRecord }) {
-  const tokens = tokensOf(record);
+export function TokenView({ id, tokens }: { id: string; tokens: readonly RolloutToken[] }) {
   const [chosen, setChosen] = useState<number | null>(null);
   const worst = tokens.reduce(
     (best, token, index) => (token.divergence > (tokens[best]?.divergence ?? -1) ? index : best),
@@ -23,7 +22,7 @@ export function TokenView({ record }: { record: RolloutRecord }) {
       <div
         role="listbox"
         aria-label="Tokens of the completion"
-        aria-activedescendant={`token-${record.step}-${record.index}-${shown}`}
+        aria-activedescendant={`token-${id}-${shown}`}
         tabIndex={0}
         onKeyDown={(event) => {
           const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
@@ -40,7 +39,7 @@ export function TokenView({ record }: { record: RolloutRecord }) {
           <span
             // biome-ignore lint/suspicious/noArrayIndexKey: a token is its place
             key={index}
-            id={`token-${record.step}-${record.index}-${index}`}
+            id={`token-${id}-${index}`}
             role="option"
             aria-selected={index === shown}
             onClick={() => setChosen(index)}

@@ -10,7 +10,7 @@ const VERDICTS = {
 } as const;
 
 /** What the linter found in a file, with line numbers. */
-export function LintView({ report }: { report: LintReport }) {
+export function LintView({ report, overlap }: { report: LintReport; overlap?: string }) {
   const { tone, label } = VERDICTS[report.verdict];
   return (
     <div className="flex flex-col gap-3">
@@ -18,7 +18,7 @@ export function LintView({ report }: { report: LintReport }) {
         <Figure label="Prompts" value={formatCount(report.num_prompts)} />
         <Figure label="With answers" value={formatCount(report.num_answers)} />
         <Figure label="Duplicates" value={formatCount(report.num_duplicates)} />
-        <Figure label="Also in training" value={formatCount(report.num_leaked)} />
+        {overlap ? <Figure label={overlap} value={formatCount(report.num_leaked)} /> : null}
       </div>
       <div>
         <Badge tone={tone}>{label}</Badge>

@@ -1,0 +1,67 @@
+import { keepPreviousData, queryOptions } from "@tanstack/react-query";
+import { body, client } from "@/api/client";
+
+export function promptSets() {
+  return queryOptions({
+    queryKey: ["prompt-sets"],
+    queryFn: ({ signal }) => body(client.GET("/api/prompt-sets", { signal })),
+  });
+}
+
+export function registerSet(path: string) {
+  return body(client.POST("/api/prompt-sets", { body: { path, name: null } }));
+}
+
+/** Streams a file into the workspace; the answer says where it is now. */
+export function uploadSet(file: File) {
+  return body(
+    client.POST("/api/prompt-sets/upload", {
+      params: { query: { name: file.name.slice(0, 120) || "prompts" } },
+      headers: { "content-type": "application/octet-stream" },
+      // The document calls a binary body a string; the file goes as it is.
+      body: "",
+      bodySerializer: () => file,
+    }),
+  );
+}
+
+export function removeSet(setId: string, confirmed: boolean) {
+  return body(
+    client.DELETE("/api/prompt-sets/{set_id}", {
+      params: { path: { set_id: setId }, query: { confirmed } },
+    }),
+  );
+}
+
+export function setLint(setId: string, against: string | null, model: string | null) {
+  return queryOptions({
+    queryKey: ["prompt-sets", setId, "lint", against, model],
+    queryFn: ({ signal }) =>
+      body(
+        client.GET("/api/prompt-sets/{set_id}/lint", {
+          params: { path: { set_id: setId }, query: { against, model } },
+          signal,
+        }),
+      ),
+    placeholderData: keepPreviousData,
+  });
+}
+
+export const PREVIEW_LINES = 20;
+
+export function setPreview(setId: string, model: string | null, page: number) {
+  return queryOptions({
+    queryKey: ["prompt-sets", setId, "preview", model, page],
+    queryFn: ({ signal }) =>
+      body(
+        client.GET("/api/prompt-sets/{set_id}/preview", {
+          params: {
+            path: { set_id: setId },
+            query: { model, offset: page * PREVIEW_LINES, limit: PREVIEW_LINES },
+          },
+          signal,
+        }),
+      ),
+    placeholderData: keepPreviousData,
+  });
+}

@@ -1,0 +1,184 @@
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { models } from "@/api/models";
+import { describeError } from "@/api/problem";
+import { PREVIEW_LINES, setLint, setPreview } from "@/api/prompt-sets";
+import type { LintReport, PreviewItem, PromptSet } from "@/api/types";
+import { Button } from "@/components/button";
+import { Card } from "@/components/card";
+import { formatCount } from "@/components/format";
+import { Select } from "@/components/select";
+import { ErrorState, SkeletonRows } from "@/components/states";
+import { LintView } from "@/features/data/lint-view";
+
+const NONE = "none";
+
+interface SetDetailProps {
+  set: PromptSet;
+  others: readonly PromptSet[];
+}
+
+/** A file line by line: what the linter says, how long the prompts are, how a model sees them. */
+export function SetDetail({ set, others }: SetDetailProps) {
+  const [against, setAgainst] = useState(NONE);
+  const [model, setModel] = useState(NONE);
+  const local = (useQuery(models()).data?.local ?? []).filter((each) => each.is_complete);
+  const orNull = (value: string) => (value === NONE ? null : value);
+  const lint = useQuery(setLint(set.id, orNull(against), orNull(model)));
+  return (
+    <div className="flex min-w-0 flex-col gap-3">
+      <Card
+        title={set.name}
+        actions={
+          <>
+            <Select
+              label="Look for prompts of another set"
+              value={against}
+              onChange={setAgainst}
+              choices={[
+                { value: NONE, label: "No leakage check" },
+                ...others
+                  .filter((other) => other.id !== set.id)
+                  .map((other) => ({ value: other.id, label: `Against ${other.name}` })),
+              ]}
+              size="sm"
+              className="max-w-56"
+            />
+            <Select
+              label="Measure with a model's tokens"
+              value={model}
+              onChange={setModel}
+              choices={[
+                { value: NONE, label: "In characters" },
+                ...local.map((each) => ({ value: each.name, label: `Tokens of ${each.name}` })),
+              ]}
+              size="sm"
+              className="max-w-56"
+            />
+          </>
+        }
+      >
+        <p className="mb-3 truncate font-mono text-sm text-muted">{set.path}</p>
+        {lint.isPending ? (
+          <SkeletonRows count={4} />
+        ) : lint.data ? (
+          <div className="flex flex-col gap-4">
+            <LintView
+              report={lint.data}
+              {...(against === NONE ? {} : { overlap: "Also in the other set" })}
+            />
+            <Lengths lengths={lint.data.lengths} />
+          </div>
+        ) : (
+          <ErrorState
+            title={describeError(lint.error).title}
+            reason={describeError(lint.error).reason}
+            retry={() => void lint.refetch()}
+          />
+        )}
+      </Card>
+      <Preview setId={set.id} model={orNull(model)} />
+    </div>
+  );
+}
+
+function Lengths({ lengths }: { lengths: LintReport["lengths"] }) {
+  const bins = lengths.bins ?? [];
+  const most = Math.max(1, ...bins.map((bin) => bin.count));
+  if (bins.length === 0) {
+    return null;
+  }
+  return (
+    <div>
+      <h3 className="mb-1 font-medium">
+        Lengths <span className="font-normal text-faint">{lengths.unit}</span>
+      </h3>
+      <div
+        role="img"
+        aria-label={`Lengths in ${lengths.unit}: median ${lengths.median}, longest ${lengths.longest}`}
+        className="flex h-20 items-end gap-px border-b"
+      >
+        {bins.map((bin) => (
+          <div
+            key={bin.low}
+            title={`${bin.low} to ${bin.high}: ${bin.count}`}
+            className="min-w-1 grow rounded-t-[2px] bg-accent"
+            style={{ height: `${(bin.count / most) * 100}%` }}
+          />
+        ))}
+      </div>
+      <p className="num mt-1 text-sm text-muted">
+        median {formatCount(lengths.median ?? 0)}, 95 of 100 up to {formatCount(lengths.p95 ?? 0)},
+        longest {formatCount(lengths.longest ?? 0)}
+      </p>
+    </div>
+  );
+}
+
+function Preview({ setId, model }: { setId: string; model: string | null }) {
+  const [page, setPage] = useState(0);
+  const preview = useQuery(setPreview(setId, model, page));
+  return (
+    <Card
+      title="Preview"
+      flush
+      actions={
+        <>
+          <Button size="sm" disabled={page === 0} onClick={() => setPage(page - 1)}>
+            Back
+          </Button>
+          <Button size="sm" disabled={!preview.data?.has_more} onClick={() => setPage(page + 1)}>
+            Next {PREVIEW_LINES}
+          </Button>
+        </>
+      }
+    >
+      {preview.isPending ? (
+        <SkeletonRows />
+      ) : preview.data ? (
+        <ul className="divide-y">
+          {preview.data.items.map((item) => (
+            <PreviewLine key={item.line} item={item} />
+          ))}
+        </ul>
+      ) : (
+        <ErrorState
+          title={describeError(preview.error).title}
+          reason={describeError(preview.error).reason}
+          retry={() => void preview.refetch()}
+        />
+      )}
+    </Card>
+  );
+}
+
+function PreviewLine({ item }: { item: PreviewItem }) {
+  return (
+    <li className="flex gap-3 px-3 py-2">
+      <span className="num w-10 shrink-0 text-right text-faint">{item.line}</span>
+      <div className="min-w-0">
+        {item.problem ? <p className="text-bad">{item.problem.message}</p> : null}
+        <p className="line-clamp-3 whitespace-pre-wrap">{item.text}</p>
+        {item.answer ? <p className="text-muted">Answer: {item.answer}</p> : null}
+        {item.tokens && item.tokens.length > 0 ? <Tokens tokens={item.tokens} /> : null}
+      </div>
+      {item.num_tokens ? (
+        <span className="num ml-auto shrink-0 text-muted">{item.num_tokens} tokens</span>
+      ) : null}
+    </li>
+  );
+}
+
+/** The rendered prompt, every other token shaded. */
+function Tokens({ tokens }: { tokens: readonly string[] }) {
+  return (
+    <p className="mt-1 max-h-24 overflow-y-auto rounded-sm bg-sunken p-1 font-mono text-sm whitespace-pre-wrap">
+      {tokens.map((token, index) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: a token is its place
+        <span key={index} className={index % 2 === 0 ? "" : "bg-hover"}>
+          {token}
+        </span>
+      ))}
+    </p>
+  );
+}

@@ -1,0 +1,51 @@
+import { expect, test } from "vitest";
+import type { GeneratedToken } from "@/api/types";
+import {
+  EMPTY_EXCHANGE,
+  foldPlayground,
+  gradedTokens,
+  textOf,
+} from "@/features/playground/exchange";
+
+function token(text: string, logprob: number): GeneratedToken {
+  return { id: 1, text, logprob, is_end: false, top: [{ id: 1, text, logprob }] };
+}
+
+test("tokens of each model stand in its own column, told twice or not", () => {
+  const tokens = { kind: "tokens", role: "student", first: 0, tokens: [token("a", -1)] } as const;
+  const once = foldPlayground(EMPTY_EXCHANGE, { ...tokens, tokens: [...tokens.tokens] });
+  const twice = foldPlayground(once, { ...tokens, tokens: [...tokens.tokens] });
+  expect(textOf(twice.voices.student.tokens)).toBe("a");
+  expect(twice.voices.teacher.tokens).toEqual([]);
+});
+
+test("a token is graded by how much likelier the student found it than the teacher", () => {
+  let exchange = foldPlayground(EMPTY_EXCHANGE, {
+    kind: "tokens",
+    role: "student",
+    first: 0,
+    tokens: [token("a", -0.5), token("b", -1)],
+  });
+  exchange = foldPlayground(exchange, {
+    kind: "grades",
+    first: 0,
+    grades: [{ teacher_logprob: -2, top: [] }],
+  });
+  const [first, second] = gradedTokens(exchange);
+  expect(first?.divergence).toBeCloseTo(1.5, 12);
+  expect(second?.divergence).toBe(0);
+});
+
+test("a failure keeps what was written and says what to do", () => {
+  const failed = foldPlayground(EMPTY_EXCHANGE, {
+    kind: "failed",
+    code: "memory",
+    message: "It ran out of memory.",
+    action: "Choose a smaller teacher.",
+  });
+  expect(failed.ending).toEqual({
+    tone: "bad",
+    text: "It ran out of memory.",
+    action: "Choose a smaller teacher.",
+  });
+});

@@ -1,0 +1,76 @@
+import { Card } from "@/components/card";
+import { formatNumber } from "@/components/format";
+import { Notice } from "@/components/states";
+import {
+  type Exchange,
+  gradedTokens,
+  type Role,
+  textOf,
+  type Voice,
+} from "@/features/playground/exchange";
+import { TokenView } from "@/features/run/token-view";
+
+const ROLES: readonly { role: Role; title: string; color: string }[] = [
+  { role: "base", title: "Base model", color: "var(--color-base)" },
+  { role: "student", title: "Student", color: "var(--color-student)" },
+  { role: "teacher", title: "Teacher", color: "var(--color-teacher)" },
+];
+
+/** Three completions side by side, and under them the student's tokens as the teacher grades them. */
+export function Voices({ exchange }: { exchange: Exchange }) {
+  const tokens = gradedTokens(exchange);
+  return (
+    <>
+      {exchange.ending ? (
+        <Notice tone={exchange.ending.tone} title={exchange.ending.text}>
+          {exchange.ending.action}
+        </Notice>
+      ) : null}
+      {exchange.notes.map((note) => (
+        <Notice key={note} tone="neutral" title={note} />
+      ))}
+      <div className="grid gap-3 lg:grid-cols-3">
+        {ROLES.map(({ role, title, color }) => (
+          <Card
+            key={role}
+            title={
+              <span className="flex items-center gap-2">
+                <span aria-hidden className="size-2 rounded-full" style={{ background: color }} />
+                {title}
+              </span>
+            }
+            actions={
+              <span className="num text-sm text-muted">{speedOf(exchange.voices[role])}</span>
+            }
+          >
+            <p className="min-h-24 whitespace-pre-wrap" aria-live="off">
+              {textOf(exchange.voices[role].tokens) || (
+                <span className="text-faint">{WAITING[exchange.voices[role].state]}</span>
+              )}
+            </p>
+          </Card>
+        ))}
+      </div>
+      {tokens.length > 0 && exchange.grades.length > 0 ? (
+        <Card title="The student's tokens, graded by the teacher">
+          <TokenView id="playground" tokens={tokens} />
+        </Card>
+      ) : null}
+    </>
+  );
+}
+
+const WAITING: Record<Voice["state"], string> = {
+  waiting: "Nothing asked yet",
+  loading: "Loading the model",
+  writing: "Reading the prompt",
+  done: "It said nothing",
+};
+
+function speedOf(voice: Voice): string {
+  if (voice.seconds === null || voice.seconds === 0) {
+    return "";
+  }
+  const cut = voice.finishReason === "length" ? ", cut" : "";
+  return `${formatNumber(voice.tokens.length / voice.seconds, 3)} tok/s${cut}`;
+}
