@@ -32,6 +32,7 @@ from backend.live.messages import (
 )
 from backend.problems import NotFoundError
 from backend.settings import BackendSettings
+from backend.supervisor.slot import ActiveRun
 from backend.supervisor.supervisor import Supervisor
 from backend.system.figures import SystemFigures, SystemSampler
 from OnPolicyDistill.errors import DistillError
@@ -170,11 +171,25 @@ class Backend:
         slot = self.supervisor.slot
         states: dict[str, ShownState] = {entry.run_id: "queued" for entry in slot.queue}
         if slot.active is not None:
-            if slot.active.wish is not None:
-                states[slot.active.run_id] = "stopping"
-            elif slot.active.run_id not in self.watcher.running:
-                states[slot.active.run_id] = "starting"
+            run = self.directory(slot.active.run_id)
+            state = self._state_of_active(slot.active, run)
+            if state is not None:
+                states[run.run_id] = state
         return states
+
+    def _state_of_active(self, active: ActiveRun, run: RunDirectory) -> ShownState | None:
+        """Starting until it has written something, stopping once asked to, until it is gone."""
+        if active.worker is None:
+            return "starting"
+        if not active.worker.is_alive():
+            return None
+        if active.wish is not None:
+            return "stopping"
+        try:
+            written = run.events_file.stat().st_mtime
+        except FileNotFoundError:
+            return "starting"
+        return "starting" if written < active.worker.started else None
 
     def queue(self) -> QueueView:
         """Return the slot and who waits for it."""

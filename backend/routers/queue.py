@@ -86,7 +86,7 @@ def _refuse_unless(
     backend: Backend, run_id: str, states: tuple[str, ...], reason: str, action: str
 ) -> None:
     state = backend.existing(run_id).state()
-    if not backend.supervisor.is_busy_with(run_id) and state not in states:
+    if state not in (*states, "running") and not backend.supervisor.waits(run_id):
         raise ConflictError(f"Run {run_id} is {state}: it {reason}.", action, code=f"run_{state}")
 
 

@@ -56,19 +56,31 @@ class Supervisor:
         return RunDirectory(self.settings.runs / run_id)
 
     def enqueue(self, run_id: str, verb: Verb, front: bool = False) -> None:
-        """Let a run wait for the slot; one that waits or is active already stays as it is."""
+        """Let a run wait for the slot; one that waits or works already stays as it is."""
         with self._lock:
-            if self.is_busy_with(run_id):
+            if self._will_work(run_id):
                 return
             entry = QueueEntry(run_id=run_id, verb=verb, added=time.time())
             queue = (entry, *self.slot.queue) if front else (*self.slot.queue, entry)
             self._save(self.slot.model_copy(update={"queue": queue}))
 
+    def _will_work(self, run_id: str) -> bool:
+        """Whether a run waits or goes on; one that ends or was asked to may be queued again."""
+        if self.waits(run_id):
+            return True
+        active = self.slot.active
+        if active is None or active.run_id != run_id or active.wish is not None:
+            return False
+        return not self._has_ended(active)[0]
+
+    def waits(self, run_id: str) -> bool:
+        """Whether a run is in the queue."""
+        return any(entry.run_id == run_id for entry in self.slot.queue)
+
     def is_busy_with(self, run_id: str) -> bool:
         """Whether a run is active or waits."""
         active = self.slot.active
-        waits = any(entry.run_id == run_id for entry in self.slot.queue)
-        return waits or (active is not None and active.run_id == run_id)
+        return self.waits(run_id) or (active is not None and active.run_id == run_id)
 
     def dequeue(self, run_id: str) -> None:
         """Let a run wait no longer; does nothing when it does not."""

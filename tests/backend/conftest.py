@@ -54,7 +54,16 @@ def settings(tmp_path: Path) -> BackendSettings:
 def backend(settings: BackendSettings) -> Iterator[Backend]:
     made = Backend(settings)
     yield made
-    made.index.engine.dispose()
+    release(made)
+
+
+def release(backend: Backend) -> None:
+    """End what a backend of a test left behind."""
+    process = backend.supervisor.process
+    if process is not None:
+        process.kill()
+        process.wait(20)
+    backend.index.engine.dispose()
 
 
 @asynccontextmanager

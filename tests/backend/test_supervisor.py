@@ -18,7 +18,7 @@ from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.events import RunFinished
 from OnPolicyDistill.runs.log import last_event, read_events
 from OnPolicyDistill.runs.postmortem import PostMortem, read_postmortem
-from tests.backend.conftest import FAKE_WORKER, MakeRun, client_of, eventually, wait_until
+from tests.backend.conftest import FAKE_WORKER, MakeRun, client_of, eventually, release, wait_until
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -77,7 +77,7 @@ async def test_pause_and_resume_go_on_from_the_checkpoint(
     run = make_run("steps=2000 pause=0.05")
     await do(live_client, run, "start")
     await until(live_client, run, "running")
-    assert (await do(live_client, run, "pause"))["state"] == "stopping"
+    assert (await do(live_client, run, "pause"))["state"] in ("stopping", "paused")
     await do(live_client, run, "pause")
     await until(live_client, run, "paused")
     assert read_postmortem(run) is None
@@ -90,6 +90,27 @@ async def test_pause_and_resume_go_on_from_the_checkpoint(
     assert isinstance(event, RunFinished)
     assert event.because == "stopped"
     assert [event.seq for event in read_events(run.events_file)] == list(range(event.seq + 1))
+
+
+async def test_a_resume_right_after_a_pause_is_not_lost(
+    live_client: httpx.AsyncClient, make_run: MakeRun
+) -> None:
+    run = make_run("steps=2000 pause=0.05")
+    await do(live_client, run, "start")
+    await until(live_client, run, "running")
+    await do(live_client, run, "pause")
+
+    async def has_paused() -> bool:
+        event = last_event(run.events_file)
+        return event is not None and event.kind == "run_paused"
+
+    await eventually(has_paused)
+    await do(live_client, run, "resume")
+
+    async def has_resumed() -> bool:
+        return any(event.kind == "run_resumed" for event in read_events(run.events_file))
+
+    await eventually(has_resumed)
 
 
 async def test_a_kill_ends_it_at_once_and_says_where_to_resume(
@@ -239,6 +260,7 @@ async def test_a_restarted_backend_adopts_the_run_and_the_queue(
         await until(client, waiting, "finished")
         assert await state_of(client, working) == "paused"
     reap(first)
+    release(second)
 
 
 async def test_a_restarted_backend_marks_the_dead(
@@ -258,6 +280,7 @@ async def test_a_restarted_backend_marks_the_dead(
         assert (await postmortem_of(client, run)).cause == "vanished"
         assert await state_of(client, run) == "interrupted"
         assert (await client.get("/api/queue")).json()["active"] is None
+    release(second)
 
 
 def reap(backend: Backend) -> None:
@@ -279,6 +302,7 @@ async def test_a_worker_that_does_not_stop_in_time_is_ended(
         postmortem = await postmortem_of(client, run)
     assert (postmortem.cause, postmortem.signal) == ("stopped", "SIGKILL")
     assert "did not stop in time" in postmortem.message
+    release(backend)
 
 
 async def test_no_run_starts_without_room_and_one_at_work_is_paused(
@@ -331,8 +355,7 @@ def test_a_start_cut_off_by_a_crash_is_tried_again(
     assert [entry.run_id for entry in again.supervisor.slot.queue] == [run.run_id]
     again.supervisor.tick()
     wait_until(lambda: run.state() == "finished")
-    reap(again)
-    again.index.engine.dispose()
+    release(again)
 
 
 def test_a_damaged_slot_file_is_an_empty_slot(settings: BackendSettings, backend: Backend) -> None:
