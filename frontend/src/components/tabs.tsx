@@ -11,7 +11,10 @@ export function tabClass(active: boolean): string {
 
 export function TabList({ label, children }: { label: string; children: ReactNode }) {
   return (
-    <nav aria-label={label} className="flex gap-4 overflow-x-auto border-b px-4">
+    <nav
+      aria-label={label}
+      className="flex shrink-0 gap-4 overflow-x-auto overflow-y-hidden border-b px-4"
+    >
       {children}
     </nav>
   );

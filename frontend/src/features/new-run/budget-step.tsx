@@ -23,55 +23,66 @@ const VERDICTS = {
 export function BudgetStep() {
   const config = useRested(useDraft((draft) => draft.config));
   const plan = useQuery(runPlan(config, null));
-  const disk = useWorkspace((workspace) => workspace.system?.disk_free_gb);
-  if (plan.isPending) {
-    return <Skeleton className="h-80" />;
-  }
-  if (!plan.data) {
-    const { title, reason } = describeError(plan.error);
-    return <ErrorState title={title} reason={reason} retry={() => void plan.refetch()} />;
-  }
-  const verdict = VERDICTS[plan.data.verdict];
   return (
-    <div className="grid gap-3 lg:grid-cols-[minmax(0,1fr)_360px]">
-      <div className="flex min-w-0 flex-col gap-3">
-        {plan.error ? (
-          <Notice tone="bad" title={describeError(plan.error).title}>
-            The forecast below is of the last settings that are valid.
-          </Notice>
-        ) : null}
-        <Card title="Memory" actions={<Badge tone={verdict.tone}>{verdict.label}</Badge>}>
-          <MemoryBars plan={plan.data} />
+    <div className="grid items-start gap-3 lg:grid-cols-[minmax(0,1fr)_360px]">
+      {plan.isPending ? (
+        <Skeleton className="h-80" />
+      ) : plan.data ? (
+        <Forecast plan={plan.data} error={plan.error} />
+      ) : (
+        <Card>
+          <ErrorState
+            title={describeError(plan.error).title}
+            reason={describeError(plan.error).reason}
+            retry={() => void plan.refetch()}
+          />
         </Card>
-        <Card title="Time">
-          <div className="grid grid-cols-2 gap-6 md:grid-cols-4">
-            <Figure
-              label="The whole run"
-              value={formatDuration(plan.data.seconds)}
-              note={`${formatDuration(plan.data.seconds_low)} to ${formatDuration(plan.data.seconds_high)}`}
-            />
-            <Figure
-              label="A step"
-              value={formatDuration(plan.data.step.total)}
-              note={`${formatNumber(plan.data.step.steps_per_minute, 3)} steps a minute`}
-            />
-            <Figure
-              label="Of it sampling"
-              value={formatDuration(plan.data.step.sampling)}
-              note={`scoring ${formatDuration(plan.data.step.scoring)}, learning ${formatDuration(plan.data.step.learning)}`}
-            />
-            <Figure
-              label="Free on the disk"
-              value={formatNumber(disk, 3)}
-              unit="GB"
-              note={`${plan.data.num_evaluations} evaluations`}
-            />
-          </div>
-        </Card>
-        <Advice plan={plan.data} />
-        <Assumptions plan={plan.data} />
-      </div>
+      )}
       <WhatIf />
+    </div>
+  );
+}
+
+function Forecast({ plan, error }: { plan: Plan; error: Error | null }) {
+  const disk = useWorkspace((workspace) => workspace.system?.disk_free_gb);
+  const verdict = VERDICTS[plan.verdict];
+  return (
+    <div className="flex min-w-0 flex-col gap-3">
+      {error ? (
+        <Notice tone="bad" title={describeError(error).title}>
+          The forecast below is of the last settings that are valid.
+        </Notice>
+      ) : null}
+      <Card title="Memory" actions={<Badge tone={verdict.tone}>{verdict.label}</Badge>}>
+        <MemoryBars plan={plan} />
+      </Card>
+      <Card title="Time">
+        <div className="grid grid-cols-2 gap-6 md:grid-cols-4">
+          <Figure
+            label="The whole run"
+            value={formatDuration(plan.seconds)}
+            note={`${formatDuration(plan.seconds_low)} to ${formatDuration(plan.seconds_high)}`}
+          />
+          <Figure
+            label="A step"
+            value={formatDuration(plan.step.total)}
+            note={`${formatNumber(plan.step.steps_per_minute, 3)} steps a minute`}
+          />
+          <Figure
+            label="Of it sampling"
+            value={formatDuration(plan.step.sampling)}
+            note={`scoring ${formatDuration(plan.step.scoring)}, learning ${formatDuration(plan.step.learning)}`}
+          />
+          <Figure
+            label="Free on the disk"
+            value={formatNumber(disk, 3)}
+            unit="GB"
+            note={`${plan.num_evaluations} evaluations`}
+          />
+        </div>
+      </Card>
+      <Advice plan={plan} />
+      <Assumptions plan={plan} />
     </div>
   );
 }

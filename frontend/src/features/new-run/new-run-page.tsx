@@ -66,7 +66,7 @@ export function NewRunPage() {
 
 function Stepper({ step }: { step: StepId }) {
   return (
-    <nav aria-label="Steps" className="flex gap-1 overflow-x-auto border-b px-4 pb-2">
+    <nav aria-label="Steps" className="flex shrink-0 gap-1 overflow-x-auto border-b px-4 pb-2">
       {STEPS.map(({ id, label }, index) => (
         <Link
           key={id}

@@ -33,7 +33,7 @@ export function PlaygroundPage() {
         detail={
           state?.memory_gb ? `${formatNumber(state.memory_gb, 3)} GB of memory in use` : undefined
         }
-        actions={state && state.state !== "cold" && !isAsking ? <Unload /> : null}
+        actions={state?.state === "warm" && !isAsking ? <Unload /> : null}
       />
       <div className="flex flex-col gap-3 px-4 pb-4">
         {state?.state === "blocked" ? (

@@ -25,7 +25,7 @@ export function LiveStrip({ run, live }: { run: RunSummary; live: LiveRun }) {
   const inPhase = done !== null && done !== undefined && total ? ` ${done} of ${total}` : "";
   return (
     <Card>
-      <div className="grid grid-cols-3 gap-x-6 gap-y-3 lg:grid-cols-6">
+      <div className="grid grid-cols-3 gap-x-6 gap-y-3 xl:grid-cols-6">
         <Figure
           label="Phase"
           value={phase ? (PHASES[phase] ?? phase) : run.state}

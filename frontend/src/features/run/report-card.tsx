@@ -12,7 +12,7 @@ export function ReportCard({ detail }: { detail: RunDetail }) {
   const tokens = run.metrics["tokens_per_second"]?.last;
   return (
     <Card title="Report card">
-      <div className="grid grid-cols-2 gap-x-6 gap-y-4 lg:grid-cols-5">
+      <div className="grid grid-cols-2 gap-x-6 gap-y-4 md:grid-cols-3 xl:grid-cols-5">
         <Figure
           label="Held-out reverse KL fell by"
           value={kl && kl.first > 0 ? formatPercent(1 - kl.last / kl.first) : "–"}
