@@ -24,18 +24,13 @@ class BackendProcess:
     workspace: Path
     process: subprocess.Popen[str]
     port: int
+    client: httpx.Client
 
     def ask(
         self, path: str, body: Mapping[str, object] | None = None, method: str | None = None
     ) -> httpx.Response:
         """GET an address under /api, or POST a body to it."""
-        return httpx.request(
-            method or ("GET" if body is None else "POST"),
-            f"http://127.0.0.1:{self.port}/api{path}",
-            json=body,
-            headers=headers(),
-            timeout=60.0,
-        )
+        return self.client.request(method or ("GET" if body is None else "POST"), path, json=body)
 
     def stream_url(self, run_id: str, after: int) -> str:
         """Where a reader gets a run's events behind a number."""
@@ -53,6 +48,7 @@ class BackendProcess:
 
     def _reap(self) -> int:
         code = self.process.wait(60)
+        self.client.close()
         if self.process.stdout is not None:
             self.process.stdout.close()
         return code
@@ -86,7 +82,12 @@ def start_backend(workspace: Path, *options: str) -> BackendProcess:
         process.stdout.close()
         said = log.read_text(encoding="utf-8")[-2000:]
         raise RuntimeError(f"The backend ended with {process.wait(60)}: {said}")
-    return BackendProcess(workspace, process, int(json.loads(line)["port"]))
+    port = int(json.loads(line)["port"])
+    # One client for all requests: each new one reads the system's certificates, for nothing here.
+    client = httpx.Client(
+        base_url=f"http://127.0.0.1:{port}/api", headers=headers(), timeout=60.0, trust_env=False
+    )
+    return BackendProcess(workspace, process, port, client)
 
 
 @contextmanager
