@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, astuple, dataclass
@@ -19,7 +20,6 @@ from pathlib import Path
 
 import mlx.core as mx
 
-import OnPolicyDistill.arrays  # noqa: F401  (OpenBLAS before MLX)
 from benchmarks.spread import Spread, spread
 from OnPolicyDistill.arrays import as_float
 from OnPolicyDistill.head import VocabularyHead
@@ -187,6 +187,12 @@ def compare(problem: Problem, repeats: int) -> Measurement:
         fused_runs.append(cost)
         (_, plain_gradient), *cost = timed(problem.plain)
         plain_runs.append(cost)
+        print(
+            f"{problem.objective.divergence}: fused {fused_runs[-1][0]:.2f} s, "
+            f"plain {plain_runs[-1][0]:.2f} s",
+            file=sys.stderr,
+            flush=True,
+        )
     error = mx.linalg.norm(gradient - plain_gradient) / mx.linalg.norm(plain_gradient)
     fused_peak = max(peak for _, peak in fused_runs)
     plain_peak = max(peak for _, peak in plain_runs)
