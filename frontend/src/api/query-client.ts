@@ -1,5 +1,5 @@
 import { QueryClient } from "@tanstack/react-query";
-import { ApiError, OfflineError } from "@/api/problem";
+import { ApiError } from "@/api/problem";
 
 /** The workspace stream tells what changed, so nothing is asked again by the clock. */
 export const queryClient = new QueryClient({
@@ -10,13 +10,7 @@ export const queryClient = new QueryClient({
       networkMode: "always",
       retry: (failures, error) => !(error instanceof ApiError) && failures < 2,
       retryDelay: (attempt) => Math.min(500 * 2 ** attempt, 4000),
-      // Offline, what was known stays on the screen under the banner.
-      throwOnError: false,
     },
     mutations: { networkMode: "always", retry: false },
   },
 });
-
-export function isOffline(error: unknown): boolean {
-  return error instanceof OfflineError;
-}
