@@ -27,6 +27,21 @@ def write_tiny_model(folder: Path, seed: int = 0, num_base_tokens: int = 280) ->
     return folder
 
 
+def write_endless_model(folder: Path) -> Path:
+    """Write a model that practically never ends a completion by itself."""
+    write_tiny_model(folder)
+    file = folder / "model.safetensors"
+    weights = mx.load(str(file))
+    assert isinstance(weights, dict)
+    name = "model.embed_tokens.weight"
+    sharp = weights[name] * 100
+    ends = mx.arange(sharp.shape[0])[:, None] >= 280
+    weights[name] = mx.where(ends, 0.0, sharp)
+    mx.eval(weights)
+    mx.save_safetensors(str(file), weights, {"format": "mlx"})
+    return folder
+
+
 def write_tiny_adapter(folder: Path, model: Path) -> Path:
     folder.mkdir(parents=True)
     policy = load_policy(str(model))

@@ -23,7 +23,7 @@ from backend.workbench import Workbench
 from OnPolicyDistill.evaluation.playground_messages import PlaygroundMessage
 from OnPolicyDistill.runs.checkpoints import point
 from tests.backend.conftest import ORIGIN, TOKEN, MakeRun, eventually
-from tests.backend.tiny import write_tiny_adapter, write_tiny_model
+from tests.backend.tiny import write_endless_model, write_tiny_adapter, write_tiny_model
 
 pytestmark = pytest.mark.timeout(120)
 MESSAGES = [{"role": "user", "content": "the third of March"}]
@@ -35,6 +35,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     student = write_tiny_model(root / "student", seed=0)
     write_tiny_model(root / "teacher", seed=1)
     write_tiny_adapter(root / "adapter", student)
+    write_endless_model(root / "endless")
     return root
 
 
@@ -169,7 +170,7 @@ def question_for(models: Path, max_tokens: int = 16_000) -> Question:
     return Question.model_validate(
         {
             "messages": MESSAGES,
-            "student_model": str(models / "student"),
+            "student_model": str(models / "endless"),
             "sampling": {"max_tokens": max_tokens, "temperature": 1.0},
         }
     )
