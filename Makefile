@@ -8,7 +8,11 @@ OPENBLAS := libopenblas.so.0
 UV := $(shell command -v uv 2>/dev/null || echo build/uv/bin/uv)
 SOURCES := OnPolicyDistill backend benchmarks tests
 
-.PHONY: setup demo test check dev bench lock openblas
+# The screen is checked and built where there is Node; everything else works without it.
+NODE := $(shell command -v node 2>/dev/null)
+SCREEN_READY := frontend/node_modules/.ready
+
+.PHONY: setup demo test check check-screen build dev bench lock openblas
 
 setup: $(READY)
 
@@ -44,11 +48,27 @@ demo: setup
 test: setup check
 	$(PYTHON) -m pytest
 
+ifdef NODE
+$(SCREEN_READY): frontend/package-lock.json
+	cd frontend && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+build: $(SCREEN_READY)
+	cd frontend && npm run build
+
+check-screen: setup $(SCREEN_READY)
+	cd frontend && npm run check && npm test
+else
+build check-screen:
+	@echo "There is no Node here, so the screen was left out: it needs Node 20.19 or later."
+endif
+
 check: setup
 	$(VENV)/bin/ruff check $(SOURCES)
 	$(VENV)/bin/ruff format --check $(SOURCES)
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	@$(MAKE) --no-print-directory check-screen
 
 dev: setup
 	$(VENV)/bin/opd serve --no-open

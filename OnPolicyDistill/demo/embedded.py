@@ -1,0 +1,273 @@
+"""The embedded pair, made from nothing: data, tokenizer, teacher and student.
+
+The teacher is schooled on right answers, of which a few are misprinted, so that like a real
+teacher it is never quite certain. The student is smaller and was schooled with a habit
+(datasets/dates.py): it understands every wording, and where the phrase puts the day first it
+mostly answers that way too, in a form that nobody asked for. Mostly, not always: the gradient of
+the reverse KL vanishes where a student is certain of something wrong, so on-policy distillation
+sharpens what a student does sometimes and hardly teaches what it never does.
+
+Both come out of the ordinary fine-tuning trainer, each in a process of its own with its
+arithmetic pinned: one thread, one set of BLAS kernels, nothing compiled at run time. The same
+versions then give the same bytes on Linux machines with AVX2; Macs compute on the GPU and give
+other bytes of the same quality.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from OnPolicyDistill.config import SftConfig, SftSettings
+from OnPolicyDistill.datasets.dates import DateExample, Split, generate_dates, misprint
+from OnPolicyDistill.errors import RunError
+from OnPolicyDistill.files import write_text_atomically
+from OnPolicyDistill.models.embedded import TinyShape, write_random_model, write_tokenizer
+from OnPolicyDistill.runs.checkpoints import last_checkpoint
+from OnPolicyDistill.runs.directory import RunDirectory, create_run
+from OnPolicyDistill.runs.events import (
+    CheckpointSaved,
+    EvaluationFinished,
+    PhaseChanged,
+    RunFinished,
+    StepFinished,
+)
+from OnPolicyDistill.runs.log import last_event
+
+Progress = Callable[[str, int, int], None]
+
+PINNED = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OPENBLAS_CORETYPE": "Haswell",
+    "MLX_DISABLE_COMPILE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+SUMS_FILE = "SHA256SUMS"
+NUM_BASE_TOKENS = 600
+NUM_TOKENIZER_EXAMPLES = 4000
+NUM_TRAIN = 2000
+NUM_VALIDATION = 200
+POLL_SECONDS = 0.5
+KNOWS_STEP = CheckpointSaved | EvaluationFinished | PhaseChanged | RunFinished | StepFinished
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlan:
+    """How one embedded model is made.
+
+    `habit` is the share of its answers that follow the habit where there is one, `misprints` the
+    share with a wrong digit.
+    """
+
+    name: str
+    shape: TinyShape
+    seed: int
+    habit: float
+    misprints: float
+    num_conversations: int
+    num_steps: int
+    learning_rate: float
+
+
+TEACHER = ModelPlan(
+    name="tiny-teacher",
+    shape=TinyShape(
+        hidden_size=128,
+        num_layers=4,
+        num_heads=4,
+        num_kv_heads=2,
+        intermediate_size=256,
+        logit_width=576,
+        tied=False,
+    ),
+    seed=1,
+    habit=0.0,
+    misprints=0.03,
+    num_conversations=16_000,
+    num_steps=1300,
+    learning_rate=3e-3,
+)
+STUDENT = ModelPlan(
+    name="tiny-student",
+    shape=TinyShape(
+        hidden_size=112,
+        num_layers=3,
+        num_heads=4,
+        num_kv_heads=2,
+        intermediate_size=192,
+        logit_width=544,
+        tied=True,
+    ),
+    seed=2,
+    habit=0.75,
+    misprints=0.03,
+    num_conversations=16_000,
+    num_steps=1500,
+    learning_rate=3e-3,
+)
+PLANS = (TEACHER, STUDENT)
+
+
+def build_embedded(target: Path, progress: Progress, plans: Sequence[ModelPlan] = PLANS) -> None:
+    """Make the dates and the embedded models and put them under a data folder.
+
+    `progress` hears what is done, how far, and of how many. What stands there is replaced once
+    everything new is ready.
+
+    Raises:
+        RunError: a training process failed; the message has its last words.
+    """
+    with tempfile.TemporaryDirectory(prefix="embedded-") as scratch_name:
+        scratch = Path(scratch_name)
+        _write_prompts(scratch / "dates")
+        runs = [_prepare(scratch, plan) for plan in plans]
+        _train(runs, plans, progress)
+        for plan, run in zip(plans, runs, strict=True):
+            _take_over(run, scratch / "models" / plan.name)
+        for name in ("dates/train.jsonl", "dates/validation.jsonl"):
+            _replace(scratch / name, target / name)
+        for plan in plans:
+            for file in sorted((scratch / "models" / plan.name).iterdir()):
+                _replace(file, target / "models" / plan.name / file.name)
+    write_text_atomically(target / "models" / SUMS_FILE, write_sums(target))
+
+
+def write_sums(data: Path) -> str:
+    """Checksums of dates and models in the form of `sha256sum`, relative to data/models."""
+    models = data / "models"
+    files = sorted(path for path in models.glob("*/*") if path.is_file())
+    named = [(file.relative_to(models).as_posix(), file) for file in files]
+    dates = sorted((data / "dates").glob("*.jsonl"))
+    named += [(f"../dates/{file.name}", file) for file in dates]
+    digests = [(hashlib.sha256(file.read_bytes()).hexdigest(), name) for name, file in named]
+    return "".join(f"{digest}  {name}\n" for digest, name in digests)
+
+
+def changed_files(data: Path) -> list[str]:
+    """Files under a data folder that are not as its SHA256SUMS says, by name."""
+    recorded = (data / "models" / SUMS_FILE).read_text(encoding="utf-8").splitlines()
+    found = set(write_sums(data).splitlines())
+    return [line.split("  ", 1)[1] for line in recorded if line not in found]
+
+
+def _write_prompts(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    _write_lines(folder / "train.jsonl", map(_prompt, _examples(11, "train", NUM_TRAIN)))
+    held_out = _examples(12, "held_out", NUM_VALIDATION)
+    _write_lines(folder / "validation.jsonl", map(_prompt, held_out))
+
+
+def _prompt(example: DateExample) -> dict[str, str]:
+    return {"prompt": example.prompt, "answer": example.answer, "style": example.style}
+
+
+def _prepare(scratch: Path, plan: ModelPlan) -> RunDirectory:
+    """Write a model that knows nothing, what it is to learn, and a run that teaches it."""
+    folder = scratch / "models" / plan.name
+    folder.mkdir(parents=True)
+    examples = list(_examples(99, "train", NUM_TOKENIZER_EXAMPLES))
+    texts = [text for example in examples for text in (example.prompt, example.answer)]
+    write_tokenizer(folder, [*texts, *["system\n", "user\n", "assistant\n"] * 100], NUM_BASE_TOKENS)
+    write_random_model(folder, plan.shape, plan.seed)
+    conversations, held_out = scratch / f"{plan.name}.jsonl", scratch / f"{plan.name}-held.jsonl"
+    _write_lines(conversations, _lessons(plan, "train", plan.num_conversations))
+    _write_lines(held_out, _lessons(plan, "held_out", NUM_VALIDATION))
+    settings = _settings(plan, folder, conversations, held_out)
+    return create_run(scratch / plan.name, SftConfig(sft=settings))
+
+
+def _settings(plan: ModelPlan, folder: Path, conversations: Path, held_out: Path) -> SftSettings:
+    return SftSettings(
+        run_name=plan.name,
+        model=str(folder),
+        conversations=str(conversations),
+        validation_conversations=str(held_out),
+        lora=None,
+        num_steps=plan.num_steps,
+        batch_size=32,
+        gradient_accumulation_steps=1,
+        learning_rate=plan.learning_rate,
+        schedule="cosine",
+        schedule_min_ratio=0.02,
+        warmup_steps=50,
+        weight_decay=0.01,
+        mixed_precision=False,
+        eval_every=250,
+        checkpoint_every=plan.num_steps,
+        seed=plan.seed,
+    )
+
+
+def _lessons(plan: ModelPlan, split: Split, count: int) -> Iterator[dict[str, str]]:
+    """Yield conversations with the answers that this model is to learn."""
+    habit, chance = random.Random(plan.seed + 1), random.Random(plan.seed)
+    for example in _examples(plan.seed, split, count):
+        is_habitual = habit.random() < plan.habit
+        answer = example.habitual_answer if is_habitual else example.answer
+        if chance.random() < plan.misprints:
+            answer = misprint(answer, chance)
+        yield {"prompt": example.prompt, "completion": answer}
+
+
+def _train(runs: Sequence[RunDirectory], plans: Sequence[ModelPlan], progress: Progress) -> None:
+    """Train side by side, one process a model, and follow their logs until all have ended."""
+    command = [sys.executable, "-m", "OnPolicyDistill.demo.schooling"]
+    logs = [run.log_file.open("wb") for run in runs]
+    processes = [
+        subprocess.Popen([*command, str(run.path)], env=os.environ | PINNED, stdout=log, stderr=log)
+        for run, log in zip(runs, logs, strict=True)
+    ]
+    total = sum(plan.num_steps for plan in plans)
+    try:
+        while any(process.poll() is None for process in processes):
+            progress("training the embedded models", sum(map(_steps_done, runs)), total)
+            time.sleep(POLL_SECONDS)
+    finally:
+        for process, log in zip(processes, logs, strict=True):
+            process.terminate()
+            process.wait()
+            log.close()
+    for process, run in zip(processes, runs, strict=True):
+        if process.returncode != 0:
+            words = run.log_file.read_text(encoding="utf-8", errors="replace")[-1000:]
+            raise RunError(f"Training an embedded model failed: {words}", "Run opd doctor.")
+    progress("training the embedded models", total, total)
+
+
+def _steps_done(run: RunDirectory) -> int:
+    event = last_event(run.events_file)
+    return event.step if isinstance(event, KNOWS_STEP) else 0
+
+
+def _take_over(run: RunDirectory, folder: Path) -> None:
+    """Replace the untrained weights by those of the run's last checkpoint."""
+    checkpoint = last_checkpoint(run)
+    assert checkpoint is not None
+    shutil.copyfile(checkpoint / "model.safetensors", folder / "model.safetensors")
+
+
+def _replace(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.new")
+    shutil.copyfile(source, temporary)
+    temporary.replace(target)
+
+
+def _examples(seed: int, split: Split, count: int) -> Iterable[DateExample]:
+    return islice(generate_dates(seed, split), count)
+
+
+def _write_lines(file: Path, values: Iterable[dict[str, str]]) -> None:
+    text = "".join(json.dumps(value) + "\n" for value in values)
+    file.write_text(text, encoding="utf-8")
