@@ -49,8 +49,10 @@ test: setup check
 	$(PYTHON) -m pytest
 
 ifdef NODE
+# Not `npm ci`: it insists on other platforms' binaries in the lock file, which not every mirror has.
+# What the lock file names is installed as it says, and --no-save leaves the file alone.
 $(SCREEN_READY): frontend/package-lock.json
-	cd frontend && npm ci --no-audit --no-fund --loglevel=error
+	cd frontend && npm install --no-save --no-audit --no-fund --loglevel=error
 	@touch $@
 
 build: $(SCREEN_READY)

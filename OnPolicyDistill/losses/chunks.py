@@ -9,14 +9,15 @@ from collections.abc import Callable
 
 import mlx.core as mx
 
-CHUNK_BYTES = 20 * 2**20
+CHUNK_BYTES = 32 * 2**20
+SLICES_PER_CHUNK = 8
 
 
 def rows_per_chunk(vocab_size: int, chunk_size: int | None = None) -> int:
     """Return `chunk_size`, or else the rows whose float32 logits stay within CHUNK_BYTES.
 
-    The default is a multiple of 16, at least 16: 32 at a vocabulary of 151,936. Fewer rows make
-    slow matrix products; more only cost memory, as a loss holds 11 to 16 such arrays at once.
+    The default is a multiple of 16, at least 16: 48 at a vocabulary of 151,936. Fewer rows make
+    slow matrix products, more only cost memory.
     Raises ValueError below 1.
     """
     if chunk_size is None:
@@ -24,6 +25,15 @@ def rows_per_chunk(vocab_size: int, chunk_size: int | None = None) -> int:
     if chunk_size < 1:
         raise ValueError(f"the chunk size must be at least 1, not {chunk_size}")
     return chunk_size
+
+
+def rows_per_slice(chunk_size: int) -> int:
+    """How many of a chunk's rows to work on at once after they have been projected.
+
+    About a dozen temporary arrays are alive at once, most of them waiting to be freed while the
+    device catches up: slices keep them small where the matrix products want more rows.
+    """
+    return -(-chunk_size // SLICES_PER_CHUNK)
 
 
 def map_chunks(

@@ -1,8 +1,9 @@
 """Divergence without the logits: the distillation loss fused with both vocabulary projections.
 
-A chunk of positions is projected, its loss and the gradient of its hidden states are made at
-once, and its logits are gone before the next chunk begins. What is kept a position is one hidden
-gradient and six numbers, so memory does not grow with positions times vocabulary.
+A chunk of positions is projected, its loss and the gradient of its logits are made slice by
+slice, that gradient is projected back, and all of it is gone before the next chunk begins. What
+is kept of a position is a hidden gradient and six numbers, so memory does not grow with positions
+times vocabulary.
 
 Letters: N positions, V vocabulary, D hidden width (student's and teacher's may differ), K ids.
 """
@@ -10,17 +11,23 @@ Letters: N positions, V vocabulary, D hidden width (student's and teacher's may 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import mlx.core as mx
 
 from OnPolicyDistill.head import VocabularyHead
-from OnPolicyDistill.losses.chunks import carry_gradient, map_chunks, rows_per_chunk
+from OnPolicyDistill.losses.chunks import (
+    carry_gradient,
+    map_chunks,
+    rows_per_chunk,
+    rows_per_slice,
+)
 from OnPolicyDistill.losses.cross_entropy import cross_entropy_terms
 from OnPolicyDistill.losses.divergence import divergence
 from OnPolicyDistill.losses.objective import Objective
 from OnPolicyDistill.losses.policy_gradient import sampled_reverse_kl
 from OnPolicyDistill.losses.softened import Softened, soften
-from OnPolicyDistill.losses.targets import Targets, TopKTargets, check_targets
+from OnPolicyDistill.losses.targets import HiddenTargets, Targets, TopKTargets, check_targets
 from OnPolicyDistill.losses.top_k import bucketed_divergence
 
 
@@ -66,14 +73,15 @@ def distillation_loss(
     """
     check_targets(head, targets, objective.temperature)
 
+    chunk_size = rows_per_chunk(head.vocab_size, objective.chunk_size)
+    score_logits = partial(_score_logits, targets, objective)
+
     def score(rows: mx.array, row_labels: mx.array, *target_rows: mx.array) -> Scores:
-        student = soften(head.logits(rows), objective.temperature)
-        taught = _teach(student, targets.with_arrays(*target_rows), row_labels, objective)
-        loss, slope, stats = _combine(student, taught, row_labels, objective)
+        inputs = (head.logits(rows), row_labels, *_projected(targets, target_rows))
+        loss, slope, *stats = map_chunks(score_logits, inputs, rows_per_slice(chunk_size))
         return loss, head.hidden_gradient(slope).astype(mx.float32), *stats
 
     inputs = (mx.stop_gradient(hidden), labels, *targets.arrays)
-    chunk_size = rows_per_chunk(head.vocab_size, objective.chunk_size)
     loss, gradient, *stats = map_chunks(score, inputs, chunk_size)
     return carry_gradient(loss.sum() / normalizer, hidden, gradient / normalizer), TokenStats(
         *stats
@@ -90,20 +98,38 @@ class _Taught:
     label_logprob: mx.array
 
 
-def _teach(student: Softened, targets: Targets, labels: mx.array, objective: Objective) -> _Taught:
-    if isinstance(targets, TopKTargets):
-        value, slope = bucketed_divergence(student, targets, objective)
-        return _Taught(value, slope, targets.top_id, targets.label_logprob)
-    teacher = soften(targets.head.logits(targets.hidden), objective.temperature)
+def _projected(targets: Targets, rows: Scores) -> Scores:
+    """Turn a chunk of target arrays into what has logits' rows: the teacher's logits or top-k."""
+    return (targets.head.logits(rows[0]),) if isinstance(targets, HiddenTargets) else rows
+
+
+def _score_logits(
+    targets: Targets, objective: Objective, logits: mx.array, labels: mx.array, *known: mx.array
+) -> Scores:
+    """Loss (n,), its gradient in the logits (n, V) and stats (n,) of a slice of n positions."""
+    student = soften(logits, objective.temperature)
+    if isinstance(targets, HiddenTargets):
+        taught = _teach_exactly(student, soften(known[0], objective.temperature), labels, objective)
+    else:
+        taught = _teach_top_k(student, targets.with_arrays(*known), objective)
+    return _combine(student, taught, labels, objective)
+
+
+def _teach_exactly(
+    student: Softened, teacher: Softened, labels: mx.array, objective: Objective
+) -> _Taught:
     value, slope = divergence(student, teacher, objective)
     label_logprob = teacher.at_temperature_one().logprobs_of(labels[:, None])[:, 0]
     return _Taught(value, slope, mx.argmax(teacher.logits, axis=-1), label_logprob)
 
 
-def _combine(
-    student: Softened, taught: _Taught, labels: mx.array, objective: Objective
-) -> tuple[mx.array, mx.array, Scores]:
-    """Weighted loss (n,), its gradient in the logits (n, V), and the stats in order."""
+def _teach_top_k(student: Softened, targets: TopKTargets, objective: Objective) -> _Taught:
+    value, slope = bucketed_divergence(student, targets, objective)
+    return _Taught(value, slope, targets.top_id, targets.label_logprob)
+
+
+def _combine(student: Softened, taught: _Taught, labels: mx.array, objective: Objective) -> Scores:
+    """Weighted loss, its gradient in the logits, and the fields of TokenStats in order."""
     plain = student.at_temperature_one()
     value, slope = taught.divergence, taught.slope
     if objective.divergence == "sampled_reverse_kl":
@@ -117,7 +143,9 @@ def _combine(
         slope = slope + objective.ce_weight * hard_slope
     best = mx.take_along_axis(plain.logits, taught.top_id[:, None], axis=-1) >= plain.peak
     label_logprob = plain.logprobs_of(labels[:, None])[:, 0]
-    stats = (
+    return (
+        loss,
+        slope,
         taught.divergence,
         hard_loss,
         best[:, 0].astype(mx.float32),
@@ -125,4 +153,3 @@ def _combine(
         label_logprob - taught.label_logprob,
         plain.entropy(),
     )
-    return loss, slope, stats

@@ -95,7 +95,7 @@ def check_pair_by_name(student: str, teacher: str) -> PairReport:
     """
     student_folder, teacher_folder = local_folder(student), local_folder(teacher)
     if student_folder is None or teacher_folder is None:
-        return check_known_pair(_known(student), _known(teacher))
+        return check_known_pair(_known(student, teacher), _known(teacher, student))
     report = check_pair(student_folder, teacher_folder)
     return report.model_copy(update={"student": student, "teacher": teacher})
 
@@ -112,8 +112,15 @@ def check_known_pair(student: KnownModel, teacher: KnownModel) -> PairReport:
     return report.model_copy(update={"shared_vocab_size": min(sizes, default=None)})
 
 
-def _known(name: str) -> KnownModel:
+def _known(name: str, other: str) -> KnownModel:
+    """Facts of a model of a pair of which `other`, or it, is not on this machine."""
     known = find_model(name)
+    if known is None and local_folder(name) is not None:
+        raise ModelError(
+            f"{other} is not on this machine, and the registry does not know {name}, so the two "
+            "cannot be compared yet.",
+            f"Download {other} first.",
+        )
     if known is None:
         raise ModelError(
             f"{name} is not on this machine and not in the registry, so it cannot be checked.",

@@ -178,13 +178,22 @@ def create_run(workspace: Path, config: OnPolicyConfig | SftConfig) -> RunDirect
     """Make a run folder with its settings; nothing runs yet."""
     runs = workspace / "runs"
     runs.mkdir(parents=True, exist_ok=True)
-    stamp = time.strftime("%Y%m%d_%H%M%S")
-    run_id = f"{RUN_PREFIX[config.method]}_{stamp}_{secrets.token_hex(2)}"
-    run = RunDirectory(runs / run_id)
-    run.path.mkdir()
+    run = _new_directory(runs, RUN_PREFIX[config.method])
     run.checkpoints.mkdir()
     write_text_atomically(run.config_file, dump_config(config))
     return run
+
+
+def _new_directory(runs: Path, prefix: str) -> RunDirectory:
+    """Make a folder with a name of its own; two runs of one second may draw the same ending."""
+    while True:
+        stamp = time.strftime("%Y%m%d_%H%M%S")
+        run = RunDirectory(runs / f"{prefix}_{stamp}_{secrets.token_hex(2)}")
+        try:
+            run.path.mkdir()
+        except FileExistsError:
+            continue
+        return run
 
 
 def find_run(workspace: Path, run_id: str) -> RunDirectory:

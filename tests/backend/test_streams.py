@@ -33,7 +33,7 @@ def reading(port: int, path: str) -> Iterator[ClientConnection]:
 
 
 def message(connection: ClientConnection) -> dict[str, object]:
-    return json.loads(connection.recv(timeout=20))  # type: ignore[no-any-return]
+    return json.loads(connection.recv(timeout=60))  # type: ignore[no-any-return]
 
 
 def read_until(connection: ClientConnection, last: int) -> list[int]:
@@ -277,11 +277,11 @@ def test_a_run_of_the_command_line_appears_in_the_list(
 ) -> None:
     with served(settings) as (backend, _):
         run = make_run(steps=3)
-        wait_until(lambda: backend.index.get(run.run_id) is not None, seconds=5)
+        wait_until(lambda: backend.index.get(run.run_id) is not None, seconds=30)
         with EventWriter(run.events_file) as writer:
             writer.write(RunPaused(step=3))
         run.path.touch()
-        wait_until(lambda: state_of(backend, run) == "paused", seconds=5)
+        wait_until(lambda: state_of(backend, run) == "paused", seconds=30)
 
 
 def state_of(backend: Backend, run: RunDirectory) -> str:

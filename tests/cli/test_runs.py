@@ -117,3 +117,10 @@ def test_a_run_that_is_being_worked_on_is_not_deleted(opd: Opd, run: RunDirector
     assert outcome.exit_code == 1
     assert "is running" in outcome.err
     assert run.path.exists()
+
+
+def test_the_index_is_built_again_from_the_folders(
+    opd: Opd, run: RunDirectory, workspace: Path
+) -> None:
+    assert opd("runs", "reindex", "--json").json() == {"runs": 1}
+    assert any(path.suffix in (".db", ".sqlite", ".sqlite3") for path in workspace.iterdir())

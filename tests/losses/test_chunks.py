@@ -1,7 +1,13 @@
 import mlx.core as mx
 import pytest
 
-from OnPolicyDistill.losses.chunks import CHUNK_BYTES, carry_gradient, map_chunks, rows_per_chunk
+from OnPolicyDistill.losses.chunks import (
+    CHUNK_BYTES,
+    carry_gradient,
+    map_chunks,
+    rows_per_chunk,
+    rows_per_slice,
+)
 
 
 def test_chunks_are_joined_in_order() -> None:
@@ -37,7 +43,7 @@ def test_peak_memory_does_not_grow_with_the_number_of_chunks() -> None:
 
 
 def test_the_default_chunk_stays_within_its_bytes_and_is_never_too_small() -> None:
-    assert rows_per_chunk(151_936) == 32
+    assert rows_per_chunk(151_936) == 48
     assert rows_per_chunk(1_000) * 1_000 * 4 <= CHUNK_BYTES
     assert rows_per_chunk(10_000_000) == 16
     assert rows_per_chunk(151_936, 5) == 5
@@ -54,3 +60,8 @@ def test_a_carried_gradient_leaves_the_value_alone() -> None:
     value, slope = mx.value_and_grad(loss)(mx.array([[1e6, 3e5]]))
     assert value.item() == pytest.approx(0.3, rel=1e-7)
     assert slope.tolist() == [[3.0, -6.0]]
+
+
+def test_slices_divide_a_chunk_and_are_never_empty() -> None:
+    assert rows_per_slice(48) == 6
+    assert rows_per_slice(3) == 1
