@@ -1,0 +1,22 @@
+"""The demonstration, whole: what it promises is what it measures."""
+
+from pathlib import Path
+
+import pytest
+
+from OnPolicyDistill.demo.story import run_demo
+from OnPolicyDistill.runs.directory import list_runs
+
+
+@pytest.mark.slow
+def test_the_demonstration_keeps_its_promises(tmp_path: Path) -> None:
+    result = run_demo(tmp_path)
+    assert result.proof_passed
+    assert result.after.reverse_kl < 0.2 * result.before.reverse_kl
+    assert result.after.agreement >= 0.85
+    way = result.teacher.accuracy - result.before.accuracy
+    assert way > 0.3
+    assert result.after.accuracy - result.before.accuracy > 0.6 * way
+    assert result.cache.warm_teacher_share < 0.5 * result.cache.cold_teacher_share
+    assert {run.run_id for run in list_runs(tmp_path)} == {result.run_id, result.cache.run_id}
+    assert (Path(result.adapter_path) / "adapters.safetensors").is_file()
