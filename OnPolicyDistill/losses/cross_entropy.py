@@ -8,7 +8,12 @@ from __future__ import annotations
 import mlx.core as mx
 
 from OnPolicyDistill.head import VocabularyHead
-from OnPolicyDistill.losses.chunks import carry_gradient, map_chunks, rows_per_chunk
+from OnPolicyDistill.losses.chunks import (
+    carry_gradient,
+    map_chunks,
+    rows_per_chunk,
+    rows_per_slice,
+)
 from OnPolicyDistill.losses.softened import Softened, soften
 
 
@@ -35,13 +40,17 @@ def cross_entropy(
     tokens of the whole optimizer step, so that micro-batches add up. The loss is differentiable
     in `hidden` only: the head is frozen. Memory does not grow with N * V.
     """
+    num_rows = rows_per_chunk(head.vocab_size, chunk_size)
+
+    def score_logits(logits: mx.array, row_labels: mx.array) -> tuple[mx.array, ...]:
+        return cross_entropy_terms(soften(logits, 1.0), row_labels)
 
     def score(rows: mx.array, row_labels: mx.array) -> tuple[mx.array, ...]:
-        values, gradient = cross_entropy_terms(soften(head.logits(rows), 1.0), row_labels)
+        inputs = (head.logits(rows), row_labels)
+        values, gradient = map_chunks(score_logits, inputs, rows_per_slice(num_rows))
         return values, head.hidden_gradient(gradient).astype(mx.float32)
 
-    chunk_size = rows_per_chunk(head.vocab_size, chunk_size)
-    values, gradient = map_chunks(score, (mx.stop_gradient(hidden), labels), chunk_size)
+    values, gradient = map_chunks(score, (mx.stop_gradient(hidden), labels), num_rows)
     loss = (values * weights).sum() / normalizer
     return carry_gradient(loss, hidden, gradient * (weights / normalizer)[:, None]), values
 
