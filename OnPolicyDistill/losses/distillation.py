@@ -72,7 +72,6 @@ def distillation_loss(
     targets were made for another temperature.
     """
     check_targets(head, targets, objective.temperature)
-
     chunk_size = rows_per_chunk(head.vocab_size, objective.chunk_size)
     score_logits = partial(_score_logits, targets, objective)
 

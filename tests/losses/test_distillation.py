@@ -336,7 +336,7 @@ def test_memory_is_flat_in_the_positions_and_far_below_whole_logits() -> None:
         mx.reset_peak_memory()
         mx.eval(mx.value_and_grad(loss)(hidden))
         peaks.append(mx.get_peak_memory() - held)
-    assert peaks[1] < 1.1 * peaks[0]
+    assert peaks[1] < 1.5 * peaks[0]
     assert peaks[1] < 0.5 * 1024 * V * 4
 
 
