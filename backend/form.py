@@ -9,7 +9,8 @@ from typing import Literal
 from pydantic import BaseModel, Field, JsonValue, TypeAdapter
 
 from backend.history.views import View
-from OnPolicyDistill.config import DistillationSettings, SftSettings
+from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.sft import SftSettings
 
 Kind = Literal[
     "integer", "number", "boolean", "text", "choice", "list", "model", "file", "folder"

@@ -9,7 +9,6 @@ import yaml
 
 from OnPolicyDistill.config import (
     MAX_CONFIG_BYTES,
-    DistillationSettings,
     OnPolicyConfig,
     SftConfig,
     dump_config,
@@ -19,6 +18,7 @@ from OnPolicyDistill.config import (
     with_overrides,
 )
 from OnPolicyDistill.errors import ConfigError
+from OnPolicyDistill.settings.distillation import DistillationSettings
 
 SEED_CONFIGURATION = """
 method: on_policy

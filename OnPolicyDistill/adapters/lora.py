@@ -18,9 +18,9 @@ from mlx.utils import tree_unflatten
 from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchLinear
 from mlx_lm.tuner.lora import LoRALinear, LoRASwitchLinear
 
-from OnPolicyDistill.config import LoraSettings
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.models.parameters import flat_arrays
+from OnPolicyDistill.settings.training import LoraSettings
 
 AdapterLayer = LoRALinear | LoRASwitchLinear
 ADAPTABLE = (nn.Linear, nn.QuantizedLinear, SwitchLinear, QuantizedSwitchLinear)

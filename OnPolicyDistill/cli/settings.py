@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from OnPolicyDistill.config import (
-    DistillationSettings,
     OnPolicyConfig,
     SftConfig,
-    SftSettings,
     parse_config,
     parse_yaml,
     read_yaml,
@@ -18,6 +16,8 @@ from OnPolicyDistill.config import (
 )
 from OnPolicyDistill.errors import ConfigError, InputError
 from OnPolicyDistill.files import shipped_folder
+from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.sft import SftSettings
 
 BLOCKS = ("distillation", "sft")
 # What an option is called in each block; None where the block has nothing like it.

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from OnPolicyDistill.config import SftConfig, SftSettings
+from OnPolicyDistill.config import SftConfig
 from OnPolicyDistill.datasets.dates import DateExample, Split, generate_dates, misprint
 from OnPolicyDistill.errors import RunError
 from OnPolicyDistill.files import write_text_atomically
@@ -44,6 +44,7 @@ from OnPolicyDistill.runs.events import (
     StepFinished,
 )
 from OnPolicyDistill.runs.log import last_event
+from OnPolicyDistill.settings.sft import SftSettings
 
 Progress = Callable[[str, int, int], None]
 

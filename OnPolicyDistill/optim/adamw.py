@@ -14,10 +14,10 @@ import mlx.nn as nn
 from mlx.optimizers import AdamW
 from mlx.utils import tree_unflatten
 
-from OnPolicyDistill.config import OptimizerSettings
 from OnPolicyDistill.errors import RunError
 from OnPolicyDistill.models.parameters import flat_arrays
 from OnPolicyDistill.optim.gradients import Gradients
+from OnPolicyDistill.settings.training import OptimizerSettings
 
 STATE_FILE = "optimizer.safetensors"
 

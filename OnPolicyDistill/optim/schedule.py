@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from OnPolicyDistill.config import OptimizerSettings
+from OnPolicyDistill.settings.training import OptimizerSettings
 
 
 def learning_rate(settings: OptimizerSettings, step: int) -> float:

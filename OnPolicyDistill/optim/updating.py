@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import mlx.nn as nn
 from mlx.optimizers import AdamW
 
-from OnPolicyDistill.config import OptimizerSettings
 from OnPolicyDistill.errors import DivergedError
 from OnPolicyDistill.optim.adamw import apply_gradients
 from OnPolicyDistill.optim.gradients import Gradients, clip_gradients
 from OnPolicyDistill.optim.schedule import learning_rate
+from OnPolicyDistill.settings.training import OptimizerSettings
 
 BAD_STEPS_ALLOWED = 3
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from OnPolicyDistill.config import DistillationSettings, OnPolicyConfig, SftConfig
+from OnPolicyDistill.config import OnPolicyConfig, SftConfig
 from OnPolicyDistill.datasets.linter import LintReport, Ruler, lint_prompts
 from OnPolicyDistill.errors import DatasetError, InputError, ModelError
 from OnPolicyDistill.planning.disk import DiskNeeds, disk_needs
@@ -20,6 +20,7 @@ from OnPolicyDistill.planning.lengths import ruler_of
 from OnPolicyDistill.planning.pair import PairReport, check_pair_by_name
 from OnPolicyDistill.planning.workload import PromptFacts, make_workload
 from OnPolicyDistill.runs.directory import default_workspace
+from OnPolicyDistill.settings.distillation import DistillationSettings
 
 FEW_HELD_OUT = 20
 # The disk needs of a run do not depend on its prompts.

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from OnPolicyDistill.config import DistillationSettings, OnPolicyConfig, SftConfig
+from OnPolicyDistill.config import OnPolicyConfig, SftConfig
 from OnPolicyDistill.datasets.chat_template import ChatTemplate
 from OnPolicyDistill.datasets.linter import CHARACTERS_PER_TOKEN, Ruler, lint_prompts
 from OnPolicyDistill.datasets.tokenizer_files import load_tokenizer_files
 from OnPolicyDistill.planning.workload import ASSUMED_PROMPTS, PromptFacts
 from OnPolicyDistill.registry import local_folder
+from OnPolicyDistill.settings.distillation import DistillationSettings
 
 ASSUMED_PROMPT_TOKENS = 256
 ASSUMED_HELD_OUT = 64

@@ -9,15 +9,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from OnPolicyDistill.config import (
-    DistillationSettings,
-    LoraSettings,
-    OnPolicyConfig,
-    OptimizerSettings,
-    SftConfig,
-)
+from OnPolicyDistill.config import OnPolicyConfig, SftConfig
 from OnPolicyDistill.planning.dimensions import Dimensions, linear_shapes, num_parameters
 from OnPolicyDistill.planning.models import ModelFacts, describe_model
+from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.training import LoraSettings, OptimizerSettings
 
 # Positions are cut into few row lengths, so that programs can be reused (rollout.bucket_length).
 SMALLEST_ROW = 32

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from OnPolicyDistill.config import DistillationSettings, SftSettings
 from OnPolicyDistill.runs.metrics import METRICS
+from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.sft import SftSettings
 
 
 def format_metric(key: str, value: float) -> str:

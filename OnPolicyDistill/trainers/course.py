@@ -10,7 +10,7 @@ import mlx.nn as nn
 from OnPolicyDistill.adapters.checkpointing import checkpoint_layers
 from OnPolicyDistill.adapters.files import fill_adapter, read_adapter_weights, save_adapter
 from OnPolicyDistill.adapters.lora import AttachedAdapter, attach_adapter, linear_layer_names
-from OnPolicyDistill.config import SftConfig, SftSettings
+from OnPolicyDistill.config import SftConfig
 from OnPolicyDistill.datasets.conversations import load_conversations
 from OnPolicyDistill.errors import ConfigError, DatasetError
 from OnPolicyDistill.evaluation.heldout import derive_seed
@@ -23,6 +23,7 @@ from OnPolicyDistill.optim.updating import Updater
 from OnPolicyDistill.registry import find_model
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.reporting import Reporter, StopRequest
+from OnPolicyDistill.settings.sft import SftSettings
 from OnPolicyDistill.trainers.conversation_rows import ConversationRow, encode_conversation
 
 

@@ -17,7 +17,7 @@ from OnPolicyDistill.adapters.files import (
     save_adapter,
 )
 from OnPolicyDistill.adapters.lora import AttachedAdapter, attach_adapter, linear_layer_names
-from OnPolicyDistill.config import DistillationSettings, OnPolicyConfig
+from OnPolicyDistill.config import OnPolicyConfig
 from OnPolicyDistill.errors import PairError
 from OnPolicyDistill.evaluation.heldout import derive_seed, measure_accuracy
 from OnPolicyDistill.head import VocabularyHead
@@ -31,6 +31,7 @@ from OnPolicyDistill.planning.pair import check_pair
 from OnPolicyDistill.registry import find_model
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.reporting import Reporter, StopRequest
+from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.teacher.cache import TeacherCache
 from OnPolicyDistill.teacher.scoring import TargetForm, Teacher
 from OnPolicyDistill.trainers.materials import Materials, gather_materials

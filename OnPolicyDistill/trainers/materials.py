@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from OnPolicyDistill.config import DistillationSettings
 from OnPolicyDistill.datasets.prompts import load_prompts
 from OnPolicyDistill.errors import ConfigError, DatasetError
 from OnPolicyDistill.evaluation.heldout import EncodedPrompt, HeldOut, complete
@@ -15,6 +14,7 @@ from OnPolicyDistill.models.policy import Policy, encode_prompt
 from OnPolicyDistill.rollout import Rollout
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.reporting import Reporter, StopRequest
+from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.teacher.scoring import EXACT, Teacher
 from OnPolicyDistill.trainers.rollouts import CompletionStore, Row, Source, rows_of_step, sample
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from OnPolicyDistill.config import OnPolicyConfig, OptimizerSettings
+from OnPolicyDistill.config import OnPolicyConfig
 from OnPolicyDistill.errors import ConfigError, DivergedError, StoppedError
 from OnPolicyDistill.optim.stopping import Progress, Verdict, judge
 from OnPolicyDistill.runs.checkpoints import (
@@ -33,6 +33,7 @@ from OnPolicyDistill.runs.events import (
 )
 from OnPolicyDistill.runs.log import last_event, read_events
 from OnPolicyDistill.runs.reporting import Reporter, describe_machine
+from OnPolicyDistill.settings.training import OptimizerSettings
 
 
 def begin(run: RunDirectory, reporter: Reporter, checkpoint: Path | None) -> TrainingState:

@@ -22,7 +22,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from OnPolicyDistill.config import DistillationSettings
 from OnPolicyDistill.datasets.order import row_at
 from OnPolicyDistill.evaluation.heldout import EncodedPrompt, derive_seed
 from OnPolicyDistill.files import disk_errors
@@ -32,6 +31,7 @@ from OnPolicyDistill.generation.sampling import SamplingSettings
 from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.rollout import Rollout
 from OnPolicyDistill.runs.log import repair_torn_line
+from OnPolicyDistill.settings.distillation import DistillationSettings
 
 Source = Literal["student", "teacher"]
 

@@ -22,7 +22,6 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from OnPolicyDistill.arrays import as_float
-from OnPolicyDistill.config import SftSettings
 from OnPolicyDistill.datasets.order import row_at
 from OnPolicyDistill.evaluation.heldout import derive_seed
 from OnPolicyDistill.losses.cross_entropy import (
@@ -44,6 +43,7 @@ from OnPolicyDistill.runs.reporting import (
     process_memory_gb,
     reported,
 )
+from OnPolicyDistill.settings.sft import SftSettings
 from OnPolicyDistill.trainers.conversation_rows import ConversationRow, pack_rows
 from OnPolicyDistill.trainers.course import Course, prepare_course
 from OnPolicyDistill.trainers.milestones import (

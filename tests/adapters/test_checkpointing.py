@@ -8,9 +8,9 @@ from mlx_lm.models.cache import make_prompt_cache
 
 from OnPolicyDistill.adapters.checkpointing import checkpoint_layers
 from OnPolicyDistill.adapters.lora import adapter_layers, attach_adapter
-from OnPolicyDistill.config import LoraSettings
 from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.models.parameters import flat_arrays
+from OnPolicyDistill.settings.training import LoraSettings
 
 TOKENS = mx.arange(192).reshape(2, 96)
 

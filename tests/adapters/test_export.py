@@ -16,11 +16,11 @@ from OnPolicyDistill.adapters.export import (
 )
 from OnPolicyDistill.adapters.files import save_adapter
 from OnPolicyDistill.adapters.lora import adapter_layers, attach_adapter
-from OnPolicyDistill.config import LoraSettings
 from OnPolicyDistill.errors import InputError, ModelError
 from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.models.saving import save_weights
+from OnPolicyDistill.settings.training import LoraSettings
 
 TOKENS = mx.array([[1, 2, 3, 4, 5]])
 FACTS = CardFacts(

@@ -8,10 +8,10 @@ from mlx_lm.tuner.utils import linear_to_lora_layers
 
 from OnPolicyDistill.adapters.files import load_adapter, save_adapter
 from OnPolicyDistill.adapters.lora import adapter_layers, adapter_parameters, attach_adapter
-from OnPolicyDistill.config import LoraSettings
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.models.parameters import flat_arrays
+from OnPolicyDistill.settings.training import LoraSettings
 
 TOKENS = mx.array([[1, 2, 3, 4, 5]])
 

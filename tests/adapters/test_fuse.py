@@ -8,11 +8,11 @@ from mlx_lm.utils import load_model, quantize_model, save_config
 
 from OnPolicyDistill.adapters.fuse import fuse
 from OnPolicyDistill.adapters.lora import adapter_layers, attach_adapter, detach_adapter
-from OnPolicyDistill.config import LoraSettings
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.models.saving import copy_settings, save_weights
+from OnPolicyDistill.settings.training import LoraSettings
 
 TOKENS = mx.array([[1, 2, 3, 4, 5]])
 ALL = ("q_proj", "v_proj", "o_proj", "down_proj")

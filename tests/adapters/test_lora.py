@@ -12,10 +12,10 @@ from OnPolicyDistill.adapters.lora import (
     attach_adapter,
     detach_adapter,
 )
-from OnPolicyDistill.config import LoraSettings
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.models.parameters import flat_arrays
+from OnPolicyDistill.settings.training import LoraSettings
 
 TARGETS = ("q_proj", "v_proj", "down_proj")
 TOKENS = mx.array([[1, 2, 3, 4, 5]])

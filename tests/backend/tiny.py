@@ -9,9 +9,9 @@ import mlx.core as mx
 
 from OnPolicyDistill.adapters.files import save_adapter
 from OnPolicyDistill.adapters.lora import adapter_layers, attach_adapter
-from OnPolicyDistill.config import LoraSettings
 from OnPolicyDistill.models.embedded import TinyShape, write_random_model, write_tokenizer
 from OnPolicyDistill.models.loading import load_policy
+from OnPolicyDistill.settings.training import LoraSettings
 
 TEXTS = ["the third of March 1998, half past six", "1998-03-03 18:30", "user assistant system"] * 2
 SHAPE = TinyShape(

@@ -9,12 +9,13 @@ import pytest
 
 from OnPolicyDistill.adapters.files import save_adapter
 from OnPolicyDistill.adapters.lora import attach_adapter
-from OnPolicyDistill.config import LoraSettings, load_config
+from OnPolicyDistill.config import load_config
 from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.runs.checkpoints import TrainingState, point, save_checkpoint
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from OnPolicyDistill.runs.events import EvaluationFinished
 from OnPolicyDistill.runs.log import EventWriter
+from OnPolicyDistill.settings.training import LoraSettings
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Opd

@@ -11,11 +11,12 @@ import pytest
 from OnPolicyDistill.adapters.files import save_adapter
 from OnPolicyDistill.adapters.lora import adapter_layers, attach_adapter
 from OnPolicyDistill.cli.generate import Cast, roles_of
-from OnPolicyDistill.config import LoraSettings, load_config
+from OnPolicyDistill.config import load_config
 from OnPolicyDistill.errors import InputError
 from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.runs.checkpoints import TrainingState, save_checkpoint
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
+from OnPolicyDistill.settings.training import LoraSettings
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Opd, Outcome

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from OnPolicyDistill.config import DistillationSettings, OnPolicyConfig, SftConfig
+from OnPolicyDistill.config import OnPolicyConfig, SftConfig
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from OnPolicyDistill.runs.events import EvaluationFinished, RunFinished, StepFinished
 from OnPolicyDistill.runs.log import EventWriter
+from OnPolicyDistill.settings.distillation import DistillationSettings
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Opd

@@ -11,14 +11,10 @@ from OnPolicyDistill.cli.settings import (
     load_settings,
     with_absolute_paths,
 )
-from OnPolicyDistill.config import (
-    DistillationSettings,
-    OnPolicyConfig,
-    SftConfig,
-    SftSettings,
-    parse_config,
-)
+from OnPolicyDistill.config import OnPolicyConfig, SftConfig, parse_config
 from OnPolicyDistill.errors import ConfigError, InputError
+from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.sft import SftSettings
 
 
 def write(path: Path, text: str) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from OnPolicyDistill.config import DistillationSettings, OnPolicyConfig, SftConfig
+from OnPolicyDistill.config import OnPolicyConfig, SftConfig
 from OnPolicyDistill.evaluation.plot import plot_history, smooth
 from OnPolicyDistill.evaluation.report import (
     describe_run,
@@ -31,6 +31,7 @@ from OnPolicyDistill.runs.events import (
     Warned,
 )
 from OnPolicyDistill.runs.history import RunHistory, fold
+from OnPolicyDistill.settings.distillation import DistillationSettings
 
 MACHINE = Machine(
     platform="macOS-15", processor="arm64", memory_gb=128, python="3.11", mlx="0", mlx_lm="0"

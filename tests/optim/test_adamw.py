@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from mlx.optimizers import AdamW
 
-from OnPolicyDistill.config import OptimizerSettings
 from OnPolicyDistill.errors import RunError
 from OnPolicyDistill.models.parameters import flat_arrays
 from OnPolicyDistill.optim.adamw import (
@@ -15,6 +14,7 @@ from OnPolicyDistill.optim.adamw import (
     load_optimizer,
     save_optimizer,
 )
+from OnPolicyDistill.settings.training import OptimizerSettings
 
 SETTINGS = OptimizerSettings(learning_rate=0.1, weight_decay=0.05)
 

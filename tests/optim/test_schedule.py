@@ -1,7 +1,7 @@
 import pytest
 
-from OnPolicyDistill.config import OptimizerSettings
 from OnPolicyDistill.optim.schedule import learning_rate
+from OnPolicyDistill.settings.training import OptimizerSettings
 
 
 def settings(**values: object) -> OptimizerSettings:

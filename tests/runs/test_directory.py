@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from OnPolicyDistill.config import DistillationSettings, OnPolicyConfig, SftConfig, SftSettings
+from OnPolicyDistill.config import OnPolicyConfig, SftConfig
 from OnPolicyDistill.errors import ConfigError, InputError, RunError
 from OnPolicyDistill.runs.directory import (
     Control,
@@ -31,6 +31,8 @@ from OnPolicyDistill.runs.events import (
     RunPaused,
 )
 from OnPolicyDistill.runs.log import EventWriter
+from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.sft import SftSettings
 
 
 @pytest.fixture

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from OnPolicyDistill.config import DistillationSettings, SftSettings
 from OnPolicyDistill.runs.wording import (
     describe_models,
     format_change,
     format_metric,
     format_seconds,
 )
+from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.sft import SftSettings
 
 
 def test_a_unit_decides_how_a_number_is_written() -> None:

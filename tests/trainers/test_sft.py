@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from OnPolicyDistill.adapters.lora import adapter_parameters
-from OnPolicyDistill.config import SftConfig, SftSettings
+from OnPolicyDistill.config import SftConfig
 from OnPolicyDistill.errors import ConfigError, DatasetError, StoppedError
 from OnPolicyDistill.models.embedded import TinyShape, write_random_model, write_tokenizer
 from OnPolicyDistill.models.loading import load_policy
@@ -18,6 +18,7 @@ from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from OnPolicyDistill.runs.events import Event
 from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.reporting import Reporter, StopRequest
+from OnPolicyDistill.settings.sft import SftSettings
 from OnPolicyDistill.trainers.conversation_rows import pack_rows
 from OnPolicyDistill.trainers.course import Course, prepare_course
 from OnPolicyDistill.trainers.sft import differentiate, held_out_loss, rows_of_step, train

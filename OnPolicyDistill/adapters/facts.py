@@ -1,0 +1,77 @@
+"""What a run knows about its student, for the card that goes out with it; loads no model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from OnPolicyDistill.adapters.card import CardFacts, Measurement
+from OnPolicyDistill.config import OnPolicyConfig, RunConfig, SftConfig, settings_of
+from OnPolicyDistill.registry import find_model
+from OnPolicyDistill.runs.directory import RunDirectory
+from OnPolicyDistill.runs.history import fold
+from OnPolicyDistill.runs.log import read_events
+from OnPolicyDistill.runs.metrics import METRICS
+from OnPolicyDistill.runs.wording import format_metric
+
+HELD_OUT = ("eval_reverse_kl", "eval_loss", "eval_agreement", "eval_accuracy")
+
+
+def base_model(config: OnPolicyConfig | SftConfig) -> str:
+    """Return the model under the adapter that a config trains, as the config names it."""
+    if isinstance(config, OnPolicyConfig):
+        return config.distillation.student_model
+    return config.sft.model
+
+
+def facts_of_run(run: RunDirectory, step: int) -> CardFacts:
+    """Gather what a card says about a run's checkpoint of this step.
+
+    Raises:
+        RunError: the run's config or log cannot be read.
+    """
+    config = run.config()
+    if isinstance(config, OnPolicyConfig):
+        teacher, method = config.distillation.teacher_model, "on-policy distillation"
+    else:
+        teacher, method = "", "supervised fine-tuning"
+    return CardFacts(
+        name=run.run_id,
+        base_model=public_name(base_model(config)),
+        method=method,
+        teacher=public_name(teacher) if teacher else "",
+        run_id=run.run_id,
+        settings=_settings(config),
+        measurements=_measurements(run, step),
+    )
+
+
+def public_name(model: str) -> str:
+    """The hub's name where there is one; of a folder, its last part only."""
+    known = find_model(model)
+    if known is not None:
+        return known.hub_id or known.alias
+    return Path(model).name if Path(model).is_dir() else model
+
+
+def _settings(config: RunConfig) -> dict[str, str]:
+    """What was changed from the defaults, without paths of this machine."""
+    changed = settings_of(config).model_dump(mode="json", exclude_defaults=True)
+    for name, value in changed.pop("lora", {}).items():
+        changed[f"lora.{name}"] = value
+    return {key: str(value) for key, value in changed.items() if "/" not in str(value)}
+
+
+def _measurements(run: RunDirectory, step: int) -> tuple[Measurement, ...]:
+    history = fold(read_events(run.events_file))
+    before = history.before.metrics if history.before else {}
+    until = [evaluation for evaluation in history.evaluations if evaluation.step <= step]
+    after = until[-1].metrics if until else {}
+    return tuple(
+        Measurement(
+            METRICS[key].title,
+            format_metric(key, before[key]) if key in before else "",
+            format_metric(key, after[key]),
+        )
+        for key in HELD_OUT
+        if key in after
+    )

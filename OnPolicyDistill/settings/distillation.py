@@ -1,0 +1,132 @@
+"""Settings of on-policy distillation."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from OnPolicyDistill.settings.training import LoraSettings, OptimizerSettings
+
+Divergence = Literal["reverse_kl", "forward_kl", "jsd", "sampled_reverse_kl"]
+
+
+class DistillationSettings(OptimizerSettings):
+    """A student samples, a teacher scores, the divergence between them teaches."""
+
+    teacher_model: str = Field(
+        "qwen2.5-32b", min_length=1, description="Registry alias, hub id or folder of the teacher."
+    )
+    student_model: str = Field(
+        "qwen2.5-7b", min_length=1, description="Registry alias, hub id or folder of the student."
+    )
+    student_adapter: str | None = Field(
+        None, description="Folder of a LoRA adapter to continue from, for example of an SFT run."
+    )
+    prompts: str | None = Field(
+        None, description="JSONL file of training prompts; required to train, not to plan."
+    )
+    validation_source: Literal["separate_file"] = Field(
+        "separate_file",
+        description="Held-out prompts come from a file of their own; nothing is split off.",
+    )
+    validation_prompts: str | None = Field(
+        None, description="JSONL file of held-out prompts; training without one is refused."
+    )
+    eval_fraction: float = Field(
+        1.0, gt=0, le=1, description="Share of the validation file that each evaluation uses."
+    )
+    eval_prompts: int | None = Field(
+        64, ge=1, description="At most this many validation prompts an evaluation; empty means all."
+    )
+    temperature: float = Field(
+        2.0, ge=1.0, le=4.0, description="Softens both distributions in the KL term (1.0 to 4.0)."
+    )
+    kl_weight: float = Field(0.8, ge=0, le=100, description="Weight of the divergence term.")
+    ce_weight: float = Field(
+        0.2, ge=0, le=100, description="Weight of the cross-entropy on the teacher's top token."
+    )
+    divergence: Divergence = Field(
+        "reverse_kl",
+        description="reverse_kl is KL(student || teacher), forward_kl is KL(teacher || student), "
+        "jsd lies between, sampled_reverse_kl is its one-sample policy gradient.",
+    )
+    teacher_weight: float = Field(
+        0.5, gt=0, lt=1, description="Teacher's share of the mixture in the generalized JSD."
+    )
+    on_policy_fraction: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Share of completions the student samples; the rest are the teacher's own.",
+    )
+    fixed_rollouts: bool = Field(
+        False,
+        description="Sample one completion a prompt once and train on them again each epoch: the "
+        "teacher's scores then come from the cache.",
+    )
+    max_generation_tokens: int = Field(
+        512, ge=1, le=131_072, description="Longest completion, in tokens."
+    )
+    max_prompt_tokens: int = Field(
+        2048, ge=1, le=131_072, description="Longer prompts are left out and counted, never cut."
+    )
+    generation_temperature: float = Field(
+        1.0,
+        ge=0,
+        le=4,
+        description="Temperature of rollouts; 1 samples the policy itself.",
+    )
+    top_p: float = Field(
+        1.0, gt=0, le=1, description="Nucleus truncation of rollouts; 1 leaves nothing out."
+    )
+    logprob_method: Literal["manual_loop"] = Field(
+        "manual_loop", description="Rollouts come from our own batched generation loop."
+    )
+    teacher_targets: Literal["hidden_states", "top_k"] = Field(
+        "hidden_states",
+        description="What the teacher hands over: final hidden states (exact over the whole "
+        "vocabulary) or its k best logprobs and the mass of the rest (compact).",
+    )
+    top_k: int = Field(64, ge=1, le=4096, description="k of the top_k targets.")
+    teacher_cache_size_mb: int = Field(
+        4096, ge=0, le=1_000_000, description="Memory for the teacher cache, in MB; 0 turns it off."
+    )
+    keep_teacher_loaded: bool = Field(
+        True,
+        description="Off: sample once, score everything into the cache, unload the teacher, train. "
+        "Fits Macs where both models do not fit together.",
+    )
+    lora: LoraSettings = Field(
+        default_factory=LoraSettings,
+        description="The student's adapter, all that learns.",
+    )
+
+    @property
+    def samples_policy(self) -> bool:
+        """Whether rollouts are drawn from the student's own, untruncated distribution."""
+        return self.generation_temperature == 1 and self.top_p == 1
+
+    @model_validator(mode="after")
+    def _refuse_contradictions(self) -> DistillationSettings:
+        if self.kl_weight == 0 and self.ce_weight == 0:
+            raise ValueError("kl_weight and ce_weight are both 0, so nothing would be learned")
+        if self.divergence == "sampled_reverse_kl":
+            self._refuse_biased_sampling()
+        if self.keep_teacher_loaded is False and self.teacher_cache_size_mb == 0:
+            raise ValueError(
+                "keep_teacher_loaded is off, so teacher_cache_size_mb must leave room for scores"
+            )
+        return self
+
+    def _refuse_biased_sampling(self) -> None:
+        if self.temperature != 1 or self.generation_temperature != 1 or self.top_p != 1:
+            raise ValueError(
+                "sampled_reverse_kl is unbiased only for the student's own distribution: set "
+                "temperature, generation_temperature and top_p to 1"
+            )
+        if self.on_policy_fraction != 1 or self.fixed_rollouts or not self.keep_teacher_loaded:
+            raise ValueError(
+                "sampled_reverse_kl needs fresh student samples: set on_policy_fraction to 1, "
+                "fixed_rollouts to false and keep_teacher_loaded to true"
+            )

@@ -1,0 +1,28 @@
+"""Settings of supervised fine-tuning."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from OnPolicyDistill.settings.training import LoraSettings, OptimizerSettings
+
+
+class SftSettings(OptimizerSettings):
+    """Supervised fine-tuning on given completions; the loss sees the assistant's tokens only."""
+
+    model: str = Field(
+        "qwen2.5-1.5b", min_length=1, description="Registry alias, hub id or folder of the model."
+    )
+    conversations: str | None = Field(
+        None, description="JSONL file of training conversations; required to train."
+    )
+    validation_conversations: str | None = Field(
+        None, description="JSONL file of held-out conversations."
+    )
+    max_length: int = Field(
+        2048, ge=2, le=131_072, description="Longer conversations are left out and counted."
+    )
+    lora: LoraSettings | None = Field(
+        default_factory=LoraSettings,
+        description="The adapter; empty trains every weight (small models only).",
+    )

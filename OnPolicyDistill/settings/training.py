@@ -1,0 +1,84 @@
+"""Settings that every trainer with an optimizer and an adapter shares."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Schedule = Literal["constant", "linear", "cosine"]
+
+
+class Settings(BaseModel):
+    """Frozen, and strict about unknown keys and non-finite numbers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class LoraSettings(Settings):
+    """Low-rank adapter on the student's linear layers."""
+
+    rank: int = Field(16, ge=1, le=1024, description="Rank of the update matrices.")
+    alpha: float = Field(
+        32.0, gt=0, le=4096, description="Strength: the update is scaled by alpha / rank."
+    )
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Dropout on the adapter's input; always off in sampling."
+    )
+    layers: int = Field(
+        -1, ge=-1, le=1000, description="How many layers, counted from the last; -1 means all."
+    )
+    targets: tuple[str, ...] | None = Field(
+        None,
+        description="Names of linear layers to adapt, such as q_proj; empty takes the family's "
+        "list from the model registry. A name that matches nothing is an error.",
+    )
+
+
+class OptimizerSettings(Settings):
+    """What every trainer with an optimizer shares: steps, batches, rates, stopping."""
+
+    num_steps: int = Field(1000, ge=1, le=10_000_000, description="Optimizer steps in all.")
+    batch_size: int = Field(
+        4, ge=1, le=1024, description="Rows in one forward and backward pass (a micro-batch)."
+    )
+    gradient_accumulation_steps: int = Field(
+        2, ge=1, le=1024, description="Micro-batches whose gradients make one optimizer step."
+    )
+    learning_rate: float = Field(1e-5, gt=0, le=1, description="Peak learning rate of AdamW.")
+    schedule: Schedule = Field("constant", description="Shape of the rate after the warm-up.")
+    schedule_min_ratio: float = Field(
+        0.1, ge=0, le=1, description="Where a decaying schedule ends, as a share of the peak."
+    )
+    warmup_steps: int = Field(0, ge=0, description="Steps over which the rate rises linearly.")
+    weight_decay: float = Field(0.0, ge=0, le=1, description="Decoupled weight decay of AdamW.")
+    max_grad_norm: float = Field(
+        1.0, ge=0, description="Gradients longer than this are scaled down to it; 0 turns it off."
+    )
+    grad_checkpoint: bool = Field(
+        True,
+        description="Recompute activations in the backward pass: far less memory, more time. "
+        "Turn it off where the plan says that the run fits without it.",
+    )
+    mixed_precision: bool = Field(
+        True,
+        description="Keep weights in the type they are stored in (bf16 on a Mac); off loads "
+        "float32. Losses, logprobs and the adapter are float32 either way.",
+    )
+    checkpoint_every: int = Field(100, ge=1, description="Steps between checkpoints.")
+    keep_checkpoints: int = Field(
+        3, ge=1, le=1000, description="How many checkpoints stay beside the best one."
+    )
+    eval_every: int = Field(100, ge=1, description="Steps between evaluations on held-out data.")
+    early_stop_patience: int = Field(
+        0, ge=0, description="Evaluations without improvement before the run stops; 0 never stops."
+    )
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Where every random choice starts.")
+    run_name: str | None = Field(
+        None, max_length=120, description="A name for people; the run's id is made by itself."
+    )
+
+    @property
+    def rows_per_step(self) -> int:
+        """Rows of one optimizer step, over all its micro-batches."""
+        return self.batch_size * self.gradient_accumulation_steps
