@@ -1,0 +1,124 @@
+"""Settings of prompt distillation: a student learns to act as if it had seen a long prompt."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from OnPolicyDistill.settings.distillation import Divergence
+from OnPolicyDistill.settings.training import LoraSettings, OptimizerSettings
+
+Training = Literal["sft", "on_policy"]
+Acceptance = Literal["first", "majority", "unanimous"]
+Target = Literal["answer", "reply", "thinking"]
+
+
+class PromptDistillationSettings(OptimizerSettings):
+    """The teacher reads a prompt and answers; the student learns its answers without the prompt."""
+
+    teacher_model: str = Field(
+        "qwen3-30b-a3b-thinking-2507",
+        min_length=1,
+        description="Registry alias, hub id or folder of the model that sees the prompt. The "
+        "student's own name means self-distillation: one model, whose adapter is off to teach.",
+    )
+    student_model: str = Field(
+        "qwen3-30b-a3b-instruct-2507",
+        min_length=1,
+        description="Registry alias, hub id or folder of the model that learns without it.",
+    )
+    student_adapter: str | None = Field(
+        None, description="Folder of a LoRA adapter to continue from, for example of an SFT run."
+    )
+    teacher_prompt: str | None = Field(
+        None, description="Text file with the long system prompt; required to train."
+    )
+    inputs: str | None = Field(
+        None,
+        description="What the teacher answers: one text a line, JSONL or CSV, with or without "
+        "gold labels; required to train.",
+    )
+    validation_inputs: str | None = Field(
+        None, description="Held-out inputs of the same forms; training without them is refused."
+    )
+    labels: tuple[str, ...] | None = Field(
+        None,
+        description="The answers that count; empty takes any text behind the thinking.",
+    )
+    answer_prefix: str = Field(
+        "Final Answer:",
+        description="What stands before the label in a reply; without it the whole reply counts.",
+    )
+    generated_from: str | None = Field(
+        None, description="Run whose generated answers are used again, by id or folder."
+    )
+    teacher_temperature: float = Field(
+        0.15, ge=0, le=4, description="Temperature of the teacher's answers; 0 takes the likeliest."
+    )
+    num_samples: int = Field(1, ge=1, le=64, description="Answers of the teacher to each input.")
+    acceptance: Acceptance = Field(
+        "majority",
+        description="With several samples: the first that can be read, the label of more than "
+        "half of them, or only a label that all agree on.",
+    )
+    max_retries: int = Field(
+        3, ge=0, le=100, description="More tries for an answer without a readable label."
+    )
+    max_thinking_tokens: int = Field(
+        2048, ge=1, le=131_072, description="Longest answer of the teacher, thinking included."
+    )
+    max_answer_tokens: int = Field(
+        32, ge=1, le=131_072, description="Longest answer of the student."
+    )
+    target: Target = Field(
+        "answer",
+        description="What the student learns to say: the bare label, the reply behind the "
+        "thinking, or thinking and reply.",
+    )
+    training: Training = Field(
+        "sft",
+        description="sft learns the teacher's answers; on_policy lets the student answer and the "
+        "teacher, which sees the prompt, score the same tokens.",
+    )
+    divergence: Divergence = Field(
+        "reverse_kl", description="Divergence of the on_policy training, at `temperature`."
+    )
+    temperature: float = Field(
+        1.0, ge=1.0, le=4.0, description="Softens both distributions in the KL term (1.0 to 4.0)."
+    )
+    kl_weight: float = Field(1.0, ge=0, le=100, description="Weight of the divergence term.")
+    ce_weight: float = Field(
+        0.0, ge=0, le=100, description="Weight of the cross-entropy on the teacher's top token."
+    )
+    teacher_cache_size_mb: int = Field(
+        4096, ge=0, le=1_000_000, description="Memory for the teacher cache, in MB; 0 turns it off."
+    )
+    max_length: int = Field(
+        2048, ge=2, le=131_072, description="Longer conversations are left out and counted."
+    )
+    eval_inputs: int | None = Field(
+        None, ge=1, description="At most this many held-out inputs in the evaluation stage."
+    )
+    lora: LoraSettings = Field(
+        default_factory=lambda: LoraSettings(rank=32, alpha=16.0),
+        description="The student's adapter, all that learns.",
+    )
+
+    @property
+    def is_self_distillation(self) -> bool:
+        """Whether student and teacher share their weights."""
+        return self.teacher_model == self.student_model
+
+    @model_validator(mode="after")
+    def _refuse_contradictions(self) -> PromptDistillationSettings:
+        if self.training == "on_policy" and self.kl_weight == 0 and self.ce_weight == 0:
+            raise ValueError("kl_weight and ce_weight are both 0, so nothing would be learned")
+        if self.training == "on_policy" and self.target == "thinking":
+            raise ValueError(
+                "on_policy training takes the student's own completions: target must be `answer` "
+                "or `reply`"
+            )
+        if self.labels is not None and len(set(self.labels)) != len(self.labels):
+            raise ValueError("labels names the same label twice")
+        return self
