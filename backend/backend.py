@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from backend.access import Access
 from backend.history.index import RunIndex
 from backend.history.lines import FileReplacedError, LineFile
-from backend.history.runlog import RunLog, RunLogs
+from backend.history.runlog import KEPT_FOLDER, RunLog, RunLogs
 from backend.history.summary import detail
 from backend.history.views import RunDetail, RunSummary, ShownState
 from backend.history.watcher import RunWatcher
@@ -56,10 +56,12 @@ class Backend:
         for folder in (settings.runs, settings.trash, settings.scratch):
             folder.mkdir(parents=True, exist_ok=True)
         self.access = Access(settings.token, settings.link_token, settings.port)
-        self.logs = RunLogs()
+        self.logs = RunLogs(settings.workspace / KEPT_FOLDER)
         self.index = RunIndex(settings.workspace, self.logs)
         self.watcher = RunWatcher(self.index)
         self.sampler = SystemSampler(settings.workspace)
+        # Others who have a model in memory; each says what it does, or None.
+        self.holders: list[Callable[[], str | None]] = []
         self.supervisor = Supervisor(settings, self._holder, self.sampler.memory_was_scarce)
         self.board = Board()
         self.figures: SystemFigures | None = None
@@ -241,10 +243,16 @@ class Backend:
             feed.mark_gone()
 
     def _holder(self) -> str | None:
-        """A run at work that is not the supervisor's own."""
+        """What else has a model in memory: a run that is not the supervisor's own, or others."""
         active = self.supervisor.slot.active
         others = sorted(self.watcher.running - ({active.run_id} if active else set()))
-        return next(iter(others), None)
+        if others:
+            return f"Run {others[0]} is at work outside this queue."
+        return self.held_by_others()
+
+    def held_by_others(self) -> str | None:
+        """Say what has a model in memory and is no run, or None."""
+        return next((reason for holder in self.holders if (reason := holder())), None)
 
     async def _watch_runs(self) -> None:
         changes = await asyncio.to_thread(self.watcher.look)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
 from backend.history.digest import Digest
 from backend.history.runlog import RunLog
@@ -20,7 +22,9 @@ class ChartMark(View):
     kind: MarkKind
     step: int
     time: float
-    text: str
+    text: str = Field(description="What a warning or failure said; a note on other marks.")
+    code: str = Field("", description="A warning's or failure's stable word, for programs.")
+    action: str = Field("", description="What can be done about a warning or failure.")
 
 
 class Marks(View):
@@ -89,12 +93,5 @@ def _tokens_until(
 
 def marks_of(log: RunLog) -> Marks:
     """Return the marks of a run."""
-    found = log.look(lambda digest: list(digest.marks))
-    return Marks(
-        marks=tuple(
-            ChartMark.model_validate(
-                {"kind": mark.kind, "step": mark.step, "time": mark.time, "text": mark.text}
-            )
-            for mark in found
-        )
-    )
+    found = log.look(lambda digest: list(digest.facts.marks))
+    return Marks(marks=tuple(ChartMark.model_validate(asdict(mark)) for mark in found))

@@ -1,38 +1,45 @@
 """A run's log folded line by line: what its list entry, its page and its charts need.
 
-It parses only what it folds, without the event models: a log of 100,000 steps takes a second.
+It parses only what it folds, without the event models: a log is read from its beginning whenever
+nothing kept of it can be used.
 """
 
 from __future__ import annotations
 
-import json
-from collections import deque
 from dataclasses import dataclass, field
 from typing import TypeAlias
+
+import numpy as np
+from pydantic import JsonValue
+from pydantic_core import from_json
 
 from backend.history.series import Series
 from OnPolicyDistill.errors import RunError
 
 MAX_MARKS = 5000
 RECENT_STEPS = 20
+BULK = 4096
+MAX_NUMBER = 1e300
+MAX_COUNT = 2**53
 
-Json: TypeAlias = "dict[str, Json] | list[Json] | str | float | int | bool | None"
-Record: TypeAlias = "dict[str, Json]"
+Record: TypeAlias = dict[str, JsonValue]
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something to mark on a chart's axis."""
+    """Something to mark on a chart's axis; a warning has a code, and says what can be done."""
 
     kind: str
     step: int
     time: float
     text: str
+    code: str = ""
+    action: str = ""
 
 
 @dataclass(slots=True)
-class Digest:
-    """The log so far; `feed` adds a line. Values of undone steps are taken back at a resume."""
+class Facts:
+    """What a log says beside its metrics; of `recent` steps it has the times."""
 
     num_events: int = 0
     first_time: float | None = None
@@ -46,99 +53,8 @@ class Digest:
     ending: Record | None = None
     num_warnings: int = 0
     best_step: int | None = None
-    series: dict[str, Series] = field(default_factory=dict)
     marks: list[Mark] = field(default_factory=list)
-    recent: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=RECENT_STEPS))
-
-    def feed(self, line: bytes) -> None:
-        """Fold one line of the log.
-
-        Raises:
-            RunError: the line is damaged or not the next one.
-        """
-        record = self._parse(line)
-        kind, time = str(record.get("kind")), _number(record.get("time"))
-        if self.first_time is None:
-            self.first_time = time
-        self.num_events += 1
-        self.last_time, self.last_kind = time, kind
-        self._fold(kind, time, record)
-
-    def _parse(self, line: bytes) -> Record:
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            record = None
-        if not isinstance(record, dict) or record.get("seq") != self.num_events:
-            raise RunError(
-                f"Event {self.num_events} of the log is damaged.",
-                "The file was edited or damaged; restore it from a backup.",
-            )
-        return record
-
-    def _fold(self, kind: str, time: float, record: Record) -> None:
-        step = int(_number(record.get("step", self.step)))
-        match kind:
-            case "step_finished":
-                self.recent.append((step, time))
-                self._measure(step, time, record)
-            case "evaluation_finished":
-                self._measure(step, time, record)
-                if record.get("is_best"):
-                    self.best_step = step
-                self._mark("evaluation", step, time, "best so far" if record.get("is_best") else "")
-            case "phase_changed":
-                self.phase, self.phase_detail = str(record["phase"]), str(record.get("detail", ""))
-            case "checkpoint_saved":
-                self._mark("checkpoint", step, time, "best" if record.get("is_best") else "")
-            case "warning":
-                self.num_warnings += 1
-                self._mark("warning", step, time, str(record.get("message", "")))
-            case _:
-                self._fold_turn(kind, step, time, record)
-        self.step = step
-
-    def _fold_turn(self, kind: str, step: int, time: float, record: Record) -> None:
-        """Fold what begins, tests, interrupts or ends a run."""
-        self.ending = None
-        match kind:
-            case "run_started":
-                self.num_steps = int(_number(record.get("num_steps")))
-            case "self_test_finished":
-                self.self_test = record
-            case "run_resumed":
-                self._undo_after(step)
-                self._mark("resumed", step, time, "")
-            case "run_paused":
-                self._mark("paused", step, time, str(record.get("reason", "")))
-            case "run_finished" | "run_failed":
-                self.ending = record
-                self._mark(kind.removeprefix("run_"), step, time, "")
-            case _:
-                pass
-
-    def _measure(self, step: int, time: float, record: Record) -> None:
-        metrics = record.get("metrics")
-        if not isinstance(metrics, dict):
-            return
-        for key, value in metrics.items():
-            series = self.series.get(key)
-            if series is None:
-                series = self.series[key] = Series()
-            series.append(step, time, _number(value))
-
-    def _undo_after(self, step: int) -> None:
-        for series in self.series.values():
-            series.cut(step)
-        self.marks = [mark for mark in self.marks if mark.step <= step or mark.kind == "warning"]
-        self.recent.clear()
-        if self.best_step is not None and self.best_step > step:
-            best = [mark.step for mark in self.marks if mark.text == "best so far"]
-            self.best_step = best[-1] if best else None
-
-    def _mark(self, kind: str, step: int, time: float, text: str) -> None:
-        if len(self.marks) < MAX_MARKS:
-            self.marks.append(Mark(kind, step, time, text))
+    recent: list[tuple[int, float]] = field(default_factory=list)
 
     def eta_seconds(self) -> float | None:
         """Time to the last step at the rate of this session's recent steps."""
@@ -150,5 +66,171 @@ class Digest:
         return max(self.num_steps - last, 0) * (ended - began) / (last - first)
 
 
+class Digest:
+    """The log so far; `feed` adds a line. Values of undone steps are taken back at a resume."""
+
+    def __init__(self, facts: Facts | None = None, series: dict[str, Series] | None = None) -> None:
+        self.facts = facts or Facts()
+        self._series = series or {}
+        self._bulk = _Bulk()
+
+    @property
+    def series(self) -> dict[str, Series]:
+        """Every metric by key."""
+        self._bulk.empty_into(self._series)
+        return self._series
+
+    def feed(self, line: bytes) -> None:
+        """Fold one line of the log.
+
+        Raises:
+            RunError: the line is damaged or not the next one.
+        """
+        record, facts = self._parse(line), self.facts
+        kind, time = str(record.get("kind")), _number(record.get("time"))
+        if facts.first_time is None:
+            facts.first_time = time
+        facts.num_events += 1
+        facts.last_time, facts.last_kind = time, kind
+        self._fold(kind, time, record)
+
+    def _parse(self, line: bytes) -> Record:
+        try:
+            record = from_json(line, allow_inf_nan=False)
+        except ValueError:
+            record = None
+        if not isinstance(record, dict) or record.get("seq") != self.facts.num_events:
+            raise RunError(
+                f"Event {self.facts.num_events} of the log is damaged.",
+                "The file was edited or damaged; restore it from a backup.",
+            )
+        return record
+
+    def _fold(self, kind: str, time: float, record: Record) -> None:
+        facts = self.facts
+        step = _count(record.get("step", facts.step))
+        match kind:
+            case "step_finished":
+                facts.recent = [*facts.recent[1 - RECENT_STEPS :], (step, time)]
+                self._measure(step, time, record)
+            case "evaluation_finished":
+                self._measure(step, time, record)
+                if record.get("is_best"):
+                    facts.best_step = step
+                self._mark("evaluation", step, time, "best so far" if record.get("is_best") else "")
+            case "phase_changed":
+                facts.phase, facts.phase_detail = _text(record, "phase"), _text(record, "detail")
+            case "checkpoint_saved":
+                self._mark("checkpoint", step, time, "best" if record.get("is_best") else "")
+            case "rollout_sampled":
+                pass
+            case "warning":
+                facts.num_warnings += 1
+                self._mark_words("warning", step, time, record)
+            case _:
+                self._fold_turn(kind, step, time, record)
+        facts.step = step
+
+    def _fold_turn(self, kind: str, step: int, time: float, record: Record) -> None:
+        """Fold what begins, tests, interrupts or ends a run."""
+        facts = self.facts
+        facts.ending = None
+        match kind:
+            case "run_started":
+                facts.num_steps = _count(record.get("num_steps"))
+            case "self_test_finished":
+                facts.self_test = record
+            case "run_resumed":
+                self._undo_after(step)
+                self._mark("resumed", step, time, "")
+            case "run_paused":
+                self._mark("paused", step, time, _text(record, "reason"))
+            case "run_finished":
+                facts.ending = record
+                self._mark("finished", step, time, "")
+            case "run_failed":
+                facts.ending = record
+                self._mark_words("failed", step, time, record)
+            case _:
+                pass
+
+    def _measure(self, step: int, time: float, record: Record) -> None:
+        metrics = record.get("metrics")
+        if not isinstance(metrics, dict) or not metrics:
+            return
+        if not self._bulk.takes(step, metrics):
+            self._bulk.empty_into(self._series)
+        self._bulk.add(step, time, metrics)
+
+    def _undo_after(self, step: int) -> None:
+        facts = self.facts
+        for series in self.series.values():
+            series.cut(step)
+        facts.marks = [mark for mark in facts.marks if mark.step <= step or mark.kind == "warning"]
+        facts.recent = []
+        if facts.best_step is not None and facts.best_step > step:
+            best = [mark.step for mark in facts.marks if mark.text == "best so far"]
+            facts.best_step = best[-1] if best else None
+
+    def _mark(self, kind: str, step: int, time: float, text: str) -> None:
+        if len(self.facts.marks) < MAX_MARKS:
+            self.facts.marks.append(Mark(kind, step, time, text))
+
+    def _mark_words(self, kind: str, step: int, time: float, record: Record) -> None:
+        if len(self.facts.marks) < MAX_MARKS:
+            words = (_text(record, key) for key in ("message", "code", "action"))
+            self.facts.marks.append(Mark(kind, step, time, *words))
+
+
+class _Bulk:
+    """Measurements of the same metrics at rising steps, turned into arrays many at a time."""
+
+    def __init__(self) -> None:
+        self._steps: list[int] = []
+        self._times: list[float] = []
+        self._rows: list[dict[str, JsonValue]] = []
+        self._keys: tuple[str, ...] = ()
+
+    def takes(self, step: int, metrics: dict[str, JsonValue]) -> bool:
+        """Whether a measurement can follow those that are here."""
+        if not self._steps:
+            return True
+        rises = step > self._steps[-1] and len(self._steps) < BULK
+        return rises and tuple(metrics) == self._keys
+
+    def add(self, step: int, time: float, metrics: dict[str, JsonValue]) -> None:
+        """Add a measurement that follows."""
+        if not self._steps:
+            self._keys = tuple(metrics)
+        self._steps.append(step)
+        self._times.append(time)
+        self._rows.append(metrics)
+
+    def empty_into(self, series: dict[str, Series]) -> None:
+        """Move everything into the series of its metric."""
+        if not self._steps:
+            return
+        steps, times = np.array(self._steps, np.int64), np.array(self._times)
+        columns = zip(*(row.values() for row in self._rows), strict=True)
+        for key, column in zip(self._keys, columns, strict=True):
+            known = series.get(key)
+            if known is None:
+                known = series[key] = Series()
+            values = np.array([it if type(it) is float else _number(it) for it in column])
+            values[~np.isfinite(values)] = 0.0
+            known.extend(steps, times, values)
+        self._steps, self._times, self._rows = [], [], []
+
+
 def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
+    """Read a number; what no trainer writes counts as nothing."""
+    is_number = isinstance(value, int | float) and abs(value) < MAX_NUMBER
+    return float(value) if is_number else 0.0  # type: ignore[arg-type]  # checked above
+
+
+def _count(value: object) -> int:
+    return min(int(_number(value)), MAX_COUNT)
+
+
+def _text(record: Record, key: str) -> str:
+    return str(record.get(key, ""))

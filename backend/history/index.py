@@ -9,7 +9,7 @@ from threading import Lock
 from sqlalchemy import Engine, delete, select
 from sqlalchemy.orm import Session
 
-from backend.history.runlog import RunLogs
+from backend.history.runlog import KEPT_FOLDER, RunLogs
 from backend.history.summary import RunFacts, config_values, read_facts, summarize
 from backend.history.tables import RunRow, ValueRow, open_index
 from backend.history.views import RunSummary, Value
@@ -42,7 +42,8 @@ class RunIndex:
             session.add(_row(summary, fingerprint))
             session.flush()
             session.add_all(_values(summary, facts))
-            return summary
+        log.keep(state == "running")
+        return summary
 
     def forget(self, run: RunDirectory) -> None:
         """Drop the row of a run whose folder is gone."""
@@ -52,6 +53,7 @@ class RunIndex:
 
     def rebuild(self) -> int:
         """Forget every row and read all folders again; returns the number of runs."""
+        self.logs.forget_all()
         with self._writing, Session(self.engine) as session, session.begin():
             session.execute(delete(RunRow))
         return self.reconcile()
@@ -112,7 +114,7 @@ def _state(run: RunDirectory) -> RunState:
 
 def reindex(workspace: Path) -> int:
     """Rebuild a workspace's index; returns the number of runs."""
-    index = RunIndex(workspace, RunLogs())
+    index = RunIndex(workspace, RunLogs(workspace / KEPT_FOLDER))
     try:
         return index.rebuild()
     finally:

@@ -34,6 +34,15 @@ class LineFile:
         """Bytes of the whole lines seen so far."""
         return self._ends[-1] if self._ends else 0
 
+    def ends(self) -> bytes:
+        """Return the ends of all lines as native 64-bit integers, for `restore`."""
+        return self._ends.tobytes()
+
+    def restore(self, ends: bytes, inode: int) -> None:
+        """Begin behind lines that were seen before, in the file that is there now."""
+        self._ends = array("q", ends)
+        self._inode = inode
+
     def new_lines(self) -> Iterator[bytes]:
         """Yield whole lines that came since the last call, without their line ends.
 

@@ -7,6 +7,7 @@ first point, so they do not move while points are appended.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,11 +46,21 @@ class Series:
         self._values: Floats = np.empty(0)
         self._levels: list[_Level] = []
         self._last_step = -1
-        # Appending to lists is several times faster than to arrays, and logs come in bulk.
-        self._new: tuple[list[int], list[float], list[float]] = ([], [], [])
+        # Logs come in bulk: parts are joined when somebody looks.
+        self._new: list[tuple[Steps, Floats, Floats]] = []
+        self._num_new = 0
+
+    @classmethod
+    def of(cls, steps: Steps, times: Floats, values: Floats) -> Self:
+        """Make a series of arrays that it never writes to; steps rise."""
+        made = cls()
+        made._size = len(steps)
+        made._steps, made._times, made._values = steps, times, values
+        made._last_step = int(steps[-1]) if len(steps) else -1
+        return made
 
     def __len__(self) -> int:
-        return self._size + len(self._new[0])
+        return self._size + self._num_new
 
     @property
     def values(self) -> Floats:
@@ -63,30 +74,40 @@ class Series:
         self._settle()
         return self._steps[: self._size]
 
+    @property
+    def times(self) -> Floats:
+        """The times of all values, Unix seconds."""
+        self._settle()
+        return self._times[: self._size]
+
     def append(self, step: int, time: float, value: float) -> None:
         """Add a value at a step."""
-        if step <= self._last_step:
-            self.cut(step - 1)
-        self._last_step = step
-        steps, times, values = self._new
-        steps.append(step)
-        times.append(time)
-        values.append(value)
+        self.extend(np.array([step]), np.array([time]), np.array([value]))
+
+    def extend(self, steps: Steps, times: Floats, values: Floats) -> None:
+        """Add values at rising steps."""
+        first = int(steps[0])
+        if first <= self._last_step:
+            self.cut(first - 1)
+        self._last_step = int(steps[-1])
+        self._new.append((steps, times, values))
+        self._num_new += len(steps)
 
     def _settle(self) -> None:
         """Move what was appended into the arrays; what a reader holds of old ones stays."""
-        steps, times, values = self._new
-        if not steps:
+        if not self._new:
             return
-        end = self._size + len(steps)
+        begin, end = self._size, self._size + self._num_new
         if end > len(self._steps):
             more = max(64, end, 2 * len(self._steps)) - len(self._steps)
             self._steps = np.concatenate([self._steps, np.empty(more, np.int64)])
             self._times = np.concatenate([self._times, np.empty(more)])
             self._values = np.concatenate([self._values, np.empty(more)])
-        part = slice(self._size, end)
-        self._steps[part], self._times[part], self._values[part] = steps, times, values
-        self._size, self._new = end, ([], [], [])
+        steps, times, values = zip(*self._new, strict=True)
+        np.concatenate(steps, out=self._steps[begin:end])
+        np.concatenate(times, out=self._times[begin:end])
+        np.concatenate(values, out=self._values[begin:end])
+        self._size, self._new, self._num_new = end, [], 0
 
     def cut(self, step: int) -> None:
         """Forget what stands behind a step, because a resume undid it."""
@@ -148,8 +169,10 @@ class Series:
 
     def _extend(self, number: int, done: int, whole: int) -> None:
         below = self._levels[number - 2] if number > 1 else _Level(*(self.values,) * 3)
-        level, part = self._levels[number - 1], slice(2 * done, 2 * whole)
-        pairs = (whole - done, 2)
-        level.minimum = np.append(level.minimum, below.minimum[part].reshape(pairs).min(axis=1))
-        level.maximum = np.append(level.maximum, below.maximum[part].reshape(pairs).max(axis=1))
-        level.mean = np.append(level.mean, below.mean[part].reshape(pairs).mean(axis=1))
+        level = self._levels[number - 1]
+        left, right = slice(2 * done, 2 * whole, 2), slice(2 * done + 1, 2 * whole, 2)
+        low = np.minimum(below.minimum[left], below.minimum[right])
+        high = np.maximum(below.maximum[left], below.maximum[right])
+        mean = (below.mean[left] + below.mean[right]) / 2
+        level.minimum, level.maximum = np.append(level.minimum, low), np.append(level.maximum, high)
+        level.mean = np.append(level.mean, mean)

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from pydantic import JsonValue
+
 from backend.history.digest import Digest
 from backend.history.runlog import RunLog
 from backend.history.views import MetricSummary, RunDetail, RunSummary, Value
@@ -58,6 +60,7 @@ def summarize(log: RunLog, state: RunState, facts: RunFacts) -> RunSummary:
 
 def _summarize(log: RunLog, digest: Digest, state: RunState, facts: RunFacts) -> RunSummary:
     run, running = log.run, state == "running"
+    said = digest.facts
     student, teacher = _models(facts.config)
     return RunSummary(
         run_id=run.run_id,
@@ -65,22 +68,22 @@ def _summarize(log: RunLog, digest: Digest, state: RunState, facts: RunFacts) ->
         method="unknown" if facts.config is None else facts.config.method,
         state=state,
         created=created_time(run),
-        started=digest.first_time,
-        updated=digest.last_time,
-        step=digest.step,
-        num_steps=digest.num_steps,
-        phase=digest.phase if running else None,
-        phase_detail=digest.phase_detail if running else "",
-        eta_seconds=digest.eta_seconds() if running else None,
+        started=said.first_time,
+        updated=said.last_time,
+        step=said.step,
+        num_steps=said.num_steps,
+        phase=said.phase if running else None,
+        phase_detail=said.phase_detail if running else "",
+        eta_seconds=said.eta_seconds() if running else None,
         student=student,
         teacher=teacher,
         annotations=facts.annotations,
         metrics=_metrics(digest),
         sparkline=_sparkline(digest),
-        proof_passed=None if digest.self_test is None else bool(digest.self_test.get("passed")),
-        best_step=digest.best_step,
-        num_events=digest.num_events,
-        num_warnings=digest.num_warnings,
+        proof_passed=None if said.self_test is None else bool(said.self_test.get("passed")),
+        best_step=said.best_step,
+        num_events=said.num_events,
+        num_warnings=said.num_warnings,
         has_checkpoint=last_checkpoint(run) is not None,
         has_postmortem=_current(facts.postmortem, digest) is not None,
         damage=log.damage or facts.damage,
@@ -94,9 +97,9 @@ def detail(log: RunLog, summary: RunSummary) -> RunDetail:
 
 
 def _detail(run: RunDirectory, digest: Digest, facts: RunFacts, summary: RunSummary) -> RunDetail:
-    checks = (digest.self_test or {}).get("checks", [])
-    ending = digest.ending or {}
-    report, failure = ending.get("report", {}), ending.get("message")
+    checks = (digest.facts.self_test or {}).get("checks", [])
+    ending = digest.facts.ending or {}
+    report = ending.get("report", {})
     assert isinstance(checks, list)
     return RunDetail(
         run=summary,
@@ -104,10 +107,21 @@ def _detail(run: RunDirectory, digest: Digest, facts: RunFacts, summary: RunSumm
         config=facts.config,
         config_yaml=run.config_file.read_text(encoding="utf-8", errors="replace"),
         self_test=tuple(Check.model_validate(check) for check in checks),
-        report=report if isinstance(report, dict) else {},
-        failure=failure if isinstance(failure, str) else None,
+        report=_numbers(report),
+        failure=_words(ending.get("message")),
+        failure_code=_words(ending.get("code")),
+        failure_action=_words(ending.get("action")) or "",
         postmortem=_current(facts.postmortem, digest),
     )
+
+
+def _numbers(values: JsonValue) -> dict[str, float]:
+    found = values if isinstance(values, dict) else {}
+    return {key: value for key, value in found.items() if isinstance(value, int | float)}
+
+
+def _words(value: JsonValue) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def config_values(config: OnPolicyConfig | SftConfig) -> Iterator[tuple[str, Value]]:
@@ -172,6 +186,6 @@ def _sparkline(digest: Digest) -> tuple[float, ...]:
 
 
 def _current(postmortem: PostMortem | None, digest: Digest) -> PostMortem | None:
-    if postmortem is None or postmortem.after_seq != digest.num_events - 1:
+    if postmortem is None or postmortem.after_seq != digest.facts.num_events - 1:
         return None
     return postmortem

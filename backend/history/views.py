@@ -86,4 +86,6 @@ class RunDetail(View):
     self_test: tuple[Check, ...] = ()
     report: dict[str, float] = Field(default_factory=dict, description="Final numbers.")
     failure: str | None = Field(None, description="What a failed run said.")
+    failure_code: str | None = Field(None, description="A stable word for it, for programs.")
+    failure_action: str = Field("", description="What can be done about it.")
     postmortem: PostMortem | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, WebSocket
+from fastapi import APIRouter, Path, Query, Response, WebSocket
 from pydantic import Field
 
 from backend.charts import Marks, MetricHistory, marks_of, metric_history
@@ -49,7 +49,9 @@ def read_marks(backend: Here, run_id: RunId) -> Marks:
     return marks_of(backend.log(run_id))
 
 
-@router.get("/runs/{run_id}/metrics/{key}", responses=refusals(404, 409))
+@router.get(
+    "/runs/{run_id}/metrics/{key}", response_model=MetricHistory, responses=refusals(404, 409)
+)
 def read_metric(
     backend: Here,
     run_id: RunId,
@@ -57,12 +59,13 @@ def read_metric(
     first: Annotated[int | None, Query(alias="from", ge=0, le=2**53, description="Step.")] = None,
     last: Annotated[int | None, Query(alias="to", ge=0, le=2**53, description="Step.")] = None,
     px: Annotated[int, Query(ge=1, le=8192, description="Buckets at most.")] = 1000,
-) -> MetricHistory:
+) -> Response:
     """Return a metric over steps as minimum, maximum and mean; no spike is lost at any zoom."""
     history = metric_history(backend.log(run_id), key, first, last, px)
     if history is None:
         raise NotFoundError(f"Run {run_id} has not measured {key}.")
-    return history
+    # Thousands of numbers that are right already: checking each again takes most of the time.
+    return Response(history.model_dump_json(), media_type="application/json")
 
 
 @router.websocket("/runs/{run_id}/stream")

@@ -12,9 +12,11 @@ from OnPolicyDistill.runs.events import (
     CheckpointSaved,
     RolloutRecord,
     RolloutSampled,
+    RunFailed,
     RunPaused,
     RunResumed,
     StepFinished,
+    Warned,
 )
 from OnPolicyDistill.runs.log import EventWriter, read_events
 from OnPolicyDistill.runs.reporting import Reporter, describe_machine
@@ -90,6 +92,22 @@ async def test_undone_steps_are_drawn_as_they_happened_last(
     assert history["mean"][-1] == 9.0
     marks = [(mark["kind"], mark["step"]) for mark in (await get(client, run, "marks"))["marks"]]
     assert marks == [("checkpoint", 3), ("resumed", 3)]
+
+
+async def test_a_warning_and_a_failure_say_what_can_be_done(
+    client: httpx.AsyncClient, make_run: MakeRun
+) -> None:
+    run = make_run(steps=2)
+    with EventWriter(run.events_file) as writer:
+        writer.write(Warned(step=1, code="truncated", message="Cut off.", action="Allow more."))
+        writer.write(RunFailed(step=2, code="disk_full", message="Full.", action="Free some."))
+    marks = (await get(client, run, "marks"))["marks"]
+    said = [(mark["text"], mark["code"], mark["action"]) for mark in marks]
+    assert said[-2:] == [("Cut off.", "truncated", "Allow more."),
+                         ("Full.", "disk_full", "Free some.")]  # fmt: skip
+    detail = (await client.get(f"/api/runs/{run.run_id}")).json()
+    assert (detail["failure"], detail["failure_code"]) == ("Full.", "disk_full")
+    assert detail["failure_action"] == "Free some."
 
 
 def sample(run: RunDirectory, count: int) -> None:

@@ -1307,8 +1307,23 @@ export interface components {
             step: number;
             /** Time */
             time: number;
-            /** Text */
+            /**
+             * Text
+             * @description What a warning or failure said; a note on other marks.
+             */
             text: string;
+            /**
+             * Code
+             * @description A warning's or failure's stable word, for programs.
+             * @default
+             */
+            code: string;
+            /**
+             * Action
+             * @description What can be done about a warning or failure.
+             * @default
+             */
+            action: string;
         };
         /**
          * ChatMessage
@@ -3415,6 +3430,17 @@ export interface components {
              * @description What a failed run said.
              */
             failure: string | null;
+            /**
+             * Failure Code
+             * @description A stable word for it, for programs.
+             */
+            failure_code: string | null;
+            /**
+             * Failure Action
+             * @description What can be done about it.
+             * @default
+             */
+            failure_action: string;
             postmortem: components["schemas"]["PostMortem"] | null;
         };
         /**
