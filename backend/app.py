@@ -19,6 +19,7 @@ from backend.routers import (
     bundles,
     downloads,
     events,
+    exports,
     files,
     instance,
     models,
@@ -50,6 +51,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     downloads.router,
     prompt_sets.router,
     playground.router,
+    exports.router,
 )
 
 

@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 
 from backend.backend import Backend
 from backend.downloads.downloads import Downloads
+from backend.exports.exports import Exports
 from backend.models.library import ModelLibrary
 from backend.models.place import Hub
 from backend.playground.playground import Playground
@@ -29,6 +30,8 @@ class Workbench:
         self.downloads = Downloads(backend.settings, hub)
         self.prompt_sets = PromptSets(backend)
         self.linter = Linter(hub)
+        self.exports = Exports(backend, hub)
+        backend.holders.append(self.exports.at_work)
         self.playground = Playground(backend, hub)
 
     @asynccontextmanager

@@ -12,7 +12,6 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
-from typing import Literal
 
 import mlx.core as mx
 from mlx_lm.gguf import convert_to_gguf
@@ -20,6 +19,7 @@ from mlx_lm.utils import load_model, quantize_model, save_config
 
 from OnPolicyDistill.adapters.card import CardFacts, write_card
 from OnPolicyDistill.adapters.files import CONFIG_FILE, WEIGHTS_FILE, read_adapter_config
+from OnPolicyDistill.adapters.forms import ExportForm, gguf_obstacle
 from OnPolicyDistill.adapters.fuse import Progress, fuse
 from OnPolicyDistill.errors import InputError, ModelError
 from OnPolicyDistill.files import disk_errors
@@ -27,10 +27,6 @@ from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.models.saving import save_weights
 from OnPolicyDistill.models.weight_files import read_json
 
-ExportForm = Literal["adapter", "fused", "quantized", "gguf"]
-
-# What mlx-lm's converter knows; it writes a SentencePiece vocabulary and nothing else.
-GGUF_FAMILIES = ("llama", "mistral", "mixtral")
 GGUF_FILE = "model-f16.gguf"
 
 
@@ -108,11 +104,10 @@ def _quantize(folder: Path, request: ExportRequest, progress: Progress) -> None:
 
 
 def _require_gguf(policy: Policy) -> None:
-    family = read_json(policy.path / "config.json").get("model_type")
-    if family not in GGUF_FAMILIES or not (policy.path / "tokenizer.model").is_file():
+    obstacle = gguf_obstacle(policy.path)
+    if obstacle is not None:
         raise ModelError(
-            f"mlx-lm writes GGUF only for {', '.join(GGUF_FAMILIES)} models with a SentencePiece "
-            f"tokenizer; {policy.name} is of the family {family}.",
+            obstacle,
             "Export it fused, and convert that folder with llama.cpp's convert_hf_to_gguf.py.",
         )
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from OnPolicyDistill.adapters.forms import GROUP_SIZES, ExportForm
 from OnPolicyDistill.cli.device import load_mlx
 from OnPolicyDistill.cli.output import JsonOption, WorkspaceOption, print_json, print_note
 from OnPolicyDistill.cli.runs import open_run
@@ -15,14 +16,8 @@ from OnPolicyDistill.cli.training import choose_checkpoint
 from OnPolicyDistill.errors import InputError
 
 if TYPE_CHECKING:
-    from OnPolicyDistill.adapters.card import CardFacts, Measurement
+    from OnPolicyDistill.adapters.card import CardFacts
     from OnPolicyDistill.adapters.export import ExportRequest
-    from OnPolicyDistill.config import OnPolicyConfig, SftConfig
-    from OnPolicyDistill.runs.directory import RunDirectory
-
-Form = Literal["adapter", "fused", "quantized", "gguf"]
-GROUP_SIZES = (32, 64, 128)
-HELD_OUT = ("eval_reverse_kl", "eval_loss", "eval_agreement", "eval_accuracy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +63,7 @@ def export(
     ] = None,
     *,
     form: Annotated[
-        Form, typer.Option("--as", help="What to write; gguf for few families only.")
+        ExportForm, typer.Option("--as", help="What to write; gguf for few families only.")
     ] = "adapter",
     out: OutOption,
     checkpoint: Annotated[
@@ -101,80 +96,23 @@ def export(
 
 def _from_folder(model: str | None, adapter: Path) -> Source:
     from OnPolicyDistill.adapters.card import CardFacts
+    from OnPolicyDistill.adapters.facts import public_name
     from OnPolicyDistill.adapters.files import read_adapter_config
 
     base = model or read_adapter_config(adapter).model
     if base is None:
         raise InputError(f"{adapter} does not say which model it belongs to.", "Give --model.")
-    facts = CardFacts(name=adapter.resolve().name, base_model=_public_name(base), method="LoRA")
+    facts = CardFacts(name=adapter.resolve().name, base_model=public_name(base), method="LoRA")
     return Source(base, adapter, facts)
 
 
 def _from_run(name: str, checkpoint: str, model: str | None, workspace: Path | None) -> Source:
-    from OnPolicyDistill.adapters.card import CardFacts
-    from OnPolicyDistill.config import OnPolicyConfig
+    from OnPolicyDistill.adapters.facts import base_model, facts_of_run
     from OnPolicyDistill.runs.checkpoints import pointed
 
     run = open_run(name, workspace)
     chosen = choose_checkpoint(run, checkpoint if pointed(run, checkpoint) else "last")
-    config = run.config()
-    if isinstance(config, OnPolicyConfig):
-        base, teacher = config.distillation.student_model, config.distillation.teacher_model
-        method = "on-policy distillation"
-    else:
-        base, teacher, method = config.sft.model, "", "supervised fine-tuning"
-    facts = CardFacts(
-        name=run.run_id,
-        base_model=_public_name(base),
-        method=method,
-        teacher=_public_name(teacher) if teacher else "",
-        run_id=run.run_id,
-        settings=_settings(config),
-        measurements=_measurements(run, int(chosen.name)),
-    )
-    return Source(model or base, chosen, facts)
-
-
-def _settings(config: OnPolicyConfig | SftConfig) -> dict[str, str]:
-    """What was changed from the defaults, without paths of this machine."""
-    from OnPolicyDistill.config import settings_of
-
-    changed = settings_of(config).model_dump(mode="json", exclude_defaults=True)
-    for name, value in changed.pop("lora", {}).items():
-        changed[f"lora.{name}"] = value
-    return {key: str(value) for key, value in changed.items() if "/" not in str(value)}
-
-
-def _measurements(run: RunDirectory, step: int) -> tuple[Measurement, ...]:
-    from OnPolicyDistill.adapters.card import Measurement
-    from OnPolicyDistill.runs.history import fold
-    from OnPolicyDistill.runs.log import read_events
-    from OnPolicyDistill.runs.metrics import METRICS
-    from OnPolicyDistill.runs.wording import format_metric
-
-    history = fold(read_events(run.events_file))
-    before = history.before.metrics if history.before else {}
-    until = [evaluation for evaluation in history.evaluations if evaluation.step <= step]
-    after = until[-1].metrics if until else {}
-    return tuple(
-        Measurement(
-            METRICS[key].title,
-            format_metric(key, before[key]) if key in before else "",
-            format_metric(key, after[key]),
-        )
-        for key in HELD_OUT
-        if key in after
-    )
-
-
-def _public_name(model: str) -> str:
-    """The hub's name where there is one; of a folder, its last part only."""
-    from OnPolicyDistill.registry import find_model
-
-    known = find_model(model)
-    if known is not None:
-        return known.hub_id or known.alias
-    return Path(model).name if Path(model).is_dir() else model
+    return Source(model or base_model(run.config()), chosen, facts_of_run(run, int(chosen.name)))
 
 
 def _write(source: Source, request: ExportRequest, json: bool) -> None:

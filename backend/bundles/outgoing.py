@@ -19,27 +19,30 @@ CHUNK_BYTES = 1 << 20
 PRIVATE = frozenset(("worker.json", "control.json", "run.lock"))
 
 
-class _Outlet(io.RawIOBase):
+class Outlet(io.RawIOBase):
     """Collects what the zip writer writes until it is sent."""
 
     def __init__(self) -> None:
         self._chunks: list[bytes] = []
 
     def writable(self) -> bool:
+        """Say that it takes bytes."""
         return True
 
     def write(self, data: bytes) -> int:  # type: ignore[override]  # zipfile writes bytes only
+        """Take what the zip writer has ready."""
         self._chunks.append(bytes(data))
         return len(data)
 
     def take(self) -> bytes:
+        """Return what came in since the last time."""
         chunks, self._chunks = self._chunks, []
         return b"".join(chunks)
 
 
 def stream_bundle(run: RunDirectory, checkpoints: Choice) -> Iterator[bytes]:
     """Yield a run's folder as a zip file; each file as long as it is when its turn comes."""
-    outlet = _Outlet()
+    outlet = Outlet()
     kept = _chosen(run, checkpoints)
     best, last = pointed(run, "best"), pointed(run, "last")
     names = {path.name for path in kept}
@@ -51,7 +54,7 @@ def stream_bundle(run: RunDirectory, checkpoints: Choice) -> Iterator[bytes]:
     with zipfile.ZipFile(outlet, "w", allowZip64=True) as archive:
         archive.writestr(MANIFEST_NAME, manifest.model_dump_json())
         for path in _files(run, kept):
-            yield from _add(archive, outlet, path, path.relative_to(run.path).as_posix())
+            yield from add_file(archive, outlet, path, path.relative_to(run.path).as_posix())
     yield outlet.take()
 
 
@@ -73,7 +76,8 @@ def _files(run: RunDirectory, checkpoints: list[Path]) -> Iterator[Path]:
                 yield path
 
 
-def _add(archive: zipfile.ZipFile, outlet: _Outlet, path: Path, name: str) -> Iterator[bytes]:
+def add_file(archive: zipfile.ZipFile, outlet: Outlet, path: Path, name: str) -> Iterator[bytes]:
+    """Yield a file's part of a zip archive, as long as the file is now."""
     info = zipfile.ZipInfo.from_file(path, name, strict_timestamps=False)
     # Weights hardly shrink; text does.
     packed = path.suffix != ".safetensors"

@@ -115,7 +115,9 @@ class Playground:
         if active is not None:
             return f"Run {active.run_id} has the GPU."
         elsewhere = sorted(self._backend.watcher.running)
-        return f"Run {elsewhere[0]} has the GPU." if elsewhere else ""
+        if elsewhere:
+            return f"Run {elsewhere[0]} has the GPU."
+        return self._backend.held_by_others() or ""
 
     async def close(self, reason: str = "The playground was closed.") -> None:
         """End the process and give its memory back; again changes nothing."""

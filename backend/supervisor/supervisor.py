@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 class Supervisor:
     """Methods may be called from any thread; `tick` is called a few times a second.
 
-    `holder` names a run that somebody else's process works on, such as one started in a terminal.
+    `holder` says what else uses the GPU, such as a run started in a terminal, or None.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class Supervisor:
             return []
         holder = self._holder()
         if holder is not None:
-            self.blocked = f"Run {holder} is at work outside this queue."
+            self.blocked = holder
             return []
         try:
             check_disk(self.settings)

@@ -9,12 +9,12 @@ from mlx_lm.models import llama
 
 from OnPolicyDistill.adapters.card import CardFacts, Measurement
 from OnPolicyDistill.adapters.export import (
-    ExportForm,
     ExportRequest,
     export_adapter,
     export_model,
 )
 from OnPolicyDistill.adapters.files import save_adapter
+from OnPolicyDistill.adapters.forms import ExportForm
 from OnPolicyDistill.adapters.lora import adapter_layers, attach_adapter
 from OnPolicyDistill.errors import InputError, ModelError
 from OnPolicyDistill.models.loading import load_policy

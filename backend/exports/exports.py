@@ -1,0 +1,270 @@
+"""Starts, cancels, lists and removes exports, and sends them to the hub after a dry run."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sys
+import time
+from pathlib import Path
+from threading import Lock
+
+from huggingface_hub import get_token
+from pydantic import ValidationError
+
+from backend.backend import Backend
+from backend.exports.options import check_possible, checkpoint_folder
+from backend.exports.pushing import PushOrder
+from backend.exports.views import (
+    ExportRecord,
+    ExportView,
+    ExportWish,
+    Push,
+    PushedFile,
+    PushPlan,
+    PushView,
+    PushWish,
+)
+from backend.exports.work import Workshop
+from backend.models.place import Hub
+from backend.problems import ConflictError, NotFoundError
+from backend.system.room import check_memory
+from OnPolicyDistill.adapters.export_messages import ExportOrder
+from OnPolicyDistill.errors import DiskFullError
+from OnPolicyDistill.files import write_text_atomically
+
+EXPORT_COMMAND = (sys.executable, "-m", "OnPolicyDistill.cli.exporting")
+PUSH_COMMAND = (sys.executable, "-m", "backend.exports.pushing")
+RECORDS = ".records"
+SPARE_BYTES = 1_000_000_000
+
+
+class Exports:
+    """Methods may be called from any thread."""
+
+    def __init__(self, backend: Backend, hub: Hub) -> None:
+        self._backend = backend
+        self._hub = hub
+        self.folder = backend.settings.workspace / "exports"
+        self._workshop = Workshop(self.folder / RECORDS)
+        self._lock = Lock()
+        self._settled: set[str] = set()  # asked often, so what ended is not read again
+
+    def list(self) -> tuple[ExportView, ...]:
+        """Return every export, the last started first."""
+        names = (file.stem for file in (self.folder / RECORDS).glob("*.json"))
+        views = [self._view(name, record) for name in names if (record := self._read(name))]
+        return tuple(sorted(views, key=lambda view: view.created, reverse=True))
+
+    def get(self, name: str) -> ExportView:
+        """Return an export as it stands.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        return self._view(name, self._record(name))
+
+    def start(self, wish: ExportWish, blocked: str) -> ExportView:
+        """Begin to write an export; `blocked` says why no model may be loaded now, if so.
+
+        Raises:
+            ConflictError: the name is taken, or a model would be loaded and may not.
+            WrongFieldError: there is no such checkpoint, or the form is not possible.
+            DiskFullError: the disk has no room for it.
+        """
+        with self._lock:
+            if self._read(wish.name) is not None or (self.folder / wish.name).exists():
+                raise ConflictError(
+                    f"There is an export named {wish.name}.", "Choose another name, or delete it."
+                )
+            expected_bytes = check_possible(self._backend, self._hub, wish)
+            self._check_room(expected_bytes)
+            if wish.form != "adapter":
+                if blocked:
+                    raise ConflictError(blocked, "Pause it or wait for it.", code="gpu_busy")
+                check_memory(self._backend.settings)
+            run = self._backend.existing(wish.run_id)
+            order = ExportOrder(
+                run=str(run.path),
+                checkpoint=str(checkpoint_folder(run, wish.checkpoint)),
+                target=str(self.folder / wish.name),
+                form=wish.form,
+                bits=wish.bits,
+                group_size=wish.group_size,
+                dequantize=wish.dequantize,
+            )
+            command = [*EXPORT_COMMAND, order.model_dump_json()]
+            self._settled.discard(wish.name)
+            worker = self._workshop.start(wish.name, command, {"HF_HUB_OFFLINE": "1"})
+            record = ExportRecord(wish=wish, created=time.time(), worker=worker)
+            self._write(record)
+            return self._view(wish.name, record)
+
+    def at_work(self) -> str | None:
+        """Say which export has a model in memory now, or None."""
+        for file in (self.folder / RECORDS).glob("*.json"):
+            record = None if file.stem in self._settled else self._read(file.stem)
+            if record is None or record.wish.form == "adapter":
+                continue
+            if self._view(file.stem, record).work.state == "running":
+                return f"The export {file.stem} is being written."
+            self._settled.add(file.stem)
+        return None
+
+    def cancel(self, name: str) -> ExportView:
+        """End an export or its push, whichever is at work; again changes nothing.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        with self._lock:
+            record = self._record(name)
+            view = self._view(name, record)
+            if view.work.state == "running":
+                self._write(record.model_copy(update={"is_cancelled": True}))
+                self._workshop.end(record.worker)
+                shutil.rmtree(self.folder / f".{name}.partial", ignore_errors=True)
+            if record.push and view.push and view.push.work.state == "running":
+                push = record.push.model_copy(update={"is_cancelled": True})
+                self._write(record.model_copy(update={"push": push}))
+                self._workshop.end(record.push.worker)
+            return self.get(name)
+
+    def delete(self, name: str) -> None:
+        """Remove an export with its folder; does nothing where there is none.
+
+        Raises:
+            ConflictError: it is being written or sent.
+        """
+        with self._lock:
+            record = self._read(name)
+            if record is None:
+                return
+            view = self._view(name, record)
+            pushes = view.push is not None and view.push.work.state == "running"
+            if view.work.state == "running" or pushes:
+                raise ConflictError(f"{name} is being worked on.", "Cancel it first.")
+            for folder in (self.folder / name, self.folder / f".{name}.partial"):
+                shutil.rmtree(folder, ignore_errors=True)
+            for about in (name, _push_name(name)):
+                self._workshop.forget(about)
+            self._file(name).unlink(missing_ok=True)
+
+    def plan_push(self, name: str, repository: str) -> PushPlan:
+        """Say what a push would send, without the network.
+
+        Raises:
+            NotFoundError: there is no such export.
+            ConflictError: it is not finished.
+        """
+        folder = self.finished_folder(name)
+        files = tuple(
+            PushedFile(name=file.name, num_bytes=file.stat().st_size)
+            for file in sorted(folder.iterdir())
+            if file.is_file()
+        )
+        text = repr((repository, [(file.name, file.num_bytes) for file in files]))
+        return PushPlan(
+            repository=repository,
+            files=files,
+            num_bytes=sum(file.num_bytes for file in files),
+            has_token=get_token() is not None,
+            digest=hashlib.sha256(text.encode()).hexdigest(),
+        )
+
+    def push(self, name: str, wish: PushWish) -> ExportView:
+        """Begin to send an export to the hub; one that is being sent goes on as it is.
+
+        Raises:
+            NotFoundError: there is no such export.
+            ConflictError: it is not what the plan showed, or there is no token.
+        """
+        plan = self.plan_push(name, wish.repository)
+        if plan.digest != wish.digest:
+            raise ConflictError("This is not what the dry run showed.", "Do the dry run again.")
+        if not plan.has_token:
+            raise ConflictError(
+                "There is no hub token on this machine.",
+                "Set one with write access, then push again.",
+                code="hub_token",
+            )
+        with self._lock:
+            record = self._record(name)
+            view = self._view(name, record)
+            if view.push is not None and view.push.work.state == "running":
+                return view
+            order = PushOrder(
+                folder=str(self.folder / name),
+                repository=wish.repository,
+                is_private=wish.is_private,
+                num_bytes=plan.num_bytes,
+            )
+            command = [*PUSH_COMMAND, order.model_dump_json()]
+            hub = self._hub.endpoint
+            worker = self._workshop.start(
+                _push_name(name), command, {} if hub is None else {"HF_ENDPOINT": hub}
+            )
+            push = Push(repository=wish.repository, is_private=wish.is_private, worker=worker)
+            self._write(record.model_copy(update={"push": push}))
+            return self.get(name)
+
+    def finished_folder(self, name: str) -> Path:
+        """Return the folder of a finished export.
+
+        Raises:
+            NotFoundError: there is no such export.
+            ConflictError: it is not finished, or somebody moved its folder.
+        """
+        view = self.get(name)
+        folder = self.folder / name
+        if view.work.state != "finished" or not folder.is_dir():
+            raise ConflictError(f"The export {name} is not there complete.", "Export it again.")
+        return folder
+
+    def _view(self, name: str, record: ExportRecord) -> ExportView:
+        push = record.push
+        return ExportView(
+            name=name,
+            path=str(self.folder / name),
+            created=record.created,
+            work=self._workshop.view(name, record.worker, record.is_cancelled),
+            push=None
+            if push is None
+            else PushView(
+                repository=push.repository,
+                is_private=push.is_private,
+                work=self._workshop.view(_push_name(name), push.worker, push.is_cancelled),
+            ),
+            **record.wish.model_dump(exclude={"name"}),
+        )
+
+    def _check_room(self, expected_bytes: int) -> None:
+        free = shutil.disk_usage(self._backend.settings.workspace).free
+        if expected_bytes + SPARE_BYTES > free:
+            raise DiskFullError(
+                f"The export needs about {expected_bytes / 1e9:.1f} GB while it is written, and "
+                f"the workspace's disk has {free / 1e9:.1f} GB left.",
+                "Free some space, or export the adapter alone.",
+            )
+
+    def _record(self, name: str) -> ExportRecord:
+        record = self._read(name)
+        if record is None:
+            raise NotFoundError(f"There is no export {name}.")
+        return record
+
+    def _read(self, name: str) -> ExportRecord | None:
+        try:
+            return ExportRecord.model_validate_json(self._file(name).read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+
+    def _write(self, record: ExportRecord) -> None:
+        write_text_atomically(self._file(record.wish.name), record.model_dump_json(indent=1))
+
+    def _file(self, name: str) -> Path:
+        return self.folder / RECORDS / f"{name}.json"
+
+
+def _push_name(name: str) -> str:
+    return f"{name}~push"  # no export can have that name

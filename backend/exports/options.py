@@ -1,0 +1,144 @@
+"""What can be made of a run's checkpoint, and the adapter that leaves at once as a zip file."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from backend.backend import Backend
+from backend.bundles.outgoing import Outlet, add_file
+from backend.exports.views import ExportOptions, ExportWish, FormOption
+from backend.models.place import Hub
+from backend.paths import probe
+from backend.problems import WrongFieldError
+from OnPolicyDistill.adapters.card import write_card
+from OnPolicyDistill.adapters.facts import base_model, facts_of_run, public_name
+from OnPolicyDistill.adapters.forms import GROUP_SIZES, ExportForm, gguf_obstacle
+from OnPolicyDistill.errors import ModelError
+from OnPolicyDistill.planning.models import describe_model
+from OnPolicyDistill.registry import local_folder
+from OnPolicyDistill.runs.checkpoints import list_checkpoints, pointed
+from OnPolicyDistill.runs.directory import RunDirectory
+
+FORMS: tuple[ExportForm, ...] = ("adapter", "fused", "quantized", "gguf")
+ADAPTER_FILES = ("adapter_config.json", "adapters.safetensors")
+# A quantized layer's scale and bias take 32 bits for each group of weights.
+BITS_PER_GROUP = 32
+HALF_BITS = 16
+
+
+def checkpoint_folder(run: RunDirectory, step: int | None) -> Path:
+    """Return the checkpoint of a step; without one the best, else the last.
+
+    Raises:
+        WrongFieldError: the run has no such checkpoint.
+    """
+    if step is None:
+        found = pointed(run, "best") or pointed(run, "last")
+    else:
+        found = next((path for path in list_checkpoints(run) if int(path.name) == step), None)
+    if found is None:
+        which = "checkpoint yet" if step is None else f"checkpoint of step {step}"
+        raise WrongFieldError("checkpoint", f"Run {run.run_id} has no {which}.")
+    return found
+
+
+def read_options(
+    backend: Backend, hub: Hub, run_id: str, step: int | None, blocked: str
+) -> ExportOptions:
+    """Say what can be made of a checkpoint.
+
+    Raises:
+        NotFoundError: there is no such run.
+        WrongFieldError: it has no such checkpoint.
+    """
+    run = backend.existing(run_id)
+    chosen = checkpoint_folder(run, step)
+    best = pointed(run, "best")
+    model = base_model(run.config())
+    forms, num_parameters = _forms(hub, model, chosen)
+    return ExportOptions(
+        run_id=run.run_id,
+        checkpoint=int(chosen.name),
+        checkpoints=tuple(int(path.name) for path in list_checkpoints(run)),
+        best=None if best is None else int(best.name),
+        base_model=public_name(model),
+        num_parameters=num_parameters,
+        forms=forms,
+        card=_card(run, chosen),
+        blocked=blocked,
+    )
+
+
+def check_possible(backend: Backend, hub: Hub, wish: ExportWish) -> int:
+    """Return about how many bytes an export needs on the disk while it is written.
+
+    Raises:
+        NotFoundError: there is no such run.
+        WrongFieldError: there is no such checkpoint, or the form is not possible.
+    """
+    if wish.group_size not in GROUP_SIZES:
+        sizes = ", ".join(map(str, GROUP_SIZES))
+        raise WrongFieldError("body.group_size", f"It is one of {sizes}.")
+    run = backend.existing(wish.run_id)
+    checkpoint = checkpoint_folder(run, wish.checkpoint)
+    forms, num_parameters = _forms(hub, base_model(run.config()), checkpoint)
+    option = next(option for option in forms if option.form == wish.form)
+    if option.obstacle is not None:
+        raise WrongFieldError("body.form", option.obstacle)
+    # Packed forms are written unpacked first.
+    unpacked = (num_parameters or 0) * HALF_BITS // 8
+    return (option.num_bytes or 0) + (unpacked if wish.form in ("quantized", "gguf") else 0)
+
+
+def stream_adapter(run: RunDirectory, checkpoint: Path) -> Iterator[bytes]:
+    """Yield a checkpoint's adapter with its card as a zip file; nothing is written for it."""
+    outlet = Outlet()
+    top = f"{run.run_id}-{int(checkpoint.name)}"
+    with zipfile.ZipFile(outlet, "w", allowZip64=True) as archive:
+        archive.writestr(f"{top}/README.md", _card(run, checkpoint))
+        for name in ADAPTER_FILES:
+            yield from add_file(archive, outlet, checkpoint / name, f"{top}/{name}")
+    yield outlet.take()
+
+
+def _card(run: RunDirectory, checkpoint: Path) -> str:
+    facts = facts_of_run(run, int(checkpoint.name))
+    usage = f"mlx_lm.generate --model {facts.base_model} --adapter-path FOLDER"
+    return write_card(replace(facts, usage=usage))
+
+
+def _forms(hub: Hub, model: str, checkpoint: Path) -> tuple[tuple[FormOption, ...], int | None]:
+    """Return every form with what it would weigh, and the number of the model's parameters."""
+    file = checkpoint / ADAPTER_FILES[1]
+    adapter = FormOption(
+        form="adapter", obstacle=None, num_bytes=file.stat().st_size if file.is_file() else None
+    )
+    probe(model)
+    folder = local_folder(model, hub.cache_dir)
+    try:
+        about = None if folder is None else describe_model(str(folder))
+        gguf = None if folder is None else gguf_obstacle(folder)
+    except ModelError as error:
+        return (adapter, *_impossible(f"{error.message} {error.action}")), None
+    if about is None:
+        missing = f"{public_name(model)} is not on this machine; download it first."
+        return (adapter, *_impossible(missing)), None
+    half = about.num_parameters * HALF_BITS // 8
+    quantized = round(about.num_parameters * (4 + BITS_PER_GROUP / 64) / 8)
+    return (
+        adapter,
+        FormOption(form="fused", obstacle=None, num_bytes=about.loaded_bytes),
+        FormOption(form="quantized", obstacle=None, num_bytes=quantized),
+        FormOption(form="gguf", obstacle=gguf, num_bytes=half),
+    ), about.num_parameters
+
+
+def _impossible(reason: str) -> tuple[FormOption, ...]:
+    return tuple(
+        FormOption(form=form, obstacle=reason, num_bytes=None)
+        for form in FORMS
+        if form != "adapter"
+    )
