@@ -89,7 +89,7 @@ def unreachable() -> RefusedError:
 
 def _turned_away(answer: httpx.Response) -> RefusedError:
     if answer.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        action = "HF_TOKEN is not accepted; renew it." if get_token() else "Set HF_TOKEN."
+        action = "Renew the token in the settings." if get_token() else "Set one in the settings."
         return _refused("hub_token", "The hub wants a valid token.", action)
     message = f"The hub refused the search with status {answer.status_code}."
     return _refused("hub_refused", message, "Try again later.")

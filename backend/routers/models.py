@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from backend.history.views import View
 from backend.models.search import search_hub
+from backend.models.token import HubToken, clear_hub_token, hub_token, set_hub_token
 from backend.models.views import HubPage, LocalModel, ModelList
 from backend.paths import MAX_PATH_CHARACTERS, picked_folder
 from backend.problems import PROBLEM_TYPE, ConflictError
@@ -68,3 +69,27 @@ def search(
 ) -> HubPage:
     """Ask the hub for models, most downloaded first."""
     return search_hub(bench.hub, words, only_mlx, limit)
+
+
+class NewToken(View):
+    """A token for the hub."""
+
+    token: SecretStr = Field(min_length=1, max_length=500)
+
+
+@router.get("/hub/token")
+def read_token() -> HubToken:
+    """Say whether a token for the hub is set; its value is never sent."""
+    return hub_token()
+
+
+@router.put("/hub/token", responses=refusals(409, 507))
+def keep_token(new: NewToken) -> HubToken:
+    """Keep a token where the hub's own command does; the same one again changes nothing."""
+    return set_hub_token(new.token.get_secret_value())
+
+
+@router.delete("/hub/token", responses=refusals(409))
+def forget_token() -> HubToken:
+    """Forget the token that is kept, for the hub's own command too; again changes nothing."""
+    return clear_hub_token()

@@ -14,9 +14,11 @@ from threading import Thread
 import httpx
 import pytest
 import uvicorn
+from huggingface_hub import constants
 
 from backend.app import create_api, guard
 from backend.backend import Backend
+from backend.models.token import VARIABLES
 from backend.server import bind
 from backend.settings import BackendSettings
 from OnPolicyDistill.config import OnPolicyConfig, parse_config
@@ -31,6 +33,17 @@ ORIGIN = f"http://127.0.0.1:{PORT}"
 FAKE_WORKER = Path(__file__).with_name("fake_worker.py")
 
 MakeRun = Callable[..., RunDirectory]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_hub_token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep every test away from the token of whoever runs it."""
+    file = tmp_path_factory.mktemp("hub") / "token"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(constants, "HF_TOKEN_PATH", str(file))
+        for variable in VARIABLES:
+            patch.delenv(variable, raising=False)
+        yield file
 
 
 @pytest.fixture
