@@ -80,7 +80,7 @@ def read_rollouts(lines: LineFile, offset: int, limit: int, newest_first: bool) 
         start = max(stop - limit, 0)
         found = lines.read(start, stop - start, MAX_ROLLOUT_BYTES)[::-1]
     return RolloutPage(
-        rollouts=tuple(_parse_rollout(line) for line in found), offset=offset, total=total
+        rollouts=tuple(parse_rollout(line) for line in found), offset=offset, total=total
     )
 
 
@@ -94,11 +94,15 @@ def rollout_at(lines: LineFile, position: int) -> RolloutRecord:
     number = lines.number_at(position)
     if number is None:
         raise NotFoundError(f"No rollout starts at byte {position}.")
-    return _parse_rollout(lines.read(number, 1)[0])
+    return parse_rollout(lines.read(number, 1)[0])
 
 
-def _parse_rollout(line: bytes) -> RolloutRecord:
-    """Read one line of rollouts.jsonl."""
+def parse_rollout(line: bytes) -> RolloutRecord:
+    """Read one line of rollouts.jsonl.
+
+    Raises:
+        RunError: it is damaged.
+    """
     try:
         return RolloutRecord.model_validate_json(line)
     except ValidationError as error:

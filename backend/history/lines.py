@@ -77,14 +77,15 @@ class LineFile:
         last = min(first + count, len(self._ends))
         if first >= last:
             return []
-        start = self._start(first)
+        start = self.start_of(first)
         while last > first + 1 and self._ends[last - 1] - start > max_bytes:
             last = first + (last - first) // 2
         with self.path.open("rb") as stream:
             stream.seek(start)
             return stream.read(self._ends[last - 1] - start).split(b"\n")[:-1]
 
-    def _start(self, number: int) -> int:
+    def start_of(self, number: int) -> int:
+        """Return the byte at which a line starts."""
         return self._ends[number - 1] if number else 0
 
     def number_at(self, offset: int) -> int | None:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field, JsonValue
 
 from backend.comparison import Comparison, compare_runs
+from backend.completions import CompletionPage, same_prompts
 from backend.history.query import RunPage, RunQuery, find_runs, list_keys
 from backend.history.views import RunDetail, RunSummary, ShownState, View
 from backend.routers.dependencies import NAME_PATTERN, Here, RunId, refusals
@@ -17,6 +18,10 @@ from OnPolicyDistill.runs.annotations import Annotations, Tag
 router = APIRouter(tags=["runs"])
 
 Key = Annotated[str, Field(min_length=1, max_length=120)]
+ComparedRuns = Annotated[
+    tuple[Annotated[str, Field(pattern=NAME_PATTERN)], ...],
+    Query(min_length=2, max_length=8, description="Two to eight runs; the first is compared."),
+]
 ARCHIVED = {"no": False, "yes": True, "all": None}
 
 
@@ -118,15 +123,21 @@ def rebuild_index(backend: Here) -> Reindexed:
 
 
 @router.get("/comparison", responses=refusals(404))
-def compare(
-    backend: Here,
-    run: Annotated[
-        tuple[Annotated[str, Field(pattern=NAME_PATTERN)], ...],
-        Query(min_length=2, max_length=8, description="Two to eight runs; the first is compared."),
-    ],
-) -> Comparison:
+def compare(backend: Here, run: ComparedRuns) -> Comparison:
     """Compare runs: the settings that differ, and metrics with differences to the first run."""
     return compare_runs(backend, run)
+
+
+@router.get("/comparison/completions", responses=refusals(404, 409))
+def compare_completions(
+    backend: Here,
+    run: ComparedRuns,
+    step: Annotated[int | None, Query(ge=0, le=2**53, description="At or before it.")] = None,
+    offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
+    limit: Annotated[int, Query(ge=1, le=50)] = 10,
+) -> CompletionPage:
+    """Return what the runs' students said last to the same prompts, side by side."""
+    return same_prompts(backend, run, step, offset, limit)
 
 
 @router.get("/runs/{run_id}", responses=refusals(404))

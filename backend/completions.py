@@ -1,0 +1,130 @@
+"""Completions of the same prompts by several runs, side by side, from their newest rollouts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field
+from pydantic_core import from_json
+
+from backend.backend import Backend
+from backend.folder import parse_rollout
+from backend.history.lines import LineFile
+from backend.history.views import View
+
+# What is looked at of each run, from the newest rollout back.
+MAX_BYTES = 32_000_000
+BLOCK_LINES = 64
+MAX_TEXT = 20_000
+
+
+class RunCompletion(View):
+    """What a run's student said to a prompt last."""
+
+    step: int
+    text: str = Field(description="Cut after 20,000 characters.")
+    num_tokens: int
+    finish_reason: Literal["stop", "length"]
+    mean_divergence: float = Field(description="From the run's teacher, nats a token.")
+    offset: int = Field(description="Byte of its whole rollout, for rollouts/{position}.")
+
+
+class SamePrompt(View):
+    """A prompt and every run's completion; null where a run did not sample it."""
+
+    prompt: str
+    completions: tuple[RunCompletion | None, ...] = Field(description="In the order of `runs`.")
+
+
+class CompletionPage(View):
+    """Prompts that at least two of the runs have, those of most runs first."""
+
+    runs: tuple[str, ...]
+    prompts: tuple[SamePrompt, ...]
+    total: int = Field(description="Prompts that can be asked for.")
+    is_complete: bool = Field(description="False where older rollouts were not looked at.")
+
+
+def same_prompts(
+    backend: Backend, run_ids: tuple[str, ...], step: int | None, offset: int, limit: int
+) -> CompletionPage:
+    """Match the runs' rollouts by their prompts' text.
+
+    Raises:
+        RunError: a line of rollouts is damaged.
+    """
+    files = [backend.rollouts(run_id) for run_id in run_ids]
+    found = [_newest_by_prompt(lines, step) for lines in files]
+    counts = Counter(prompt for numbers, _ in found for prompt in numbers)
+    shared = [prompt for prompt, count in counts.most_common() if count > 1]
+    return CompletionPage(
+        runs=run_ids,
+        prompts=tuple(
+            SamePrompt(
+                prompt=prompt,
+                completions=tuple(
+                    _completion(lines, numbers.get(prompt))
+                    for lines, (numbers, _) in zip(files, found, strict=True)
+                ),
+            )
+            for prompt in shared[offset : offset + limit]
+        ),
+        total=len(shared),
+        is_complete=all(is_complete for _, is_complete in found),
+    )
+
+
+def _newest_by_prompt(lines: LineFile, step: int | None) -> tuple[dict[str, int], bool]:
+    """Return the number of each prompt's newest line that counts, and whether all were looked at.
+
+    Read backwards, a line of a later step than one behind it was undone by a resume.
+    """
+    newest: dict[str, int] = {}
+    lowest, num_bytes = 2**53 if step is None else step, 0
+    for number, line in _backwards(lines):
+        num_bytes += len(line)
+        if num_bytes > MAX_BYTES:
+            return newest, False
+        record = _opening(line)
+        if record is None or record[0] > lowest:
+            continue
+        lowest = record[0]
+        if record[1] == "student":
+            newest.setdefault(record[2], number)
+    return newest, True
+
+
+def _backwards(lines: LineFile) -> Iterator[tuple[int, bytes]]:
+    end = len(lines)
+    while end > 0:
+        begin = max(end - BLOCK_LINES, 0)
+        block: list[bytes] = []
+        while len(block) < end - begin:
+            block += lines.read(begin + len(block), end - begin - len(block))
+        yield from reversed(list(enumerate(block, start=begin)))
+        end = begin
+
+
+def _opening(line: bytes) -> tuple[int, str, str] | None:
+    """Return step, source and prompt; None for a damaged line, which a page of rollouts names."""
+    try:
+        record = from_json(line)
+        return int(record["step"]), str(record["source"]), str(record["prompt"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _completion(lines: LineFile, number: int | None) -> RunCompletion | None:
+    if number is None:
+        return None
+    record = parse_rollout(lines.read(number, 1)[0])
+    return RunCompletion(
+        step=record.step,
+        text=record.completion[:MAX_TEXT],
+        num_tokens=len(record.token_ids),
+        finish_reason=record.finish_reason,
+        mean_divergence=sum(record.divergence) / max(len(record.divergence), 1),
+        offset=lines.start_of(number),
+    )
