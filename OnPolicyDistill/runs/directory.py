@@ -140,11 +140,17 @@ class RunDirectory:
             return Control()
 
     def state(self) -> RunState:
-        """Derive the state from the log and the worker: files are the truth, nothing is stored."""
+        """Derive the state from the log and the worker: files are the truth, nothing is stored.
+
+        A run whose log ends in damage broke off.
+        """
         worker = self.worker()
         if worker is not None and worker.is_alive():
             return "running"
-        event = last_event(self.events_file)
+        try:
+            event = last_event(self.events_file)
+        except RunError:
+            return "interrupted"
         if event is None:
             return "created" if worker is None else "interrupted"
         if event.kind == "run_finished":

@@ -13,8 +13,7 @@ from backend.history.runlog import KEPT_FOLDER, RunLogs
 from backend.history.summary import RunFacts, config_values, read_facts, summarize
 from backend.history.tables import RunRow, ValueRow, open_index
 from backend.history.views import RunSummary, Value
-from OnPolicyDistill.errors import RunError
-from OnPolicyDistill.runs.directory import RunDirectory, RunState, list_runs
+from OnPolicyDistill.runs.directory import RunDirectory, list_runs
 
 
 class RunIndex:
@@ -34,10 +33,12 @@ class RunIndex:
         with self._writing, Session(self.engine) as session, session.begin():
             # Fingerprint and liveness come first: what changes after them is seen next time.
             fingerprint = fingerprint_of(run)
-            state = _state(run)
+            state = run.state()
             log = self.logs.of(run)
             facts = read_facts(run)
             summary = summarize(log, state, facts)
+            if not _is_news(session, summary, fingerprint):
+                return summary
             session.execute(delete(RunRow).where(RunRow.run_id == run.run_id))
             session.add(_row(summary, fingerprint))
             session.flush()
@@ -104,14 +105,6 @@ def fingerprint_of(run: RunDirectory) -> str:
     return f"{run.path.stat().st_mtime_ns}:{size}"
 
 
-def _state(run: RunDirectory) -> RunState:
-    """Return the run's state; one whose log ends in damage broke off."""
-    try:
-        return run.state()
-    except RunError:
-        return "interrupted"
-
-
 def reindex(workspace: Path) -> int:
     """Rebuild a workspace's index; returns the number of runs."""
     index = RunIndex(workspace, RunLogs(workspace / KEPT_FOLDER))
@@ -119,6 +112,13 @@ def reindex(workspace: Path) -> int:
         return index.rebuild()
     finally:
         index.engine.dispose()
+
+
+def _is_news(session: Session, summary: RunSummary, fingerprint: str) -> bool:
+    """Whether a run's row says anything else; settings change only with the fingerprint."""
+    row = session.get(RunRow, summary.run_id)
+    said = None if row is None else (row.fingerprint, row.summary)
+    return said != (fingerprint, summary.model_dump_json())
 
 
 def _row(summary: RunSummary, fingerprint: str) -> RunRow:

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from backend.backend import Backend
 from backend.history.index import RunIndex, reindex
@@ -144,3 +145,26 @@ def test_undone_steps_do_not_count(backend: Backend, make_run: MakeRun) -> None:
     assert summary.step == 3
     assert summary.metrics["loss"].minimum == 0.5
     assert "eval_reverse_kl" not in summary.metrics
+
+
+def test_a_look_at_an_unchanged_run_writes_nothing(backend: Backend, make_run: MakeRun) -> None:
+    run = make_run(steps=3)
+    writes: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if not statement.startswith("SELECT"):
+            writes.append(statement)
+
+    event.listen(backend.index.engine, "before_cursor_execute", note)
+    first = backend.watcher.refresh(run.run_id)
+    assert writes
+    writes.clear()
+    assert backend.watcher.refresh(run.run_id) == first
+    assert writes == []
+    with EventWriter(run.events_file) as writer:
+        writer.write(StepFinished(step=4, metrics={"loss": 0.9}))
+    again = backend.watcher.refresh(run.run_id)
+    assert writes
+    assert again is not None
+    assert again == backend.index.get(run.run_id)
+    assert again.step == 4

@@ -263,6 +263,27 @@ async def test_a_restarted_backend_adopts_the_run_and_the_queue(
     release(second)
 
 
+@pytest.mark.parametrize("how", ["outside", "api"])
+async def test_a_resume_right_after_a_death_is_kept(
+    live_client: httpx.AsyncClient, make_run: MakeRun, how: str
+) -> None:
+    """Before the supervisor has noticed: it looks every 0.2 s."""
+    run = make_run("steps=60 pause=0.02")
+    await do(live_client, run, "start")
+    await until(live_client, run, "running")
+    worker = run.worker()
+    assert worker is not None
+    if how == "api":
+        await do(live_client, run, "kill")
+    else:
+        os.kill(worker.pid, signal.SIGKILL)
+        wait_until(lambda: not worker.is_alive())
+    assert (await do(live_client, run, "resume"))["state"] in ("queued", "stopping", "starting")
+    await until(live_client, run, "finished")
+    kinds = [event.kind for event in read_events(run.events_file)]
+    assert kinds.count("run_resumed") == 1
+
+
 async def test_a_restarted_backend_marks_the_dead(
     settings: BackendSettings, make_run: MakeRun
 ) -> None:

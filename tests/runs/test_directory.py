@@ -116,6 +116,13 @@ def test_a_damaged_worker_or_control_file_counts_as_absent(run: RunDirectory) ->
     assert run.control().action == "pause"
 
 
+def test_a_run_whose_log_ends_in_damage_broke_off(run: RunDirectory) -> None:
+    write_event(run, RunPaused(step=3))
+    with run.events_file.open("ab") as stream:
+        stream.write(b"not an event\n")
+    assert run.state() == "interrupted"
+
+
 def test_a_second_worker_is_refused_until_the_first_has_left(run: RunDirectory) -> None:
     with run.occupied(), pytest.raises(RunError, match="by another process"), run.occupied():
         pass
