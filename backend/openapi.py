@@ -9,7 +9,9 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import JsonValue, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
+from backend.history.views import View
 from backend.live.messages import (
+    DownloadsMessage,
     EventsMessage,
     PingMessage,
     QueueMessage,
@@ -24,7 +26,13 @@ from backend.problems import PROBLEM_TYPE, Problem
 Document: TypeAlias = dict[str, JsonValue]
 
 RUN_STREAM = (SnapshotMessage, EventsMessage, StateMessage, PingMessage)
-WORKSPACE_STREAM = (QueueMessage, RunChangedMessage, RunRemovedMessage, SystemMessage)
+WORKSPACE_STREAM = (
+    QueueMessage,
+    RunChangedMessage,
+    RunRemovedMessage,
+    DownloadsMessage,
+    SystemMessage,
+)
 MUTATIONS = ("post", "put", "patch", "delete")
 OPEN_PATHS = ("/api/health",)
 _REFERENCE = "#/components/schemas/"
@@ -62,8 +70,8 @@ def describe_api(app: FastAPI) -> Document:
     )
     for name, schema in more["$defs"].items():
         schemas.setdefault(name, schema)
-    schemas["RunStreamMessage"] = _union([model.__name__ for model in RUN_STREAM])
-    schemas["WorkspaceStreamMessage"] = _union([model.__name__ for model in WORKSPACE_STREAM])
+    schemas["RunStreamMessage"] = _union(RUN_STREAM)
+    schemas["WorkspaceStreamMessage"] = _union(WORKSPACE_STREAM)
     document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
@@ -71,9 +79,14 @@ def describe_api(app: FastAPI) -> Document:
     return TypeAdapter(dict[str, JsonValue]).validate_python(document)
 
 
-def _union(names: list[str]) -> Document:
-    references: list[JsonValue] = [{"$ref": _REFERENCE + name} for name in names]
-    return {"oneOf": references, "discriminator": {"propertyName": "kind"}}
+def _union(models: tuple[type[View], ...]) -> Document:
+    references = {
+        str(model.model_fields["kind"].default): f"{_REFERENCE}{model.__name__}" for model in models
+    }
+    return {
+        "oneOf": [{"$ref": reference} for reference in references.values()],
+        "discriminator": {"propertyName": "kind", "mapping": dict(references)},
+    }
 
 
 def _complete(path: str, method: str, operation: dict[str, dict[str, JsonValue]]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
@@ -11,7 +13,9 @@ from starlette.requests import HTTPConnection
 
 from backend.backend import Backend
 from backend.downloads.downloads import Downloads
+from backend.downloads.record import DownloadRecord
 from backend.exports.exports import Exports
+from backend.live.messages import DownloadsMessage
 from backend.models.library import ModelLibrary
 from backend.models.place import Hub
 from backend.playground.playground import Playground
@@ -19,6 +23,9 @@ from backend.prompt_sets.lint import Linter
 from backend.prompt_sets.store import PromptSets
 
 DEFAULT_HUB = Hub()
+DOWNLOADS_SECONDS = 0.5
+
+logger = logging.getLogger(__name__)
 
 
 class Workbench:
@@ -26,6 +33,7 @@ class Workbench:
 
     def __init__(self, backend: Backend, hub: Hub = DEFAULT_HUB) -> None:
         self.hub = hub
+        self._board = backend.board
         self.library = ModelLibrary(backend, hub)
         self.downloads = Downloads(backend.settings, hub)
         self.prompt_sets = PromptSets(backend)
@@ -36,11 +44,30 @@ class Workbench:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Give back what is held when the block ends; downloads go on by themselves."""
+        """Tell of downloads while the block runs; they go on by themselves when it ends."""
+        telling = asyncio.create_task(self._tell_of_downloads())
         try:
             yield
         finally:
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
             await self.playground.close()
+
+    async def _tell_of_downloads(self) -> None:
+        """Publish downloads whenever one changed; looks only while somebody listens."""
+        told: tuple[DownloadRecord, ...] = ()
+        while True:
+            await asyncio.sleep(DOWNLOADS_SECONDS)
+            if not self._board.has_readers:
+                continue
+            try:
+                found = await asyncio.to_thread(self.downloads.list)
+            except OSError:
+                logger.exception("downloads could not be listed; trying again")
+                continue
+            if found != told:
+                told = found
+                self._board.publish(DownloadsMessage(downloads=found))
 
 
 def current_workbench(connection: HTTPConnection) -> Workbench:

@@ -19,6 +19,11 @@ class Board:
     def __init__(self) -> None:
         self._readers: set[_Reader] = set()
 
+    @property
+    def has_readers(self) -> bool:
+        """Whether anybody would hear."""
+        return bool(self._readers)
+
     def publish(self, message: View) -> None:
         """Tell all readers."""
         if not self._readers:

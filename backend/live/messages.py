@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from backend.downloads.record import DownloadRecord
 from backend.history.views import RunSummary, View
 from backend.supervisor.slot import ActiveRun, QueueEntry
 from backend.system.figures import SystemFigures
@@ -91,6 +92,13 @@ class RunRemovedMessage(View):
     run_id: str
 
 
+class DownloadsMessage(View):
+    """A download went on, began, ended or was forgotten; all that are listed, newest first."""
+
+    kind: Literal["downloads"] = "downloads"
+    downloads: tuple[DownloadRecord, ...]
+
+
 class SystemMessage(View):
     """This machine now; once a second."""
 
@@ -98,7 +106,9 @@ class SystemMessage(View):
     system: SystemFigures
 
 
-WorkspaceStreamMessage = QueueMessage | RunChangedMessage | RunRemovedMessage | SystemMessage
+WorkspaceStreamMessage = (
+    QueueMessage | RunChangedMessage | RunRemovedMessage | DownloadsMessage | SystemMessage
+)
 
 
 def encode_events(first: int, lines: list[bytes]) -> str:

@@ -5,9 +5,15 @@ from __future__ import annotations
 from fastapi import APIRouter, WebSocket
 
 from backend.live.connection import Connection
-from backend.live.messages import QueueMessage, RunChangedMessage, SystemMessage
+from backend.live.messages import (
+    DownloadsMessage,
+    QueueMessage,
+    RunChangedMessage,
+    SystemMessage,
+)
 from backend.routers.dependencies import Here
 from backend.system.figures import SystemFigures
+from backend.workbench import Bench
 
 router = APIRouter(tags=["system"])
 
@@ -19,8 +25,8 @@ def read_system(backend: Here) -> SystemFigures:
 
 
 @router.websocket("/stream")
-async def stream(websocket: WebSocket, backend: Here) -> None:
-    """Follow the workspace: queue, runs that change, and system figures once a second."""
+async def stream(websocket: WebSocket, backend: Here, bench: Bench) -> None:
+    """Follow the workspace: queue, runs and downloads that change, system figures every second."""
     connection = Connection(websocket, backend.settings.slow_client_seconds)
 
     async def conversation() -> None:
@@ -29,6 +35,7 @@ async def stream(websocket: WebSocket, backend: Here) -> None:
         first = [
             QueueMessage(queue=backend.queue()),
             *(RunChangedMessage(run=run) for run in working),
+            DownloadsMessage(downloads=await backend.in_thread(bench.downloads.list)),
             SystemMessage(system=system),
         ]
         await backend.board.follow(connection, first)
