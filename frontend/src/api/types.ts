@@ -59,3 +59,9 @@ export type PlaygroundMessage =
   | Schemas["DoneMessage"]
   | Schemas["StoppedMessage"]
   | Schemas["FailedMessage"];
+export type ExportView = Schemas["ExportView"];
+export type ExportWish = Schemas["ExportWish"];
+export type ExportForm = ExportWish["form"];
+export type ExportOptions = Schemas["ExportOptions"];
+export type PushPlan = Schemas["PushPlan"];
+export type WorkView = Schemas["WorkView"];

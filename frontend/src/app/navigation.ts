@@ -4,13 +4,14 @@ import {
   House,
   type LucideIcon,
   MessagesSquare,
+  PackageOpen,
   Plus,
   Rows3,
   Settings,
 } from "lucide-react";
 
 export interface Place {
-  to: "/" | "/new" | "/runs" | "/models" | "/data" | "/playground" | "/settings";
+  to: "/" | "/new" | "/runs" | "/models" | "/data" | "/playground" | "/export" | "/settings";
   label: string;
   icon: LucideIcon;
   /** Pressed after G. */
@@ -25,5 +26,6 @@ export const PLACES: readonly Place[] = [
   { to: "/models", label: "Models", icon: Box, key: "M" },
   { to: "/data", label: "Data", icon: FileText, key: "D" },
   { to: "/playground", label: "Playground", icon: MessagesSquare, key: "P" },
+  { to: "/export", label: "Export", icon: PackageOpen, key: "E" },
   { to: "/settings", label: "API and settings", icon: Settings, key: "S" },
 ];

@@ -81,6 +81,13 @@ const playground = createRoute({
   ),
 });
 
+const exportStudent = createRoute({
+  getParentRoute: () => root,
+  path: "/export",
+  validateSearch: z.object({ run: z.string().optional().catch(undefined) }),
+  component: lazyRouteComponent(() => import("@/features/export/export-page"), "ExportPage"),
+});
+
 const settings = createRoute({
   getParentRoute: () => root,
   path: "/settings",
@@ -98,6 +105,7 @@ export const router = createRouter({
     models,
     data,
     playground,
+    exportStudent,
     settings,
   ]),
   defaultPreload: "intent",

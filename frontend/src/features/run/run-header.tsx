@@ -195,6 +195,11 @@ function MoreMenu({ run }: { run: RunSummary }) {
             disabled: !run.has_checkpoint,
             onSelect: () => void navigate({ to: "/playground", search: { run: run.run_id } }),
           },
+          {
+            label: "Export the student",
+            disabled: !run.has_checkpoint,
+            onSelect: () => void navigate({ to: "/export", search: { run: run.run_id } }),
+          },
           { label: "Duplicate", onSelect: () => duplicate.mutate() },
           {
             label: "Download as a bundle",

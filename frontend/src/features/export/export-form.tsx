@@ -1,0 +1,149 @@
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { Download, PackageOpen } from "lucide-react";
+import { useState } from "react";
+import { adapterUrl, exportOptions, startExport } from "@/api/exports";
+import { describeError } from "@/api/problem";
+import { queryClient } from "@/api/query-client";
+import type { ExportForm as Form, RunSummary } from "@/api/types";
+import { Button } from "@/components/button";
+import { Card } from "@/components/card";
+import { CopyButton } from "@/components/copy-button";
+import { Field } from "@/components/field";
+import { formatBytes } from "@/components/format";
+import { Input } from "@/components/input";
+import { Select } from "@/components/select";
+import { ErrorState, Notice, Skeleton } from "@/components/states";
+import { FormChoice } from "@/features/export/form-choice";
+import { expectedBytes, suggestName } from "@/features/export/forms";
+import { showError } from "@/features/runs/run-actions";
+
+interface ExportFormProps {
+  run: RunSummary;
+  runs: readonly RunSummary[];
+  taken: readonly string[];
+  onRun: (runId: string) => void;
+}
+
+const BITS = [2, 3, 4, 5, 6, 8].map((bits) => ({ value: String(bits), label: `${bits} bits` }));
+const GROUPS = [32, 64, 128].map((size) => ({ value: String(size), label: `groups of ${size}` }));
+
+export function ExportForm({ run, runs, taken, onRun }: ExportFormProps) {
+  const [step, setStep] = useState<number | null>(null);
+  const [form, setForm] = useState<Form>("adapter");
+  const [packing, setPacking] = useState({ bits: 4, groupSize: 64 });
+  const [typed, setTyped] = useState<string | null>(null);
+  const query = useQuery(exportOptions(run.run_id, step));
+  const options = query.data;
+  const start = useMutation({
+    mutationFn: startExport,
+    onSuccess: () => {
+      setTyped(null);
+      return queryClient.invalidateQueries({ queryKey: ["exports"] });
+    },
+    onError: showError,
+  });
+  if (query.error) {
+    const { title, reason } = describeError(query.error);
+    return <ErrorState title={title} reason={reason} retry={() => void query.refetch()} />;
+  }
+  if (!options) {
+    return <Skeleton className="h-80 rounded-lg" />;
+  }
+  const checkpoint = options.checkpoint;
+  const name = typed ?? suggestName(run.name, checkpoint, form, taken);
+  const loadsModel = form !== "adapter";
+  const bytes = expectedBytes(options, form, packing);
+  return (
+    <div className="grid items-start gap-3 xl:grid-cols-[minmax(0,1fr)_minmax(0,480px)]">
+      <Card title="What leaves">
+        <div className="flex flex-col gap-3">
+          <div className="flex flex-wrap gap-2">
+            <Select
+              label="Run"
+              value={run.run_id}
+              choices={runs.map((one) => ({ value: one.run_id, label: one.name }))}
+              onChange={onRun}
+              className="w-72 max-w-full"
+            />
+            <Select
+              label="Checkpoint"
+              value={String(checkpoint)}
+              choices={options.checkpoints.toReversed().map((each) => ({
+                value: String(each),
+                label: `Step ${each}`,
+                hint: each === options.best ? "best" : undefined,
+              }))}
+              onChange={(value) => setStep(Number(value))}
+              className="w-36"
+            />
+          </div>
+          <FormChoice options={options} packing={packing} form={form} onForm={setForm} />
+          {form === "quantized" ? (
+            <div className="flex flex-wrap gap-2">
+              <Select
+                label="Bits of a weight"
+                value={String(packing.bits)}
+                choices={BITS}
+                onChange={(bits) => setPacking({ ...packing, bits: Number(bits) })}
+              />
+              <Select
+                label="Weights that share a scale"
+                value={String(packing.groupSize)}
+                choices={GROUPS}
+                onChange={(size) => setPacking({ ...packing, groupSize: Number(size) })}
+              />
+            </div>
+          ) : null}
+          {loadsModel && options.blocked ? (
+            <Notice tone="warn" title={options.blocked}>
+              This form loads the model. Pause the run or wait for it; the adapter can leave now.
+            </Notice>
+          ) : null}
+          <Field label="Name of the folder" help="In the workspace, under exports.">
+            {(control) => (
+              <Input
+                {...control}
+                value={name}
+                maxLength={80}
+                pattern="[A-Za-z0-9][A-Za-z0-9._\-]*"
+                onChange={(event) => setTyped(event.target.value)}
+              />
+            )}
+          </Field>
+          <div className="flex flex-wrap items-center gap-2">
+            <Button
+              look="primary"
+              icon={<PackageOpen aria-hidden />}
+              busy={start.isPending}
+              disabled={name === "" || (loadsModel && options.blocked !== "")}
+              onClick={() =>
+                start.mutate({
+                  run_id: run.run_id,
+                  checkpoint,
+                  form,
+                  name,
+                  bits: packing.bits,
+                  group_size: packing.groupSize,
+                  dequantize: false,
+                })
+              }
+            >
+              Export{bytes === null ? "" : `, about ${formatBytes(bytes)}`}
+            </Button>
+            <Button
+              icon={<Download aria-hidden />}
+              onClick={() => window.location.assign(adapterUrl(run.run_id, checkpoint))}
+            >
+              Download the adapter as a zip
+            </Button>
+          </div>
+        </div>
+      </Card>
+      <Card title="Model card" actions={<CopyButton text={options.card} label="Copy the card" />}>
+        <pre className="max-h-105 overflow-auto font-mono text-sm whitespace-pre-wrap">
+          {options.card}
+        </pre>
+      </Card>
+    </div>
+  );
+}
