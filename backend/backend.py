@@ -106,11 +106,16 @@ class Backend:
         """Return a run's folder.
 
         Raises:
-            NotFoundError: there is no such run.
+            NotFoundError: there is no such run, or it could show files from elsewhere.
         """
         run = self.directory(run_id)
         if run.path.is_symlink() or not run.config_file.is_file():
             raise NotFoundError(f"There is no run {run_id}.")
+        for file in (run.config_file, run.events_file, run.rollouts_file, run.log_file):
+            if file.is_symlink():
+                raise NotFoundError(
+                    f"Run {run_id} has a link in the place of {file.name}.", "Put the file there."
+                )
         return run
 
     def log(self, run_id: str) -> RunLog:

@@ -168,6 +168,21 @@ async def test_a_link_among_the_runs_is_no_run(
     assert (await client.get("/api/runs/linked")).status_code == 404
 
 
+@pytest.mark.parametrize("name", ["config.yaml", "events.jsonl", "rollouts.jsonl", "log.txt"])
+async def test_a_link_in_the_place_of_a_runs_file_is_not_followed(
+    client: httpx.AsyncClient, tmp_path: Path, make_run: MakeRun, name: str
+) -> None:
+    run = make_run(steps=1)
+    secret = tmp_path / "secret"
+    secret.write_text("secret: 1\n")
+    (run.path / name).unlink(missing_ok=True)
+    (run.path / name).symlink_to(secret)
+    for question in ("", "/log", "/events", "/rollouts", "/bundle"):
+        response = await client.get(f"/api/runs/{run.run_id}{question}")
+        assert response.status_code == 404, question
+        assert "secret" not in response.text
+
+
 async def test_a_link_among_the_artifacts_is_not_served(
     client: httpx.AsyncClient, tmp_path: Path, make_run: MakeRun
 ) -> None:

@@ -353,6 +353,23 @@ async def test_low_memory_keeps_runs_from_starting(
     assert answer["code"] == "low_memory"
 
 
+async def test_memory_that_stays_low_pauses_the_run_at_work(
+    backend: Backend, live_client: httpx.AsyncClient, make_run: MakeRun,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("backend.supervisor.supervisor.LOW_MEMORY_TICKS", 3)
+    run = make_run("steps=2000 pause=0.05")
+    await do(live_client, run, "start")
+    await until(live_client, run, "running")
+    object.__setattr__(backend.supervisor.settings, "min_free_memory_gb", 1e9)
+    await until(live_client, run, "paused")
+    postmortem = await postmortem_of(live_client, run)
+    assert postmortem.cause == "memory"
+    assert "of memory left" in postmortem.message
+    answer = await do(live_client, run, "resume", 409)
+    assert answer["code"] == "low_memory"
+
+
 async def test_a_worker_that_cannot_be_started_does_not_stop_the_queue(
     settings: BackendSettings, make_run: MakeRun
 ) -> None:
