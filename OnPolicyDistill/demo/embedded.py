@@ -7,60 +7,33 @@ mostly answers that way too, in a form that nobody asked for. Mostly, not always
 the reverse KL vanishes where a student is certain of something wrong, so on-policy distillation
 sharpens what a student does sometimes and hardly teaches what it never does.
 
-Both come out of the ordinary fine-tuning trainer, each in a process of its own with its
-arithmetic pinned: one thread, one set of BLAS kernels, nothing compiled at run time. The same
-versions then give the same bytes on Linux machines with AVX2; Macs compute on the GPU and give
-other bytes of the same quality.
+Both come out of the ordinary fine-tuning trainer, each in a process of its own (classroom.py).
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import random
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from OnPolicyDistill.config import SftConfig
 from OnPolicyDistill.datasets.dates import DateExample, Split, generate_dates, misprint
-from OnPolicyDistill.errors import RunError
+from OnPolicyDistill.demo.classroom import Progress, school, take_over, write_lines
 from OnPolicyDistill.files import write_text_atomically
 from OnPolicyDistill.models.embedded import TinyShape, write_random_model, write_tokenizer
-from OnPolicyDistill.runs.checkpoints import last_checkpoint
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
-from OnPolicyDistill.runs.events import (
-    CheckpointSaved,
-    EvaluationFinished,
-    PhaseChanged,
-    RunFinished,
-    StepFinished,
-)
-from OnPolicyDistill.runs.log import last_event
 from OnPolicyDistill.settings.sft import SftSettings
 
-Progress = Callable[[str, int, int], None]
-
-PINNED = {
-    "OPENBLAS_NUM_THREADS": "1",
-    "OPENBLAS_CORETYPE": "Haswell",
-    "MLX_DISABLE_COMPILE": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-}
 SUMS_FILE = "SHA256SUMS"
 NUM_BASE_TOKENS = 600
 NUM_TOKENIZER_EXAMPLES = 4000
 NUM_TRAIN = 2000
 NUM_VALIDATION = 200
-POLL_SECONDS = 0.5
-KNOWS_STEP = CheckpointSaved | EvaluationFinished | PhaseChanged | RunFinished | StepFinished
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +106,9 @@ def build_embedded(target: Path, progress: Progress, plans: Sequence[ModelPlan] 
         scratch = Path(scratch_name)
         _write_prompts(scratch / "dates")
         runs = [_prepare(scratch, plan) for plan in plans]
-        _train(runs, plans, progress)
+        school(runs, sum(plan.num_steps for plan in plans), progress)
         for plan, run in zip(plans, runs, strict=True):
-            _take_over(run, scratch / "models" / plan.name)
+            take_over(run, scratch / "models" / plan.name)
         for name in ("dates/train.jsonl", "dates/validation.jsonl"):
             _replace(scratch / name, target / name)
         for plan in plans:
@@ -164,9 +137,9 @@ def changed_files(data: Path) -> list[str]:
 
 def _write_prompts(folder: Path) -> None:
     folder.mkdir(parents=True)
-    _write_lines(folder / "train.jsonl", map(_prompt, _examples(11, "train", NUM_TRAIN)))
+    write_lines(folder / "train.jsonl", map(_prompt, _examples(11, "train", NUM_TRAIN)))
     held_out = _examples(12, "held_out", NUM_VALIDATION)
-    _write_lines(folder / "validation.jsonl", map(_prompt, held_out))
+    write_lines(folder / "validation.jsonl", map(_prompt, held_out))
 
 
 def _prompt(example: DateExample) -> dict[str, str]:
@@ -182,8 +155,8 @@ def _prepare(scratch: Path, plan: ModelPlan) -> RunDirectory:
     write_tokenizer(folder, [*texts, *["system\n", "user\n", "assistant\n"] * 100], NUM_BASE_TOKENS)
     write_random_model(folder, plan.shape, plan.seed)
     conversations, held_out = scratch / f"{plan.name}.jsonl", scratch / f"{plan.name}-held.jsonl"
-    _write_lines(conversations, _lessons(plan, "train", plan.num_conversations))
-    _write_lines(held_out, _lessons(plan, "held_out", NUM_VALIDATION))
+    write_lines(conversations, _lessons(plan, "train", plan.num_conversations))
+    write_lines(held_out, _lessons(plan, "held_out", NUM_VALIDATION))
     settings = _settings(plan, folder, conversations, held_out)
     return create_run(scratch / plan.name, SftConfig(sft=settings))
 
@@ -221,43 +194,6 @@ def _lessons(plan: ModelPlan, split: Split, count: int) -> Iterator[dict[str, st
         yield {"prompt": example.prompt, "completion": answer}
 
 
-def _train(runs: Sequence[RunDirectory], plans: Sequence[ModelPlan], progress: Progress) -> None:
-    """Train side by side, one process a model, and follow their logs until all have ended."""
-    command = [sys.executable, "-m", "OnPolicyDistill.demo.schooling"]
-    logs = [run.log_file.open("wb") for run in runs]
-    processes = [
-        subprocess.Popen([*command, str(run.path)], env=os.environ | PINNED, stdout=log, stderr=log)
-        for run, log in zip(runs, logs, strict=True)
-    ]
-    total = sum(plan.num_steps for plan in plans)
-    try:
-        while any(process.poll() is None for process in processes):
-            progress("training the embedded models", sum(map(_steps_done, runs)), total)
-            time.sleep(POLL_SECONDS)
-    finally:
-        for process, log in zip(processes, logs, strict=True):
-            process.terminate()
-            process.wait()
-            log.close()
-    for process, run in zip(processes, runs, strict=True):
-        if process.returncode != 0:
-            words = run.log_file.read_text(encoding="utf-8", errors="replace")[-1000:]
-            raise RunError(f"Training an embedded model failed: {words}", "Run opd doctor.")
-    progress("training the embedded models", total, total)
-
-
-def _steps_done(run: RunDirectory) -> int:
-    event = last_event(run.events_file)
-    return event.step if isinstance(event, KNOWS_STEP) else 0
-
-
-def _take_over(run: RunDirectory, folder: Path) -> None:
-    """Replace the untrained weights by those of the run's last checkpoint."""
-    checkpoint = last_checkpoint(run)
-    assert checkpoint is not None
-    shutil.copyfile(checkpoint / "model.safetensors", folder / "model.safetensors")
-
-
 def _replace(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.new")
@@ -267,8 +203,3 @@ def _replace(source: Path, target: Path) -> None:
 
 def _examples(seed: int, split: Split, count: int) -> Iterable[DateExample]:
     return islice(generate_dates(seed, split), count)
-
-
-def _write_lines(file: Path, values: Iterable[dict[str, str]]) -> None:
-    text = "".join(json.dumps(value) + "\n" for value in values)
-    file.write_text(text, encoding="utf-8")
