@@ -24,18 +24,21 @@ from OnPolicyDistill.registry import find_model
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.reporting import Reporter, StopRequest
 from OnPolicyDistill.settings.sft import SftSettings
+from OnPolicyDistill.settings.training import LoraSettings, OptimizerSettings
 from OnPolicyDistill.trainers.conversation_rows import ConversationRow, encode_conversation
 
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """Everything of an SFT run that stays the same; only the arrays change.
+    """Everything of a fine-tuning run that stays the same; only the arrays change.
 
-    `adapter` is None where every weight learns.
+    The rows may come from a file or from the run itself. `model` is the name under which the
+    config knows the student; `adapter` is None where every weight learns.
     """
 
     run: RunDirectory
-    settings: SftSettings
+    settings: OptimizerSettings
+    model: str
     reporter: Reporter
     stop: StopRequest
     student: Policy
@@ -53,7 +56,7 @@ class Course:
             save_weights(folder, self.student.model)
             copy_settings(self.student.path, folder)
         else:
-            save_adapter(folder, self.student.model, self.adapter, self.settings.model)
+            save_adapter(folder, self.student.model, self.adapter, self.model)
         save_optimizer(folder, self.updater.optimizer)
 
     def load_arrays(self, checkpoint: Path) -> None:
@@ -82,49 +85,70 @@ def prepare_course(run: RunDirectory, reporter: Reporter, stop: StopRequest) -> 
     if settings.validation_conversations is not None:
         file = settings.validation_conversations
         held_out = _encoded(student, "validation_conversations", file, settings, reporter)
-    adapter = _choose_what_learns(student, settings)
+    adapter = choose_what_learns(student, settings.model, settings.lora, settings.seed)
+    updater = create_updater(student, settings)
+    return Course(
+        run, settings, settings.model, reporter, stop, student, adapter, rows, held_out, updater
+    )
+
+
+def create_updater(student: Policy, settings: OptimizerSettings) -> Updater:
+    """An optimizer for what learns by now; recomputes activations where the settings say so."""
     if settings.grad_checkpoint:
         checkpoint_layers(student.model)
-    updater = Updater(create_adamw(settings, student.model), student.model, settings)
-    return Course(run, settings, reporter, stop, student, adapter, rows, held_out, updater)
+    return Updater(create_adamw(settings, student.model), student.model, settings)
 
 
-def _choose_what_learns(student: Policy, settings: SftSettings) -> AttachedAdapter | None:
-    if settings.lora is None:
+def choose_what_learns(
+    student: Policy, model: str, lora: LoraSettings | None, seed: int
+) -> AttachedAdapter | None:
+    """Attach an adapter to the student, or let every weight learn where `lora` is None.
+
+    Raises:
+        ConfigError: every weight should learn, but they are quantized.
+    """
+    if lora is None:
         if any(isinstance(m, nn.QuantizedLinear) for m in student.model.modules()):
             raise ConfigError(
-                f"{settings.model} is quantized, and packed weights cannot learn.",
+                f"{model} is quantized, and packed weights cannot learn.",
                 "Set sft.lora, or use the bf16 form of the model.",
                 (("sft.lora", "a quantized model needs an adapter"),),
             )
         student.model.unfreeze()
         return None
     vocabulary_head(student)
-    known = find_model(settings.model)
+    known = find_model(model)
     targets = linear_layer_names(student.model) if known is None else known.lora_targets
-    seed = derive_seed(settings.seed, "adapter", 0)
-    return attach_adapter(student.model, settings.lora, targets, seed)
+    return attach_adapter(student.model, lora, targets, derive_seed(seed, "adapter", 0))
 
 
 def _encoded(
     student: Policy, key: str, file: str | None, settings: SftSettings, reporter: Reporter
 ) -> tuple[ConversationRow, ...]:
-    """Tokenize a conversation file; conversations that are too long are left out and counted."""
     if file is None:
         raise ConfigError(
             f"The config names no {key} file.",
             f"Set sft.{key} to a JSONL file of conversations.",
             ((f"sft.{key}", "a file of conversations is required to train"),),
         )
-    conversations = load_conversations(Path(file))
-    rows = [encode_conversation(student, conversation) for conversation in conversations]
-    limit = settings.max_length
+    return encode_file(student, Path(file), settings.max_length, reporter)
+
+
+def encode_file(
+    student: Policy, file: Path, limit: int, reporter: Reporter
+) -> tuple[ConversationRow, ...]:
+    """Tokenize a conversation file; those longer than `limit` tokens are left out and counted.
+
+    Raises:
+        DatasetError: a line cannot be read, or every conversation is too long.
+    """
+    rows = [encode_conversation(student, one) for one in load_conversations(file)]
     short = tuple(row for row in rows if len(row.token_ids) <= limit)
     if not short:
         raise DatasetError(
             f"all {len(rows)} conversations are longer than {limit} tokens.",
             "Raise max_length or shorten them.",
-            Path(file),
+            file,
         )
     if len(short) < len(rows):
         reporter.warn(

@@ -7,53 +7,17 @@ With N learned tokens in the whole optimizer step, a step minimizes
 over the assistant's tokens only, end-of-sequence tokens included. With `lora` the adapter learns
 and the projection is fused into the loss; without it every weight does, tied heads included,
 which is how the embedded models are made.
-
-Letters: B rows, T padded length, N learned positions of a micro-batch, D hidden width.
 """
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Sequence
 from pathlib import Path
 
-import mlx.core as mx
-import mlx.nn as nn
-
-from OnPolicyDistill.arrays import as_float
-from OnPolicyDistill.datasets.order import row_at
-from OnPolicyDistill.evaluation.heldout import derive_seed
-from OnPolicyDistill.losses.cross_entropy import (
-    cross_entropy,
-    cross_entropy_from_logits,
-    label_logprobs,
-)
-from OnPolicyDistill.memory import clear_buffers, memory_metrics, reset_peak
-from OnPolicyDistill.models.policy import Policy, hidden_states, output_head
-from OnPolicyDistill.optim.gradients import Gradients, add_gradients
-from OnPolicyDistill.optim.stopping import Verdict
-from OnPolicyDistill.rollout import PackedBatch
-from OnPolicyDistill.runs.checkpoints import TrainingState
 from OnPolicyDistill.runs.directory import RunDirectory
-from OnPolicyDistill.runs.reporting import (
-    Observer,
-    Reporter,
-    StopRequest,
-    process_memory_gb,
-    reported,
-)
-from OnPolicyDistill.settings.sft import SftSettings
-from OnPolicyDistill.trainers.conversation_rows import ConversationRow, pack_rows
-from OnPolicyDistill.trainers.course import Course, prepare_course
-from OnPolicyDistill.trainers.milestones import (
-    Journey,
-    begin,
-    learn_until_done,
-    take_evaluation,
-)
-
-BEST_METRIC = "eval_loss"
+from OnPolicyDistill.runs.reporting import Observer, Reporter, StopRequest, reported
+from OnPolicyDistill.trainers.course import prepare_course
+from OnPolicyDistill.trainers.milestones import begin, learn_until_done
+from OnPolicyDistill.trainers.supervised import journey
 
 
 def train(
@@ -75,128 +39,4 @@ def train(
             course = prepare_course(run, reporter, stop or StopRequest())
             if checkpoint is not None:
                 course.load_arrays(checkpoint)
-            learn_until_done(_journey(course), state)
-
-
-def _take_step(course: Course, state: TrainingState) -> TrainingState:
-    """Pick rows, learn, report. Weights change in one place, at the end, or not at all."""
-    course.stop.check()
-    step, started = state.step + 1, time.perf_counter()
-    reset_peak()
-    rows = rows_of_step(course.settings, course.rows, step)
-    normalizer = sum(len(row.learned) for row in rows)
-    mx.random.seed(derive_seed(course.settings.seed, "dropout", step))
-    size = course.settings.batch_size
-    loss, gradients = 0.0, None
-    for start in range(0, len(rows), size):
-        share, more = differentiate(course, pack_rows(rows[start : start + size]), normalizer)
-        gradients = add_gradients(gradients, more)
-        mx.eval(gradients)
-        loss += share
-    assert gradients is not None
-    metrics = _update(course, gradients, loss, step)
-    seconds = time.perf_counter() - started
-    _report(course, step, {**metrics, "num_tokens": normalizer, "step_seconds": seconds})
-    return state.model_copy(
-        update={
-            "step": step,
-            "data_cursor": step * course.settings.rows_per_step,
-            "num_tokens": state.num_tokens + normalizer,
-            "train_seconds": state.train_seconds + seconds,
-        }
-    )
-
-
-def rows_of_step(
-    settings: SftSettings, rows: Sequence[ConversationRow], step: int
-) -> list[ConversationRow]:
-    """Rows of step `step` (from 1): every conversation once an epoch, each epoch shuffled anew."""
-    size = settings.rows_per_step
-    numbers = range((step - 1) * size, step * size)
-    return [rows[row_at(number, len(rows), settings.seed)] for number in numbers]
-
-
-def differentiate(course: Course, batch: PackedBatch, normalizer: int) -> tuple[float, Gradients]:
-    """Loss of a micro-batch as its share of the step's, and the gradient of it."""
-    model, vocab_size = course.student.model, course.student.vocab_size
-    weights = mx.ones(batch.labels.shape)
-
-    def loss_of(model: nn.Module) -> mx.array:
-        hidden = hidden_states(model, batch.tokens)  # (B, T, D)
-        hidden = mx.take(hidden.reshape(-1, hidden.shape[-1]), batch.positions, axis=0)  # (N, D)
-        head = output_head(model, vocab_size)
-        if course.adapter is None:
-            return cross_entropy_from_logits(head.logits(hidden), batch.labels, weights, normalizer)
-        return cross_entropy(hidden, head, batch.labels, weights, normalizer)[0]
-
-    model.train()
-    loss, gradients = nn.value_and_grad(model, loss_of)(model)
-    model.eval()
-    mx.eval(loss, gradients)
-    return as_float(loss), gradients
-
-
-def _update(course: Course, gradients: Gradients, loss: float, step: int) -> dict[str, float]:
-    """Clip and apply, and say when a step whose numbers are not finite was left out."""
-    update = course.updater.apply(gradients, loss, step)
-    metrics = {
-        "loss": loss,
-        "cross_entropy": loss,
-        "grad_norm": update.grad_norm,
-        "learning_rate": update.learning_rate,
-    }
-    if not update.was_taken:
-        course.reporter.warn(
-            "not_finite",
-            f"Step {step} gave a loss of {loss} and a gradient norm of {update.grad_norm}; "
-            "it was left out.",
-            "If it happens again, lower learning_rate.",
-        )
-    return {key: value for key, value in metrics.items() if math.isfinite(value)}
-
-
-def _report(course: Course, step: int, metrics: dict[str, float]) -> None:
-    seconds = metrics["step_seconds"]
-    metrics |= memory_metrics() | {
-        "learning_seconds": seconds,
-        "tokens_per_second": metrics["num_tokens"] / seconds,
-        "process_memory_gb": process_memory_gb(),
-    }
-    course.reporter.finish_step(step, metrics)
-    clear_buffers()
-
-
-def _evaluate(course: Course, state: TrainingState) -> tuple[TrainingState, Verdict]:
-    """Measure the loss on held-out conversations, if there are any, and judge where it stands."""
-    if not course.held_out:
-        return state, "waiting"
-    course.reporter.phase("evaluating", f"{len(course.held_out)} held-out conversations.")
-    started = time.perf_counter()
-    metrics = {BEST_METRIC: held_out_loss(course.student, course.held_out, course.settings)}
-    metrics["eval_seconds"] = time.perf_counter() - started
-    patience = course.settings.early_stop_patience
-    return take_evaluation(course.reporter, state, metrics, BEST_METRIC, patience)
-
-
-def _journey(course: Course) -> Journey:
-    return Journey(
-        run=course.run,
-        reporter=course.reporter,
-        settings=course.settings,
-        take_step=lambda state: _take_step(course, state),
-        evaluate=lambda state: _evaluate(course, state),
-        save_arrays=course.save_arrays,
-    )
-
-
-def held_out_loss(student: Policy, rows: Sequence[ConversationRow], settings: SftSettings) -> float:
-    """Mean -log p of the learned tokens of all rows together, in nats a token."""
-    total, num_tokens = 0.0, 0
-    head = output_head(student.model, student.vocab_size)
-    for start in range(0, len(rows), settings.batch_size):
-        batch = pack_rows(rows[start : start + settings.batch_size])
-        hidden = hidden_states(student.model, batch.tokens)
-        hidden = mx.take(hidden.reshape(-1, hidden.shape[-1]), batch.positions, axis=0)  # (N, D)
-        total -= as_float(label_logprobs(hidden, head, batch.labels).sum())
-        num_tokens += batch.num_tokens
-    return total / num_tokens
+            learn_until_done(journey(course), state)

@@ -21,7 +21,8 @@ from OnPolicyDistill.runs.reporting import Reporter, StopRequest
 from OnPolicyDistill.settings.sft import SftSettings
 from OnPolicyDistill.trainers.conversation_rows import pack_rows
 from OnPolicyDistill.trainers.course import Course, prepare_course
-from OnPolicyDistill.trainers.sft import differentiate, held_out_loss, rows_of_step, train
+from OnPolicyDistill.trainers.sft import train
+from OnPolicyDistill.trainers.supervised import differentiate, held_out_loss, rows_of_step
 
 PAIRS = [("third of March", "03-03"), ("fourth of May", "05-04"), ("noon", "12:00 of the day")]
 ADAPTER = {"rank": 4, "alpha": 8}
