@@ -1,10 +1,13 @@
-import { useId, useMemo, useState } from "react";
+import { ImageDown } from "lucide-react";
+import { type ReactNode, useId, useMemo, useState } from "react";
 import { ChartTable } from "@/charts/chart-table";
 import { roleColor } from "@/charts/colors";
 import { type Curve, describeCurve } from "@/charts/curves";
 import { type Mark, marksNear } from "@/charts/marks";
+import { savePicture } from "@/charts/picture";
 import { useKeyboardCursor } from "@/charts/use-keyboard-cursor";
 import { usePlot } from "@/charts/use-plot";
+import { Button } from "@/components/button";
 
 export interface ChartProps {
   title: string;
@@ -39,7 +42,24 @@ export function Chart(props: ChartProps) {
   const at = index === null ? undefined : data[0][index];
   return (
     <figure className="flex min-w-0 flex-col gap-1">
-      <Readout {...props} marks={marks} data={data} index={index} at={at} />
+      <Readout
+        {...props}
+        marks={marks}
+        data={data}
+        index={index}
+        at={at}
+        action={
+          <Button
+            size="sm"
+            look="quiet"
+            className="-my-1 self-center"
+            icon={<ImageDown aria-hidden />}
+            aria-label={`Save ${title} as a picture`}
+            title="Save as a picture"
+            onClick={() => plot.current && savePicture(plot.current, title)}
+          />
+        }
+      />
       {/* biome-ignore lint/a11y/useSemanticElements: nothing in here is a form control */}
       <div
         ref={host}
@@ -67,10 +87,14 @@ interface ReadoutProps extends ChartProps {
   data: ReturnType<typeof usePlot>["data"];
   index: number | null;
   at: number | undefined;
+  action: ReactNode;
 }
 
+/** With more curves than this their last values are read under the cursor only. */
+const MOST_VALUES = 4;
+
 /** The values under the cursor, else the last ones. */
-function Readout({ title, unit, curves, marks, data, index, at, ...rest }: ReadoutProps) {
+function Readout({ title, unit, curves, marks, data, index, at, action, ...rest }: ReadoutProps) {
   const xs = data[0];
   const reach = ((xs.at(-1) ?? 0) - (xs[0] ?? 0)) / 120;
   const near = at === undefined ? [] : marksNear(marks, at, reach);
@@ -93,10 +117,13 @@ function Readout({ title, unit, curves, marks, data, index, at, ...rest }: Reado
             {curves.length > 1 && !rest.compact ? (
               <span className="text-muted">{curve.label}</span>
             ) : null}
-            <span>{valueText(data, curve, place, index, rest.formatY)}</span>
+            {curves.length > MOST_VALUES && index === null ? null : (
+              <span>{valueText(data, curve, place, index, rest.formatY)}</span>
+            )}
           </span>
         ))}
       </span>
+      {action}
     </div>
   );
 }

@@ -48,7 +48,12 @@ function Compared({ data }: { data: Comparison }) {
       <PageHeader
         title="Compare"
         detail={`${data.runs.length} runs; differences are to the first`}
-        actions={<Button onClick={() => saveTable(data)}>Save as CSV</Button>}
+        actions={
+          <>
+            <Button onClick={() => saveTable(data)}>Save as CSV</Button>
+            <Button onClick={() => saveJson(data)}>Save as JSON</Button>
+          </>
+        }
       />
       <div className="flex flex-col gap-3 px-4 pb-4">
         <ComparedCharts runs={data.runs} />
@@ -183,4 +188,8 @@ function saveTable(data: Comparison): void {
     ...metric.values.map((value) => value?.last ?? null),
   ]);
   download("comparison.csv", toCsv(header, [...settings, ...metrics]), "text/csv");
+}
+
+function saveJson(data: Comparison): void {
+  download("comparison.json", `${JSON.stringify(data, null, 1)}\n`, "application/json");
 }

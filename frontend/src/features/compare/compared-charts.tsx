@@ -11,25 +11,43 @@ import { curveOf, zoomTo } from "@/features/run/history-curve";
 const OFFERED = ["eval_reverse_kl", "divergence", "eval_agreement", "loss", "tokens_per_second"];
 const PX = 600;
 
+interface ComparedChartsProps {
+  runs: readonly RunSummary[];
+  /** One narrow column, as beside the list of runs. */
+  beside?: boolean;
+}
+
 /** The same metric of all runs in one chart, each run in its colour. */
-export function ComparedCharts({ runs }: { runs: readonly RunSummary[] }) {
+export function ComparedCharts({ runs, beside = false }: ComparedChartsProps) {
   const measured = OFFERED.filter((key) => runs.some((run) => key in run.metrics)).slice(0, 4);
   return (
     <ChartBoard syncKey="compare">
-      {(controls) => (
-        <Card title="Curves" actions={controls}>
-          <div className="grid gap-x-6 gap-y-4 lg:grid-cols-2">
-            {measured.map((key) => (
-              <ComparedChart key={key} runs={runs} metricKey={key} />
-            ))}
+      {(controls) => {
+        const charts = measured.map((key) => (
+          <ComparedChart key={key} runs={runs} metricKey={key} height={beside ? 150 : 220} />
+        ));
+        return beside ? (
+          <div className="flex flex-col gap-4">
+            {controls}
+            {charts}
           </div>
-        </Card>
-      )}
+        ) : (
+          <Card title="Curves" actions={controls}>
+            <div className="grid gap-x-6 gap-y-4 lg:grid-cols-2">{charts}</div>
+          </Card>
+        );
+      }}
     </ChartBoard>
   );
 }
 
-function ComparedChart({ runs, metricKey }: { runs: readonly RunSummary[]; metricKey: string }) {
+interface ComparedChartProps {
+  runs: readonly RunSummary[];
+  metricKey: string;
+  height: number;
+}
+
+function ComparedChart({ runs, metricKey, height }: ComparedChartProps) {
   const board = useBoard();
   const metric = useQuery(metricCatalogue()).data?.get(metricKey);
   const results = useQueries({
@@ -68,7 +86,7 @@ function ComparedChart({ runs, metricKey }: { runs: readonly RunSummary[]; metri
       curves={curves}
       smoothing={board.smoothing}
       log={board.log}
-      height={220}
+      height={height}
       compact
       syncKey={board.syncKey}
       range={board.zoom?.x ?? null}

@@ -1,6 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { X } from "lucide-react";
 import { presets } from "@/api/planning";
 import { describeError } from "@/api/problem";
 import { runPage } from "@/api/runs";
@@ -14,7 +13,7 @@ import { ProgressBar } from "@/components/progress-bar";
 import { Sparkline } from "@/components/sparkline";
 import { EmptyState, ErrorState, Notice, Skeleton, SkeletonRows } from "@/components/states";
 import { useDraft } from "@/features/new-run/draft";
-import { useRunVerb } from "@/features/runs/run-actions";
+import { QueueList } from "@/features/runs/queue-list";
 import { isAtWork, RunStateBadge, RunStateDot } from "@/features/runs/run-state";
 
 const SHOWN = 8;
@@ -65,7 +64,9 @@ export function HomePage() {
           <div className="flex flex-col gap-3">
             <StartFrom />
             <Machine system={system} />
-            <Queue />
+            <Card title="Queue" flush>
+              <QueueList />
+            </Card>
           </div>
         </div>
       </div>
@@ -274,41 +275,5 @@ function Meter({ label, used, total, low }: MeterProps) {
       </div>
       <ProgressBar label={label} share={share} tone={share > low ? "warn" : "accent"} />
     </div>
-  );
-}
-
-function Queue() {
-  const { queue, runs } = useWorkspace();
-  const verb = useRunVerb();
-  const waiting = queue?.queue ?? [];
-  return (
-    <Card title="Queue" flush>
-      {waiting.length === 0 ? (
-        <p className="p-3 text-muted">No run waits. One run works at a time; others queue here.</p>
-      ) : (
-        <ol className="divide-y">
-          {waiting.map((entry, place) => (
-            <li key={entry.run_id} className="num flex h-8 items-center gap-2 px-3">
-              <span className="w-4 text-faint">{place + 1}</span>
-              <Link
-                to="/runs/$runId"
-                params={{ runId: entry.run_id }}
-                className="truncate hover:underline"
-              >
-                {runs[entry.run_id]?.name ?? entry.run_id}
-              </Link>
-              <Button
-                size="sm"
-                look="quiet"
-                className="ml-auto"
-                icon={<X aria-hidden />}
-                aria-label={`Take ${entry.run_id} off the queue`}
-                onClick={() => verb.mutate({ runId: entry.run_id, verb: "dequeue" })}
-              />
-            </li>
-          ))}
-        </ol>
-      )}
-    </Card>
   );
 }

@@ -15,6 +15,7 @@ export const runSearch = z.object({
   archived: z.enum(["no", "yes", "all"]).optional().catch(undefined),
   favourite: z.boolean().optional().catch(undefined),
   column: z.array(z.string()).optional().catch(undefined),
+  curves: z.boolean().optional().catch(undefined),
   selected: z.array(z.string()).optional().catch(undefined),
 });
 

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { Archive, GitCompare, Trash2, X } from "lucide-react";
-import { useRef, useState } from "react";
+import { lazy, Suspense, useRef, useState } from "react";
 import { metricCatalogue } from "@/api/metrics";
 import { describeError } from "@/api/problem";
 import { queryClient } from "@/api/query-client";
@@ -11,12 +11,17 @@ import { Button } from "@/components/button";
 import { formatCount } from "@/components/format";
 import { PageHeader } from "@/components/page-header";
 import { useShortcuts } from "@/components/shortcuts";
-import { EmptyState, ErrorState, SkeletonRows } from "@/components/states";
+import { EmptyState, ErrorState, Skeleton, SkeletonRows } from "@/components/states";
 import { FilterBar } from "@/features/runs/filter-bar";
+import { ListActions } from "@/features/runs/list-actions";
 import { isFiltered, MOST_COMPARED, type RunSearch, toggled } from "@/features/runs/listing";
 import { deleteRuns, showError } from "@/features/runs/run-actions";
 import { RunTable } from "@/features/runs/run-table";
 import { useRunWindow } from "@/features/runs/use-run-window";
+
+const RunCurves = lazy(() =>
+  import("@/features/runs/run-curves").then((module) => ({ default: module.RunCurves })),
+);
 
 export function RunsPage() {
   const search = useSearch({ from: "/runs" });
@@ -46,7 +51,10 @@ export function RunsPage() {
         title="Runs"
         detail={runs.isLoading ? null : `${formatCount(runs.total)} in this list`}
         actions={
-          selected.length > 0 ? <SelectionActions runIds={selected} change={change} /> : null
+          <>
+            {selected.length > 0 ? <SelectionActions runIds={selected} change={change} /> : null}
+            <ListActions search={search} total={runs.total} change={change} />
+          </>
         }
       />
       <FilterBar search={search} change={change} inputRef={searchBox} />
@@ -61,14 +69,23 @@ export function RunsPage() {
       ) : runs.total === 0 ? (
         <NoRuns search={search} change={change} />
       ) : (
-        <RunTable
-          runs={runs}
-          search={search}
-          change={change}
-          active={active}
-          onActive={setActive}
-          metrics={metrics.data}
-        />
+        <div className="flex min-h-0 grow flex-col xl:flex-row">
+          <div className="flex min-h-0 min-w-0 grow flex-col">
+            <RunTable
+              runs={runs}
+              search={search}
+              change={change}
+              active={active}
+              onActive={setActive}
+              metrics={metrics.data}
+            />
+          </div>
+          {search.curves ? (
+            <Suspense fallback={<Skeleton className="h-72 shrink-0 xl:h-auto xl:w-110" />}>
+              <RunCurves runs={runs} selected={selected} />
+            </Suspense>
+          ) : null}
+        </div>
       )}
     </div>
   );
