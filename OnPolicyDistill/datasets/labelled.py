@@ -1,0 +1,273 @@
+"""Labelled items: texts with or without a gold label, and how a label is read from a reply.
+
+Three formats: one text a line, JSONL, and CSV. It knows neither models nor prompts.
+"""
+
+from __future__ import annotations
+
+import csv
+import random
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from OnPolicyDistill.datasets.records import BYTE_ORDER_MARK, BadLine, Record, read_records
+from OnPolicyDistill.errors import DatasetError
+
+TEXT_KEYS = ("text", "input", "sentence", "prompt")
+GOLD_KEYS = ("label", "gold", "answer")
+SOURCE_KEY = "source"
+THINKING_OPENS, THINKING_CLOSES = "<think>", "</think>"
+# What models put around a label; a label's own signs count while anything else matches.
+WRAPPING = " \t\r\n\"'`*_.,;:!?()[]{}<>“”„‘’«»‹›。！？、，：；「」『』"  # noqa: RUF001
+MARKDOWN = re.compile(r"[*`]+")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledItem:
+    """A text to classify.
+
+    `index` is its place among the items of its file, from 0. `source` names where it comes from;
+    items of one source resemble each other and stay together when a set is split. `extra` holds
+    what else its line says.
+    """
+
+    index: int
+    text: str
+    gold: str | None = None
+    source: str | None = None
+    extra: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+def load_items(path: Path) -> list[LabelledItem]:
+    """Read items by the file's ending: .jsonl, .csv, anything else one text a line.
+
+    JSONL and a CSV's header name the text `text`, `input`, `sentence` or `prompt`, its gold label
+    `label`, `gold` or `answer`, and its source `source`. Without a header the first column of a
+    CSV is the text and the second the label.
+
+    Raises:
+        DatasetError: naming the file and the line that cannot be used.
+    """
+    readers = {".jsonl": _from_jsonl, ".csv": _from_csv}
+    rows = readers.get(path.suffix.lower(), _from_lines)(path)
+    items = [_item(index, line, values, path) for index, (line, values) in enumerate(rows)]
+    if not items:
+        raise DatasetError("It has no items.", "Write one text a line.", path)
+    return items
+
+
+def labels_of(items: Sequence[LabelledItem]) -> tuple[str, ...]:
+    """The gold labels that occur, sorted."""
+    return tuple(sorted({item.gold for item in items if item.gold is not None}))
+
+
+def without_duplicates(items: Sequence[LabelledItem]) -> list[LabelledItem]:
+    """Keep one item of each text (case and spaces aside): the first with gold, else the first."""
+    kept: dict[str, LabelledItem] = {}
+    for item in items:
+        key = _text_key(item.text)
+        if key not in kept or (kept[key].gold is None and item.gold is not None):
+            kept[key] = item
+    return sorted(kept.values(), key=lambda item: item.index)
+
+
+def split_by_source(
+    items: Sequence[LabelledItem], held_out_share: float, seed: int
+) -> tuple[list[LabelledItem], list[LabelledItem]]:
+    """Split into (rest, held out), each in the items' order; no source is on both sides.
+
+    An item without a source is a source by itself, together with those of the same text. Whole
+    sources are drawn until the held-out side is as near to its share as they allow; neither side
+    stays empty.
+
+    Raises:
+        DatasetError: there are fewer than two sources.
+    """
+    if not 0 < held_out_share < 1:
+        raise ValueError("held_out_share must be between 0 and 1.")
+    groups: dict[tuple[bool, str], list[LabelledItem]] = {}
+    for item in items:
+        key = (False, _text_key(item.text)) if item.source is None else (True, item.source)
+        groups.setdefault(key, []).append(item)
+    if len(groups) < 2:
+        message = "All items come from one source, so none can be held out."
+        raise DatasetError(message, "Give a file of its own for the evaluation.")
+    held_out = _drawn(list(groups.values()), held_out_share * len(items), seed)
+    rest = [item for item in items if item.index not in held_out]
+    return rest, [item for item in items if item.index in held_out]
+
+
+def _drawn(groups: list[list[LabelledItem]], wanted: float, seed: int) -> frozenset[int]:
+    """Indices of whole groups that come nearest to `wanted` items, in a seeded order."""
+    random.Random(seed).shuffle(groups)
+    smallest = min(groups, key=len)
+    drawn: list[list[LabelledItem]] = []
+    count = 0
+    for group in groups:
+        if abs(count + len(group) - wanted) < abs(count - wanted):
+            drawn.append(group)
+            count += len(group)
+    if not drawn:
+        drawn = [smallest]
+    if len(drawn) == len(groups):
+        drawn.remove(smallest)
+    return frozenset(item.index for group in drawn for item in group)
+
+
+def parse_label(reply: str, labels: Sequence[str], answer_prefix: str) -> str | None:
+    """Read the label of a reply; None where it names no label, or more than one.
+
+    Only what follows the last `</think>` counts, and nothing while thinking is still open. A
+    reply whose prompt already opened its thinking has to begin with `<think>` here. The label is
+    the first line with text after the last `answer_prefix` (any case, with or without markdown);
+    without that prefix the whole reply has to be a label. Quotes, punctuation and markdown around
+    the label do not count.
+    """
+    before, closed, answer = reply.rpartition(THINKING_CLOSES)
+    if THINKING_OPENS in answer or (not closed and THINKING_OPENS in before):
+        return None
+    return next(
+        (
+            label
+            for candidate in (answer, MARKDOWN.sub("", answer))
+            if (label := _match(_after_prefix(candidate, answer_prefix), labels)) is not None
+        ),
+        None,
+    )
+
+
+def _after_prefix(answer: str, prefix: str) -> str:
+    words = prefix.split()
+    if not words:
+        return answer.strip()
+    pattern = r"\s+".join(re.escape(word) for word in words)
+    ends = [found.end() for found in re.finditer(pattern, answer, re.IGNORECASE)]
+    if not ends:
+        return answer.strip()
+    following = answer[ends[-1] :].splitlines()
+    return next((line.strip() for line in following if line.strip()), "")
+
+
+def _match(text: str, labels: Sequence[str]) -> str | None:
+    """The only label that equals the text: as it stands, in any case, or bare of its wrapping."""
+    for form in (_as_written, _without_case, _bare):
+        wanted = form(text)
+        found = {label for label in labels if wanted and form(label) == wanted}
+        if found:
+            return found.pop() if len(found) == 1 else None
+    return None
+
+
+def _as_written(text: str) -> str:
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def _without_case(text: str) -> str:
+    return _as_written(text).casefold()
+
+
+def _bare(text: str) -> str:
+    return _without_case(text).strip(WRAPPING)
+
+
+def _text_key(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+
+
+def _from_jsonl(path: Path) -> Iterator[tuple[int, Mapping[str, JsonValue]]]:
+    for record in read_records(path):
+        if isinstance(record, BadLine):
+            fix = 'Write {"text": "...", "label": "..."} on each line.'
+            action = fix if record.code == "not_object" else record.fix
+            raise DatasetError(record.message, action, path, record.line)
+        assert isinstance(record, Record)
+        yield record.line, record.values
+
+
+def _from_lines(path: Path) -> Iterator[tuple[int, Mapping[str, JsonValue]]]:
+    for line, text in enumerate(_lines(path), start=1):
+        if text.strip():
+            yield line, {"text": text.strip()}
+
+
+def _from_csv(path: Path) -> Iterator[tuple[int, Mapping[str, JsonValue]]]:
+    header: list[str] | None = None
+    reader = csv.reader(_lines(path), strict=True)
+    line = 1
+    try:
+        for cells in reader:
+            started, line = line, reader.line_num + 1
+            if not any(cell.strip() for cell in cells):
+                continue
+            if header is None:
+                header, is_header = _header(cells)
+                if is_header:
+                    continue
+            if len(cells) > len(header):
+                message = f"The line has {len(cells)} columns, but there are {len(header)}."
+                raise DatasetError(message, "Put texts with commas in quotes.", path, started)
+            yield started, {key: cell for key, cell in zip(header, cells, strict=False) if cell}
+    except csv.Error as error:
+        message = f"The line is not valid CSV: {error}."
+        raise DatasetError(message, "Check its quotes.", path, line) from error
+
+
+def _header(cells: Sequence[str]) -> tuple[list[str], bool]:
+    """Names of the columns, and whether the first line is where they come from."""
+    named = [cell.strip().lower() for cell in cells]
+    if any(key in named for key in TEXT_KEYS):
+        return named, True
+    unnamed = [f"column {number}" for number in range(3, len(cells) + 1)]
+    return ["text", "label", *unnamed][: len(cells)], False
+
+
+def _lines(path: Path) -> list[str]:
+    """The file's lines with their newlines, decoded."""
+    try:
+        data = path.read_bytes().removeprefix(BYTE_ORDER_MARK)
+    except FileNotFoundError as error:
+        raise DatasetError("There is no such file.", "Check the path.", path) from error
+    except OSError as error:
+        raise DatasetError(f"It cannot be read ({error.strerror}).", "Check it.", path) from error
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        message = "The line is not UTF-8."
+        raise DatasetError(message, "Save the file as UTF-8.", path, line) from error
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise DatasetError("The line holds a NUL byte.", "Save it as UTF-8 text.", path, line)
+    return [part + "\n" for part in text.replace("\r\n", "\n").removesuffix("\n").split("\n")]
+
+
+def _item(index: int, line: int, values: Mapping[str, JsonValue], path: Path) -> LabelledItem:
+    key = next((key for key in TEXT_KEYS if key in values), None)
+    text = None if key is None else values[key]
+    if not isinstance(text, str) or not text.strip():
+        named = "text" if key is None else key
+        message = f"The line has no {named}." if key is None else f"{key} is no text."
+        raise DatasetError(message, 'Name it "text" and give it words.', path, line)
+    gold_key = next((key for key in GOLD_KEYS if key in values), None)
+    used = {key, gold_key, SOURCE_KEY}
+    return LabelledItem(
+        index=index,
+        text=text,
+        gold=None if gold_key is None else _name(values[gold_key], gold_key, path, line),
+        source=_name(values.get(SOURCE_KEY), SOURCE_KEY, path, line),
+        extra={name: value for name, value in values.items() if name not in used},
+    )
+
+
+def _name(value: JsonValue, key: str, path: Path, line: int) -> str | None:
+    """A label or source: a text or a whole number; null and blank are none."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise DatasetError(f"{key} is no text.", "Write it as a text.", path, line)
+    return str(value).strip()
