@@ -1,7 +1,7 @@
 """The config of a run: one method and its block; YAML, command line, HTTP and form use it.
 
 `RunConfig` is a union discriminated on `method`. A file may leave `method` out when it has exactly
-one of the method blocks (`distillation:` means `on_policy`, `sft:` means `sft`).
+one of the method blocks: `distillation:` means `on_policy`, the others are named like their method.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from OnPolicyDistill.errors import ConfigError
 from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.evaluation import EvaluationSettings
+from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
 from OnPolicyDistill.settings.training import Settings
 
@@ -35,20 +37,62 @@ class SftConfig(Settings):
     sft: SftSettings = Field(default_factory=SftSettings)
 
 
-RunConfig = Annotated[OnPolicyConfig | SftConfig, Field(discriminator="method")]
+class PromptDistillationConfig(Settings):
+    """A run of prompt distillation: generate, train, evaluate."""
 
-RUN_CONFIG: TypeAdapter[OnPolicyConfig | SftConfig] = TypeAdapter(RunConfig)
+    method: Literal["prompt_distillation"] = "prompt_distillation"
+    prompt_distillation: PromptDistillationSettings = Field(
+        default_factory=PromptDistillationSettings
+    )
 
 
-def settings_of(config: OnPolicyConfig | SftConfig) -> DistillationSettings | SftSettings:
+class EvaluationConfig(Settings):
+    """A run that trains nothing: several variants answer the same labelled items."""
+
+    method: Literal["evaluation"] = "evaluation"
+    evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings)
+
+
+RunConfig = Annotated[
+    OnPolicyConfig | SftConfig | PromptDistillationConfig | EvaluationConfig,
+    Field(discriminator="method"),
+]
+TrainingSettings = DistillationSettings | SftSettings | PromptDistillationSettings
+RunSettings = TrainingSettings | EvaluationSettings
+
+RUN_CONFIG: TypeAdapter[RunConfig] = TypeAdapter(RunConfig)
+
+METHOD_OF_BLOCK = {
+    "distillation": "on_policy",
+    "sft": "sft",
+    "prompt_distillation": "prompt_distillation",
+    "evaluation": "evaluation",
+}
+BLOCK_OF_METHOD = {method: block for block, method in METHOD_OF_BLOCK.items()}
+
+
+def settings_of(config: RunConfig) -> RunSettings:
     """Return the block that belongs to the config's method."""
-    return config.distillation if isinstance(config, OnPolicyConfig) else config.sft
+    match config:
+        case OnPolicyConfig():
+            return config.distillation
+        case SftConfig():
+            return config.sft
+        case PromptDistillationConfig():
+            return config.prompt_distillation
+        case EvaluationConfig():
+            return config.evaluation
 
 
-METHOD_OF_BLOCK = {"distillation": "on_policy", "sft": "sft"}
+def num_steps_of(config: RunConfig) -> int:
+    """How many steps a run takes; an evaluation takes one for each of its variants."""
+    settings = settings_of(config)
+    if isinstance(settings, EvaluationSettings):
+        return len(settings.variants)
+    return settings.num_steps
 
 
-def parse_config(values: object, source: str = "config") -> OnPolicyConfig | SftConfig:
+def parse_config(values: object, source: str = "config") -> RunConfig:
     """Validate plain values; ConfigError names every wrong field as `block.field`."""
     if not isinstance(values, dict):
         raise ConfigError(f"{source} is not a mapping of settings.", "Start from a preset.")
@@ -67,7 +111,7 @@ def parse_config(values: object, source: str = "config") -> OnPolicyConfig | Sft
         raise _explain(error, source) from error
 
 
-def load_config(path: Path) -> OnPolicyConfig | SftConfig:
+def load_config(path: Path) -> RunConfig:
     """Read a YAML file; relative paths in it stay relative to the working folder."""
     return parse_config(read_yaml(path), str(path))
 
@@ -122,7 +166,7 @@ def parse_yaml(text: str, source: str) -> object:
         raise ConfigError(f"{source} is not valid YAML.", "Start from a preset.") from error
 
 
-def dump_config(config: OnPolicyConfig | SftConfig) -> str:
+def dump_config(config: RunConfig) -> str:
     """Write every setting, defaults included, as YAML."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 

@@ -10,6 +10,8 @@ from pydantic import BaseModel, Field, JsonValue, TypeAdapter
 
 from backend.history.views import View
 from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.evaluation import EvaluationSettings
+from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
 
 Kind = Literal[
@@ -37,6 +39,24 @@ PLACES: dict[str, tuple[Group, str]] = {
     "model": ("models", ""),
     "student_adapter": ("models", "*"),
     "prompts": ("data", ""),
+    "teacher_prompt": ("data", ""),
+    "inputs": ("data", ""),
+    "validation_inputs": ("data", ""),
+    "labels": ("data", ""),
+    "answer_prefix": ("data", "*"),
+    "generated_from": ("data", "*"),
+    "target": ("objective", ""),
+    "training": ("objective", ""),
+    "teacher_temperature": ("sampling", ""),
+    "num_samples": ("sampling", "samples"),
+    "acceptance": ("sampling", ""),
+    "max_retries": ("sampling", "tries*"),
+    "max_thinking_tokens": ("sampling", "tokens"),
+    "max_answer_tokens": ("sampling", "tokens"),
+    "eval_inputs": ("evaluation", "inputs*"),
+    "variants": ("models", ""),
+    "teacher": ("evaluation", "*"),
+    "max_samples": ("evaluation", "items"),
     "conversations": ("data", ""),
     "validation_source": ("data", "*"),
     "validation_prompts": ("data", ""),
@@ -89,6 +109,9 @@ SPECIAL_KINDS: dict[str, Kind] = {
     "model": "model",
     "student_adapter": "folder",
     "prompts": "file",
+    "teacher_prompt": "file",
+    "inputs": "file",
+    "validation_inputs": "file",
     "validation_prompts": "file",
     "conversations": "file",
     "validation_conversations": "file",
@@ -129,6 +152,8 @@ def form_fields() -> tuple[FormField, ...]:
     blocks: dict[str, type[BaseModel]] = {
         "distillation": DistillationSettings,
         "sft": SftSettings,
+        "prompt_distillation": PromptDistillationSettings,
+        "evaluation": EvaluationSettings,
     }
     return tuple(
         field

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from OnPolicyDistill.config import OnPolicyConfig, SftConfig
+from OnPolicyDistill.config import BLOCK_OF_METHOD, RunConfig, settings_of
 from OnPolicyDistill.errors import ConfigError, InputError
 
 MAX_PATH_CHARACTERS = 4096
+FOLDER_KEYS = (
+    "model",
+    "student_model",
+    "teacher_model",
+    "student_adapter",
+    "adapter",
+    "generated_from",
+)
+FILE_KEYS = (
+    "conversations",
+    "validation_conversations",
+    "prompts",
+    "validation_prompts",
+    "teacher_prompt",
+    "inputs",
+    "validation_inputs",
+    "prompt",
+)
 
 
 class PathError(InputError):
@@ -62,7 +80,7 @@ def picked_folder(text: str) -> Path:
     return path.resolve()
 
 
-def check_named_paths(config: OnPolicyConfig | SftConfig) -> None:
+def check_named_paths(config: RunConfig) -> None:
     """Refuse a config whose files or models cannot be looked at without harm.
 
     Raises:
@@ -87,17 +105,17 @@ def _absolute(text: str) -> Path:
     return path
 
 
-def _named(config: OnPolicyConfig | SftConfig) -> Iterator[tuple[str, str | None, bool]]:
+def _named(config: RunConfig) -> Iterator[tuple[str, str | None, bool]]:
     """Yield field, value and whether it is a file, for everything that may be a path."""
-    if isinstance(config, SftConfig):
-        sft = config.sft
-        yield "sft.model", sft.model, False
-        yield "sft.conversations", sft.conversations, True
-        yield "sft.validation_conversations", sft.validation_conversations, True
-        return
-    settings = config.distillation
-    yield "distillation.student_model", settings.student_model, False
-    yield "distillation.teacher_model", settings.teacher_model, False
-    yield "distillation.student_adapter", settings.student_adapter, False
-    yield "distillation.prompts", settings.prompts, True
-    yield "distillation.validation_prompts", settings.validation_prompts, True
+    block = BLOCK_OF_METHOD[config.method]
+    values = settings_of(config).model_dump()
+    yield from _named_in(block, values)
+    for number, variant in enumerate(values.get("variants", ())):
+        yield from _named_in(f"{block}.variants.{number}", variant)
+
+
+def _named_in(prefix: str, values: Mapping[str, object]) -> Iterator[tuple[str, str | None, bool]]:
+    for key in (*FOLDER_KEYS, *FILE_KEYS):
+        value = values.get(key)
+        if isinstance(value, str):
+            yield f"{prefix}.{key}", value, key in FILE_KEYS

@@ -10,7 +10,8 @@ from pathlib import Path
 from pydantic import Field
 
 from backend.history.views import View
-from OnPolicyDistill.config import OnPolicyConfig, RunConfig, SftConfig, parse_config, parse_yaml
+from backend.paths import FILE_KEYS
+from OnPolicyDistill.config import BLOCK_OF_METHOD, RunConfig, parse_config, parse_yaml, settings_of
 from OnPolicyDistill.files import shipped_folder
 
 NOT_PRESETS = ("models",)
@@ -75,23 +76,16 @@ def _comments(text: str) -> Iterator[tuple[str, str]]:
             yield ".".join(key for _, key in parents), found["comment"].strip()
 
 
-def _with_shipped_files(config: OnPolicyConfig | SftConfig) -> OnPolicyConfig | SftConfig:
+def _with_shipped_files(config: RunConfig) -> RunConfig:
     """Name shipped data by its place on this machine, whatever the working folder is."""
-    if isinstance(config, SftConfig):
-        return config
-    settings = config.distillation
-    changes = {
-        key: _shipped(value)
-        for key, value in (
-            ("prompts", settings.prompts),
-            ("validation_prompts", settings.validation_prompts),
-        )
-    }
-    return OnPolicyConfig(distillation=settings.model_copy(update=changes))
+    block = BLOCK_OF_METHOD[config.method]
+    values = settings_of(config).model_dump()
+    changes = {key: _shipped(values[key]) for key in FILE_KEYS if isinstance(values.get(key), str)}
+    return parse_config({"method": config.method, block: {**values, **changes}})
 
 
-def _shipped(name: str | None) -> str | None:
-    if name is None or not name.startswith("data/"):
+def _shipped(name: str) -> str:
+    if not name.startswith("data/"):
         return name
     file = shipped_folder("data") / name.removeprefix("data/")
     return str(file) if file.is_file() else name

@@ -11,7 +11,7 @@ from backend.history.summary import created_time
 from backend.history.views import View
 from backend.problems import ConflictError, NotFoundError
 from backend.system.room import check_disk
-from OnPolicyDistill.config import OnPolicyConfig, parse_config, with_overrides
+from OnPolicyDistill.config import BLOCK_OF_METHOD, parse_config, with_overrides
 from OnPolicyDistill.runs.annotations import Annotations, read_annotations, write_annotations
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
 
@@ -48,7 +48,7 @@ def duplicate(run: RunDirectory, changes: dict[str, object]) -> dict[str, object
     """Return a run's config values with some keys changed; its name is not taken along."""
     config = run.config()
     values: dict[str, object] = config.model_dump(mode="json")
-    block = "distillation" if isinstance(config, OnPolicyConfig) else "sft"
+    block = BLOCK_OF_METHOD[config.method]
     return with_overrides(with_overrides(values, {f"{block}.run_name": None}), changes)
 
 

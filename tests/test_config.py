@@ -10,6 +10,7 @@ import yaml
 from OnPolicyDistill.config import (
     MAX_CONFIG_BYTES,
     OnPolicyConfig,
+    RunConfig,
     SftConfig,
     dump_config,
     load_config,
@@ -161,7 +162,7 @@ def test_every_setting_has_a_description() -> None:
 
 
 @pytest.mark.parametrize("config", [OnPolicyConfig(), SftConfig()])
-def test_a_dumped_config_reads_back_equal(config: OnPolicyConfig | SftConfig) -> None:
+def test_a_dumped_config_reads_back_equal(config: RunConfig) -> None:
     assert parse_config(parse_yaml(dump_config(config), "dump")) == config
 
 

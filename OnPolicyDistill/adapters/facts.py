@@ -5,22 +5,38 @@ from __future__ import annotations
 from pathlib import Path
 
 from OnPolicyDistill.adapters.card import CardFacts, Measurement
-from OnPolicyDistill.config import OnPolicyConfig, RunConfig, SftConfig, settings_of
+from OnPolicyDistill.config import RunConfig, settings_of
+from OnPolicyDistill.errors import InputError
 from OnPolicyDistill.registry import find_model
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.history import fold
 from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.metrics import METRICS
 from OnPolicyDistill.runs.wording import format_metric
+from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.evaluation import EvaluationSettings
+from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
+from OnPolicyDistill.settings.sft import SftSettings
 
+METHOD_TITLES = {
+    "on_policy": "on-policy distillation",
+    "sft": "supervised fine-tuning",
+    "prompt_distillation": "prompt distillation",
+    "evaluation": "evaluation",
+}
 HELD_OUT = ("eval_reverse_kl", "eval_loss", "eval_agreement", "eval_accuracy")
 
 
-def base_model(config: OnPolicyConfig | SftConfig) -> str:
-    """Return the model under the adapter that a config trains, as the config names it."""
-    if isinstance(config, OnPolicyConfig):
-        return config.distillation.student_model
-    return config.sft.model
+def base_model(config: RunConfig) -> str:
+    """Return the model under the adapter that a config trains, as the config names it.
+
+    Raises:
+        InputError: the run is an evaluation, which trains nothing.
+    """
+    settings = settings_of(config)
+    if isinstance(settings, EvaluationSettings):
+        raise InputError("An evaluation trains no adapter.", "Name the run that trained it.")
+    return settings.model if isinstance(settings, SftSettings) else settings.student_model
 
 
 def facts_of_run(run: RunDirectory, step: int) -> CardFacts:
@@ -30,14 +46,14 @@ def facts_of_run(run: RunDirectory, step: int) -> CardFacts:
         RunError: the run's config or log cannot be read.
     """
     config = run.config()
-    if isinstance(config, OnPolicyConfig):
-        teacher, method = config.distillation.teacher_model, "on-policy distillation"
-    else:
-        teacher, method = "", "supervised fine-tuning"
+    settings = settings_of(config)
+    teacher = ""
+    if isinstance(settings, DistillationSettings | PromptDistillationSettings):
+        teacher = settings.teacher_model
     return CardFacts(
         name=run.run_id,
         base_model=public_name(base_model(config)),
-        method=method,
+        method=METHOD_TITLES[config.method],
         teacher=public_name(teacher) if teacher else "",
         run_id=run.run_id,
         settings=_settings(config),

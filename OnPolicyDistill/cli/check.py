@@ -13,7 +13,7 @@ from OnPolicyDistill.cli.plan import AssignmentsOption
 from OnPolicyDistill.errors import InputError
 
 if TYPE_CHECKING:
-    from OnPolicyDistill.config import OnPolicyConfig, SftConfig
+    from OnPolicyDistill.config import RunConfig
     from OnPolicyDistill.datasets.linter import LintReport
     from OnPolicyDistill.planning.checkup import CheckReport
     from OnPolicyDistill.planning.pair import PairReport
@@ -54,7 +54,7 @@ def check(
         raise typer.Exit(2)
 
 
-def refuse_what_cannot_work(config: OnPolicyConfig | SftConfig, workspace: Path) -> list[str]:
+def refuse_what_cannot_work(config: RunConfig, workspace: Path) -> list[str]:
     """Check models, files and disk before anything is loaded; returns what should be known.
 
     Raises:
@@ -75,7 +75,7 @@ def refuse_what_cannot_work(config: OnPolicyConfig | SftConfig, workspace: Path)
     return [f"{finding.message} {finding.fix}" for finding in findings]
 
 
-def warn_of_memory(config: OnPolicyConfig | SftConfig) -> list[str]:
+def warn_of_memory(config: RunConfig) -> list[str]:
     """Say so when the run will not fit by forecast; a forecast alone stops nobody."""
     from OnPolicyDistill.planning.plan import plan_run
 

@@ -117,18 +117,21 @@ def roles_of(named: Cast, run: RunDirectory) -> Cast:
     Raises:
         InputError: the run has no checkpoint yet.
     """
-    from OnPolicyDistill.config import OnPolicyConfig
+    from OnPolicyDistill.adapters.facts import base_model
+    from OnPolicyDistill.config import settings_of
     from OnPolicyDistill.runs.checkpoints import pointed
+    from OnPolicyDistill.settings.distillation import DistillationSettings
+    from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 
     config = run.config()
     adapter = named.adapter or pointed(run, "best") or pointed(run, "last")
     if adapter is None:
         raise InputError(f"Run {run.run_id} has no checkpoint yet.", "Let it take some steps.")
-    if isinstance(config, OnPolicyConfig):
-        settings = config.distillation
-        teacher = named.teacher or settings.teacher_model
-        return Cast(named.student or settings.student_model, adapter, teacher)
-    return Cast(named.student or config.sft.model, adapter, named.teacher)
+    settings = settings_of(config)
+    teacher = named.teacher
+    if isinstance(settings, DistillationSettings | PromptDistillationSettings):
+        teacher = teacher or settings.teacher_model
+    return Cast(named.student or base_model(config), adapter, teacher)
 
 
 def _read_prompt(prompt: str) -> str:

@@ -194,7 +194,7 @@ def open_run(name: str, workspace: Path | None) -> RunDirectory:
 
 def describe_line(run: RunDirectory) -> RunLine:
     """What a list says of a run; one that is damaged is listed with its problem."""
-    from OnPolicyDistill.config import settings_of
+    from OnPolicyDistill.config import num_steps_of, settings_of
     from OnPolicyDistill.runs.wording import describe_models
 
     try:
@@ -207,7 +207,7 @@ def describe_line(run: RunDirectory) -> RunLine:
             name=settings.run_name or "",
             models=describe_models(settings),
             step=_last_step(run),
-            num_steps=settings.num_steps,
+            num_steps=num_steps_of(config),
             path=str(run.path),
         )
     except DistillError as error:

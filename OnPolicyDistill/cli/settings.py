@@ -7,26 +7,38 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from OnPolicyDistill.config import (
-    OnPolicyConfig,
-    SftConfig,
+    BLOCK_OF_METHOD,
+    METHOD_OF_BLOCK,
+    RunConfig,
     parse_config,
     parse_yaml,
     read_yaml,
+    settings_of,
     with_overrides,
 )
 from OnPolicyDistill.errors import ConfigError, InputError
 from OnPolicyDistill.files import shipped_folder
-from OnPolicyDistill.settings.distillation import DistillationSettings
-from OnPolicyDistill.settings.sft import SftSettings
 
-BLOCKS = ("distillation", "sft")
-# What an option is called in each block; None where the block has nothing like it.
-OPTION_KEYS: dict[str, dict[str, str | None]] = {
-    "prompts": {"distillation": "prompts", "sft": "conversations"},
-    "validation": {"distillation": "validation_prompts", "sft": "validation_conversations"},
-    "teacher": {"distillation": "teacher_model", "sft": None},
-    "student": {"distillation": "student_model", "sft": "model"},
-    "name": {"distillation": "run_name", "sft": "run_name"},
+# What an option is called in each block that has something like it.
+OPTION_KEYS: dict[str, dict[str, str]] = {
+    "prompts": {
+        "distillation": "prompts",
+        "sft": "conversations",
+        "prompt_distillation": "inputs",
+        "evaluation": "inputs",
+    },
+    "validation": {
+        "distillation": "validation_prompts",
+        "sft": "validation_conversations",
+        "prompt_distillation": "validation_inputs",
+    },
+    "teacher": {"distillation": "teacher_model", "prompt_distillation": "teacher_model"},
+    "student": {
+        "distillation": "student_model",
+        "sft": "model",
+        "prompt_distillation": "student_model",
+    },
+    "name": dict.fromkeys(METHOD_OF_BLOCK, "run_name"),
 }
 PATH_KEYS = (
     "prompts",
@@ -34,6 +46,11 @@ PATH_KEYS = (
     "student_adapter",
     "conversations",
     "validation_conversations",
+    "teacher_prompt",
+    "inputs",
+    "validation_inputs",
+    "adapter",
+    "prompt",
 )
 MODEL_KEYS = ("teacher_model", "student_model", "model")
 
@@ -46,7 +63,7 @@ class Given:
     assignments: Sequence[str] = ()
 
 
-def load_settings(file: Path | None, given: Given) -> OnPolicyConfig | SftConfig:
+def load_settings(file: Path | None, given: Given) -> RunConfig:
     """Read a config or a preset's name, or start from the defaults, and apply the options.
 
     Raises:
@@ -65,15 +82,14 @@ def load_settings(file: Path | None, given: Given) -> OnPolicyConfig | SftConfig
     return with_absolute_paths(parse_config(with_overrides(values, overrides), source))
 
 
-def with_absolute_paths(config: OnPolicyConfig | SftConfig) -> OnPolicyConfig | SftConfig:
+def with_absolute_paths(config: RunConfig) -> RunConfig:
     """Make paths independent of the working folder, so that a run can be resumed from anywhere.
 
     A relative path that is not here but among the shipped files, as presets name them, is those.
     """
-    if isinstance(config, OnPolicyConfig):
-        settings = DistillationSettings.model_validate(_absolute(config.distillation.model_dump()))
-        return OnPolicyConfig(distillation=settings)
-    return SftConfig(sft=SftSettings.model_validate(_absolute(config.sft.model_dump())))
+    block = BLOCK_OF_METHOD[config.method]
+    values = _absolute(settings_of(config).model_dump())
+    return parse_config({"method": config.method, block: values})
 
 
 def _read(file: Path | None) -> dict[str, object]:
@@ -87,7 +103,8 @@ def _read(file: Path | None) -> dict[str, object]:
 
 
 def _block_of(values: Mapping[str, object]) -> str:
-    return "sft" if "sft" in values or values.get("method") == "sft" else "distillation"
+    named = BLOCK_OF_METHOD.get(str(values.get("method")))
+    return named or next((block for block in METHOD_OF_BLOCK if block in values), "distillation")
 
 
 def _parse_assignment(assignment: str) -> tuple[str, object]:
@@ -100,11 +117,11 @@ def _parse_assignment(assignment: str) -> tuple[str, object]:
 def _qualified(key: str, block: str) -> str:
     """`num_steps` means `distillation.num_steps` in a distillation config."""
     first = key.partition(".")[0]
-    return key if first in (*BLOCKS, "method") else f"{block}.{key}"
+    return key if first in (*METHOD_OF_BLOCK, "method") else f"{block}.{key}"
 
 
 def _key_of(option: str, block: str) -> str:
-    key = OPTION_KEYS[option][block]
+    key = OPTION_KEYS[option].get(block)
     if key is None:
         raise InputError(f"--{option} means nothing for method {block}.", "Leave it out.")
     return key
@@ -113,6 +130,8 @@ def _key_of(option: str, block: str) -> str:
 def _absolute(values: dict[str, object]) -> dict[str, object]:
     changed = dict(values)
     for key, value in values.items():
+        if key == "variants":
+            changed[key] = [_absolute(variant) for variant in _mappings(value)]
         if not isinstance(value, str):
             continue
         path = Path(value).expanduser()
@@ -121,6 +140,11 @@ def _absolute(values: dict[str, object]) -> dict[str, object]:
         elif key in PATH_KEYS or (key in MODEL_KEYS and path.is_dir()):
             changed[key] = str(path.resolve())
     return changed
+
+
+def _mappings(values: object) -> list[dict[str, object]]:
+    assert isinstance(values, list | tuple)
+    return [dict(value) for value in values]
 
 
 def _shipped(path: Path) -> Path | None:

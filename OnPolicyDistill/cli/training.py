@@ -22,7 +22,7 @@ from OnPolicyDistill.cli.runs import RunArgument, open_run
 from OnPolicyDistill.errors import InputError, StoppedError
 
 if TYPE_CHECKING:
-    from OnPolicyDistill.config import OnPolicyConfig, SftConfig
+    from OnPolicyDistill.config import RunConfig
     from OnPolicyDistill.runs.directory import RunDirectory
     from OnPolicyDistill.runs.reporting import Observer, StopRequest
 
@@ -102,14 +102,14 @@ def work_on(run: RunDirectory, checkpoint: Path | None, json: bool) -> None:
         DistillError: the run failed; its log says so too.
     """
     from OnPolicyDistill.cli.progress import watched
-    from OnPolicyDistill.config import settings_of
+    from OnPolicyDistill.config import num_steps_of
     from OnPolicyDistill.evaluation.report import write_report
     from OnPolicyDistill.runs.reporting import StopRequest
 
     config = run.config()
     stop = StopRequest()
     print_note(f"Run {run.run_id} in {run.path}")
-    num_steps = settings_of(config).num_steps
+    num_steps = num_steps_of(config)
     with stop.on_signals(), watched(num_steps, run.log_file) as observer:
         load_mlx()
         work = _trainer(config)
@@ -165,11 +165,13 @@ def refuse_finished(run: RunDirectory) -> None:
         )
 
 
-def _trainer(config: OnPolicyConfig | SftConfig) -> Train:
-    from OnPolicyDistill.config import OnPolicyConfig
+def _trainer(config: RunConfig) -> Train:
     from OnPolicyDistill.trainers import on_policy, sft
 
-    return on_policy.train if isinstance(config, OnPolicyConfig) else sft.train
+    trainers: dict[str, Train] = {"on_policy": on_policy.train, "sft": sft.train}
+    if config.method not in trainers:
+        raise InputError(f"Runs of method {config.method} cannot be started yet.", "Update.")
+    return trainers[config.method]
 
 
 def _paused(run: RunDirectory) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from OnPolicyDistill.config import settings_of
+from OnPolicyDistill.config import num_steps_of, settings_of
 from OnPolicyDistill.evaluation.plot import plot_history
 from OnPolicyDistill.files import write_text_atomically
 from OnPolicyDistill.runs.checkpoints import pointed
@@ -76,13 +76,14 @@ def describe_run(run: RunDirectory, history: RunHistory) -> str:
 
 
 def _head(run: RunDirectory, history: RunHistory) -> list[str]:
-    settings = settings_of(run.config())
+    config = run.config()
+    settings = settings_of(config)
     name = f"  {settings.run_name}" if settings.run_name else ""
     done = history.steps[-1].step if history.steps else 0
     lines = [
         f"Run {run.run_id}{name}",
         describe_models(settings),
-        f"{done:,} of {settings.num_steps:,} steps, {_ending(history)}",
+        f"{done:,} of {num_steps_of(config):,} steps, {_ending(history)}",
     ]
     if history.started is not None:
         machine = history.started.machine

@@ -12,15 +12,24 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from OnPolicyDistill.config import OnPolicyConfig, SftConfig
+from OnPolicyDistill.config import (
+    EvaluationConfig,
+    OnPolicyConfig,
+    PromptDistillationConfig,
+    RunConfig,
+    SftConfig,
+)
 from OnPolicyDistill.datasets.linter import LintReport, Ruler, lint_prompts
 from OnPolicyDistill.errors import DatasetError, InputError, ModelError
+from OnPolicyDistill.planning.answering import answering_stages
 from OnPolicyDistill.planning.disk import DiskNeeds, disk_needs
 from OnPolicyDistill.planning.lengths import ruler_of
 from OnPolicyDistill.planning.pair import PairReport, check_pair_by_name
 from OnPolicyDistill.planning.workload import PromptFacts, make_workload
 from OnPolicyDistill.runs.directory import default_workspace
 from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.evaluation import EvaluationSettings
+from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 
 FEW_HELD_OUT = 20
 # The disk needs of a run do not depend on its prompts.
@@ -53,18 +62,22 @@ class CheckReport(BaseModel):
     disk: DiskNeeds | None = Field(None, description="Empty where a model is unknown.")
 
 
-def check_run(config: OnPolicyConfig | SftConfig, workspace: Path | None = None) -> CheckReport:
+def check_run(config: RunConfig, workspace: Path | None = None) -> CheckReport:
     """Check a run before anything is loaded or downloaded; `workspace` is where it will write."""
     place = default_workspace() if workspace is None else workspace
     if isinstance(config, SftConfig):
         return _report(_Checkup(config, place).files_of_sft())
+    if isinstance(config, PromptDistillationConfig):
+        return _report(_Checkup(config, place).all_of_prompted(config.prompt_distillation))
+    if isinstance(config, EvaluationConfig):
+        return _report(_Checkup(config, place).all_of_evaluation(config.evaluation))
     return _report(_Checkup(config, place).all_of_distillation(config.distillation))
 
 
 class _Checkup:
     """Collects findings, so that one problem does not hide the next."""
 
-    def __init__(self, config: OnPolicyConfig | SftConfig, workspace: Path) -> None:
+    def __init__(self, config: RunConfig, workspace: Path) -> None:
         self.config = config
         self.workspace = workspace
         self.findings: list[CheckFinding] = []
@@ -100,11 +113,58 @@ class _Checkup:
         self._check_disk()
         return self
 
-    def _check_pair(self, settings: DistillationSettings) -> None:
+    def all_of_prompted(self, settings: PromptDistillationSettings) -> _Checkup:
+        """Check files, adapter and disk; on-policy training needs a pair as well."""
+        block = "prompt_distillation"
+        if settings.training == "on_policy":
+            self._check_pair(settings, block)
+        self._needs_file(f"{block}.teacher_prompt", settings.teacher_prompt, "teacher's prompt")
+        self._needs_file(f"{block}.inputs", settings.inputs, "file of inputs")
+        held_out, field = settings.validation_inputs, f"{block}.validation_inputs"
+        self._needs_file(field, held_out, "file of held-out inputs")
+        if (
+            settings.inputs
+            and held_out
+            and Path(held_out).resolve() == Path(settings.inputs).resolve()
+        ):
+            message = "Training and held-out inputs are the same file."
+            self._add("error", "leaked", field, message, "Hold back inputs of their own.")
+        self._check_adapter(settings.student_adapter, block)
+        self._check_disk()
+        return self
+
+    def all_of_evaluation(self, settings: EvaluationSettings) -> _Checkup:
+        """Check variants, their files, the items and the disk."""
+        self._needs_file("evaluation.inputs", settings.inputs, "file of labelled items")
+        if not settings.variants:
+            message = "The evaluation names no variants."
+            fix = "Name a model, perhaps with an adapter or a prompt."
+            self._add("error", "no_variants", "evaluation.variants", message, fix)
+            return self
+        for number, variant in enumerate(settings.variants):
+            field = f"evaluation.variants.{number}"
+            if variant.prompt is not None:
+                self._needs_file(f"{field}.prompt", variant.prompt, "prompt")
+            self._check_adapter(variant.adapter, field)
+        self._check_disk()
+        return self
+
+    def _needs_file(self, field: str, file: str | None, title: str) -> None:
+        if file is None:
+            message = f"No {title} is named; a run without it is refused."
+            self._add("error", "no_file", field, message, f"Set {field}.")
+        elif not Path(file).is_file():
+            self._add("error", "no_file", field, f"There is no {title} {file}.", "Check the path.")
+
+    def _check_pair(
+        self,
+        settings: DistillationSettings | PromptDistillationSettings,
+        block: str = "distillation",
+    ) -> None:
         try:
             self.pair = check_pair_by_name(settings.student_model, settings.teacher_model)
         except ModelError as error:
-            field = "distillation.student_model, distillation.teacher_model"
+            field = f"{block}.student_model, {block}.teacher_model"
             self._add("error", "model", field, error.message, error.action)
             return
         if self.pair.verdict == "ok":
@@ -114,7 +174,7 @@ class _Checkup:
         )
         for finding in self.pair.findings:
             if finding.verdict == self.pair.verdict:
-                field = "distillation.student_model"
+                field = f"{block}.student_model"
                 fix = "Choose two models of one family, or read docs on what this means."
                 self._add(severity, finding.code, field, finding.message, fix)
 
@@ -163,21 +223,23 @@ class _Checkup:
             message = f"Only {self.validation.num_prompts} held-out prompts: numbers will jump."
             self._add("warning", "few_held_out", field, message, "Fifty or more are steady.")
 
-    def _check_adapter(self, folder: str | None) -> None:
+    def _check_adapter(self, folder: str | None, block: str = "distillation") -> None:
         if folder is None:
             return
         missing = [name for name in ADAPTER_FILES if not (Path(folder) / name).is_file()]
         if missing:
             message = f"The adapter folder {folder} has no {' and no '.join(missing)}."
-            field = "distillation.student_adapter"
+            key = "student_adapter" if block.endswith("distillation") else "adapter"
+            field = f"{block}.{key}"
             self._add("error", "adapter", field, message, "Give a folder in mlx-lm's format.")
 
     def _check_disk(self) -> None:
         try:
             work = make_workload(self.config, NO_PROMPTS, num_held_out=0)
-            self.disk = disk_needs(work, self.workspace)
+            answering = [stage.work.student for stage in answering_stages(self.config)]
+            self.disk = disk_needs(work, self.workspace, answering)
         except InputError as error:
-            if self.pair is not None or isinstance(self.config, SftConfig):
+            if self.pair is not None or not isinstance(self.config, OnPolicyConfig):
                 self._add("error", "model", "models", error.message, error.action)
             return
         if not self.disk.is_enough:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from huggingface_hub.constants import HF_HUB_CACHE
 from pydantic import BaseModel, ConfigDict, Field
 
+from OnPolicyDistill.planning.models import ModelFacts
 from OnPolicyDistill.planning.workload import Workload
 
 # Adapter in float32 with AdamW's two moments; one checkpoint more while the next is written.
@@ -34,9 +36,14 @@ class DiskNeeds(BaseModel):
         return has_download and self.run_gb + spare < self.run_free_gb
 
 
-def disk_needs(work: Workload, workspace: Path) -> DiskNeeds:
-    """Add up what will be downloaded and written, and look at the disks."""
-    models = [work.student] if work.teacher is None else [work.student, work.teacher]
+def disk_needs(work: Workload, workspace: Path, answering: Sequence[ModelFacts] = ()) -> DiskNeeds:
+    """Add up what will be downloaded and written, and look at the disks.
+
+    `answering` are models of stages in which they only answer.
+    """
+    models = [*answering, work.student]
+    if work.teacher is not None:
+        models.append(work.teacher)
     missing = {facts.name: facts.loaded_bytes for facts in models if facts.source == "registry"}
     copies = work.settings.keep_checkpoints + 2
     checkpoints = copies * work.num_adapter_parameters * CHECKPOINT_BYTES_PER_PARAMETER

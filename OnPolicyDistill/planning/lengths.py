@@ -5,20 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from OnPolicyDistill.config import OnPolicyConfig, SftConfig
+from OnPolicyDistill.config import EvaluationConfig, PromptDistillationConfig, RunConfig, SftConfig
 from OnPolicyDistill.datasets.chat_template import ChatTemplate
 from OnPolicyDistill.datasets.linter import CHARACTERS_PER_TOKEN, Ruler, lint_prompts
 from OnPolicyDistill.datasets.tokenizer_files import load_tokenizer_files
+from OnPolicyDistill.planning.answering import measure_inputs
 from OnPolicyDistill.planning.workload import ASSUMED_PROMPTS, PromptFacts
 from OnPolicyDistill.registry import local_folder
 from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 
 ASSUMED_PROMPT_TOKENS = 256
 ASSUMED_HELD_OUT = 64
 TEMPLATE_TOKENS = 32
 
 
-def measure_prompts(config: OnPolicyConfig | SftConfig) -> PromptFacts:
+def measure_prompts(config: RunConfig) -> PromptFacts:
     """Count and measure the training prompts; assume what cannot be known yet.
 
     Raises:
@@ -28,6 +30,10 @@ def measure_prompts(config: OnPolicyConfig | SftConfig) -> PromptFacts:
     if isinstance(config, SftConfig):
         tokens = config.sft.max_length
         return PromptFacts(ASSUMED_PROMPTS, tokens, tokens, f"full length of {tokens} tokens")
+    if isinstance(config, PromptDistillationConfig):
+        return _rows_without_prompt(config.prompt_distillation)
+    if isinstance(config, EvaluationConfig):
+        return measure_inputs(config.evaluation.inputs)
     settings = config.distillation
     limit = settings.max_prompt_tokens
     if settings.prompts is None:
@@ -42,16 +48,36 @@ def measure_prompts(config: OnPolicyConfig | SftConfig) -> PromptFacts:
     )
 
 
-def count_held_out(config: OnPolicyConfig | SftConfig) -> int:
+def count_held_out(config: RunConfig) -> int:
     """How many held-out prompts an evaluation uses."""
     if isinstance(config, SftConfig):
         return ASSUMED_HELD_OUT
+    if isinstance(config, PromptDistillationConfig):
+        prompted = config.prompt_distillation
+        available = measure_inputs(prompted.validation_inputs).num_prompts
+        return min(available, prompted.eval_inputs or available)
+    if isinstance(config, EvaluationConfig):
+        return 0
     settings = config.distillation
     if settings.validation_prompts is None or not Path(settings.validation_prompts).is_file():
         return settings.eval_prompts or ASSUMED_HELD_OUT
     available = lint_prompts(Path(settings.validation_prompts)).num_prompts
     wanted = max(1, round(settings.eval_fraction * available))
     return min(wanted, settings.eval_prompts or wanted)
+
+
+def _rows_without_prompt(settings: PromptDistillationSettings) -> PromptFacts:
+    """What the student learns from: inputs, with what it says where that is given (sft)."""
+    inputs = measure_inputs(settings.inputs)
+    longest_answer = settings.max_answer_tokens
+    if settings.target == "thinking":
+        longest_answer = settings.max_thinking_tokens
+    answer = longest_answer if settings.training == "sft" else 0
+    return replace(
+        inputs,
+        typical_tokens=min(inputs.typical_tokens + answer, settings.max_length),
+        longest_tokens=min(inputs.longest_tokens + answer, settings.max_length),
+    )
 
 
 def ruler_of(settings: DistillationSettings) -> Ruler:

@@ -12,7 +12,7 @@ head and pair of tokens are kept for the backward pass.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from OnPolicyDistill.planning.dimensions import Dimensions
 from OnPolicyDistill.planning.models import ModelFacts
@@ -79,6 +79,11 @@ def forecast_memory(work: Workload) -> list[PhaseMemory]:
         _scoring(work, {**teacher, **cached}, student_is_there=False),
         _learning(work, {**cached, "teacher": head}),
     ]
+
+
+def answering_memory(work: Workload, name: str) -> PhaseMemory:
+    """Memory while the workload's student, alone in memory, answers a step's rows at once."""
+    return replace(_sampling(work, {}), name=name)
 
 
 def peak(phases: list[PhaseMemory]) -> PhaseMemory:

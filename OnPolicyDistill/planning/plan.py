@@ -8,19 +8,20 @@ Sizes are in GB of 1e9 bytes, as on the hub. A Mac's memory is named as Apple na
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import psutil
 from pydantic import BaseModel, ConfigDict, Field
 
-from OnPolicyDistill.config import OnPolicyConfig, SftConfig
+from OnPolicyDistill.config import EvaluationConfig, RunConfig
 from OnPolicyDistill.planning.advice import Advice, advise, verdict_of, warn
+from OnPolicyDistill.planning.answering import answering_stages
 from OnPolicyDistill.planning.chips import OTHER_PROCESSOR, Chip, find_chip, this_chip
 from OnPolicyDistill.planning.lengths import count_held_out, measure_prompts
-from OnPolicyDistill.planning.memory import PhaseMemory, forecast_memory, peak
+from OnPolicyDistill.planning.memory import PhaseMemory, answering_memory, forecast_memory, peak
 from OnPolicyDistill.planning.models import ModelFacts
-from OnPolicyDistill.planning.time import RunSeconds, forecast_time
+from OnPolicyDistill.planning.time import RunSeconds, StepSeconds, forecast_time
 from OnPolicyDistill.planning.workload import Workload, make_workload
 
 GIB = 2**30
@@ -100,7 +101,7 @@ class Plan(BaseModel):
 
 
 def plan_run(
-    config: OnPolicyConfig | SftConfig,
+    config: RunConfig,
     memory_gb: float | None = None,
     chip: str | None = None,
 ) -> Plan:
@@ -116,7 +117,13 @@ def plan_run(
     is_mac = memory_gb is not None or machine is not OTHER_PROCESSOR
     limit = gpu_limit(memory) if is_mac else round(memory * OTHER_SHARE)
     work = make_workload(config, measure_prompts(config), count_held_out(config))
+    stages = answering_stages(config)
     phases, times = forecast_memory(work), forecast_time(work, machine)
+    answering = sum(stage.seconds(machine) for stage in stages)
+    times = replace(times, preparing=times.preparing + answering)
+    if isinstance(config, EvaluationConfig):
+        phases, times = [], RunSeconds(StepSeconds(0, 0, 0), times.preparing, 0, 0, len(stages))
+    phases = [*(answering_memory(stage.work, stage.name) for stage in stages), *phases]
     return _assemble(work, phases, times, _Machine(machine, memory, limit))
 
 

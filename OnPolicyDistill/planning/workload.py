@@ -7,12 +7,15 @@ that stops earlier only finishes sooner.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from OnPolicyDistill.config import OnPolicyConfig, SftConfig
+from OnPolicyDistill.config import EvaluationConfig, PromptDistillationConfig, RunConfig, SftConfig
+from OnPolicyDistill.errors import ConfigError
 from OnPolicyDistill.planning.dimensions import Dimensions, linear_shapes, num_parameters
 from OnPolicyDistill.planning.models import ModelFacts, describe_model
 from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.evaluation import EvaluationSettings
+from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.training import LoraSettings, OptimizerSettings
 
 # Positions are cut into few row lengths, so that programs can be reused (rollout.bucket_length).
@@ -114,9 +117,7 @@ class Workload:
         return 2 * self.teacher.dimensions.hidden_size
 
 
-def make_workload(
-    config: OnPolicyConfig | SftConfig, prompts: PromptFacts, num_held_out: int
-) -> Workload:
+def make_workload(config: RunConfig, prompts: PromptFacts, num_held_out: int) -> Workload:
     """Gather a run's numbers.
 
     Raises:
@@ -126,10 +127,53 @@ def make_workload(
         sft = config.sft
         model = describe_model(sft.model, sft.mixed_precision)
         return Workload(sft, model, None, None, sft.lora, prompts, num_held_out)
+    if isinstance(config, PromptDistillationConfig):
+        return _prompted(config.prompt_distillation, prompts, num_held_out)
+    if isinstance(config, EvaluationConfig):
+        return _of_evaluation(config.evaluation, prompts)
     settings = config.distillation
     student = describe_model(settings.student_model, settings.mixed_precision)
     teacher = describe_model(settings.teacher_model, settings.mixed_precision)
     return Workload(settings, student, teacher, settings, settings.lora, prompts, num_held_out)
+
+
+def _prompted(
+    settings: PromptDistillationSettings, prompts: PromptFacts, num_held_out: int
+) -> Workload:
+    """The training stage: as supervised fine-tuning, or with a teacher that scores."""
+    student = describe_model(settings.student_model, settings.mixed_precision)
+    if settings.training == "sft":
+        return Workload(settings, student, None, None, settings.lora, prompts, num_held_out)
+    teacher = describe_model(settings.teacher_model, settings.mixed_precision)
+    if settings.is_self_distillation:
+        # The same weights, which are counted once.
+        teacher = replace(teacher, loaded_bytes=0)
+    scoring = DistillationSettings(
+        max_generation_tokens=settings.max_answer_tokens,
+        teacher_cache_size_mb=settings.teacher_cache_size_mb,
+    )
+    return Workload(settings, student, teacher, scoring, settings.lora, prompts, num_held_out)
+
+
+def _of_evaluation(settings: EvaluationSettings, prompts: PromptFacts) -> Workload:
+    """The largest of the models, of which one at a time is loaded; nothing learns.
+
+    Raises:
+        ConfigError: there are no variants.
+    """
+    if not settings.variants:
+        raise ConfigError(
+            "The evaluation names no variants.",
+            "Name a model, perhaps with an adapter or a prompt, under evaluation.variants.",
+            (("evaluation.variants", "at least one is required"),),
+        )
+    models = [describe_model(v.model, settings.mixed_precision) for v in settings.variants]
+    largest = max(models, key=lambda facts: facts.loaded_bytes)
+    batch = OptimizerSettings(
+        num_steps=len(models), batch_size=settings.batch_size, gradient_accumulation_steps=1
+    )
+    no_adapter = LoraSettings(rank=1, layers=1)
+    return Workload(batch, largest, None, None, no_adapter, prompts, 0)
 
 
 def adapter_parameters(dimensions: Dimensions, lora: LoraSettings, targets: tuple[str, ...]) -> int:

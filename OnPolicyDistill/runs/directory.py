@@ -29,14 +29,19 @@ import platformdirs
 import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from OnPolicyDistill.config import OnPolicyConfig, SftConfig, dump_config, load_config
+from OnPolicyDistill.config import BLOCK_OF_METHOD, RunConfig, dump_config, load_config
 from OnPolicyDistill.errors import InputError, RunError
 from OnPolicyDistill.files import write_text_atomically
 from OnPolicyDistill.runs.log import last_event
 
 APP_NAME = "OnPolicyDistill"
 WORKSPACE_VARIABLE = "OPD_WORKSPACE"
-RUN_PREFIX = {"on_policy": "distill", "sft": "sft"}
+RUN_PREFIX = {
+    "on_policy": "distill",
+    "sft": "sft",
+    "prompt_distillation": "prompt",
+    "evaluation": "eval",
+}
 
 RunState = Literal["created", "running", "paused", "finished", "failed", "interrupted"]
 
@@ -121,7 +126,7 @@ class RunDirectory:
         """The worker's own output."""
         return self.path / "log.txt"
 
-    def config(self) -> OnPolicyConfig | SftConfig:
+    def config(self) -> RunConfig:
         """Read the run's settings."""
         return load_config(self.config_file)
 
@@ -180,7 +185,7 @@ class RunDirectory:
                 self.worker_file.unlink(missing_ok=True)
 
 
-def create_run(workspace: Path, config: OnPolicyConfig | SftConfig) -> RunDirectory:
+def create_run(workspace: Path, config: RunConfig) -> RunDirectory:
     """Make a run folder with its settings; nothing runs yet."""
     runs = workspace / "runs"
     runs.mkdir(parents=True, exist_ok=True)
@@ -221,9 +226,7 @@ def list_runs(workspace: Path) -> list[RunDirectory]:
     return sorted(found, key=lambda run: run.run_id.split("_", 1)[-1], reverse=True)
 
 
-def config_hash(config: OnPolicyConfig | SftConfig) -> str:
+def config_hash(config: RunConfig) -> str:
     """Hash what decides a run's numbers; its name does not."""
-    values = config.model_dump(
-        mode="json", exclude={"distillation": {"run_name"}, "sft": {"run_name"}}
-    )
+    values = config.model_dump(mode="json", exclude={BLOCK_OF_METHOD[config.method]: {"run_name"}})
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

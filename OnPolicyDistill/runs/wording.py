@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from OnPolicyDistill.config import RunSettings
 from OnPolicyDistill.runs.metrics import METRICS
-from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.evaluation import EvaluationSettings
+from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
 
 
@@ -38,12 +40,23 @@ def format_seconds(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def describe_models(settings: DistillationSettings | SftSettings) -> str:
+def describe_models(settings: RunSettings) -> str:
     """Who learns, and from whom; of paths only the last part."""
     if isinstance(settings, SftSettings):
         source = settings.conversations or "conversations"
         return f"{_short(settings.model)} learns from {_short(source)}"
+    if isinstance(settings, EvaluationSettings):
+        names = ", ".join(variant.name for variant in settings.variants) or "no variants"
+        return f"{names} on {_short(settings.inputs or 'no items')}"
+    if isinstance(settings, PromptDistillationSettings):
+        return _describe_prompted(settings)
     return f"{_short(settings.student_model)} learns from {_short(settings.teacher_model)}"
+
+
+def _describe_prompted(settings: PromptDistillationSettings) -> str:
+    teacher = "itself" if settings.is_self_distillation else _short(settings.teacher_model)
+    prompt = _short(settings.teacher_prompt or "a prompt")
+    return f"{_short(settings.student_model)} learns from {teacher} with {prompt}"
 
 
 def _short(name: str) -> str:

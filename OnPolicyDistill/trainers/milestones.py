@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from OnPolicyDistill.config import OnPolicyConfig
+from OnPolicyDistill.config import num_steps_of, settings_of
 from OnPolicyDistill.errors import ConfigError, DivergedError, StoppedError
 from OnPolicyDistill.optim.stopping import Progress, Verdict, judge
 from OnPolicyDistill.runs.checkpoints import (
@@ -43,7 +43,7 @@ def begin(run: RunDirectory, reporter: Reporter, checkpoint: Path | None) -> Tra
         ConfigError: the run's settings changed since the checkpoint.
     """
     config = run.config()
-    settings = config.distillation if isinstance(config, OnPolicyConfig) else config.sft
+    settings = settings_of(config)
     state = TrainingState(
         step=0, config_hash=config_hash(config), seed=settings.seed, data_cursor=0, num_tokens=0
     )
@@ -52,7 +52,7 @@ def begin(run: RunDirectory, reporter: Reporter, checkpoint: Path | None) -> Tra
             RunStarted(
                 run_id=run.run_id,
                 method=config.method,
-                num_steps=settings.num_steps,
+                num_steps=num_steps_of(config),
                 config_hash=state.config_hash,
                 machine=describe_machine(),
             )

@@ -13,13 +13,15 @@ from pydantic import JsonValue
 from backend.history.digest import Digest
 from backend.history.runlog import RunLog
 from backend.history.views import MetricSummary, RunDetail, RunSummary, Value
-from OnPolicyDistill.config import OnPolicyConfig, SftConfig
+from OnPolicyDistill.config import RunConfig, settings_of
 from OnPolicyDistill.errors import ConfigError, RunError
 from OnPolicyDistill.runs.annotations import Annotations, read_annotations
 from OnPolicyDistill.runs.checkpoints import last_checkpoint
 from OnPolicyDistill.runs.directory import RunDirectory, RunState
 from OnPolicyDistill.runs.events import Check
 from OnPolicyDistill.runs.postmortem import PostMortem, read_postmortem
+from OnPolicyDistill.settings.evaluation import EvaluationSettings
+from OnPolicyDistill.settings.sft import SftSettings
 
 SPARKLINE_POINTS = 32
 SPARKLINE_KEYS = ("divergence", "loss", "eval_loss")
@@ -29,7 +31,7 @@ SPARKLINE_KEYS = ("divergence", "loss", "eval_loss")
 class RunFacts:
     """What the folder says beside its log."""
 
-    config: OnPolicyConfig | SftConfig | None
+    config: RunConfig | None
     annotations: Annotations
     postmortem: PostMortem | None
     damage: str | None
@@ -48,7 +50,7 @@ def read_facts(run: RunDirectory) -> RunFacts:
 
 
 @lru_cache(maxsize=64)
-def _read_config(run: RunDirectory, _changed: int, _inode: int) -> OnPolicyConfig | SftConfig:
+def _read_config(run: RunDirectory, _changed: int, _inode: int) -> RunConfig:
     """Read a config once: YAML is slow, and a run at work is looked at every second."""
     return run.config()
 
@@ -61,7 +63,7 @@ def summarize(log: RunLog, state: RunState, facts: RunFacts) -> RunSummary:
 def _summarize(log: RunLog, digest: Digest, state: RunState, facts: RunFacts) -> RunSummary:
     run, running = log.run, state == "running"
     said = digest.facts
-    student, teacher = _models(facts.config)
+    student, teacher = models_of(facts.config)
     return RunSummary(
         run_id=run.run_id,
         name=facts.annotations.name or _configured_name(facts.config) or run.run_id,
@@ -124,7 +126,7 @@ def _words(value: JsonValue) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def config_values(config: OnPolicyConfig | SftConfig) -> Iterator[tuple[str, Value]]:
+def config_values(config: RunConfig) -> Iterator[tuple[str, Value]]:
     """Yield every setting under its dotted key."""
     yield from _flatten("", config.model_dump(mode="json"))
 
@@ -151,17 +153,21 @@ def created_time(run: RunDirectory) -> float:
     return run.config_file.stat().st_mtime
 
 
-def _models(config: OnPolicyConfig | SftConfig | None) -> tuple[str, str | None]:
-    if isinstance(config, OnPolicyConfig):
-        return config.distillation.student_model, config.distillation.teacher_model
-    return ("", None) if config is None else (config.sft.model, None)
-
-
-def _configured_name(config: OnPolicyConfig | SftConfig | None) -> str | None:
+def models_of(config: RunConfig | None) -> tuple[str, str | None]:
+    """Return who learns or answers, and its teacher where it has one."""
     if config is None:
-        return None
-    settings = config.distillation if isinstance(config, OnPolicyConfig) else config.sft
-    return settings.run_name
+        return "", None
+    match settings_of(config):
+        case SftSettings(model=student):
+            return student, None
+        case EvaluationSettings(variants=variants):
+            return (variants[0].model if variants else ""), None
+        case settings:
+            return settings.student_model, settings.teacher_model
+
+
+def _configured_name(config: RunConfig | None) -> str | None:
+    return None if config is None else settings_of(config).run_name
 
 
 def _metrics(digest: Digest) -> dict[str, MetricSummary]:

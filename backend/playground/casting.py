@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.backend import Backend
+from backend.history.summary import models_of
 from backend.models.place import Hub, memory_limit
 from backend.paths import picked_folder, probe
 from backend.playground.views import Question
 from backend.problems import ConflictError, WrongFieldError
-from OnPolicyDistill.config import OnPolicyConfig
 from OnPolicyDistill.evaluation.playground_messages import Ask, Role
 from OnPolicyDistill.planning.memory import RUNTIME_BYTES
 from OnPolicyDistill.planning.models import describe_model
@@ -63,14 +63,8 @@ def _cast(backend: Backend, question: Question) -> Cast:
     run = backend.existing(question.run_id)
     config = run.config()
     checkpoint = adapter or _checkpoint(backend, question)
-    if isinstance(config, OnPolicyConfig):
-        settings = config.distillation
-        return Cast(
-            question.student_model or settings.student_model,
-            checkpoint,
-            question.teacher_model or settings.teacher_model,
-        )
-    return Cast(question.student_model or config.sft.model, checkpoint, question.teacher_model)
+    student, teacher = models_of(config)
+    return Cast(question.student_model or student, checkpoint, question.teacher_model or teacher)
 
 
 def _checkpoint(backend: Backend, question: Question) -> str:

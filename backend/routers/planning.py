@@ -12,7 +12,7 @@ from backend.history.views import View
 from backend.paths import MAX_PATH_CHARACTERS, check_named_paths, probe
 from backend.presets import Preset, shipped_presets
 from backend.routers.dependencies import Here
-from OnPolicyDistill.config import OnPolicyConfig, SftConfig, parse_config
+from OnPolicyDistill.config import RunConfig, parse_config
 from OnPolicyDistill.planning.checkup import CheckReport, check_run
 from OnPolicyDistill.planning.chips import CHIPS, this_chip
 from OnPolicyDistill.planning.pair import PairReport, check_pair_by_name
@@ -101,7 +101,7 @@ def check_pair(pair: PairRequest) -> PairReport:
     return check_pair_by_name(pair.student, pair.teacher)
 
 
-def _parsed(values: dict[str, JsonValue]) -> OnPolicyConfig | SftConfig:
+def _parsed(values: dict[str, JsonValue]) -> RunConfig:
     config = parse_config(dict(values))
     check_named_paths(config)
     return config

@@ -11,7 +11,7 @@ from OnPolicyDistill.cli.settings import (
     load_settings,
     with_absolute_paths,
 )
-from OnPolicyDistill.config import OnPolicyConfig, SftConfig, parse_config
+from OnPolicyDistill.config import OnPolicyConfig, RunConfig, SftConfig, parse_config
 from OnPolicyDistill.errors import ConfigError, InputError
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
@@ -23,7 +23,7 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def distillation(config: OnPolicyConfig | SftConfig) -> DistillationSettings:
+def distillation(config: RunConfig) -> DistillationSettings:
     assert isinstance(config, OnPolicyConfig)
     return config.distillation
 

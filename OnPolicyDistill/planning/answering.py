@@ -1,0 +1,120 @@
+"""The stages of a run in which a model answers a list of inputs once: teachers, and evaluations.
+
+Each is a workload of its own that learns nothing. Answers are taken to run to their limit, and a
+shared system prompt to be read again for every batch of rows, which is the worst of both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from OnPolicyDistill.config import EvaluationConfig, PromptDistillationConfig, RunConfig
+from OnPolicyDistill.datasets.linter import CHARACTERS_PER_TOKEN
+from OnPolicyDistill.planning.chips import Chip
+from OnPolicyDistill.planning.models import describe_model
+from OnPolicyDistill.planning.time import sampling_seconds
+from OnPolicyDistill.planning.workload import ASSUMED_PROMPTS, PromptFacts, Workload
+from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.evaluation import EvaluationSettings, VariantSettings
+from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
+from OnPolicyDistill.settings.training import OptimizerSettings
+
+ASSUMED_INPUT_TOKENS = 64
+ASSUMED_PROMPT_TOKENS = 2000
+ASSUMED_HELD_OUT = 64
+TEMPLATE_TOKENS = 32
+LARGEST_READ_BYTES = 50_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A model that answers `num_answers` inputs, `work.settings.batch_size` at a time."""
+
+    name: str
+    work: Workload
+    num_answers: int
+
+    def seconds(self, chip: Chip) -> float:
+        """Time of the whole stage on a chip, loading apart."""
+        return sampling_seconds(self.work.student, self.work, chip, self.num_answers)
+
+
+def answering_stages(config: RunConfig) -> tuple[Stage, ...]:
+    """Stages of a config in which a model only answers; none for the other methods.
+
+    Raises:
+        ModelError: a model is unknown or damaged.
+    """
+    if isinstance(config, PromptDistillationConfig):
+        return tuple(_of_prompt_distillation(config.prompt_distillation))
+    if isinstance(config, EvaluationConfig):
+        settings = config.evaluation
+        return tuple(_of_variant(settings, variant) for variant in settings.variants)
+    return ()
+
+
+def measure_inputs(file: str | None) -> PromptFacts:
+    """Estimate a file of inputs from its characters; assume what cannot be known yet."""
+    path = None if file is None else Path(file)
+    if path is None or not path.is_file() or path.stat().st_size > LARGEST_READ_BYTES:
+        source = f"assumed: {ASSUMED_PROMPTS} inputs of {ASSUMED_INPUT_TOKENS} tokens"
+        return PromptFacts(ASSUMED_PROMPTS, ASSUMED_INPUT_TOKENS, ASSUMED_INPUT_TOKENS, source)
+    text = path.read_text(encoding="utf-8", errors="replace")
+    lengths = [len(line) for line in text.splitlines() if line.strip()] or [1]
+    tokens = [length // CHARACTERS_PER_TOKEN + TEMPLATE_TOKENS for length in lengths]
+    mean = math.ceil(sum(tokens) / len(tokens))
+    source = f"estimated from characters: {len(tokens)} inputs of {path}"
+    return PromptFacts(len(tokens), mean, max(tokens), source)
+
+
+def _of_prompt_distillation(settings: PromptDistillationSettings) -> Iterator[Stage]:
+    batch = OptimizerSettings(batch_size=settings.rows_per_step, gradient_accumulation_steps=1)
+    teacher = describe_model(settings.teacher_model, settings.mixed_precision)
+    student = describe_model(settings.student_model, settings.mixed_precision)
+    inputs = measure_inputs(settings.inputs)
+    held_out = min(_num_held_out(settings), settings.eval_inputs or ASSUMED_PROMPTS)
+    asked = _with_prompt(inputs, settings.teacher_prompt or "")
+    thinking, answer = settings.max_thinking_tokens, settings.max_answer_tokens
+
+    work = Workload(batch, teacher, None, _until(thinking), settings.lora, asked, 0)
+    num_answers = (inputs.num_prompts + held_out) * settings.num_samples
+    yield Stage("generating", work, num_answers if settings.generated_from is None else 0)
+    work = Workload(batch, student, None, _until(answer), settings.lora, asked, 0)
+    yield Stage("evaluating", work, 3 * held_out)
+
+
+def _of_variant(settings: EvaluationSettings, variant: VariantSettings) -> Stage:
+    batch = OptimizerSettings(batch_size=settings.batch_size, gradient_accumulation_steps=1)
+    model = describe_model(variant.model, settings.mixed_precision)
+    inputs = measure_inputs(settings.inputs)
+    asked = inputs if variant.prompt is None else _with_prompt(inputs, variant.prompt)
+    work = Workload(batch, model, None, _until(variant.max_answer_tokens), None, asked, 0)
+    num_items = min(inputs.num_prompts, settings.max_samples or inputs.num_prompts)
+    return Stage(variant.name, work, num_items)
+
+
+def _num_held_out(settings: PromptDistillationSettings) -> int:
+    if settings.validation_inputs is None:
+        return ASSUMED_HELD_OUT
+    return measure_inputs(settings.validation_inputs).num_prompts
+
+
+def _with_prompt(inputs: PromptFacts, file: str) -> PromptFacts:
+    path = Path(file)
+    tokens = ASSUMED_PROMPT_TOKENS
+    if file and path.is_file():
+        tokens = math.ceil(path.stat().st_size / CHARACTERS_PER_TOKEN)
+    return PromptFacts(
+        inputs.num_prompts,
+        inputs.typical_tokens + tokens,
+        inputs.longest_tokens + tokens,
+        f"{inputs.source}; a prompt of about {tokens} tokens",
+    )
+
+
+def _until(max_tokens: int) -> DistillationSettings:
+    """What a workload asks for the length of completions."""
+    return DistillationSettings(max_generation_tokens=max_tokens)

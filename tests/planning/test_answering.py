@@ -1,0 +1,80 @@
+"""Plans and checks of the methods in which a model answers a list of inputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from OnPolicyDistill.config import parse_config
+from OnPolicyDistill.planning.answering import answering_stages, measure_inputs
+from OnPolicyDistill.planning.checkup import check_run
+from OnPolicyDistill.planning.plan import plan_run
+
+REFERENCE = {
+    "teacher_model": "qwen2.5-7b",
+    "student_model": "qwen2.5-1.5b",
+    "num_samples": 2,
+}
+
+
+def test_more_answers_of_the_teacher_take_proportionally_longer() -> None:
+    once = answering_stages(parse_config({"prompt_distillation": {**REFERENCE, "num_samples": 1}}))
+    twice = answering_stages(parse_config({"prompt_distillation": REFERENCE}))
+    assert [stage.name for stage in twice] == ["generating", "evaluating"]
+    assert twice[0].num_answers == 2 * once[0].num_answers
+    assert twice[0].work.student.name == "qwen2.5-7b"
+
+
+def test_answers_of_another_run_cost_nothing() -> None:
+    config = parse_config({"prompt_distillation": {**REFERENCE, "generated_from": "prompt_1"}})
+    assert answering_stages(config)[0].num_answers == 0
+
+
+def test_the_plan_of_prompt_distillation_names_all_of_its_stages() -> None:
+    plan = plan_run(parse_config({"prompt_distillation": REFERENCE}), 128, "M4 Max")
+    assert [phase.name for phase in plan.phases] == ["generating", "evaluating", "learning"]
+    assert plan.phases[0].total_gb > plan.phases[2].parts["student"]
+    assert plan.teacher is None
+
+
+def test_self_distillation_holds_its_weights_once() -> None:
+    values = {**REFERENCE, "training": "on_policy", "num_samples": 1}
+    two = plan_run(parse_config({"prompt_distillation": values}), 128, "M4 Max")
+    same = {**values, "teacher_model": "qwen2.5-1.5b"}
+    one = plan_run(parse_config({"prompt_distillation": same}), 128, "M4 Max")
+    assert two.teacher is not None
+    assert two.teacher.weights_gb > 0
+    assert one.teacher is not None
+    assert one.teacher.weights_gb == 0
+
+
+def test_an_evaluation_is_planned_by_its_variants() -> None:
+    values = {
+        "variants": [
+            {"name": "small", "model": "qwen2.5-1.5b"},
+            {"name": "large", "model": "qwen2.5-7b"},
+        ]
+    }
+    plan = plan_run(parse_config({"evaluation": values}), 128, "M4 Max")
+    assert [phase.name for phase in plan.phases] == ["small", "large"]
+    assert plan.peak_phase == "large"
+    assert plan.num_steps == 2
+
+
+def test_a_check_names_every_file_that_is_missing(tmp_path: Path) -> None:
+    report = check_run(parse_config({"prompt_distillation": REFERENCE}), tmp_path)
+    fields = {finding.field for finding in report.findings if finding.code == "no_file"}
+    block = "prompt_distillation"
+    assert fields == {f"{block}.{k}" for k in ("teacher_prompt", "inputs", "validation_inputs")}
+
+
+def test_a_check_refuses_an_evaluation_without_variants(tmp_path: Path) -> None:
+    report = check_run(parse_config({"evaluation": {}}), tmp_path)
+    assert "no_variants" in {finding.code for finding in report.findings}
+
+
+def test_inputs_are_estimated_from_their_characters(tmp_path: Path) -> None:
+    file = tmp_path / "inputs.txt"
+    file.write_text("a" * 40 + "\n\n" + "b" * 80 + "\n", encoding="utf-8")
+    facts = measure_inputs(str(file))
+    assert facts.num_prompts == 2
+    assert (facts.typical_tokens, facts.longest_tokens) == (47, 52)
