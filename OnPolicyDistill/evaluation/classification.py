@@ -1,0 +1,224 @@
+"""Answers to labelled items, counted: accuracy with its interval, per label, confusions, costs.
+
+Only items with a gold label are graded. A reply without a readable label is wrong, and stands in
+a column of its own; it is never left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from pydantic import BaseModel, ConfigDict
+from sklearn.metrics import precision_recall_fscore_support
+
+Z_95 = 1.959963984540054  # the 97.5th percentile of the standard normal distribution
+UNPARSEABLE = "(unparseable)"
+MAX_EXAMPLES = 3
+WORST_LABELS = 3
+PREVIEW_CHARACTERS = 200
+
+
+class Frozen(BaseModel):
+    """A value that crosses a file or a socket."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Prediction(Frozen):
+    """One answer; `predicted` is None where no label could be read from the reply.
+
+    `seconds` is the wall clock of the item's batch divided by its answers, loading excluded.
+    """
+
+    index: int
+    text: str
+    gold: str | None
+    predicted: str | None
+    reply: str
+    num_tokens: int
+    seconds: float
+    finish_reason: str
+
+
+class Interval(Frozen):
+    """A 95 % interval."""
+
+    low: float
+    high: float
+
+
+class ErrorExample(Frozen):
+    """A wrong answer."""
+
+    text: str
+    gold: str
+    predicted: str | None
+    reply: str
+
+
+class LabelScore(Frozen):
+    """How one label fares; accuracy is its recall. `confused_with` is its most frequent error."""
+
+    label: str
+    num_items: int
+    accuracy: float
+    precision: float
+    recall: float
+    f1: float
+    confused_with: str | None
+    num_confused: int
+    examples: tuple[ErrorExample, ...] = ()
+
+
+class ClassificationReport(Frozen):
+    """What one variant reaches.
+
+    `confusion[i][j]` counts items of `labels[i]` answered with `labels[j]`; the last column holds
+    unparseable replies. `per_label` lists the worst first. `teacher_agreement` is the share of
+    items on which both answers can be read and are equal, whatever the gold label. Accuracy and
+    macro F1 are None without gold labels.
+    """
+
+    name: str
+    num_items: int
+    num_graded: int
+    num_correct: int
+    accuracy: float | None
+    interval: Interval | None
+    macro_f1: float | None
+    parse_rate: float
+    teacher_agreement: float | None
+    tokens_per_answer: float
+    seconds_per_answer: float
+    truncated_share: float
+    labels: tuple[str, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    per_label: tuple[LabelScore, ...]
+
+
+def wilson_interval(num_correct: int, num_items: int, z: float = Z_95) -> Interval:
+    """Return the score interval of a share.
+
+    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference,
+    JASA 22 (1927), 209-212.
+    """
+    if not 0 <= num_correct <= num_items or num_items == 0:
+        raise ValueError("num_correct must be between 0 and num_items, which is at least 1.")
+    share, spread = num_correct / num_items, z * z / num_items
+    middle = share + spread / 2
+    reach = z * math.sqrt(share * (1 - share) / num_items + spread / (4 * num_items))
+    low, high = (middle - reach) / (1 + spread), (middle + reach) / (1 + spread)
+    return Interval(low=max(low, 0.0), high=min(high, 1.0))
+
+
+def classify(
+    name: str,
+    predictions: Sequence[Prediction],
+    labels: Sequence[str],
+    teacher: Sequence[Prediction] | None = None,
+) -> ClassificationReport:
+    """Count a variant's answers; gold labels that `labels` does not name are added to them."""
+    if not predictions:
+        raise ValueError("There are no predictions to count.")
+    graded = [p for p in predictions if p.gold is not None]
+    names = tuple(dict.fromkeys((*labels, *(p.gold for p in graded if p.gold is not None))))
+    correct = sum(p.predicted == p.gold for p in graded)
+    confusion = _confusion(graded, names)
+    scores = _label_scores(graded, names, confusion)
+    n = len(predictions)
+    return ClassificationReport(
+        name=name,
+        num_items=n,
+        num_graded=len(graded),
+        num_correct=correct,
+        accuracy=correct / len(graded) if graded else None,
+        interval=wilson_interval(correct, len(graded)) if graded else None,
+        macro_f1=sum(score.f1 for score in scores) / len(scores) if scores else None,
+        parse_rate=sum(p.predicted is not None for p in predictions) / n,
+        teacher_agreement=None if teacher is None else agreement(predictions, teacher),
+        tokens_per_answer=sum(p.num_tokens for p in predictions) / n,
+        seconds_per_answer=sum(p.seconds for p in predictions) / n,
+        truncated_share=sum(p.finish_reason == "length" for p in predictions) / n,
+        labels=names,
+        confusion=confusion,
+        per_label=scores,
+    )
+
+
+def agreement(ours: Sequence[Prediction], teacher: Sequence[Prediction]) -> float:
+    """Share of the items both answered on which both labels can be read and are equal."""
+    theirs: Mapping[int, str | None] = {p.index: p.predicted for p in teacher}
+    shared = [p for p in ours if p.index in theirs]
+    if not shared:
+        raise ValueError("Both have to answer the same items.")
+    equal = sum(p.predicted is not None and p.predicted == theirs[p.index] for p in shared)
+    return equal / len(shared)
+
+
+def _confusion(
+    graded: Sequence[Prediction], labels: tuple[str, ...]
+) -> tuple[tuple[int, ...], ...]:
+    counts = Counter((p.gold, p.predicted) for p in graded)
+    columns: tuple[str | None, ...] = (*labels, None)
+    return tuple(tuple(counts[gold, column] for column in columns) for gold in labels)
+
+
+def _label_scores(
+    graded: Sequence[Prediction], labels: tuple[str, ...], confusion: tuple[tuple[int, ...], ...]
+) -> tuple[LabelScore, ...]:
+    """Scores of the labels that occur as gold, worst first."""
+    if not graded:
+        return ()
+    precision, recall, f1, support = precision_recall_fscore_support(
+        [p.gold for p in graded],
+        [UNPARSEABLE if p.predicted is None else p.predicted for p in graded],
+        labels=list(labels),
+        zero_division=0.0,
+    )
+    scores = []
+    for i, label in enumerate(labels):
+        if not support[i]:
+            continue
+        confused, count = _most_frequent_error(i, labels, confusion[i])
+        scores.append(
+            LabelScore(
+                label=label,
+                num_items=int(support[i]),
+                accuracy=float(recall[i]),
+                precision=float(precision[i]),
+                recall=float(recall[i]),
+                f1=float(f1[i]),
+                confused_with=confused,
+                num_confused=count,
+            )
+        )
+    ordered = sorted(scores, key=lambda score: (score.accuracy, score.f1, score.label))
+    return tuple(
+        score.model_copy(update={"examples": _examples(graded, score.label)})
+        if place < WORST_LABELS
+        else score
+        for place, score in enumerate(ordered)
+    )
+
+
+def _most_frequent_error(
+    gold: int, labels: tuple[str, ...], row: tuple[int, ...]
+) -> tuple[str | None, int]:
+    columns = (*labels, UNPARSEABLE)
+    count, column = max((count if j != gold else 0, -j) for j, count in enumerate(row))
+    return (columns[-column], count) if count else (None, 0)
+
+
+def _examples(graded: Sequence[Prediction], label: str) -> tuple[ErrorExample, ...]:
+    wrong = [p for p in graded if p.gold == label and p.predicted != label]
+    return tuple(
+        ErrorExample(
+            text=p.text[:PREVIEW_CHARACTERS],
+            gold=label,
+            predicted=p.predicted,
+            reply=p.reply[-PREVIEW_CHARACTERS:],
+        )
+        for p in wrong[:MAX_EXAMPLES]
+    )
