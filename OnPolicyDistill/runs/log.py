@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from pydantic import ValidationError
-
 from OnPolicyDistill.errors import RunError
 from OnPolicyDistill.files import append_whole, disk_errors
 from OnPolicyDistill.runs.events import EVENT, Event, EventBase
@@ -133,7 +131,7 @@ def read_events_from(path: Path, offset: int) -> Iterator[tuple[Event, int]]:
 def _parse(line: bytes, path: Path, offset: int) -> Event:
     try:
         return EVENT.validate_python(json.loads(line))
-    except (ValueError, ValidationError) as error:
+    except (ValueError, RecursionError) as error:  # pydantic's errors are ValueErrors
         raise RunError(
             f"{path} has a damaged line that ends at byte {offset}.",
             "The file was edited or damaged; restore it from a backup.",

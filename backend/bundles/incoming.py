@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from backend.bundles.manifest import MANIFEST_NAME, Manifest
 from backend.problems import ConflictError
 from backend.settings import BackendSettings
+from backend.yaml_limits import MAX_CHARACTERS, check_yaml
 from OnPolicyDistill.errors import DiskFullError, InputError
 from OnPolicyDistill.files import disk_errors
 from OnPolicyDistill.runs.annotations import read_annotations
@@ -171,6 +172,9 @@ def _copy(source: IO[bytes], sink: IO[bytes], entry: zipfile.ZipInfo) -> None:
 def _check_run(run: RunDirectory) -> None:
     if not run.config_file.is_file():
         raise BundleError("The bundle has no config.yaml.", "Export it again.")
+    if run.config_file.stat().st_size > MAX_CHARACTERS:
+        raise BundleError("The bundle's config.yaml is too long.", "No run's settings are.")
+    check_yaml(run.config_file.read_text(encoding="utf-8", errors="replace"))
     run.config()
     read_annotations(run)
     for _ in read_events(run.events_file):

@@ -201,6 +201,30 @@ async def test_what_is_no_run_is_refused_in_words(
     assert list(backend.settings.scratch.iterdir()) == []
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "config",
+    ["[" * 90_000, "{a: " * 20_000, "- " * 40_000, "a: &a [*a]", f"a: {'x' * 200_000}"],
+    ids=["lists", "maps", "dashes", "itself", "long"],
+)
+async def test_settings_that_are_traps_are_refused_at_once(
+    client: httpx.AsyncClient, backend: Backend, config: str
+) -> None:
+    response = await bring(client, bundle_with(config=config))
+    assert response.status_code == 422, response.text
+    assert list(backend.settings.runs.iterdir()) == []
+
+
+@pytest.mark.parametrize("line", [b"[" * 100_000, b'{"a":' * 100_000, b'{"seq": 0, "kind": "x"}'])
+async def test_events_that_are_traps_are_refused(
+    client: httpx.AsyncClient, backend: Backend, line: bytes
+) -> None:
+    response = await bring(client, bundle_with(entry("events.jsonl", line + b"\n")))
+    assert response.status_code == 409, response.text
+    assert "damaged line" in response.json()["detail"]
+    assert list(backend.settings.runs.iterdir()) == []
+
+
 def test_flipped_bytes_are_errors_in_words(settings: BackendSettings, backend: Backend) -> None:
     good = bytearray(bundle_with(packed("log.txt", 1000), entry("report.txt")))
     file = settings.scratch / "x.zip"
