@@ -34,8 +34,8 @@ def create_pages(frontend: Path, access: Access) -> Starlette:
     def page(request: Request) -> Response:
         path = str(request.path_params["path"])
         token = request.query_params.get("token")
-        if path == "" and token is not None:
-            return _open_session(request, access, token)
+        if token is not None and "." not in path.rpartition("/")[2]:
+            return _open_session(request, access, token, path)
         return _file(frontend, path)
 
     pages = Starlette(routes=[Route("/{path:path}", page, methods=["GET"])])
@@ -43,11 +43,12 @@ def create_pages(frontend: Path, access: Access) -> Starlette:
     return pages
 
 
-def _open_session(request: Request, access: Access, token: str) -> Response:
+def _open_session(request: Request, access: Access, token: str, path: str) -> Response:
     """Trade the link's token for a cookie and take it out of the address bar."""
     if not access.by_cookie(request.scope["headers"]) and not access.redeem(token):
         return HTMLResponse(LINK_USED, status_code=401)
-    response = RedirectResponse("/", status_code=303)
+    # A path that began with a second slash would lead to another host.
+    response = RedirectResponse("/" + path.lstrip("/\\"), status_code=303)
     response.set_cookie(
         access.cookie_name, access.cookie_value, httponly=True, samesite="strict", path="/"
     )

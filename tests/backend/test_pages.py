@@ -92,3 +92,13 @@ async def test_a_link_out_of_the_screens_folder_is_not_followed(
         response = await browser.get(path)
         assert "secret" not in response.text.replace("/secret.txt", "")
         assert response.status_code in (400, 404)
+
+
+@pytest.mark.parametrize(
+    ("path", "location"), [("/runs", "/runs"), ("/runs/a", "/runs/a"), ("//evil", "/evil")]
+)
+async def test_a_link_opens_its_own_page_and_never_another_host(
+    browser: httpx.AsyncClient, path: str, location: str
+) -> None:
+    response = await browser.get(f"{ORIGIN}{path}?token={TOKEN}")
+    assert (response.status_code, response.headers["location"]) == (303, location)

@@ -1,14 +1,13 @@
 import { Outlet, useNavigate } from "@tanstack/react-router";
 import { lazy, Suspense } from "react";
 import { Toaster } from "sonner";
-import { queryClient } from "@/api/query-client";
 import { useWorkspace } from "@/api/workspace";
+import { ConnectionBanner } from "@/app/connection-banner";
 import { PLACES } from "@/app/navigation";
 import { useOverlays } from "@/app/overlays";
 import { Rail } from "@/app/rail";
 import { TopBar } from "@/app/top-bar";
 import { type Shortcuts, useShortcuts } from "@/components/shortcuts";
-import { OfflineBanner } from "@/components/states";
 
 const Palette = lazy(() => import("@/app/palette").then((module) => ({ default: module.Palette })));
 const CheatSheet = lazy(() =>
@@ -39,7 +38,7 @@ export function Shell() {
         Skip to the page
       </a>
       <TopBar />
-      {isOffline ? <OfflineBanner retry={() => void queryClient.refetchQueries()} /> : null}
+      {isOffline ? <ConnectionBanner /> : null}
       <div className="flex min-h-0 grow">
         <Rail />
         <main id="main" className="min-w-0 grow overflow-y-auto">

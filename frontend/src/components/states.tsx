@@ -1,5 +1,5 @@
 import clsx from "clsx";
-import { TriangleAlert, WifiOff } from "lucide-react";
+import { TriangleAlert } from "lucide-react";
 import type { ReactNode } from "react";
 import { Button } from "@/components/button";
 
@@ -61,21 +61,6 @@ export function ErrorState({ title, reason, retry }: ErrorStateProps) {
           Try again
         </Button>
       ) : null}
-    </div>
-  );
-}
-
-export function OfflineBanner({ retry }: { retry: () => void }) {
-  return (
-    <div
-      role="status"
-      className="flex h-9 shrink-0 items-center gap-2 border-b bg-warn-soft px-4 text-warn"
-    >
-      <WifiOff className="size-3.5" aria-hidden />
-      <span>The backend does not answer. What you see is what was last known; runs go on.</span>
-      <Button size="sm" className="ml-auto" onClick={retry}>
-        Try now
-      </Button>
     </div>
   );
 }

@@ -4,6 +4,7 @@ import { runMarks } from "@/api/metrics";
 import type { ChartMark, EventOf } from "@/api/types";
 import { Card } from "@/components/card";
 import { formatTime } from "@/components/format";
+import { Notice } from "@/components/states";
 
 /** Warnings with what can be done, newest first; repeated ones once, with their count. */
 export function Alarms({
@@ -40,7 +41,20 @@ export function Alarms({
   );
 }
 
-/** Alarms older than the stream's snapshot are known by their marks, without their code. */
+/** The newest alarm where it cannot be missed: what was seen and what can be done. */
+export function LatestAlarm({ alarms }: { alarms: readonly EventOf<"warning">[] }) {
+  const alarm = alarms.at(-1);
+  if (!alarm) {
+    return null;
+  }
+  return (
+    <Notice tone="warn" title={alarm.message}>
+      {alarm.action}
+    </Notice>
+  );
+}
+
+/** Alarms older than the stream's snapshot are known by their marks. */
 export function alarmsOfMarks(
   marks: readonly ChartMark[],
   streamed: readonly EventOf<"warning">[],
@@ -48,14 +62,14 @@ export function alarmsOfMarks(
   const first = streamed[0]?.time ?? Number.POSITIVE_INFINITY;
   return marks
     .filter((mark) => mark.kind === "warning" && mark.time < first)
-    .map(({ step, time, text }, index) => ({
+    .map(({ step, time, text, code, action }, index) => ({
       kind: "warning",
       seq: index - marks.length,
       time,
       step,
-      code: text,
+      code,
       message: text,
-      action: "",
+      action,
     }));
 }
 

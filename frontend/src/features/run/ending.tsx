@@ -31,7 +31,8 @@ export function Ending({ detail }: { detail: RunDetail }) {
         </Notice>
       ) : failure ? (
         <Notice tone="bad" title="The run failed">
-          {failure}
+          <p>{failure}</p>
+          <p>{detail.failure_action}</p>
         </Notice>
       ) : null}
     </>

@@ -1,7 +1,7 @@
 import type { LiveRun } from "@/api/live-run";
 import type { RunDetail } from "@/api/types";
 import { Card } from "@/components/card";
-import { Alarms } from "@/features/run/alarms";
+import { Alarms, LatestAlarm } from "@/features/run/alarms";
 import { ChartBoard } from "@/features/run/chart-board";
 import { Ending } from "@/features/run/ending";
 import { LiveStrip } from "@/features/run/live-strip";
@@ -51,6 +51,7 @@ export function Overview({ detail, live }: OverviewProps) {
     <div className="flex flex-col gap-3 p-4">
       <Ending detail={detail} />
       {atWork ? <LiveStrip run={live.run ?? run} live={live} /> : null}
+      {atWork ? <LatestAlarm alarms={live.alarms} /> : null}
       {run.metrics["eval_reverse_kl"] || !atWork ? <ReportCard detail={detail} /> : null}
       <ChartBoard syncKey={run.run_id}>
         {(controls) => (
