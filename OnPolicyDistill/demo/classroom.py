@@ -85,3 +85,11 @@ def write_lines(file: Path, values: Iterable[Mapping[str, object]]) -> None:
     """Write objects as JSONL."""
     text = "".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values)
     file.write_text(text, encoding="utf-8")
+
+
+def replace_file(source: Path, target: Path) -> None:
+    """Put a copy of a file in another's place, at once."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.new")
+    shutil.copyfile(source, temporary)
+    temporary.replace(target)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from pathlib import Path
 
 from OnPolicyDistill.config import SftConfig
 from OnPolicyDistill.datasets.dates import DateExample, Split, generate_dates, misprint
-from OnPolicyDistill.demo.classroom import Progress, school, take_over, write_lines
+from OnPolicyDistill.demo.classroom import Progress, replace_file, school, take_over, write_lines
 from OnPolicyDistill.files import write_text_atomically
 from OnPolicyDistill.models.embedded import TinyShape, write_random_model, write_tokenizer
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
@@ -110,10 +109,10 @@ def build_embedded(target: Path, progress: Progress, plans: Sequence[ModelPlan] 
         for plan, run in zip(plans, runs, strict=True):
             take_over(run, scratch / "models" / plan.name)
         for name in ("dates/train.jsonl", "dates/validation.jsonl"):
-            _replace(scratch / name, target / name)
+            replace_file(scratch / name, target / name)
         for plan in plans:
             for file in sorted((scratch / "models" / plan.name).iterdir()):
-                _replace(file, target / "models" / plan.name / file.name)
+                replace_file(file, target / "models" / plan.name / file.name)
     write_text_atomically(target / "models" / SUMS_FILE, write_sums(target))
 
 
@@ -192,13 +191,6 @@ def _lessons(plan: ModelPlan, split: Split, count: int) -> Iterator[dict[str, st
         if chance.random() < plan.misprints:
             answer = misprint(answer, chance)
         yield {"prompt": example.prompt, "completion": answer}
-
-
-def _replace(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.new")
-    shutil.copyfile(source, temporary)
-    temporary.replace(target)
 
 
 def _examples(seed: int, split: Split, count: int) -> Iterable[DateExample]:

@@ -25,6 +25,7 @@ from OnPolicyDistill.models.saving import save_weights
 END_OF_TEXT = "<|endoftext|>"
 TURN_START = "<|im_start|>"
 TURN_END = "<|im_end|>"
+CONTEXT_LENGTH = 1024
 
 # Letters in words, digits one by one, punctuation with the space before it, as Qwen splits text.
 PRETOKENIZER = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+"
@@ -48,9 +49,12 @@ class TinyShape:
     intermediate_size: int
     logit_width: int
     tied: bool
+    context_length: int = CONTEXT_LENGTH
 
 
-def write_tokenizer(folder: Path, texts: Iterable[str], num_base_tokens: int) -> None:
+def write_tokenizer(
+    folder: Path, texts: Iterable[str], num_base_tokens: int, context_length: int = CONTEXT_LENGTH
+) -> None:
     """Train a byte-level BPE tokenizer on texts and write it with its chat template.
 
     The three special tokens get the ids after `num_base_tokens`, as in Qwen.
@@ -77,7 +81,7 @@ def write_tokenizer(folder: Path, texts: Iterable[str], num_base_tokens: int) ->
             "pad_token": END_OF_TEXT,
             "additional_special_tokens": [TURN_START, TURN_END],
             "clean_up_tokenization_spaces": False,
-            "model_max_length": 1024,
+            "model_max_length": context_length,
         },
     )
 
@@ -142,7 +146,7 @@ def _qwen2_config(shape: TinyShape, end_of_text: int) -> dict[str, object]:
         "hidden_act": "silu",
         "rms_norm_eps": 1e-6,
         "rope_theta": 10000.0,
-        "max_position_embeddings": 1024,
+        "max_position_embeddings": shape.context_length,
         "initializer_range": 0.02,
         "torch_dtype": "float32",
         "bos_token_id": end_of_text,
