@@ -1623,7 +1623,7 @@ export interface components {
          */
         CheckedConfig: {
             /** Config */
-            config: components["schemas"]["OnPolicyConfig"] | components["schemas"]["SftConfig"];
+            config: components["schemas"]["OnPolicyConfig"] | components["schemas"]["SftConfig"] | components["schemas"]["PromptDistillationConfig"] | components["schemas"]["EvaluationConfig"];
             /** Yaml */
             yaml: string;
         };
@@ -2105,6 +2105,18 @@ export interface components {
             worker: components["schemas"]["Worker"] | null;
         };
         /**
+         * EvaluationConfig
+         * @description A run that trains nothing: several variants answer the same labelled items.
+         */
+        EvaluationConfig: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            method: "evaluation";
+            evaluation?: components["schemas"]["EvaluationSettings"];
+        };
+        /**
          * EvaluationFinished
          * @description Held-out metrics at a step; step 0 is the student before training.
          */
@@ -2137,6 +2149,73 @@ export interface components {
              * @default false
              */
             is_best: boolean;
+        };
+        /**
+         * EvaluationSettings
+         * @description Variants, what they are asked, and how their answers are read.
+         */
+        EvaluationSettings: {
+            /**
+             * Run Name
+             * @description A name for people; the run's id is made by itself.
+             */
+            run_name?: string | null;
+            /**
+             * Variants
+             * @description Who answers; at least one, each with its own name.
+             * @default []
+             */
+            variants?: components["schemas"]["VariantSettings"][];
+            /**
+             * Inputs
+             * @description Labelled items: one text a line, JSONL or CSV; required.
+             */
+            inputs?: string | null;
+            /**
+             * Labels
+             * @description The answers that count; empty takes those of the items.
+             */
+            labels?: string[] | null;
+            /**
+             * Answer Prefix
+             * @description What stands before the label in a reply; without it the whole reply counts.
+             * @default Final Answer:
+             */
+            answer_prefix?: string;
+            /**
+             * Teacher
+             * @description Name of the variant that the others are compared with, besides gold.
+             */
+            teacher?: string | null;
+            /**
+             * Temperature
+             * @description Temperature of the answers; 0 takes the likeliest token.
+             * @default 0
+             */
+            temperature?: number;
+            /**
+             * Batch Size
+             * @description Items answered side by side.
+             * @default 8
+             */
+            batch_size?: number;
+            /**
+             * Max Samples
+             * @description At most this many items, drawn once for all variants.
+             */
+            max_samples?: number | null;
+            /**
+             * Mixed Precision
+             * @description Keep weights in the type they are stored in; off loads float32.
+             * @default true
+             */
+            mixed_precision?: boolean;
+            /**
+             * Seed
+             * @description Where every random choice starts.
+             * @default 0
+             */
+            seed?: number;
         };
         /**
          * EventPage
@@ -3454,7 +3533,7 @@ export interface components {
              * Config
              * @description Every setting; shipped files as absolute paths.
              */
-            config: components["schemas"]["OnPolicyConfig"] | components["schemas"]["SftConfig"];
+            config: components["schemas"]["OnPolicyConfig"] | components["schemas"]["SftConfig"] | components["schemas"]["PromptDistillationConfig"] | components["schemas"]["EvaluationConfig"];
             /**
              * Yaml
              * @description The file as it is shipped.
@@ -3502,6 +3581,269 @@ export interface components {
             offset: number;
             /** Has More */
             has_more: boolean;
+        };
+        /**
+         * PromptDistillationConfig
+         * @description A run of prompt distillation: generate, train, evaluate.
+         */
+        PromptDistillationConfig: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            method: "prompt_distillation";
+            prompt_distillation?: components["schemas"]["PromptDistillationSettings"];
+        };
+        /**
+         * PromptDistillationSettings
+         * @description The teacher reads a prompt and answers; the student learns its answers without the prompt.
+         */
+        PromptDistillationSettings: {
+            /**
+             * Num Steps
+             * @description Optimizer steps in all.
+             * @default 1000
+             */
+            num_steps?: number;
+            /**
+             * Batch Size
+             * @description Rows in one forward and backward pass (a micro-batch).
+             * @default 4
+             */
+            batch_size?: number;
+            /**
+             * Gradient Accumulation Steps
+             * @description Micro-batches whose gradients make one optimizer step.
+             * @default 2
+             */
+            gradient_accumulation_steps?: number;
+            /**
+             * Learning Rate
+             * @description Peak learning rate of AdamW.
+             * @default 0.00001
+             */
+            learning_rate?: number;
+            /**
+             * Schedule
+             * @description Shape of the rate after the warm-up.
+             * @default constant
+             * @enum {string}
+             */
+            schedule?: "constant" | "linear" | "cosine";
+            /**
+             * Schedule Min Ratio
+             * @description Where a decaying schedule ends, as a share of the peak.
+             * @default 0.1
+             */
+            schedule_min_ratio?: number;
+            /**
+             * Warmup Steps
+             * @description Steps over which the rate rises linearly.
+             * @default 0
+             */
+            warmup_steps?: number;
+            /**
+             * Weight Decay
+             * @description Decoupled weight decay of AdamW.
+             * @default 0
+             */
+            weight_decay?: number;
+            /**
+             * Max Grad Norm
+             * @description Gradients longer than this are scaled down to it; 0 turns it off.
+             * @default 1
+             */
+            max_grad_norm?: number;
+            /**
+             * Grad Checkpoint
+             * @description Recompute activations in the backward pass: far less memory, more time. Turn it off where the plan says that the run fits without it.
+             * @default true
+             */
+            grad_checkpoint?: boolean;
+            /**
+             * Mixed Precision
+             * @description Keep weights in the type they are stored in (bf16 on a Mac); off loads float32. Losses, logprobs and the adapter are float32 either way.
+             * @default true
+             */
+            mixed_precision?: boolean;
+            /**
+             * Checkpoint Every
+             * @description Steps between checkpoints.
+             * @default 100
+             */
+            checkpoint_every?: number;
+            /**
+             * Keep Checkpoints
+             * @description How many checkpoints stay beside the best one.
+             * @default 3
+             */
+            keep_checkpoints?: number;
+            /**
+             * Eval Every
+             * @description Steps between evaluations on held-out data.
+             * @default 100
+             */
+            eval_every?: number;
+            /**
+             * Early Stop Patience
+             * @description Evaluations without improvement before the run stops; 0 never stops.
+             * @default 0
+             */
+            early_stop_patience?: number;
+            /**
+             * Seed
+             * @description Where every random choice starts.
+             * @default 0
+             */
+            seed?: number;
+            /**
+             * Run Name
+             * @description A name for people; the run's id is made by itself.
+             */
+            run_name?: string | null;
+            /**
+             * Teacher Model
+             * @description Registry alias, hub id or folder of the model that sees the prompt. The student's own name means self-distillation: one model, whose adapter is off to teach.
+             * @default qwen3-30b-a3b-thinking-2507
+             */
+            teacher_model?: string;
+            /**
+             * Student Model
+             * @description Registry alias, hub id or folder of the model that learns without it.
+             * @default qwen3-30b-a3b-instruct-2507
+             */
+            student_model?: string;
+            /**
+             * Student Adapter
+             * @description Folder of a LoRA adapter to continue from, for example of an SFT run.
+             */
+            student_adapter?: string | null;
+            /**
+             * Teacher Prompt
+             * @description Text file with the long system prompt; required to train.
+             */
+            teacher_prompt?: string | null;
+            /**
+             * Inputs
+             * @description What the teacher answers: one text a line, JSONL or CSV, with or without gold labels; required to train.
+             */
+            inputs?: string | null;
+            /**
+             * Validation Inputs
+             * @description Held-out inputs of the same forms; training without them is refused.
+             */
+            validation_inputs?: string | null;
+            /**
+             * Labels
+             * @description The answers that count; empty takes any text behind the thinking.
+             */
+            labels?: string[] | null;
+            /**
+             * Answer Prefix
+             * @description What stands before the label in a reply; without it the whole reply counts.
+             * @default Final Answer:
+             */
+            answer_prefix?: string;
+            /**
+             * Generated From
+             * @description Run whose generated answers are used again, by id or folder.
+             */
+            generated_from?: string | null;
+            /**
+             * Teacher Temperature
+             * @description Temperature of the teacher's answers; 0 takes the likeliest.
+             * @default 0.15
+             */
+            teacher_temperature?: number;
+            /**
+             * Num Samples
+             * @description Answers of the teacher to each input.
+             * @default 1
+             */
+            num_samples?: number;
+            /**
+             * Acceptance
+             * @description With several samples: the first that can be read, the label of more than half of them, or only a label that all agree on.
+             * @default majority
+             * @enum {string}
+             */
+            acceptance?: "first" | "majority" | "unanimous";
+            /**
+             * Max Retries
+             * @description More tries for an answer without a readable label.
+             * @default 3
+             */
+            max_retries?: number;
+            /**
+             * Max Thinking Tokens
+             * @description Longest answer of the teacher, thinking included.
+             * @default 2048
+             */
+            max_thinking_tokens?: number;
+            /**
+             * Max Answer Tokens
+             * @description Longest answer of the student.
+             * @default 32
+             */
+            max_answer_tokens?: number;
+            /**
+             * Target
+             * @description What the student learns to say: the bare label, the reply behind the thinking, or thinking and reply.
+             * @default answer
+             * @enum {string}
+             */
+            target?: "answer" | "reply" | "thinking";
+            /**
+             * Training
+             * @description sft learns the teacher's answers; on_policy lets the student answer and the teacher, which sees the prompt, score the same tokens.
+             * @default sft
+             * @enum {string}
+             */
+            training?: "sft" | "on_policy";
+            /**
+             * Divergence
+             * @description Divergence of the on_policy training, at `temperature`.
+             * @default reverse_kl
+             * @enum {string}
+             */
+            divergence?: "reverse_kl" | "forward_kl" | "jsd" | "sampled_reverse_kl";
+            /**
+             * Temperature
+             * @description Softens both distributions in the KL term (1.0 to 4.0).
+             * @default 1
+             */
+            temperature?: number;
+            /**
+             * Kl Weight
+             * @description Weight of the divergence term.
+             * @default 1
+             */
+            kl_weight?: number;
+            /**
+             * Ce Weight
+             * @description Weight of the cross-entropy on the teacher's top token.
+             * @default 0
+             */
+            ce_weight?: number;
+            /**
+             * Teacher Cache Size Mb
+             * @description Memory for the teacher cache, in MB; 0 turns it off.
+             * @default 4096
+             */
+            teacher_cache_size_mb?: number;
+            /**
+             * Max Length
+             * @description Longer conversations are left out and counted.
+             * @default 2048
+             */
+            max_length?: number;
+            /**
+             * Eval Inputs
+             * @description At most this many held-out inputs in the evaluation stage.
+             */
+            eval_inputs?: number | null;
+            /** @description The student's adapter, all that learns. */
+            lora?: components["schemas"]["LoraSettings"];
         };
         /**
          * PromptSetView
@@ -3880,7 +4222,7 @@ export interface components {
              * Config
              * @description Null when config.yaml cannot be read.
              */
-            config: (components["schemas"]["OnPolicyConfig"] | components["schemas"]["SftConfig"]) | null;
+            config: (components["schemas"]["OnPolicyConfig"] | components["schemas"]["SftConfig"] | components["schemas"]["PromptDistillationConfig"] | components["schemas"]["EvaluationConfig"]) | null;
             /** Config Yaml */
             config_yaml: string;
             /**
@@ -4668,6 +5010,38 @@ export interface components {
             created: number;
             /** Deleted */
             deleted: number;
+        };
+        /**
+         * VariantSettings
+         * @description One way to answer: a model, perhaps with an adapter, perhaps with a prompt.
+         */
+        VariantSettings: {
+            /**
+             * Name
+             * @description What tables and plots call it.
+             */
+            name: string;
+            /**
+             * Model
+             * @description Registry alias, hub id or folder of the model.
+             */
+            model: string;
+            /**
+             * Adapter
+             * @description Folder of a LoRA adapter.
+             */
+            adapter?: string | null;
+            /**
+             * Prompt
+             * @description Text file with a system prompt.
+             */
+            prompt?: string | null;
+            /**
+             * Max Answer Tokens
+             * @description Longest answer, thinking included.
+             * @default 2048
+             */
+            max_answer_tokens?: number;
         };
         /**
          * Wanted
