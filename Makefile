@@ -11,8 +11,9 @@ SOURCES := OnPolicyDistill backend benchmarks tests
 # The screen is checked and built where there is Node; everything else works without it.
 NODE := $(shell command -v node 2>/dev/null)
 SCREEN_READY := frontend/node_modules/.ready
+SHELL_READY := electron/node_modules/.ready
 
-.PHONY: setup demo test check check-screen build dev bench lock openblas
+.PHONY: setup demo test check check-screen check-shell build dev bench lock openblas
 
 setup: $(READY)
 
@@ -60,8 +61,16 @@ build: $(SCREEN_READY)
 
 check-screen: setup $(SCREEN_READY)
 	cd frontend && npm run check && npm test
+
+# Electron's own binary is neither fetched nor needed to check the shell's modules.
+$(SHELL_READY): electron/package-lock.json
+	cd electron && ELECTRON_SKIP_BINARY_DOWNLOAD=1 npm install --no-save --no-audit --no-fund --loglevel=error
+	@touch $@
+
+check-shell: setup $(SHELL_READY)
+	cd electron && npm run check && npm test
 else
-build check-screen:
+build check-screen check-shell:
 	@echo "There is no Node here, so the screen was left out: it needs Node 20.19 or later."
 endif
 

@@ -1,0 +1,19 @@
+const { diagnostics } = window.opd;
+
+function show(id, text) {
+  document.getElementById(id).textContent = text;
+}
+
+function onPress(id, action) {
+  document.getElementById(id).addEventListener("click", () => void action());
+}
+
+onPress("restart", diagnostics.restart);
+onPress("copy", diagnostics.copyLog);
+onPress("folder", diagnostics.openLogFolder);
+
+diagnostics.read().then(({ what, detail, log }) => {
+  show("what", what);
+  show("detail", detail);
+  show("log", log.join("\n"));
+});

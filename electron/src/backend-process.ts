@@ -1,0 +1,134 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { LogRing } from "./log-ring.js";
+
+/** What the backend says once it serves, as one JSON line. */
+export interface Ready {
+  readonly port: number;
+  readonly pid: number;
+  readonly instance: string;
+}
+
+/** How a backend ended; `error` is set when it could not be started at all. */
+export interface Ending {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly error: string | null;
+}
+
+export interface BackendCommand {
+  /** The program and its arguments, before the backend's own. */
+  readonly command: readonly [string, ...string[]];
+  readonly workspace: string;
+  readonly folder: string;
+  /** Travels by environment, never in the arguments, which every user of the machine can read. */
+  readonly token: string;
+  readonly readyWithinMs?: number;
+}
+
+const READY_WITHIN_MS = 60_000;
+const GRACE_MS = 8_000;
+
+/** Reads the ready line; null for any other line. */
+export function parseReady(line: string): Ready | null {
+  if (!line.startsWith("{")) {
+    return null;
+  }
+  try {
+    const { ready, port, pid, instance } = JSON.parse(line) as Record<string, unknown>;
+    return ready === true &&
+      Number.isInteger(port) &&
+      Number.isInteger(pid) &&
+      typeof instance === "string"
+      ? { port: port as number, pid: pid as number, instance }
+      : null;
+  } catch {
+    return null;
+  }
+}
+
+/** One backend in a process group of its own, from its start to its end. */
+export class BackendProcess {
+  readonly log: LogRing;
+  readonly ended: Promise<Ending>;
+  readonly ready: Promise<Ready>;
+  readonly #child: ChildProcess;
+
+  constructor(options: BackendCommand, log = new LogRing()) {
+    this.log = log;
+    const [program, ...before] = options.command;
+    this.#child = spawn(
+      program,
+      [...before, "--workspace", options.workspace, "--ready-json", "--watch-parent"],
+      {
+        cwd: options.folder,
+        detached: true,
+        stdio: ["ignore", "pipe", "pipe"],
+        env: { ...process.env, OPD_TOKEN: options.token, PYTHONUNBUFFERED: "1" },
+      },
+    );
+    this.ended = this.#end();
+    this.ready = this.#announcement(options.readyWithinMs ?? READY_WITHIN_MS);
+    this.ready.catch(() => undefined);
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  /** Asks the backend to end, then ends its whole group. Runs have groups of their own and go on. */
+  async stop(graceMs = GRACE_MS): Promise<Ending> {
+    this.#child.kill("SIGTERM");
+    const timer = setTimeout(() => this.killGroup(), graceMs);
+    const ending = await this.ended;
+    clearTimeout(timer);
+    this.killGroup();
+    return ending;
+  }
+
+  /** Ends every process of the backend's group at once. */
+  killGroup(): void {
+    if (this.pid === undefined) {
+      return;
+    }
+    try {
+      process.kill(-this.pid, "SIGKILL");
+    } catch {
+      // The group is empty already.
+    }
+  }
+
+  #end(): Promise<Ending> {
+    return new Promise((resolve) => {
+      this.#child.once("error", (error) =>
+        resolve({ code: null, signal: null, error: error.message }),
+      );
+      this.#child.once("close", (code, signal) => resolve({ code, signal, error: null }));
+    });
+  }
+
+  #announcement(withinMs: number): Promise<Ready> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.killGroup();
+        reject(new Error(`The backend did not answer within ${withinMs / 1000} seconds.`));
+      }, withinMs);
+      let rest = "";
+      const listen = (piece: string) => {
+        this.log.write(piece);
+        const lines = (rest + piece).split("\n");
+        rest = lines.pop() ?? "";
+        const ready = lines.map(parseReady).find((found) => found !== null);
+        if (ready) {
+          clearTimeout(timer);
+          resolve(ready);
+        }
+      };
+      this.#child.stdout?.setEncoding("utf8").on("data", listen);
+      this.#child.stderr?.setEncoding("utf8").on("data", (piece: string) => this.log.write(piece));
+      void this.ended.then((ending) => {
+        clearTimeout(timer);
+        reject(new Error(ending.error ?? "The backend ended before it was ready."));
+      });
+    });
+  }
+}
