@@ -58,7 +58,7 @@ export function Overview({ detail, live }: OverviewProps) {
           <>
             <div className="grid gap-3 xl:grid-cols-[minmax(0,1fr)_400px]">
               <Card title="Divergence from the teacher" actions={controls}>
-                <MetricChart {...chart} title="Divergence" metrics={DIVERGENCE} height={336} />
+                <MetricChart {...chart} title="Divergence" metrics={DIVERGENCE} height={420} />
               </Card>
               <Card title="Proof of learning">
                 {detail.self_test.length === 0 ? (

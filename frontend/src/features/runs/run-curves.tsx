@@ -1,4 +1,5 @@
 import type { RunSummary } from "@/api/types";
+import { roleColor } from "@/charts/colors";
 import { EmptyState } from "@/components/states";
 import { ComparedCharts } from "@/features/compare/compared-charts";
 import { MOST_COMPARED } from "@/features/runs/listing";
@@ -31,6 +32,18 @@ export function RunCurves({ runs, selected }: RunCurvesProps) {
               ? `The ${shown.length} selected runs`
               : `The first ${shown.length} runs of the list; select runs with X to choose others`}
           </p>
+          <ul className="mb-3 flex flex-wrap gap-x-3 gap-y-1 text-sm">
+            {shown.map((run, place) => (
+              <li key={run.run_id} className="flex max-w-48 items-center gap-1.5">
+                <span
+                  aria-hidden
+                  className="size-2 shrink-0 rounded-full"
+                  style={{ background: roleColor(place) }}
+                />
+                <span className="truncate">{run.name}</span>
+              </li>
+            ))}
+          </ul>
           <ComparedCharts runs={shown} beside />
         </>
       )}
