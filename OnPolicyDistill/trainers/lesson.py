@@ -6,6 +6,7 @@ the student samples and leaves, the teacher scores into the cache and leaves, th
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from OnPolicyDistill.runs.reporting import Reporter, StopRequest
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.teacher.cache import TeacherCache
 from OnPolicyDistill.teacher.scoring import TargetForm, Teacher
+from OnPolicyDistill.trainers.alarms import Alarm, Metrics
 from OnPolicyDistill.trainers.materials import Materials, gather_materials
 from OnPolicyDistill.trainers.rollouts import uses_fixed_rollouts
 
@@ -42,7 +44,8 @@ from OnPolicyDistill.trainers.rollouts import uses_fixed_rollouts
 class Lesson:
     """Student, teacher, prompts, loss and optimizer of one run; only their arrays change.
 
-    `alarms` are the warnings that were given already.
+    `alarms` are the warnings that were given already, `recent` the metrics they come from and
+    `divergences` the held-out ones, oldest first.
     """
 
     run: RunDirectory
@@ -58,6 +61,15 @@ class Lesson:
     objective: Objective
     updater: Updater
     alarms: set[str] = field(default_factory=set)
+    recent: list[Metrics] = field(default_factory=list)
+    divergences: list[float] = field(default_factory=list)
+
+    def raise_alarms(self, alarms: Iterable[Alarm]) -> None:
+        """Warn of what this session has not warned of yet."""
+        for alarm in alarms:
+            if alarm.code not in self.alarms:
+                self.alarms.add(alarm.code)
+                self.reporter.warn(alarm.code, alarm.message, alarm.action)
 
     def save_arrays(self, folder: Path) -> None:
         """Write adapter and optimizer into a checkpoint's folder."""
@@ -83,6 +95,7 @@ def prepare_lesson(run: RunDirectory, reporter: Reporter, stop: StopRequest) -> 
     vocab_size = _shared_vocab_size(settings, reporter)
     student, adapter = _load_student(settings, vocab_size, reporter)
     materials = gather_materials(run, settings, student, reporter, stop)
+    settings = materials.settings
     if uses_fixed_rollouts(settings):
         materials.make_completions("student", student)
     if not settings.keep_teacher_loaded:

@@ -51,6 +51,7 @@ from OnPolicyDistill.runs.reporting import (
     reported,
 )
 from OnPolicyDistill.teacher.scoring import EXACT
+from OnPolicyDistill.trainers.alarms import plateau_alarm, remember, step_alarms
 from OnPolicyDistill.trainers.lesson import Lesson, prepare_lesson
 from OnPolicyDistill.trainers.milestones import (
     Journey,
@@ -63,7 +64,6 @@ from OnPolicyDistill.trainers.rollouts import Row, rows_of_step, sample, uses_fi
 
 PROBE_ROWS = 4
 BEST_METRIC = "eval_reverse_kl"
-TRUNCATION_ALARM = 0.2
 
 
 def train(
@@ -208,14 +208,8 @@ def _report(lesson: Lesson, report: StepReport) -> None:
             f"{report.update.grad_norm}; it was left out.",
             "If it happens again, lower learning_rate.",
         )
-    if metrics["truncated_share"] > TRUNCATION_ALARM and "truncated" not in lesson.alarms:
-        lesson.alarms.add("truncated")
-        lesson.reporter.warn(
-            "truncated",
-            f"{metrics['truncated_share']:.0%} of this step's completions were cut at "
-            f"{lesson.settings.max_generation_tokens} tokens and have no end.",
-            "Raise max_generation_tokens, or look whether the student repeats itself.",
-        )
+    remember(lesson.recent, finite)
+    lesson.raise_alarms(step_alarms(lesson.recent, lesson.settings.max_generation_tokens))
     clear_buffers()
 
 
@@ -228,6 +222,9 @@ def _evaluate(lesson: Lesson, state: TrainingState) -> tuple[TrainingState, Verd
     )
     if state.step == 0 and lesson.teacher_accuracy is not None:
         metrics["eval_teacher_accuracy"] = lesson.teacher_accuracy
+    lesson.divergences.append(metrics[BEST_METRIC])
+    plateau = plateau_alarm(lesson.divergences)
+    lesson.raise_alarms(() if plateau is None else (plateau,))
     return take_evaluation(
         lesson.reporter, state, metrics, BEST_METRIC, settings.early_stop_patience
     )

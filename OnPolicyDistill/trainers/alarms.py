@@ -1,0 +1,124 @@
+"""Alarms: what recent metrics say that a person should know, with what can be done about it.
+
+Pure functions over the metrics of the last steps and evaluations. A window of steps is compared
+with the first window of the same length, so that the first alarm needs two of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+WINDOW_STEPS = 10
+MAX_TRUNCATED_SHARE = 0.2
+LENGTH_GROWTH = 2.0
+MIN_GROWN_TOKENS = 32.0
+COLLAPSED_SHARE = 0.1
+DIVERGENCE_GROWTH = 1.5
+PLATEAU_EVALUATIONS = 3
+PLATEAU_SHARE = 0.01
+
+Metrics = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A warning: a stable code, what was seen, and what can be done."""
+
+    code: str
+    message: str
+    action: str
+
+
+def step_alarms(steps: Sequence[Metrics], max_tokens: int) -> tuple[Alarm, ...]:
+    """Return the alarms that the steps so far give, the last step at the end."""
+    return tuple(
+        alarm
+        for alarm in (
+            _truncated(steps, max_tokens),
+            _length_explosion(steps),
+            _entropy_collapse(steps),
+            _divergence_growth(steps),
+        )
+        if alarm is not None
+    )
+
+
+def remember(steps: list[Metrics], metrics: Metrics) -> None:
+    """Add a step; only the first and the last window are kept."""
+    steps.append(metrics)
+    if len(steps) > 2 * WINDOW_STEPS:
+        del steps[WINDOW_STEPS]
+
+
+def plateau_alarm(divergences: Sequence[float]) -> Alarm | None:
+    """Return an alarm when the last evaluations brought nothing; held-out values, oldest first."""
+    if len(divergences) <= PLATEAU_EVALUATIONS:
+        return None
+    before = min(divergences[:-PLATEAU_EVALUATIONS])
+    after = min(divergences[-PLATEAU_EVALUATIONS:])
+    if after < before * (1 - PLATEAU_SHARE):
+        return None
+    return Alarm(
+        "plateau",
+        f"The last {PLATEAU_EVALUATIONS} evaluations brought nothing: the held-out divergence is "
+        f"{after:.4f} nats, and was {before:.4f} before.",
+        "Stop and keep the best checkpoint, or go on with a lower learning_rate or a higher rank.",
+    )
+
+
+def _truncated(steps: Sequence[Metrics], max_tokens: int) -> Alarm | None:
+    share = steps[-1].get("truncated_share", 0.0)
+    if share <= MAX_TRUNCATED_SHARE:
+        return None
+    return Alarm(
+        "truncated",
+        f"{share:.0%} of this step's completions were cut at {max_tokens} tokens and have no end.",
+        "Raise max_generation_tokens, or look whether the student repeats itself.",
+    )
+
+
+def _length_explosion(steps: Sequence[Metrics]) -> Alarm | None:
+    for first, last in _windows(steps, "completion_tokens"):
+        if last > MIN_GROWN_TOKENS and last > LENGTH_GROWTH * first:
+            return Alarm(
+                "length_explosion",
+                f"Completions grew from {first:.0f} to {last:.0f} tokens.",
+                "Look at the newest rollouts: a student that repeats itself needs a lower "
+                "learning_rate, or a share of the teacher's own completions.",
+            )
+    return None
+
+
+def _entropy_collapse(steps: Sequence[Metrics]) -> Alarm | None:
+    for first, last in _windows(steps, "entropy"):
+        # A student that agrees with a sure teacher is sure as well: that is no collapse.
+        is_learning = any(now < before for before, now in _windows(steps, "divergence"))
+        if last < COLLAPSED_SHARE * first and not is_learning:
+            return Alarm(
+                "entropy_collapse",
+                f"The student's entropy fell from {first:.3f} to {last:.3f} nats while it comes no "
+                "closer to the teacher: it says the same whatever is asked.",
+                "Stop, and start again from an earlier checkpoint with a lower learning_rate.",
+            )
+    return None
+
+
+def _divergence_growth(steps: Sequence[Metrics]) -> Alarm | None:
+    for first, last in _windows(steps, "divergence"):
+        if last > DIVERGENCE_GROWTH * first:
+            return Alarm(
+                "divergence",
+                f"The student moves away from the teacher: {last:.3f} nats a token, and "
+                f"{first:.3f} in the first {WINDOW_STEPS} steps.",
+                "Lower learning_rate, or raise gradient_accumulation_steps for steadier steps.",
+            )
+    return None
+
+
+def _windows(steps: Sequence[Metrics], key: str) -> Iterator[tuple[float, float]]:
+    """Yield the means of the first and the last window, once there are two that do not overlap."""
+    values = [metrics[key] for metrics in steps if key in metrics]
+    if len(values) >= 2 * WINDOW_STEPS:
+        yield fmean(values[:WINDOW_STEPS]), fmean(values[-WINDOW_STEPS:])

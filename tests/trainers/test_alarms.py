@@ -1,0 +1,73 @@
+"""Alarms follow from metrics alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from OnPolicyDistill.trainers.alarms import (
+    WINDOW_STEPS,
+    Metrics,
+    plateau_alarm,
+    remember,
+    step_alarms,
+)
+
+CALM = {"truncated_share": 0.0, "completion_tokens": 20.0, "entropy": 0.5, "divergence": 1.0}
+
+
+def codes(first: dict[str, float], last: dict[str, float]) -> list[str]:
+    steps: list[Metrics] = [{**CALM, **first}] * WINDOW_STEPS + [{**CALM, **last}] * WINDOW_STEPS
+    return [alarm.code for alarm in step_alarms(steps, 64)]
+
+
+def test_a_calm_run_gives_no_alarm() -> None:
+    assert codes({}, {"divergence": 0.2}) == []
+
+
+@pytest.mark.parametrize(
+    ("last", "code"),
+    [
+        ({"truncated_share": 0.21}, "truncated"),
+        ({"completion_tokens": 41.0}, "length_explosion"),
+        ({"entropy": 0.04}, "entropy_collapse"),
+        ({"divergence": 1.6}, "divergence"),
+    ],
+)
+def test_each_alarm_is_given_for_its_reason_alone(last: dict[str, float], code: str) -> None:
+    assert codes({}, last) == [code]
+
+
+@pytest.mark.parametrize(
+    "last", [{"truncated_share": 0.2}, {"completion_tokens": 40.0}, {"divergence": 1.5}]
+)
+def test_at_its_limit_an_alarm_is_silent(last: dict[str, float]) -> None:
+    assert codes({}, last) == []
+
+
+def test_a_student_as_sure_as_the_teacher_it_comes_close_to_has_not_collapsed() -> None:
+    assert codes({}, {"entropy": 0.01, "divergence": 0.1}) == []
+
+
+def test_short_completions_may_double() -> None:
+    assert codes({"completion_tokens": 8.0}, {"completion_tokens": 30.0}) == []
+
+
+def test_before_two_windows_are_full_nothing_is_compared() -> None:
+    steps: list[Metrics] = [CALM] * WINDOW_STEPS + [{**CALM, "divergence": 9.0}]
+    assert step_alarms(steps, 64) == ()
+
+
+def test_only_the_first_and_the_last_window_are_remembered() -> None:
+    steps: list[Metrics] = []
+    for step in range(50):
+        remember(steps, {"loss": float(step)})
+    kept = [*range(WINDOW_STEPS), *range(50 - WINDOW_STEPS, 50)]
+    assert [metrics["loss"] for metrics in steps] == kept
+
+
+def test_three_evaluations_that_bring_nothing_are_a_plateau() -> None:
+    alarm = plateau_alarm([2.0, 1.0, 1.0, 0.995, 1.2])
+    assert alarm is not None
+    assert alarm.code == "plateau"
+    assert plateau_alarm([2.0, 1.0, 1.0, 0.9, 1.2]) is None
+    assert plateau_alarm([1.0, 1.0, 1.0]) is None
