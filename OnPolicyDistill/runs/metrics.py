@@ -141,6 +141,41 @@ _DECLARED = (
     _metric(
         "eval_loss", "Held-out loss", "nats/token", "lower", "evaluation", "Assistant tokens only."
     ),
+    _metric(
+        "eval_macro_f1",
+        "Macro F1",
+        "share",
+        "higher",
+        "evaluation",
+        "Mean of the F1 of every gold label, on labelled items.",
+    ),
+    _metric(
+        "eval_parse_rate",
+        "Parse rate",
+        "share",
+        "higher",
+        "evaluation",
+        "Replies from which a label can be read.",
+    ),
+    _metric(
+        "eval_teacher_agreement",
+        "Agreement with the teacher",
+        "share",
+        "higher",
+        "evaluation",
+        "Labelled items answered as the teacher variant does, right or wrong.",
+    ),
+    _metric(
+        "eval_seconds_per_answer",
+        "Time per answer",
+        "s",
+        "lower",
+        "speed",
+        "Wall clock of a batch over its answers; loading and warm-up excluded.",
+    ),
+    _metric(
+        "eval_tokens_per_answer", "Answer length", "tokens", "lower", "speed", "Thinking included."
+    ),
     _metric("eval_seconds", "Evaluation", "s", "lower", "speed", "Wall clock of an evaluation."),
 )
 

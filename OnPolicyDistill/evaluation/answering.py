@@ -1,0 +1,104 @@
+"""A policy answers labelled items with the project's own generation loop, timed by the wall clock.
+
+Seconds per answer are those of a batch over its answers. Loading is not part of them, nor is one
+short warm-up of the first batch, in which kernels are compiled.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from OnPolicyDistill.datasets.labelled import THINKING_OPENS, LabelledItem, parse_label
+from OnPolicyDistill.evaluation.classification import Prediction
+from OnPolicyDistill.evaluation.heldout import derive_seed
+from OnPolicyDistill.generation.loop import generate
+from OnPolicyDistill.generation.request import NO_HOOKS, GenerationHooks, GenerationRequest
+from OnPolicyDistill.generation.sampling import SamplingSettings
+from OnPolicyDistill.models.policy import Message, Policy, decode, encode_prompt
+
+WARM_UP_TOKENS = 2
+PREVIEW_CHARACTERS = 48
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRules:
+    """How items are asked and how replies are read; `prompt` is a system prompt."""
+
+    labels: tuple[str, ...]
+    answer_prefix: str
+    prompt: str | None = None
+    max_answer_tokens: int = 2048
+    temperature: float = 0.0
+    batch_size: int = 8
+    seed: int = 0
+
+
+def answer_items(
+    policy: Policy,
+    items: Sequence[LabelledItem],
+    rules: AnswerRules,
+    hooks: GenerationHooks = NO_HOOKS,
+) -> Iterator[Prediction]:
+    """Yield the answer to every item in their order, batch by batch.
+
+    Raises:
+        StoppedError: `hooks.should_stop` said so; what was yielded is complete.
+        DatasetError: the chat template refuses the prompt.
+    """
+    opening = policy.chat_template.opening().rstrip()
+    thought = THINKING_OPENS if opening.endswith(THINKING_OPENS) else ""
+    for start in range(0, len(items), rules.batch_size):
+        batch = items[start : start + rules.batch_size]
+        request = _request(policy, batch, rules)
+        if start == 0:
+            generate(policy.model, replace(request, max_tokens=WARM_UP_TOKENS), hooks)
+        started = time.perf_counter()
+        rollouts = generate(policy.model, request, hooks)
+        seconds = (time.perf_counter() - started) / len(batch)
+        for item, rollout in zip(batch, rollouts, strict=True):
+            reply = decode(policy, rollout.completion_ids)
+            yield Prediction(
+                index=item.index,
+                text=item.text,
+                gold=item.gold,
+                predicted=parse_label(thought + reply, rules.labels, rules.answer_prefix),
+                reply=reply,
+                num_tokens=len(rollout.completion_ids),
+                seconds=seconds,
+                finish_reason=rollout.finish_reason,
+            )
+
+
+def live_line(prediction: Prediction, num_right: int, num_graded: int) -> str:
+    """One line on an answer: text, gold, predicted, and the accuracy so far."""
+    text = " ".join(prediction.text.split())
+    preview = text if len(text) <= PREVIEW_CHARACTERS else text[: PREVIEW_CHARACTERS - 1] + "…"
+    said = prediction.predicted or "(unparseable)"
+    if prediction.gold is None:
+        return f"{preview!r} -> {said}"
+    verdict = "ok" if prediction.predicted == prediction.gold else "wrong"
+    accuracy = 100 * num_right / num_graded
+    return (
+        f"{preview!r} gold {prediction.gold}, predicted {said}: {verdict} (so far {accuracy:.1f} %)"
+    )
+
+
+def _request(
+    policy: Policy, items: Sequence[LabelledItem], rules: AnswerRules
+) -> GenerationRequest:
+    return GenerationRequest(
+        prompts=[encode_prompt(policy, _messages(item, rules.prompt)) for item in items],
+        seeds=[derive_seed(rules.seed, "answers", item.index) for item in items],
+        stop_ids=policy.stop_ids,
+        vocab_size=policy.vocab_size,
+        max_tokens=rules.max_answer_tokens,
+        sampling=SamplingSettings(temperature=rules.temperature),
+        max_rows=rules.batch_size,
+    )
+
+
+def _messages(item: LabelledItem, prompt: str | None) -> list[Message]:
+    user: Message = {"role": "user", "content": item.text}
+    return [user] if prompt is None else [{"role": "system", "content": prompt}, user]
