@@ -5,7 +5,7 @@ Every trainer takes its own steps and measures its own metrics; what comes betwe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,8 +87,18 @@ class Journey:
     save_arrays: Callable[[Path], None]
 
 
-def learn_until_done(journey: Journey, state: TrainingState) -> None:
+def _nothing_more() -> dict[str, float]:
+    return {}
+
+
+def learn_until_done(
+    journey: Journey,
+    state: TrainingState,
+    conclude: Callable[[], dict[str, float]] = _nothing_more,
+) -> None:
     """Step, evaluate and save until the steps are used up, nothing improves, or a stop is asked.
+
+    `conclude` works once everything is learned and saved; its figures go into the last event.
 
     Raises:
         StoppedError: the run was paused; its checkpoint is written.
@@ -108,9 +118,10 @@ def learn_until_done(journey: Journey, state: TrainingState) -> None:
         save(journey, state)
         if run.control().action == "pause":
             raise
-        finish(run, reporter, state, "stopped")
+        finish(run, reporter, state, "stopped", {})
     else:
-        finish(run, reporter, state, "plateau" if verdict == "plateau" else "completed")
+        because: FinishedBecause = "plateau" if verdict == "plateau" else "completed"
+        finish(run, reporter, state, because, conclude())
 
 
 def is_evaluation_due(settings: OptimizerSettings, state: TrainingState) -> bool:
@@ -191,9 +202,16 @@ def save(journey: Journey, state: TrainingState) -> None:
 
 
 def finish(
-    run: RunDirectory, reporter: Reporter, state: TrainingState, because: FinishedBecause
+    run: RunDirectory,
+    reporter: Reporter,
+    state: TrainingState,
+    because: FinishedBecause,
+    figures: Mapping[str, float],
 ) -> None:
-    """Write the last event, with held-out metrics before training, at the best step and now."""
+    """Write the last event, with held-out metrics before training, at the best step and now.
+
+    `figures` are added as they are.
+    """
     evaluations: dict[int, dict[str, float]] = {}
     best = 0
     for event in read_events(run.events_file):
@@ -208,7 +226,7 @@ def finish(
         report["best_step"] = float(best)
         for moment, step in moments.items():
             report |= {f"{moment}_{k}": v for k, v in evaluations.get(step, {}).items()}
-    reporter.emit(RunFinished(step=state.step, because=because, report=report))
+    reporter.emit(RunFinished(step=state.step, because=because, report=report | dict(figures)))
 
 
 def _matching_state(run: RunDirectory, checkpoint: Path, expected_hash: str) -> TrainingState:

@@ -1,0 +1,322 @@
+"""The generating stage: a teacher with its prompt answers every input, batch by batch.
+
+Batches are cut by the order of the inputs alone, so a run that was killed makes the same batches
+again and gets the same bits. The prompt that all inputs share is read once a batch (generation's
+shared prefix).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from OnPolicyDistill.datasets.answers import (
+    CONVERSATION_FILES,
+    IDENTITY_FILE,
+    REJECTS_FILE,
+    SAMPLES_FILE,
+    Accepted,
+    Answer,
+    AnswerStore,
+    Split,
+    accept,
+    conversation_line,
+    identity_of,
+    read_label,
+    write_lines,
+)
+from OnPolicyDistill.datasets.labelled import LabelledItem, load_items, without_duplicates
+from OnPolicyDistill.errors import ConfigError, DatasetError
+from OnPolicyDistill.evaluation.heldout import derive_seed
+from OnPolicyDistill.files import write_text_atomically
+from OnPolicyDistill.generation.loop import generate
+from OnPolicyDistill.generation.request import GenerationHooks, GenerationRequest
+from OnPolicyDistill.generation.sampling import SamplingSettings
+from OnPolicyDistill.models.policy import Policy, decode, encode_text
+from OnPolicyDistill.rollout import Rollout
+from OnPolicyDistill.runs.directory import RunDirectory, find_run
+from OnPolicyDistill.runs.reporting import Reporter, StopRequest
+from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
+
+REJECT_ALARM = 0.2
+SPLITS: tuple[Split, ...] = ("train", "held_out")
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What a run asks: its inputs on both sides, and the prompt that only the teacher sees."""
+
+    items: dict[Split, Sequence[LabelledItem]]
+    prompt: str
+    settings: PromptDistillationSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One try of one sample of one input."""
+
+    item: LabelledItem
+    sample: int
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweringStage:
+    """Everything that the teacher's answers depend on."""
+
+    run: RunDirectory
+    questions: Questions
+    reporter: Reporter
+    stop: StopRequest
+
+    @property
+    def folder(self) -> Path:
+        """Where the answers are."""
+        return self.run.path / "generated"
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all conversations are written."""
+        return all((self.folder / name).is_file() for name in CONVERSATION_FILES.values())
+
+
+def read_questions(settings: PromptDistillationSettings, reporter: Reporter) -> Questions:
+    """Read inputs and prompt; duplicates, and inputs that are held out as well, are left out.
+
+    Raises:
+        ConfigError: a file is not named, or the prompt cannot be read.
+        DatasetError: an input file cannot be used, or nothing is left.
+    """
+    train = without_duplicates(load_items(_file(settings, "inputs", settings.inputs)))
+    named = _file(settings, "validation_inputs", settings.validation_inputs)
+    held_out = without_duplicates(load_items(named))[: settings.eval_inputs]
+    hidden = {_words(item.text) for item in held_out}
+    kept = [item for item in train if _words(item.text) not in hidden]
+    if len(kept) < len(train):
+        reporter.warn(
+            "inputs_left_out",
+            f"{len(train) - len(kept)} of {len(train)} inputs are held out as well; they are not "
+            "trained on.",
+        )
+    if not kept:
+        raise DatasetError("Every input is held out as well.", "Give held-out inputs of their own.")
+    file = _file(settings, "teacher_prompt", settings.teacher_prompt)
+    try:
+        prompt = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} is no readable text file.", "Save it as UTF-8.") from error
+    return Questions({"train": kept, "held_out": held_out}, prompt, settings)
+
+
+def prepare_answers(stage: AnsweringStage) -> None:
+    """Take the answers of another run where the config names one, before any model is loaded.
+
+    Raises:
+        ConfigError: that run asked something else, or has not finished asking.
+    """
+    stage.folder.mkdir(parents=True, exist_ok=True)
+    questions = stage.questions
+    identity = identity_of(questions.items, questions.prompt, questions.settings)
+    origin = questions.settings.generated_from
+    if origin is not None and not stage.is_done:
+        folder = _folder_of(stage.run, origin)
+        _refuse_other_questions(folder, identity, origin)
+        shutil.copyfile(folder / SAMPLES_FILE, stage.folder / SAMPLES_FILE)
+        write_conversations(stage, AnswerStore(stage.folder))
+    write_text_atomically(stage.folder / IDENTITY_FILE, json.dumps(identity, indent=1))
+
+
+def generate_answers(stage: AnsweringStage, teacher: Policy) -> None:
+    """Let the teacher answer what is not answered yet, and write what is to be learned.
+
+    Raises:
+        StoppedError: a stop was asked for; at most a batch is lost.
+        DatasetError: no answer was accepted.
+    """
+    settings = stage.questions.settings
+    store = AnswerStore(stage.folder)
+    size = max(1, settings.rows_per_step // settings.num_samples)
+    batches = [
+        (split, stage.questions.items[split][start : start + size])
+        for split in SPLITS
+        for start in range(0, len(stage.questions.items[split]), size)
+    ]
+    whole = {
+        (split, item.index)
+        for split, batch in batches
+        if all(_is_answered(store.of(split, each.index), settings) for each in batch)
+        for item in batch
+    }
+    store.keep_only(lambda split, index: (split, index) in whole)
+    total, done = sum(len(batch) for _, batch in batches), 0
+    for split, batch in batches:
+        if (split, batch[0].index) not in whole:
+            stage.stop.check()
+            store.add(_answer_batch(stage, teacher, split, batch))
+        done += len(batch)
+        detail = f"The teacher {teacher.name} answers with its prompt."
+        stage.reporter.phase("generating", detail, done, total)
+    write_conversations(stage, store)
+
+
+def write_conversations(stage: AnsweringStage, store: AnswerStore) -> None:
+    """Choose what is learned from the answers; rejects are kept with their reason.
+
+    Raises:
+        DatasetError: nothing was accepted.
+    """
+    settings = stage.questions.settings
+    found: dict[Split, list[dict[str, JsonValue]]] = {"train": [], "held_out": []}
+    rejects: list[dict[str, JsonValue]] = []
+    for split in SPLITS:
+        for item in stage.questions.items[split]:
+            answers = store.of(split, item.index)
+            chosen = accept(answers, settings.acceptance) if answers else "never answered"
+            if isinstance(chosen, Accepted):
+                found[split].append(conversation_line(item, chosen, settings))
+                continue
+            reject: dict[str, JsonValue] = {
+                "split": split,
+                "index": item.index,
+                "text": item.text,
+                "gold": item.gold,
+                "reason": chosen,
+                "replies": [answer.reply for answer in answers],
+            }
+            rejects.append(reject)
+    write_lines(stage.folder / REJECTS_FILE, rejects)
+    _warn_of_rejects(stage, [str(reject["reason"]) for reject in rejects])
+    if not found["train"]:
+        first = rejects[0]["reason"]
+        raise DatasetError(
+            f"None of the teacher's answers was accepted: {first}.",
+            "Read generated/rejects.jsonl; check labels, answer_prefix and max_thinking_tokens.",
+        )
+    for split in reversed(SPLITS):
+        write_lines(stage.folder / CONVERSATION_FILES[split], found[split])
+
+
+def ask(text: str, prompt: str | None) -> list[dict[str, str]]:
+    """Messages of an input, behind a system prompt or without."""
+    own = [{"role": "user", "content": text}]
+    return own if prompt is None else [{"role": "system", "content": prompt}, *own]
+
+
+def render(policy: Policy, text: str, prompt: str | None) -> tuple[tuple[int, ...], bool]:
+    """Token ids of an input, and whether the template's header has opened the thinking."""
+    rendered = policy.chat_template.render(ask(text, prompt), add_generation_prompt=True)
+    return tuple(encode_text(policy, rendered)), rendered.rstrip().endswith("<think>")
+
+
+def reply_of(policy: Policy, rollout: Rollout, opened: bool) -> str:
+    """A completion as text, with the thinking's opening where the template wrote it."""
+    return ("<think>\n" if opened else "") + decode(policy, rollout.completion_ids)
+
+
+def _answer_batch(
+    stage: AnsweringStage, teacher: Policy, split: Split, batch: Sequence[LabelledItem]
+) -> list[Answer]:
+    settings = stage.questions.settings
+    tries = [Try(item, sample) for item in batch for sample in range(settings.num_samples)]
+    found: list[Answer] = []
+    while tries:
+        answers = _answer(stage, teacher, split, tries)
+        found += answers
+        tries = [
+            Try(one.item, one.sample, one.attempt + 1)
+            for one, answer in zip(tries, answers, strict=True)
+            if answer.label is None and one.attempt < settings.max_retries
+        ]
+    return sorted(found, key=lambda answer: (answer.index, answer.sample, answer.attempt))
+
+
+def _answer(
+    stage: AnsweringStage, teacher: Policy, split: Split, tries: Sequence[Try]
+) -> list[Answer]:
+    settings = stage.questions.settings
+    asked = [render(teacher, one.item.text, stage.questions.prompt) for one in tries]
+    request = GenerationRequest(
+        prompts=[ids for ids, _ in asked],
+        seeds=[_seed(settings, split, one) for one in tries],
+        stop_ids=teacher.stop_ids,
+        vocab_size=teacher.vocab_size,
+        max_tokens=settings.max_thinking_tokens,
+        sampling=SamplingSettings(temperature=settings.teacher_temperature),
+        max_rows=settings.rows_per_step,
+    )
+    rollouts = generate(teacher.model, request, GenerationHooks(should_stop=stage.stop))
+    answers = []
+    for one, rollout, (_, opened) in zip(tries, rollouts, asked, strict=True):
+        reply = reply_of(teacher, rollout, opened)
+        answers.append(
+            Answer(
+                split=split,
+                index=one.item.index,
+                sample=one.sample,
+                attempt=one.attempt,
+                reply=reply,
+                label=read_label(reply, settings.labels, settings.answer_prefix),
+                finish_reason=rollout.finish_reason,
+                num_tokens=len(rollout.completion_ids),
+            )
+        )
+    return answers
+
+
+def _seed(settings: PromptDistillationSettings, split: Split, one: Try) -> int:
+    purpose = f"answer_{split}_{one.sample}_{one.attempt}"
+    return derive_seed(settings.seed, purpose, one.item.index)
+
+
+def _is_answered(answers: Sequence[Answer], settings: PromptDistillationSettings) -> bool:
+    last = {answer.sample: answer for answer in answers}
+    return len(last) == settings.num_samples and all(
+        answer.label is not None or answer.attempt == settings.max_retries
+        for answer in last.values()
+    )
+
+
+def _warn_of_rejects(stage: AnsweringStage, reasons: Sequence[str]) -> None:
+    total = sum(len(items) for items in stage.questions.items.values())
+    if len(reasons) > REJECT_ALARM * total:
+        stage.reporter.warn(
+            "answers_rejected",
+            f"{len(reasons)} of {total} inputs have no accepted answer; the first: {reasons[0]}.",
+            "Read generated/rejects.jsonl; check labels, answer_prefix and max_thinking_tokens.",
+        )
+
+
+def _folder_of(run: RunDirectory, origin: str) -> Path:
+    named = Path(origin).expanduser()
+    found = named if named.is_dir() else find_run(run.path.parent.parent, origin).path
+    return found / "generated"
+
+
+def _refuse_other_questions(folder: Path, identity: dict[str, str], origin: str) -> None:
+    field = "prompt_distillation.generated_from"
+    identity_file = folder / IDENTITY_FILE
+    if not (folder / CONVERSATION_FILES["train"]).is_file() or not identity_file.is_file():
+        message = f"{origin} has no finished answers."
+        raise ConfigError(message, "Resume that run first.", ((field, message),))
+    theirs = json.loads(identity_file.read_text(encoding="utf-8"))
+    different = [name for name, mark in identity.items() if theirs.get(name) != mark]
+    if different:
+        message = f"{origin} was asked something else: its {' and '.join(different)} differ."
+        raise ConfigError(message, "Use the same files, or generate anew.", ((field, message),))
+
+
+def _file(settings: PromptDistillationSettings, key: str, file: str | None) -> Path:
+    field = f"prompt_distillation.{key}"
+    if file is None:
+        message = f"The config names no {key} file."
+        raise ConfigError(message, f"Set {field}.", ((field, "a file is required to train"),))
+    return Path(file)
+
+
+def _words(text: str) -> str:
+    return " ".join(text.casefold().split())
