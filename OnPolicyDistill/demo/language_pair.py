@@ -68,7 +68,7 @@ class PupilPlan:
     terms: tuple[Term, ...]
 
 
-LONG_TERM = Term("long", True, 160, 20, 60, 1, 1e-3)
+LONG_TERM = Term("long", True, 160, 20, 48, 1, 1e-3)
 THINKER = PupilPlan(
     name="tiny-thinker",
     role="teacher",
@@ -84,7 +84,7 @@ THINKER = PupilPlan(
     ),
     seed=11,
     habit=0.0,
-    terms=(Term("short", False, 20_000, 1, 1600, 16, 3e-3), LONG_TERM),
+    terms=(Term("short", False, 16_000, 1, 900, 16, 3e-3), LONG_TERM),
 )
 ANSWERER = PupilPlan(
     name="tiny-answerer",
@@ -101,7 +101,7 @@ ANSWERER = PupilPlan(
     ),
     seed=12,
     habit=0.6,
-    terms=(Term("short", False, 20_000, 1, 800, 24, 3e-3), LONG_TERM),
+    terms=(Term("short", False, 16_000, 1, 600, 24, 3e-3), LONG_TERM),
 )
 PUPILS = (THINKER, ANSWERER)
 
