@@ -85,11 +85,14 @@ def settings_of(config: RunConfig) -> RunSettings:
 
 
 def num_steps_of(config: RunConfig) -> int:
-    """How many steps a run takes; an evaluation takes one for each of its variants."""
+    """How many steps a run takes; 0 where `num_epochs` leaves that to the number of rows.
+
+    An evaluation takes one for each of its variants.
+    """
     settings = settings_of(config)
     if isinstance(settings, EvaluationSettings):
         return len(settings.variants)
-    return settings.num_steps
+    return settings.num_steps if settings.num_epochs is None else 0
 
 
 def parse_config(values: object, source: str = "config") -> RunConfig:

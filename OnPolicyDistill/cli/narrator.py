@@ -50,6 +50,7 @@ class Narrator:
         match event:
             case PhaseChanged():
                 self.phase = _describe_phase(event)
+                self.num_steps = event.num_steps or self.num_steps
                 return _tell_phase(event)
             case StepFinished():
                 return self._tell_step(event)
@@ -138,7 +139,8 @@ def _describe(event: Event) -> str | None:
     line: str | None = None
     match event:
         case RunStarted():
-            line = f"Run {event.run_id} of {event.num_steps} steps."
+            steps = f" of {event.num_steps} steps" if event.num_steps else ""
+            line = f"Run {event.run_id}{steps}."
         case SelfTestFinished():
             line = _describe_self_test(event)
         case CheckpointSaved():

@@ -32,16 +32,16 @@ class View(Protocol):
 class PlainLines:
     """Lines for pipes and files: every event, but of frequent ones one every few seconds."""
 
-    def __init__(self, write: Callable[[str], None], num_steps: int) -> None:
+    def __init__(self, write: Callable[[str], None], narrator: Narrator) -> None:
         self._write = write
-        self._num_steps = num_steps
+        self._narrator = narrator
         self._last_frequent = float("-inf")
 
     def show(self, event: Event, line: str | None) -> None:
         """Write the line, if there is one and it is time."""
         if line is None:
             return
-        is_last = isinstance(event, StepFinished) and event.step == self._num_steps
+        is_last = isinstance(event, StepFinished) and event.step == self._narrator.num_steps
         if is_frequent(event) and not is_last:
             now = time.monotonic()
             if now - self._last_frequent < SECONDS_BETWEEN_LINES:
@@ -66,7 +66,7 @@ class Bar:
             refresh_per_second=4,
         )
         self._task = self.progress.add_task(
-            narrator.phase, total=narrator.num_steps, eta="", figures="", split=""
+            narrator.phase, total=narrator.num_steps or None, eta="", figures="", split=""
         )
 
     def show(self, event: Event, line: str | None) -> None:
@@ -77,6 +77,7 @@ class Bar:
             self._task,
             description=narrator.phase,
             completed=narrator.step,
+            total=narrator.num_steps or None,
             eta="" if left is None else f"{format_seconds(left)} left",
             figures=narrator.figures,
             split=narrator.split,
@@ -97,10 +98,10 @@ def watched(num_steps: int, log_file: Path | None) -> Iterator[Observer]:
             stack.enter_context(bar.progress)
             views.append(bar)
         else:
-            views.append(PlainLines(print_note, num_steps))
+            views.append(PlainLines(print_note, narrator))
         if log_file is not None and not _is_stderr(log_file):
             log = stack.enter_context(log_file.open("a", encoding="utf-8"))
-            views.append(PlainLines(_writer(log), num_steps))
+            views.append(PlainLines(_writer(log), narrator))
 
         def observe(event: Event) -> None:
             line = narrator.tell(event)

@@ -207,7 +207,7 @@ def describe_line(run: RunDirectory) -> RunLine:
             name=settings.run_name or "",
             models=describe_models(settings),
             step=_last_step(run),
-            num_steps=num_steps_of(config),
+            num_steps=num_steps_of(config) or _settled_steps(run),
             path=str(run.path),
         )
     except DistillError as error:
@@ -220,6 +220,19 @@ def _last_step(run: RunDirectory) -> int:
 
     event = last_event(run.events_file)
     return 0 if event is None or isinstance(event, RunStarted | SelfTestFinished) else event.step
+
+
+def _settled_steps(run: RunDirectory) -> int:
+    """How many steps the rows of a run decided on; 0 before that, which it says before step 1."""
+    from OnPolicyDistill.runs.events import PhaseChanged, StepFinished
+    from OnPolicyDistill.runs.log import read_events
+
+    for event in read_events(run.events_file):
+        if isinstance(event, PhaseChanged) and event.num_steps:
+            return event.num_steps
+        if isinstance(event, StepFinished):
+            break
+    return 0
 
 
 def _progress(line: RunLine) -> str:

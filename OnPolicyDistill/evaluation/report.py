@@ -83,7 +83,7 @@ def _head(run: RunDirectory, history: RunHistory) -> list[str]:
     lines = [
         f"Run {run.run_id}{name}",
         describe_models(settings),
-        f"{done:,} of {num_steps_of(config):,} steps, {_ending(history)}",
+        f"{done:,} of {history.num_steps or num_steps_of(config):,} steps, {_ending(history)}",
     ]
     if history.started is not None:
         machine = history.started.machine

@@ -124,14 +124,15 @@ def make_workload(config: RunConfig, prompts: PromptFacts, num_held_out: int) ->
         ModelError: a model is unknown or damaged.
     """
     if isinstance(config, SftConfig):
-        sft = config.sft
+        sft = config.sft.settled(prompts.num_prompts)
         model = describe_model(sft.model, sft.mixed_precision)
         return Workload(sft, model, None, None, sft.lora, prompts, num_held_out)
     if isinstance(config, PromptDistillationConfig):
-        return _prompted(config.prompt_distillation, prompts, num_held_out)
+        prompted = config.prompt_distillation.settled(prompts.num_prompts)
+        return _prompted(prompted, prompts, num_held_out)
     if isinstance(config, EvaluationConfig):
         return _of_evaluation(config.evaluation, prompts)
-    settings = config.distillation
+    settings = config.distillation.settled(prompts.num_prompts)
     student = describe_model(settings.student_model, settings.mixed_precision)
     teacher = describe_model(settings.teacher_model, settings.mixed_precision)
     return Workload(settings, student, teacher, settings, settings.lora, prompts, num_held_out)

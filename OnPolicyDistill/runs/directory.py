@@ -29,7 +29,7 @@ import platformdirs
 import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from OnPolicyDistill.config import BLOCK_OF_METHOD, RunConfig, dump_config, load_config
+from OnPolicyDistill.config import BLOCK_OF_METHOD, RunConfig, dump_config, load_config, settings_of
 from OnPolicyDistill.errors import InputError, RunError
 from OnPolicyDistill.files import write_text_atomically
 from OnPolicyDistill.runs.log import last_event
@@ -42,6 +42,9 @@ RUN_PREFIX = {
     "prompt_distillation": "prompt",
     "evaluation": "eval",
 }
+
+# Settings that were added after runs had been made, which must keep their hash.
+NEWER_SETTINGS = ("num_epochs", "warmup_ratio", "length_buckets", "thinking")
 
 RunState = Literal["created", "running", "paused", "finished", "failed", "interrupted"]
 
@@ -227,6 +230,12 @@ def list_runs(workspace: Path) -> list[RunDirectory]:
 
 
 def config_hash(config: RunConfig) -> str:
-    """Hash what decides a run's numbers; its name does not."""
-    values = config.model_dump(mode="json", exclude={BLOCK_OF_METHOD[config.method]: {"run_name"}})
+    """Hash what decides a run's numbers; its name does not.
+
+    A setting that is newer than some runs counts where it differs from its default, so that those
+    can still be resumed.
+    """
+    block, settings = BLOCK_OF_METHOD[config.method], settings_of(config)
+    newer = {key for key in NEWER_SETTINGS if key not in settings.model_dump(exclude_defaults=True)}
+    values = config.model_dump(mode="json", exclude={block: {"run_name", *newer}})
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

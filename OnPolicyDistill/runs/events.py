@@ -53,7 +53,7 @@ class RunStarted(EventBase):
     kind: Literal["run_started"] = "run_started"
     run_id: str
     method: str
-    num_steps: int
+    num_steps: int = Field(description="Steps in all; 0 where the rows decide, not yet known.")
     config_hash: str
     machine: Machine
 
@@ -67,6 +67,9 @@ class PhaseChanged(EventBase):
     detail: str = ""
     done: int | None = Field(None, description="Units done, where the phase can count them.")
     total: int | None = Field(None, description="Units in all, where the phase can count them.")
+    num_steps: int | None = Field(
+        None, description="How many steps the run takes, where that became known only now."
+    )
 
 
 class Check(BaseModel):

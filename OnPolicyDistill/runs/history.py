@@ -12,6 +12,7 @@ from OnPolicyDistill.runs.events import (
     CheckpointSaved,
     EvaluationFinished,
     Event,
+    PhaseChanged,
     RunFailed,
     RunFinished,
     RunPaused,
@@ -44,10 +45,12 @@ class TimeShare:
 class RunHistory:
     """A run's log folded: every step, evaluation and checkpoint once, in order of steps.
 
-    `active_seconds` is wall-clock time without the gaps before resumes.
+    `num_steps` is how many the run takes by its newest word; `active_seconds` is wall-clock time
+    without the gaps before resumes.
     """
 
     started: RunStarted | None
+    num_steps: int | None
     self_test: SelfTestFinished | None
     steps: tuple[StepFinished, ...]
     evaluations: tuple[EvaluationFinished, ...]
@@ -117,6 +120,7 @@ def fold(events: Iterable[Event]) -> RunHistory:
                 pass
     return RunHistory(
         started=next((event for event in events if isinstance(event, RunStarted)), None),
+        num_steps=_last(said for event in events if (said := _num_steps(event)) is not None),
         self_test=_last(event for event in events if isinstance(event, SelfTestFinished)),
         steps=tuple(steps[step] for step in sorted(steps)),
         evaluations=tuple(evaluations[step] for step in sorted(evaluations)),
@@ -134,6 +138,11 @@ def _until(by_step: dict[int, E], step: int) -> dict[int, E]:
 
 def _last(events: Iterable[E]) -> E | None:
     return next(reversed(list(events)), None)
+
+
+def _num_steps(event: Event) -> int | None:
+    """How many steps the run takes, where an event says so; 0 in its first one means unknown."""
+    return (event.num_steps or None) if isinstance(event, RunStarted | PhaseChanged) else None
 
 
 def _end(events: list[Event]) -> RunFinished | RunFailed | RunPaused | None:

@@ -92,10 +92,24 @@ class Reporter:
             self._observer(written)
 
     def phase(
-        self, phase: Phase, detail: str = "", done: int | None = None, total: int | None = None
+        self,
+        phase: Phase,
+        detail: str = "",
+        done: int | None = None,
+        total: int | None = None,
+        num_steps: int | None = None,
     ) -> None:
-        """Say what the run does now."""
-        self.emit(PhaseChanged(phase=phase, step=self.step, detail=detail, done=done, total=total))
+        """Say what the run does now; `num_steps` where it became known only now."""
+        self.emit(
+            PhaseChanged(
+                phase=phase,
+                step=self.step,
+                detail=detail,
+                done=done,
+                total=total,
+                num_steps=num_steps,
+            )
+        )
 
     def finish_step(self, step: int, metrics: dict[str, float]) -> None:
         """Report one optimizer step."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -39,6 +40,13 @@ class OptimizerSettings(Settings):
     """What every trainer with an optimizer shares: steps, batches, rates, stopping."""
 
     num_steps: int = Field(1000, ge=1, le=10_000_000, description="Optimizer steps in all.")
+    num_epochs: float | None = Field(
+        None,
+        gt=0,
+        le=10_000,
+        description="How often every usable row is seen; when set, the steps follow from it and "
+        "num_steps means nothing.",
+    )
     batch_size: int = Field(
         4, ge=1, le=1024, description="Rows in one forward and backward pass (a micro-batch)."
     )
@@ -51,6 +59,13 @@ class OptimizerSettings(Settings):
         0.1, ge=0, le=1, description="Where a decaying schedule ends, as a share of the peak."
     )
     warmup_steps: int = Field(0, ge=0, description="Steps over which the rate rises linearly.")
+    warmup_ratio: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="Share of all steps over which the rate rises; when set, warmup_steps means "
+        "nothing.",
+    )
     weight_decay: float = Field(0.0, ge=0, le=1, description="Decoupled weight decay of AdamW.")
     max_grad_norm: float = Field(
         1.0, ge=0, description="Gradients longer than this are scaled down to it; 0 turns it off."
@@ -82,3 +97,17 @@ class OptimizerSettings(Settings):
     def rows_per_step(self) -> int:
         """Rows of one optimizer step, over all its micro-batches."""
         return self.batch_size * self.gradient_accumulation_steps
+
+    def settled(self, num_rows: int) -> Self:
+        """These settings with the steps and the warm-up that follow from the number of rows.
+
+        An epoch that does not fill its last step is rounded up. The result depends on settings
+        and rows alone, so that a resumed run finds the same numbers.
+        """
+        num_steps = self.num_steps
+        if self.num_epochs is not None:
+            num_steps = max(math.ceil(self.num_epochs * num_rows / self.rows_per_step), 1)
+        warmup_steps = self.warmup_steps
+        if self.warmup_ratio is not None:
+            warmup_steps = round(self.warmup_ratio * num_steps)
+        return self.model_copy(update={"num_steps": num_steps, "warmup_steps": warmup_steps})

@@ -85,6 +85,9 @@ def prepare_course(run: RunDirectory, reporter: Reporter, stop: StopRequest) -> 
     if settings.validation_conversations is not None:
         file = settings.validation_conversations
         held_out = _encoded(student, "validation_conversations", file, settings, reporter)
+    settings = settings.settled(len(rows))
+    steps = f"{len(rows)} rows, {settings.rows_per_step} a step: {settings.num_steps} steps."
+    reporter.phase("loading", steps, num_steps=settings.num_steps)
     adapter = choose_what_learns(student, settings.model, settings.lora, settings.seed)
     updater = create_updater(student, settings)
     return Course(

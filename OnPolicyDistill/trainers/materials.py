@@ -97,6 +97,10 @@ def gather_materials(
         DatasetError: a file cannot be used; names file and line.
     """
     prompts = _encoded(student, "prompts", settings.prompts, settings, reporter)
+    settings = settings.settled(len(prompts))
+    if settings.num_epochs is not None:
+        detail = f"{len(prompts)} prompts, {settings.rows_per_step} a step."
+        reporter.phase("loading", detail, num_steps=settings.num_steps)
     held = _encoded(student, "validation_prompts", settings.validation_prompts, settings, reporter)
     wanted = max(1, round(settings.eval_fraction * len(held)))
     wanted = min(wanted, settings.eval_prompts or wanted)

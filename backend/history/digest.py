@@ -120,6 +120,7 @@ class Digest:
                 self._mark("evaluation", step, time, "best so far" if record.get("is_best") else "")
             case "phase_changed":
                 facts.phase, facts.phase_detail = _text(record, "phase"), _text(record, "detail")
+                facts.num_steps = _count(record.get("num_steps")) or facts.num_steps
             case "checkpoint_saved":
                 self._mark("checkpoint", step, time, "best" if record.get("is_best") else "")
             case "rollout_sampled":
@@ -137,7 +138,7 @@ class Digest:
         facts.ending = None
         match kind:
             case "run_started":
-                facts.num_steps = _count(record.get("num_steps"))
+                facts.num_steps = _count(record.get("num_steps")) or None
             case "self_test_finished":
                 facts.self_test = record
             case "run_resumed":

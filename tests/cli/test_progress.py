@@ -12,7 +12,7 @@ from rich.console import Console
 from OnPolicyDistill.cli import progress
 from OnPolicyDistill.cli.narrator import Narrator
 from OnPolicyDistill.cli.progress import Bar, PlainLines, watched
-from OnPolicyDistill.runs.events import EVENT, Event, EventBase, StepFinished, Warned
+from OnPolicyDistill.runs.events import EVENT, Event, EventBase, PhaseChanged, StepFinished, Warned
 
 
 def event(what: EventBase) -> Event:
@@ -28,8 +28,8 @@ WARNING = event(Warned(step=1, code="a", message="Long [answers]."))
 
 def test_plain_lines_show_everything_but_most_steps() -> None:
     lines: list[str] = []
-    view = PlainLines(lines.append, num_steps=5)
     narrator = Narrator(5)
+    view = PlainLines(lines.append, narrator)
     for what in (step(1), step(2), WARNING, step(3), step(4), step(5)):
         view.show(what, narrator.tell(what))
     assert [line.split()[0:2] for line in lines] == [
@@ -42,7 +42,7 @@ def test_plain_lines_show_everything_but_most_steps() -> None:
 def test_a_step_is_shown_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
     lines: list[str] = []
-    view = PlainLines(lines.append, num_steps=9)
+    view = PlainLines(lines.append, Narrator(9))
     for number in (1, 2):
         view.show(step(number), f"step {number}")
     assert lines == ["step 1", "step 2"]
@@ -61,6 +61,18 @@ def test_a_bar_moves_with_the_steps_and_prints_the_rest_above_it() -> None:
     assert "Warning: Long [answers]." in output.getvalue()
     assert "loss 0.5000" in output.getvalue()
     assert "step 1/4" not in output.getvalue()
+
+
+def test_a_bar_learns_later_how_many_steps_there_are() -> None:
+    narrator = Narrator(0)
+    bar = Bar(Console(file=io.StringIO()), narrator)
+    said = (PhaseChanged(phase="loading", step=0), step(1))
+    totals = []
+    for what in (*map(event, said), event(PhaseChanged(phase="loading", step=1, num_steps=7))):
+        bar.show(what, narrator.tell(what))
+        totals.append(bar.progress.tasks[0].total)
+    assert totals == [None, None, 7]
+    assert str(narrator.tell(step(2))).startswith("step 2/7  loss 0.5000")
 
 
 def test_what_is_said_is_kept_in_the_log_with_its_time(

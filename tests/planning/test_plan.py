@@ -194,6 +194,14 @@ def test_supervised_fine_tuning_is_planned_without_a_teacher():
     assert found.verdict == "fits"
 
 
+def test_epochs_are_planned_in_the_steps_that_follow_from_them():
+    sft = {"num_epochs": 2, "batch_size": 4, "gradient_accumulation_steps": 2, "num_steps": 7}
+    prompted = {**sft, "num_epochs": 3, "training": "sft"}
+    assert plan_run(parse_config({"sft": sft}), 64, "m4-max").num_steps == 250
+    assert plan_run(parse_config({"prompt_distillation": prompted}), 128).num_steps == 375
+    assert plan_run(parse_config({"distillation": sft}), 128, "m4-max").num_steps == 250
+
+
 def test_this_machine_is_planned_for_when_none_is_named():
     found = plan_run(parse_config({"distillation": {}}))
     assert found.chip == this_chip().name

@@ -197,3 +197,10 @@ def test_the_config_hash_knows_every_setting_but_the_name() -> None:
     assert config_hash(plain) == config_hash(named)
     assert config_hash(plain) != config_hash(other)
     assert config_hash(plain) != config_hash(SftConfig())
+
+
+def test_settings_that_runs_did_not_have_leave_their_hash_alone() -> None:
+    # Written by the version before num_epochs and warmup_ratio were there.
+    assert config_hash(OnPolicyConfig()) == "bf8f0d1fde7b349d"
+    epochs = OnPolicyConfig(distillation=DistillationSettings(num_epochs=1000))
+    assert config_hash(epochs) != config_hash(OnPolicyConfig())

@@ -12,6 +12,7 @@ from OnPolicyDistill.runs.events import (
     Event,
     EventBase,
     Machine,
+    PhaseChanged,
     RunFinished,
     RunPaused,
     RunResumed,
@@ -50,6 +51,15 @@ def test_an_empty_log_folds_to_nothing() -> None:
     assert history.steps == ()
     assert history.before is history.after is history.best is history.end is None
     assert history.active_seconds == 0
+
+
+def test_of_the_number_of_steps_the_newest_word_counts() -> None:
+    learning = PhaseChanged(phase="learning", step=0)
+    rows_known = PhaseChanged(phase="loading", step=0, num_steps=7)
+    unknown = STARTED.model_copy(update={"num_steps": 0})
+    assert fold(log((0, STARTED), (1, learning))).num_steps == 4
+    assert fold(log((0, STARTED), (1, rows_known), (2, learning))).num_steps == 7
+    assert fold(log((0, unknown), (1, learning))).num_steps is None
 
 
 def test_steps_that_a_resume_undid_are_replaced_by_those_that_happened() -> None:

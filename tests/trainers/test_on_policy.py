@@ -271,6 +271,14 @@ def test_a_cache_too_small_for_an_unloaded_teacher_is_said_in_words(classroom: C
         train(run)
 
 
+def test_epochs_of_the_prompts_decide_the_steps(classroom: Classroom) -> None:
+    run = classroom.create(num_epochs=0.5)  # of 10 prompts, 4 a step
+    train(run)
+    events = list(read_events(run.events_file))
+    assert [event.step for event in events if event.kind == "step_finished"] == [1, 2]
+    assert [e.num_steps for e in events if e.kind == "phase_changed" and e.num_steps] == [2]
+
+
 def test_fixed_rollouts_are_answered_from_the_cache_in_the_second_epoch(
     classroom: Classroom,
 ) -> None:

@@ -16,6 +16,7 @@ from OnPolicyDistill.models.parameters import flat_arrays
 from OnPolicyDistill.runs.checkpoints import last_checkpoint
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from OnPolicyDistill.runs.events import Event
+from OnPolicyDistill.runs.history import fold
 from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.reporting import Reporter, StopRequest
 from OnPolicyDistill.settings.sft import SftSettings
@@ -171,6 +172,24 @@ def test_a_resumed_run_ends_with_the_bytes_of_an_uninterrupted_one(
         first, second = (run.checkpoints / "000006" / file for run in (whole, broken))
         assert first.read_bytes() == second.read_bytes()
     assert losses(broken) == losses(whole)
+
+
+def test_epochs_decide_the_steps_and_the_warm_up_from_the_usable_rows(
+    model: Path, conversations: Path, tmp_path: Path
+) -> None:
+    settings = {"num_epochs": 5, "warmup_ratio": 0.25, "schedule": "cosine"}
+    run = new_run(tmp_path, model, conversations, **settings)
+    stored = run.config_file.read_bytes()
+    train(run)
+    events = list(read_events(run.events_file))
+    steps = [event for event in events if event.kind == "step_finished"]
+    assert [event.step for event in steps] == [1, 2, 3, 4]  # 5 epochs of 3 rows, 4 a step
+    rates = [event.metrics["learning_rate"] for event in steps]
+    assert rates == pytest.approx([0.005, 0.01, 0.0055, 0.001])
+    assert run.config_file.read_bytes() == stored
+    history = fold(events)
+    assert history.started is not None
+    assert (history.started.num_steps, history.num_steps) == (0, 4)
 
 
 def test_every_conversation_comes_once_an_epoch_in_changing_order(

@@ -76,8 +76,25 @@ test("a run that ended has no phase", () => {
     detail: "",
     done: null,
     total: null,
+    num_steps: null,
   });
   const paused = foldEvent(busy, { kind: "run_paused", seq: 1, time: 1, step: 1, reason: "" });
   expect(busy.phase?.phase).toBe("sampling");
   expect(paused.phase).toBeNull();
+});
+
+test("the number of steps is the newest that the run has said", () => {
+  const phase = {
+    kind: "phase_changed",
+    time: 0,
+    phase: "loading",
+    step: 0,
+    detail: "",
+    done: null,
+    total: null,
+  } as const;
+  const live = { ...EMPTY_LIVE_RUN, run };
+  const known = foldEvent(live, { ...phase, seq: 0, num_steps: 12 });
+  expect(known.run?.num_steps).toBe(12);
+  expect(foldEvent(known, { ...phase, seq: 1, num_steps: null }).run?.num_steps).toBe(12);
 });

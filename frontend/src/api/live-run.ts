@@ -53,7 +53,7 @@ export function foldEvent(live: LiveRun, event: RunEvent): LiveRun {
   const next = { ...live, lastSeq: event.seq };
   switch (event.kind) {
     case "phase_changed":
-      return { ...next, phase: event };
+      return { ...next, phase: event, run: settled(live.run, event) };
     case "step_finished":
       return { ...next, steps: keep(live.steps, event, KEPT.steps), run: stepped(live.run, event) };
     case "evaluation_finished":
@@ -79,6 +79,11 @@ function keep<T>(list: readonly T[], item: T, count: number): T[] {
 
 function stepped(run: RunSummary | null, event: EventOf<"step_finished">): RunSummary | null {
   return run && { ...run, step: event.step, updated: event.time };
+}
+
+/** A run whose rows decide how many steps it takes says so in a phase. */
+function settled(run: RunSummary | null, event: EventOf<"phase_changed">): RunSummary | null {
+  return run && { ...run, num_steps: event.num_steps ?? run.num_steps };
 }
 
 function undoAfter(live: LiveRun, step: number): LiveRun {

@@ -1791,6 +1791,11 @@ export interface components {
              */
             num_steps?: number;
             /**
+             * Num Epochs
+             * @description How often every usable row is seen; when set, the steps follow from it and num_steps means nothing.
+             */
+            num_epochs?: number | null;
+            /**
              * Batch Size
              * @description Rows in one forward and backward pass (a micro-batch).
              * @default 4
@@ -1827,6 +1832,11 @@ export interface components {
              * @default 0
              */
             warmup_steps?: number;
+            /**
+             * Warmup Ratio
+             * @description Share of all steps over which the rate rises; when set, warmup_steps means nothing.
+             */
+            warmup_ratio?: number | null;
             /**
              * Weight Decay
              * @description Decoupled weight decay of AdamW.
@@ -3270,6 +3280,11 @@ export interface components {
              * @description Units in all, where the phase can count them.
              */
             total: number | null;
+            /**
+             * Num Steps
+             * @description How many steps the run takes, where that became known only now.
+             */
+            num_steps: number | null;
         };
         /**
          * Plan
@@ -3606,6 +3621,11 @@ export interface components {
              */
             num_steps?: number;
             /**
+             * Num Epochs
+             * @description How often every usable row is seen; when set, the steps follow from it and num_steps means nothing.
+             */
+            num_epochs?: number | null;
+            /**
              * Batch Size
              * @description Rows in one forward and backward pass (a micro-batch).
              * @default 4
@@ -3642,6 +3662,11 @@ export interface components {
              * @default 0
              */
             warmup_steps?: number;
+            /**
+             * Warmup Ratio
+             * @description Share of all steps over which the rate rises; when set, warmup_steps means nothing.
+             */
+            warmup_ratio?: number | null;
             /**
              * Weight Decay
              * @description Decoupled weight decay of AdamW.
@@ -4448,7 +4473,10 @@ export interface components {
             run_id: string;
             /** Method */
             method: string;
-            /** Num Steps */
+            /**
+             * Num Steps
+             * @description Steps in all; 0 where the rows decide, not yet known.
+             */
             num_steps: number;
             /** Config Hash */
             config_hash: string;
@@ -4675,6 +4703,11 @@ export interface components {
              */
             num_steps?: number;
             /**
+             * Num Epochs
+             * @description How often every usable row is seen; when set, the steps follow from it and num_steps means nothing.
+             */
+            num_epochs?: number | null;
+            /**
              * Batch Size
              * @description Rows in one forward and backward pass (a micro-batch).
              * @default 4
@@ -4711,6 +4744,11 @@ export interface components {
              * @default 0
              */
             warmup_steps?: number;
+            /**
+             * Warmup Ratio
+             * @description Share of all steps over which the rate rises; when set, warmup_steps means nothing.
+             */
+            warmup_ratio?: number | null;
             /**
              * Weight Decay
              * @description Decoupled weight decay of AdamW.

@@ -1,0 +1,32 @@
+"""A log folded line by line: what its newest words say."""
+
+from __future__ import annotations
+
+from backend.history.digest import Digest
+from OnPolicyDistill.runs.events import EventBase, Machine, PhaseChanged, RunStarted
+
+MACHINE = Machine(platform="t", processor="t", memory_gb=1, python="3", mlx="0", mlx_lm="0")
+
+
+def started(num_steps: int) -> RunStarted:
+    return RunStarted(
+        run_id="sft_1", method="sft", num_steps=num_steps, config_hash="a", machine=MACHINE
+    )
+
+
+def steps_after(*events: EventBase) -> int | None:
+    digest = Digest()
+    for seq, event in enumerate(events):
+        digest.feed(event.model_copy(update={"seq": seq}).model_dump_json().encode())
+    return digest.facts.num_steps
+
+
+def test_the_number_of_steps_is_the_newest_that_the_run_has_said() -> None:
+    known, later = started(40), PhaseChanged(phase="loading", step=0, num_steps=12)
+    learning = PhaseChanged(phase="learning", step=0)
+    assert steps_after(known, learning) == 40
+    assert steps_after(known, later, learning) == 12
+
+
+def test_a_run_whose_rows_decide_has_no_number_of_steps_yet() -> None:
+    assert steps_after(started(0)) is None
