@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { runCheck } from "@/api/planning";
 import { describeError } from "@/api/problem";
-import type { LintReport } from "@/api/types";
+import type { CheckReport, LintReport } from "@/api/types";
 import { Card } from "@/components/card";
 import { Notice, Skeleton } from "@/components/states";
 import { LintView } from "@/features/data/lint-view";
@@ -43,12 +43,14 @@ export function DataStep() {
           fieldKey={PROMPTS}
           report={check.data?.prompts ?? null}
           isChecking={check.isFetching}
+          finding={missingFile(check.data, PROMPTS)}
         />
         <PromptFile
           title="Validation file"
           fieldKey={VALIDATION}
           report={check.data?.validation ?? null}
           isChecking={check.isFetching}
+          finding={missingFile(check.data, VALIDATION)}
         />
       </div>
       <Card title="Prompts that are too long">
@@ -58,14 +60,21 @@ export function DataStep() {
   );
 }
 
+/** What the check says of a file that is not named or cannot be read; its lines have their own list. */
+function missingFile(check: CheckReport | undefined, key: string): string | undefined {
+  const finding = check?.findings.find(({ field, code }) => field === key && code === "no_file");
+  return finding && `${finding.message} ${finding.fix}`;
+}
+
 interface PromptFileProps {
   title: string;
   fieldKey: string;
   report: LintReport | null;
   isChecking: boolean;
+  finding: string | undefined;
 }
 
-function PromptFile({ title, fieldKey, report, isChecking }: PromptFileProps) {
+function PromptFile({ title, fieldKey, report, isChecking, finding }: PromptFileProps) {
   const field = useGroup("data")?.find(({ key }) => key === fieldKey);
   const path = useDraft(({ config }) => settingOf(config, fieldKey));
   const set = useDraft((draft) => draft.set);
@@ -79,7 +88,7 @@ function PromptFile({ title, fieldKey, report, isChecking }: PromptFileProps) {
       />
       {field ? (
         <div className="mt-3">
-          <SettingField field={field} />
+          <SettingField field={field} finding={finding} />
         </div>
       ) : null}
       <div className="mt-3">
@@ -90,9 +99,7 @@ function PromptFile({ title, fieldKey, report, isChecking }: PromptFileProps) {
           />
         ) : isChecking && path ? (
           <Skeleton className="h-24" />
-        ) : path ? (
-          <p className="text-bad">This file cannot be read. Check the path.</p>
-        ) : (
+        ) : path ? null : (
           <p className="text-muted">{NEEDED[fieldKey]}</p>
         )}
       </div>

@@ -11,10 +11,12 @@ import { parseSetting, wordsOf } from "@/features/new-run/setting-text";
 interface SettingFieldProps {
   field: FormField;
   suggestions?: readonly string[];
+  /** What the check of the whole run says against this setting. */
+  finding?: string | undefined;
 }
 
 /** One setting of the config as the backend describes it; its errors land below it. */
-export function SettingField({ field, suggestions }: SettingFieldProps) {
+export function SettingField({ field, suggestions, finding }: SettingFieldProps) {
   const value = useDraft(({ config }) => settingOf(config, field.key)) ?? field.default;
   const set = useDraft((draft) => draft.set);
   const [mistake, setMistake] = useState<string>();
@@ -24,7 +26,7 @@ export function SettingField({ field, suggestions }: SettingFieldProps) {
       label={field.title}
       unit={field.unit || undefined}
       help={field.help}
-      error={mistake ?? error}
+      error={mistake ?? error ?? finding}
       className="max-w-xl"
     >
       {(control) => (
