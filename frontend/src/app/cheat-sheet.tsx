@@ -28,6 +28,7 @@ const GROUPS: readonly { title: string; keys: readonly (readonly [string, string
     title: "On a chart",
     keys: [
       ["← →", "Move the cursor"],
+      ["⇧ ← →", "Move a zoomed chart"],
       ["Home", "First point"],
       ["End", "Last point"],
       ["Esc", "Show everything"],

@@ -6,6 +6,7 @@ import { type Curve, describeCurve } from "@/charts/curves";
 import { type Mark, marksNear } from "@/charts/marks";
 import { savePicture } from "@/charts/picture";
 import { useKeyboardCursor } from "@/charts/use-keyboard-cursor";
+import { usePan } from "@/charts/use-pan";
 import { usePlot } from "@/charts/use-plot";
 import { Button } from "@/components/button";
 
@@ -28,12 +29,13 @@ export interface ChartProps {
 
 const NO_MARKS: readonly Mark[] = [];
 
-/** Lines with bands; drag to zoom, double-click to see all, arrow keys move the cursor. */
+/** Lines with bands; drag to zoom, wheel to pan, double-click to see all, arrows move the cursor. */
 export function Chart(props: ChartProps) {
   const { title, unit, curves, marks = NO_MARKS, formatX, formatY } = props;
   const [index, setIndex] = useState<number | null>(null);
   const { host, plot, data } = usePlot({ ...props, marks, onCursor: setIndex });
-  const onKeyDown = useKeyboardCursor(plot, () => props.onRange(null));
+  const pan = usePan(host, { xs: data[0], range: props.range, onRange: props.onRange });
+  const onKeyDown = useKeyboardCursor(plot, pan, () => props.onRange(null));
   const summaryId = useId();
   const summary = useMemo(
     () => curves.map((curve) => describeCurve(curve, formatY)).join(" "),
@@ -75,7 +77,7 @@ export function Chart(props: ChartProps) {
         className="min-w-0 rounded-sm"
       />
       <figcaption id={summaryId} className="sr-only">
-        {summary} Arrow keys move the cursor, Escape shows everything.
+        {summary} Arrow keys move the cursor, with Shift a zoomed chart; Escape shows everything.
       </figcaption>
       <ChartTable title={title} curves={curves} formatX={formatX} formatY={formatY} />
     </figure>

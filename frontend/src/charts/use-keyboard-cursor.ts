@@ -10,8 +10,14 @@ const JUMPS: Record<string, number> = {
   End: Number.POSITIVE_INFINITY,
 };
 
-/** Arrow keys move a chart's cursor from point to point; Escape shows everything again. */
-export function useKeyboardCursor(plot: RefObject<uPlot | null>, onEscape: () => void) {
+const PAN_SHARE = 0.25;
+
+/** Arrow keys move a chart's cursor, with Shift what it shows; Escape shows everything again. */
+export function useKeyboardCursor(
+  plot: RefObject<uPlot | null>,
+  pan: RefObject<(share: number) => void>,
+  onEscape: () => void,
+) {
   return (event: KeyboardEvent) => {
     const chart = plot.current;
     if (!chart) {
@@ -27,6 +33,10 @@ export function useKeyboardCursor(plot: RefObject<uPlot | null>, onEscape: () =>
       return;
     }
     event.preventDefault();
+    if (event.shiftKey) {
+      pan.current(Math.sign(jump) * PAN_SHARE);
+      return;
+    }
     const xs = chart.data[0];
     const index = Math.min(Math.max((chart.cursor.idx ?? 0) + jump, 0), xs.length - 1);
     const x = xs[index];
