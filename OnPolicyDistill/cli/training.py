@@ -166,15 +166,15 @@ def refuse_finished(run: RunDirectory) -> None:
 
 
 def _trainer(config: RunConfig) -> Train:
+    from OnPolicyDistill.evaluation.labelled_run import evaluate_run
     from OnPolicyDistill.trainers import on_policy, prompt_distillation, sft
 
     trainers: dict[str, Train] = {
         "on_policy": on_policy.train,
         "sft": sft.train,
         "prompt_distillation": prompt_distillation.train,
+        "evaluation": evaluate_run,
     }
-    if config.method not in trainers:
-        raise InputError(f"Runs of method {config.method} cannot be started yet.", "Update.")
     return trainers[config.method]
 
 

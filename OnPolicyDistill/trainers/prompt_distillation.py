@@ -2,8 +2,10 @@
 
 1. generate: the teacher reads prompt and input and answers; answers whose label can be read, and on
    which enough samples agree, become conversations without the prompt;
-2. train: the student learns those conversations, with the loss of supervised fine-tuning,
-   -1 / N * sum log student(token of the target | input and everything before);
+2. train: with `sft` the student learns those conversations, with the loss
+   -1 / N * sum log student(token of the target | input and everything before); with `on_policy`
+   it answers itself, nothing is generated before, and the teacher scores the same completion ids
+   behind prompt and input (the loss of trainers/on_policy.py);
 3. evaluate: teacher and student with the prompt, student without it before and after.
 
 Each stage leaves its files in the run and is not done again. How this differs from the sources:
@@ -15,7 +17,7 @@ Each stage leaves its files in the run and is not done again. How this differs f
   is tried again, and what is left out is kept with its reason.
 
 Self-distillation (teacher and student of the same name) loads one model: it answers with the
-prompt before the adapter is put on.
+prompt before the adapter is put on, and scores with the adapter off.
 """
 
 from __future__ import annotations
@@ -26,14 +28,13 @@ from OnPolicyDistill.adapters.files import fill_adapter, load_adapter, read_adap
 from OnPolicyDistill.adapters.lora import AttachedAdapter
 from OnPolicyDistill.config import PromptDistillationConfig
 from OnPolicyDistill.datasets.answers import CONVERSATION_FILES
-from OnPolicyDistill.errors import ConfigError
 from OnPolicyDistill.memory import prepare_device
 from OnPolicyDistill.models.loading import load_policy, unload
 from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.runs.checkpoints import pointed
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.reporting import Observer, Reporter, StopRequest, reported
-from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
+from OnPolicyDistill.trainers import distilling, supervised
 from OnPolicyDistill.trainers.answers import (
     AnsweringStage,
     generate_answers,
@@ -47,8 +48,9 @@ from OnPolicyDistill.trainers.course import (
     create_updater,
     encode_file,
 )
+from OnPolicyDistill.trainers.lesson import Lesson
 from OnPolicyDistill.trainers.milestones import begin, learn_until_done
-from OnPolicyDistill.trainers.supervised import journey
+from OnPolicyDistill.trainers.prompted_lesson import prepare_prompted_lesson
 from OnPolicyDistill.trainers.variants import is_measured, measure_variant, summary
 
 
@@ -69,11 +71,19 @@ def train(
         with reported(reporter):
             state = begin(run, reporter, checkpoint)
             stage = _prepare(run, reporter, stop or StopRequest())
-            student = _generate(stage)
-            course = _prepare_course(stage, student)
+            student, adapter = _measured_student(stage, _generate(stage))
+            lesson: Course | Lesson
+            if stage.questions.settings.training == "sft":
+                lesson = _prepare_course(stage, student, adapter)
+                path = supervised.journey(lesson)
+            else:
+                lesson = prepare_prompted_lesson(stage, student, adapter)
+                path = distilling.journey(lesson)
+                if checkpoint is None:
+                    distilling.prove(lesson)
             if checkpoint is not None:
-                course.load_arrays(checkpoint)
-            learn_until_done(journey(course), state, lambda: _evaluate(stage, course))
+                lesson.load_arrays(checkpoint)
+            learn_until_done(path, state, lambda: _evaluate(stage, student))
 
 
 def _prepare(run: RunDirectory, reporter: Reporter, stop: StopRequest) -> AnsweringStage:
@@ -81,12 +91,6 @@ def _prepare(run: RunDirectory, reporter: Reporter, stop: StopRequest) -> Answer
     config = run.config()
     assert isinstance(config, PromptDistillationConfig)
     settings = config.prompt_distillation
-    if settings.training == "on_policy":
-        raise ConfigError(
-            "Prompt distillation cannot train on_policy yet.",
-            "Set prompt_distillation.training to sft.",
-            (("prompt_distillation.training", "only sft can be trained"),),
-        )
     prepare_device()
     stage = AnsweringStage(run, read_questions(settings, reporter), reporter, stop)
     prepare_answers(stage)
@@ -96,11 +100,11 @@ def _prepare(run: RunDirectory, reporter: Reporter, stop: StopRequest) -> Answer
 def _generate(stage: AnsweringStage) -> Policy:
     """Let the teacher answer and leave memory; returns the student, its adapter not yet on."""
     settings, reporter = stage.questions.settings, stage.reporter
-    teacher = None
-    if not stage.is_done or not is_measured(stage, "teacher_with_prompt"):
+    needs_answers = settings.training == "sft" and not stage.is_done
+    if needs_answers or not is_measured(stage, "teacher_with_prompt"):
         reporter.phase("loading", f"Loading the teacher {settings.teacher_model}.")
         teacher = load_policy(settings.teacher_model, settings.mixed_precision)
-        if not stage.is_done:
+        if needs_answers:
             generate_answers(stage, teacher)
         measure_variant(stage, "teacher_with_prompt", teacher)
         if settings.is_self_distillation:
@@ -110,17 +114,31 @@ def _generate(stage: AnsweringStage) -> Policy:
     return load_policy(settings.student_model, settings.mixed_precision)
 
 
-def _prepare_course(stage: AnsweringStage, student: Policy) -> Course:
-    """Put the adapter on, measure the student before it learns, and encode what it learns."""
+def _measured_student(stage: AnsweringStage, student: Policy) -> tuple[Policy, AttachedAdapter]:
+    """Put the adapter on, and measure the student before it learns."""
     settings = stage.questions.settings
-    student, adapter = _with_adapter(student, settings)
+    adapter: AttachedAdapter | None
+    if settings.student_adapter is not None:
+        student, adapter = load_adapter(student, Path(settings.student_adapter))
+    else:
+        name, lora = settings.student_model, settings.lora
+        adapter = choose_what_learns(student, name, lora, settings.seed)
+    assert adapter is not None
     measure_variant(stage, "student_before", student)
     measure_variant(stage, "student_with_prompt", student)
+    return student, adapter
+
+
+def _prepare_course(stage: AnsweringStage, student: Policy, adapter: AttachedAdapter) -> Course:
+    """Encode what the student learns and is held out from it."""
+    settings = stage.questions.settings
     train_file, held_out_file = (stage.folder / name for name in CONVERSATION_FILES.values())
     rows = encode_file(student, train_file, settings.max_length, stage.reporter)
     held_out: tuple[ConversationRow, ...] = ()
     if held_out_file.stat().st_size:
         held_out = encode_file(student, held_out_file, settings.max_length, stage.reporter)
+    settings = settings.settled(len(rows))
+    stage.reporter.phase("loading", f"{len(rows)} answers.", num_steps=settings.num_steps)
     return Course(
         run=stage.run,
         settings=settings,
@@ -135,19 +153,10 @@ def _prepare_course(stage: AnsweringStage, student: Policy) -> Course:
     )
 
 
-def _with_adapter(
-    student: Policy, settings: PromptDistillationSettings
-) -> tuple[Policy, AttachedAdapter | None]:
-    if settings.student_adapter is not None:
-        return load_adapter(student, Path(settings.student_adapter))
-    chosen = choose_what_learns(student, settings.student_model, settings.lora, settings.seed)
-    return student, chosen
-
-
-def _evaluate(stage: AnsweringStage, course: Course) -> dict[str, float]:
+def _evaluate(stage: AnsweringStage, student: Policy) -> dict[str, float]:
     """Measure the best student without the prompt; returns the figures of all four variants."""
     best = pointed(stage.run, "best") or pointed(stage.run, "last")
     if best is not None:
-        fill_adapter(course.student.model, read_adapter_weights(best), best)
-    measure_variant(stage, "student_after", course.student)
+        fill_adapter(student.model, read_adapter_weights(best), best)
+    measure_variant(stage, "student_after", student)
     return summary(stage)

@@ -1,29 +1,24 @@
 """The evaluating stage: four ways to answer the same held-out inputs, each measured once.
 
-RUN/evaluation/<variant>.json keeps a variant's report and every prediction. Seconds per answer are
-the wall clock of a batch divided by its answers, loading excluded.
+RUN/evaluation/<variant>.json keeps a variant's report and every prediction, report.json compares
+those measured so far.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from OnPolicyDistill.datasets.answers import read_label
-from OnPolicyDistill.datasets.labelled import LabelledItem, labels_of
-from OnPolicyDistill.evaluation.classification import ClassificationReport, Prediction, classify
-from OnPolicyDistill.evaluation.heldout import derive_seed
+from OnPolicyDistill.datasets.labelled import THINKING_OPENS, labels_of
+from OnPolicyDistill.evaluation.answering import AnswerRules, answer_items
+from OnPolicyDistill.evaluation.classification import Prediction, classify
+from OnPolicyDistill.evaluation.labelled_files import Answered, MeasuredVariant, write_evaluation
 from OnPolicyDistill.files import write_text_atomically
-from OnPolicyDistill.generation.loop import generate
-from OnPolicyDistill.generation.request import GenerationHooks, GenerationRequest
-from OnPolicyDistill.generation.sampling import SamplingSettings
+from OnPolicyDistill.generation.request import GenerationHooks
 from OnPolicyDistill.models.policy import Policy
-from OnPolicyDistill.trainers.answers import AnsweringStage, render, reply_of
+from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
+from OnPolicyDistill.trainers.answers import AnsweringStage
 
 Variant = Literal["teacher_with_prompt", "student_with_prompt", "student_before", "student_after"]
 VARIANTS: tuple[Variant, ...] = (
@@ -32,24 +27,6 @@ VARIANTS: tuple[Variant, ...] = (
     "student_before",
     "student_after",
 )
-
-
-class MeasuredVariant(BaseModel):
-    """A variant's file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    report: ClassificationReport
-    predictions: tuple[Prediction, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class HowToAnswer:
-    """With the prompt or without, how long, and how freely."""
-
-    prompt: str | None
-    max_tokens: int
-    temperature: float
 
 
 def is_measured(stage: AnsweringStage, variant: Variant) -> bool:
@@ -67,11 +44,13 @@ def measure_variant(stage: AnsweringStage, variant: Variant, policy: Policy) -> 
         return
     settings, items = stage.questions.settings, stage.questions.items["held_out"]
     how = _how(stage, variant)
+    hooks = GenerationHooks(should_stop=stage.stop)
     predictions: list[Prediction] = []
-    for start in range(0, len(items), settings.rows_per_step):
-        predictions += _answer(stage, policy, items[start : start + settings.rows_per_step], how)
-        detail = f"{variant.replace('_', ' ').capitalize()}."
-        stage.reporter.phase("evaluating", detail, len(predictions), len(items))
+    for prediction in answer_items(policy, items, how, hooks):
+        predictions.append(_with_free_label(prediction, policy, settings))
+        if len(predictions) % how.batch_size == 0 or len(predictions) == len(items):
+            detail = f"{variant.replace('_', ' ').capitalize()}."
+            stage.reporter.phase("evaluating", detail, len(predictions), len(items))
     teacher = _teachers(stage)
     labels = settings.labels or labels_of(items)
     report = classify(variant, predictions, labels, teacher)
@@ -79,6 +58,7 @@ def measure_variant(stage: AnsweringStage, variant: Variant, policy: Policy) -> 
     file = _file(stage, variant)
     file.parent.mkdir(exist_ok=True)
     write_text_atomically(file, measured.model_dump_json(indent=1))
+    _compare(stage, labels)
 
 
 def read_variant(stage: AnsweringStage, variant: Variant) -> MeasuredVariant:
@@ -105,51 +85,46 @@ def summary(stage: AnsweringStage) -> dict[str, float]:
     return figures
 
 
-def _how(stage: AnsweringStage, variant: Variant) -> HowToAnswer:
-    settings, prompt = stage.questions.settings, stage.questions.prompt
-    if variant == "teacher_with_prompt":
-        return HowToAnswer(prompt, settings.max_thinking_tokens, settings.teacher_temperature)
-    if variant == "student_with_prompt":
-        return HowToAnswer(prompt, settings.max_thinking_tokens, 0.0)
-    longest = settings.max_answer_tokens
-    if settings.target == "thinking":
-        longest = settings.max_thinking_tokens
-    return HowToAnswer(None, longest, 0.0)
-
-
-def _answer(
-    stage: AnsweringStage, policy: Policy, items: Sequence[LabelledItem], how: HowToAnswer
-) -> list[Prediction]:
+def _compare(stage: AnsweringStage, labels: tuple[str, ...]) -> None:
+    """Write the report on all variants measured so far."""
+    measured = [variant for variant in VARIANTS if is_measured(stage, variant)]
     settings = stage.questions.settings
-    asked = [render(policy, item.text, how.prompt) for item in items]
-    request = GenerationRequest(
-        prompts=[ids for ids, _ in asked],
-        seeds=[derive_seed(settings.seed, "variant", item.index) for item in items],
-        stop_ids=policy.stop_ids,
-        vocab_size=policy.vocab_size,
-        max_tokens=how.max_tokens,
-        sampling=SamplingSettings(temperature=how.temperature),
-        max_rows=settings.rows_per_step,
+    answered = Answered(
+        run_id=stage.run.run_id,
+        inputs=str(settings.validation_inputs or settings.inputs),
+        labels=labels,
+        teacher="teacher_with_prompt" if "teacher_with_prompt" in measured else None,
+        answers={variant: read_variant(stage, variant).predictions for variant in measured},
+        files=tuple(_file(stage, variant).name for variant in measured),
+        seed=settings.seed,
     )
-    started = time.perf_counter()
-    rollouts = generate(policy.model, request, GenerationHooks(should_stop=stage.stop))
-    seconds = (time.perf_counter() - started) / len(items)
-    predictions = []
-    for item, rollout, (_, opened) in zip(items, rollouts, asked, strict=True):
-        reply = reply_of(policy, rollout, opened)
-        predictions.append(
-            Prediction(
-                index=item.index,
-                text=item.text,
-                gold=item.gold,
-                predicted=read_label(reply, settings.labels, settings.answer_prefix),
-                reply=reply,
-                num_tokens=len(rollout.completion_ids),
-                seconds=seconds,
-                finish_reason=rollout.finish_reason,
-            )
-        )
-    return predictions
+    write_evaluation(stage.run.path / "evaluation", answered)
+
+
+def _how(stage: AnsweringStage, variant: Variant) -> AnswerRules:
+    settings, prompt = stage.questions.settings, stage.questions.prompt
+    long = "with_prompt" in variant or settings.target == "thinking"
+    return AnswerRules(
+        labels=settings.labels or (),
+        answer_prefix=settings.answer_prefix,
+        prompt=prompt if "with_prompt" in variant else None,
+        max_answer_tokens=settings.max_thinking_tokens if long else settings.max_answer_tokens,
+        temperature=settings.teacher_temperature if variant == "teacher_with_prompt" else 0.0,
+        batch_size=settings.rows_per_step,
+        seed=settings.seed,
+    )
+
+
+def _with_free_label(
+    prediction: Prediction, policy: Policy, settings: PromptDistillationSettings
+) -> Prediction:
+    """Without labels any text behind the thinking is the answer."""
+    if settings.labels is not None:
+        return prediction
+    opened = policy.chat_template.opening().rstrip().endswith(THINKING_OPENS)
+    reply = (THINKING_OPENS if opened else "") + prediction.reply
+    label = read_label(reply, None, settings.answer_prefix)
+    return prediction.model_copy(update={"predicted": label})
 
 
 def _teachers(stage: AnsweringStage) -> tuple[Prediction, ...] | None:

@@ -215,3 +215,34 @@ def test_a_teacher_without_a_readable_label_ends_the_run_and_keeps_the_replies(
     assert len(json.loads(rejects[0])["replies"]) == 4
     warned = [e.code for e in read_events(run.events_file) if e.kind == "warning"]
     assert "answers_rejected" in warned
+
+
+@pytest.mark.parametrize("teacher", ["teacher", "student"])
+def test_an_on_policy_student_moves_towards_the_teacher_that_sees_the_prompt(
+    desk: Desk, tmp_path: Path, teacher: str
+) -> None:
+    values = {
+        "training": "on_policy",
+        "teacher_model": str(desk.root / teacher),
+        "num_steps": 8,
+        "eval_every": 8,
+        "checkpoint_every": 4,
+        "max_answer_tokens": 4,
+    }
+    run, stopped = desk.create(tmp_path, **values), desk.create(tmp_path, **values)
+    train(run)
+    events = list(read_events(run.events_file))
+    kls = [e.metrics["eval_reverse_kl"] for e in events if e.kind == "evaluation_finished"]
+    assert kls[-1] < kls[0]
+    assert [e.passed for e in events if e.kind == "self_test_finished"] == [True]
+    stop = StopRequest()
+
+    def watch(event: Event) -> None:
+        if event.kind == "step_finished" and event.step == 3:
+            stop.set()
+
+    with pytest.raises(StoppedError):
+        train(stopped, watch, stop)
+    train(stopped, checkpoint=last_checkpoint(stopped))
+    left, right = adapter_of(run), adapter_of(stopped)
+    assert all(mx.array_equal(left[name], right[name]) for name in left)
