@@ -1,7 +1,9 @@
 """A policy answers labelled items with the project's own generation loop, timed by the wall clock.
 
-Seconds per answer are those of a batch over its answers. Loading is not part of them, nor is one
-short warm-up of the first batch, in which kernels are compiled.
+The generation loop refills rows as they finish, so that no short answer waits for a long one, and
+reads a prompt that all items share once. An answer's seconds are those since the answer before it
+ended: their mean is the wall clock of all decoding over the number of answers. Loading is not part
+of them, nor is a warm-up of two tokens for the first batch, in which kernels are compiled.
 """
 
 from __future__ import annotations
@@ -11,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from OnPolicyDistill.datasets.labelled import THINKING_OPENS, LabelledItem, parse_label
-from OnPolicyDistill.evaluation.classification import Prediction
 from OnPolicyDistill.evaluation.heldout import derive_seed
-from OnPolicyDistill.generation.loop import generate
+from OnPolicyDistill.evaluation.labelled_report import Prediction
+from OnPolicyDistill.generation.loop import generate, stream
 from OnPolicyDistill.generation.request import NO_HOOKS, GenerationHooks, GenerationRequest
 from OnPolicyDistill.generation.sampling import SamplingSettings
 from OnPolicyDistill.models.policy import Message, Policy, decode, encode_prompt
@@ -41,34 +43,39 @@ def answer_items(
     rules: AnswerRules,
     hooks: GenerationHooks = NO_HOOKS,
 ) -> Iterator[Prediction]:
-    """Yield the answer to every item in their order, batch by batch.
+    """Yield the answer to every item, each as it ends; the order is that of ending.
 
     Raises:
         StoppedError: `hooks.should_stop` said so; what was yielded is complete.
         DatasetError: the chat template refuses the prompt.
     """
+    if not items:
+        return
     opening = policy.chat_template.opening().rstrip()
     thought = THINKING_OPENS if opening.endswith(THINKING_OPENS) else ""
-    for start in range(0, len(items), rules.batch_size):
-        batch = items[start : start + rules.batch_size]
-        request = _request(policy, batch, rules)
-        if start == 0:
-            generate(policy.model, replace(request, max_tokens=WARM_UP_TOKENS), hooks)
-        started = time.perf_counter()
-        rollouts = generate(policy.model, request, hooks)
-        seconds = (time.perf_counter() - started) / len(batch)
-        for item, rollout in zip(batch, rollouts, strict=True):
-            reply = decode(policy, rollout.completion_ids)
-            yield Prediction(
-                index=item.index,
-                text=item.text,
-                gold=item.gold,
-                predicted=parse_label(thought + reply, rules.labels, rules.answer_prefix),
-                reply=reply,
-                num_tokens=len(rollout.completion_ids),
-                seconds=seconds,
-                finish_reason=rollout.finish_reason,
-            )
+    first = _request(policy, items[: rules.batch_size], rules)
+    generate(policy.model, replace(first, max_tokens=WARM_UP_TOKENS), hooks)
+    request = _request(policy, items, rules)
+    completions: list[list[int]] = [[] for _ in items]
+    since = time.perf_counter()
+    for token in stream(policy.model, request, hooks):
+        ids = completions[token.prompt_index]
+        ids.append(token.id)
+        if token.finish_reason is None:
+            continue
+        item, reply = items[token.prompt_index], decode(policy, ids)
+        until = time.perf_counter()
+        yield Prediction(
+            index=item.index,
+            text=item.text,
+            gold=item.gold,
+            predicted=parse_label(thought + reply, rules.labels, rules.answer_prefix),
+            reply=reply,
+            num_tokens=len(ids),
+            seconds=until - since,
+            finish_reason=token.finish_reason,
+        )
+        since = time.perf_counter()
 
 
 def live_line(prediction: Prediction, num_right: int, num_graded: int) -> str:

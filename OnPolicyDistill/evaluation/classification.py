@@ -10,92 +10,21 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from pydantic import BaseModel, ConfigDict
 from sklearn.metrics import precision_recall_fscore_support
 
+from OnPolicyDistill.evaluation.labelled_report import (
+    UNPARSEABLE,
+    ClassificationReport,
+    ErrorExample,
+    Interval,
+    LabelScore,
+    Prediction,
+)
+
 Z_95 = 1.959963984540054  # the 97.5th percentile of the standard normal distribution
-UNPARSEABLE = "(unparseable)"
 MAX_EXAMPLES = 3
 WORST_LABELS = 3
 PREVIEW_CHARACTERS = 200
-
-
-class Frozen(BaseModel):
-    """A value that crosses a file or a socket."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Prediction(Frozen):
-    """One answer; `predicted` is None where no label could be read from the reply.
-
-    `seconds` is the wall clock of the item's batch divided by its answers, loading excluded.
-    """
-
-    index: int
-    text: str
-    gold: str | None
-    predicted: str | None
-    reply: str
-    num_tokens: int
-    seconds: float
-    finish_reason: str
-
-
-class Interval(Frozen):
-    """A 95 % interval."""
-
-    low: float
-    high: float
-
-
-class ErrorExample(Frozen):
-    """A wrong answer."""
-
-    text: str
-    gold: str
-    predicted: str | None
-    reply: str
-
-
-class LabelScore(Frozen):
-    """How one label fares; accuracy is its recall. `confused_with` is its most frequent error."""
-
-    label: str
-    num_items: int
-    accuracy: float
-    precision: float
-    recall: float
-    f1: float
-    confused_with: str | None
-    num_confused: int
-    examples: tuple[ErrorExample, ...] = ()
-
-
-class ClassificationReport(Frozen):
-    """What one variant reaches.
-
-    `confusion[i][j]` counts items of `labels[i]` answered with `labels[j]`; the last column holds
-    unparseable replies. `per_label` lists the worst first. `teacher_agreement` is the share of
-    items on which both answers can be read and are equal, whatever the gold label. Accuracy and
-    macro F1 are None without gold labels.
-    """
-
-    name: str
-    num_items: int
-    num_graded: int
-    num_correct: int
-    accuracy: float | None
-    interval: Interval | None
-    macro_f1: float | None
-    parse_rate: float
-    teacher_agreement: float | None
-    tokens_per_answer: float
-    seconds_per_answer: float
-    truncated_share: float
-    labels: tuple[str, ...]
-    confusion: tuple[tuple[int, ...], ...]
-    per_label: tuple[LabelScore, ...]
 
 
 def wilson_interval(num_correct: int, num_items: int, z: float = Z_95) -> Interval:

@@ -13,28 +13,10 @@ from itertools import combinations
 import numpy as np
 
 from OnPolicyDistill.errors import InputError
-from OnPolicyDistill.evaluation.classification import Frozen, Interval, Prediction
+from OnPolicyDistill.evaluation.labelled_report import Interval, PairComparison, Prediction
 
 NUM_RESAMPLES = 10_000
 RESAMPLES_AT_ONCE = 500
-
-
-class PairComparison(Frozen):
-    """Accuracy of `first` minus `second`, with the counts of items only one of them has right.
-
-    `better` names a variant only where the whole interval is on one side of 0.
-    """
-
-    first: str
-    second: str
-    num_items: int
-    first_accuracy: float
-    second_accuracy: float
-    difference: float
-    interval: Interval
-    only_first: int
-    only_second: int
-    better: str | None
 
 
 def compare_variants(

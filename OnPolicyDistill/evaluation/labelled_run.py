@@ -1,7 +1,7 @@
 """A run of method evaluation: variants answer the same labelled items, one after the other.
 
 RUN/evaluation/<nn>_<variant>.jsonl   answers, one Prediction a line, appended as they come
-RUN/evaluation/report.json            EvaluationReport
+RUN/evaluation/report.json            EvaluationReport, and a heat map beside it
 
 A stopped run goes on with the first item that has no answer yet.
 """
@@ -18,14 +18,15 @@ from OnPolicyDistill.config import EvaluationConfig
 from OnPolicyDistill.datasets.labelled import LabelledItem, labels_of, load_items
 from OnPolicyDistill.errors import ConfigError, InputError
 from OnPolicyDistill.evaluation.answering import AnswerRules, answer_items, live_line
-from OnPolicyDistill.evaluation.classification import (
+from OnPolicyDistill.evaluation.classification import classify
+from OnPolicyDistill.evaluation.labelled_files import Answered, write_evaluation
+from OnPolicyDistill.evaluation.labelled_report import (
+    FOLDER,
     ClassificationReport,
-    Frozen,
     Prediction,
-    classify,
+    read_predictions,
 )
-from OnPolicyDistill.evaluation.comparison import PairComparison, compare_variants
-from OnPolicyDistill.files import append_whole, disk_errors, write_text_atomically
+from OnPolicyDistill.files import append_whole, disk_errors
 from OnPolicyDistill.generation.request import GenerationHooks
 from OnPolicyDistill.memory import prepare_device
 from OnPolicyDistill.models.loading import load_policy, unload
@@ -41,22 +42,6 @@ from OnPolicyDistill.runs.reporting import (
     reported,
 )
 from OnPolicyDistill.settings.evaluation import EvaluationSettings, VariantSettings
-
-FOLDER = "evaluation"
-REPORT = "report.json"
-
-
-class EvaluationReport(Frozen):
-    """Everything a labelled evaluation found; `files` are the variants' answers, in order."""
-
-    run_id: str
-    inputs: str
-    labels: tuple[str, ...]
-    num_items: int
-    teacher: str | None
-    variants: tuple[ClassificationReport, ...]
-    comparisons: tuple[PairComparison, ...]
-    files: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,22 +75,6 @@ def evaluate_run(
             _begin(run, reporter)
             prepare_device()
             _evaluate(assignment)
-
-
-def read_predictions(path: Path) -> list[Prediction]:
-    """Read a file of answers.
-
-    Raises:
-        InputError: a line is damaged.
-    """
-    predictions = []
-    for line, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            predictions.append(Prediction.model_validate_json(text))
-        except ValueError as error:
-            message = f"{path}, line {line}: this is no answer of an evaluation."
-            raise InputError(message, "Delete the file and evaluate again.") from error
-    return predictions
 
 
 def _assigned(run: RunDirectory, reporter: Reporter, stop: StopRequest) -> Assignment:
@@ -217,28 +186,21 @@ def _answer(
 def _finish(
     assignment: Assignment, answers: dict[str, list[Prediction]], files: tuple[str, ...]
 ) -> None:
-    settings = assignment.settings
-    teacher = None if settings.teacher is None else answers[settings.teacher]
-    reports = tuple(
-        classify(name, done, assignment.labels, None if name == settings.teacher else teacher)
-        for name, done in answers.items()
+    report = write_evaluation(
+        assignment.run.path / FOLDER,
+        Answered(
+            run_id=assignment.run.run_id,
+            inputs=str(assignment.settings.inputs),
+            labels=assignment.labels,
+            teacher=assignment.settings.teacher,
+            answers=answers,
+            files=files,
+            seed=assignment.settings.seed,
+        ),
     )
-    has_gold = all(report.num_graded for report in reports)
-    report = EvaluationReport(
-        run_id=assignment.run.run_id,
-        inputs=str(settings.inputs),
-        labels=assignment.labels,
-        num_items=len(assignment.items),
-        teacher=settings.teacher,
-        variants=reports,
-        comparisons=compare_variants(answers, settings.seed)
-        if has_gold and len(answers) > 1
-        else (),
-        files=files,
-    )
-    write_text_atomically(assignment.run.path / FOLDER / REPORT, report.model_dump_json(indent=1))
+    last = report.variants[-1]
     assignment.reporter.emit(
-        RunFinished(step=len(reports), because="completed", report=variant_metrics(reports[-1]))
+        RunFinished(step=len(report.variants), because="completed", report=variant_metrics(last))
     )
 
 

@@ -12,8 +12,9 @@ from typing import Literal
 from OnPolicyDistill.datasets.answers import read_label
 from OnPolicyDistill.datasets.labelled import THINKING_OPENS, labels_of
 from OnPolicyDistill.evaluation.answering import AnswerRules, answer_items
-from OnPolicyDistill.evaluation.classification import Prediction, classify
-from OnPolicyDistill.evaluation.labelled_files import Answered, MeasuredVariant, write_evaluation
+from OnPolicyDistill.evaluation.classification import classify
+from OnPolicyDistill.evaluation.labelled_files import Answered, write_evaluation
+from OnPolicyDistill.evaluation.labelled_report import MeasuredVariant, Prediction
 from OnPolicyDistill.files import write_text_atomically
 from OnPolicyDistill.generation.request import GenerationHooks
 from OnPolicyDistill.models.policy import Policy

@@ -1,12 +1,10 @@
 import pytest
 
-from OnPolicyDistill.evaluation.classification import (
+from OnPolicyDistill.evaluation.classification import agreement, classify, wilson_interval
+from OnPolicyDistill.evaluation.labelled_report import (
     UNPARSEABLE,
     ClassificationReport,
     Prediction,
-    agreement,
-    classify,
-    wilson_interval,
 )
 
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from OnPolicyDistill.errors import InputError
-from OnPolicyDistill.evaluation.classification import Prediction
 from OnPolicyDistill.evaluation.comparison import compare_variants, paired_bootstrap
+from OnPolicyDistill.evaluation.labelled_report import Prediction
 
 
 def graded(right: list[bool], text: str = "text") -> list[Prediction]:
