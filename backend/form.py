@@ -44,6 +44,8 @@ PLACES: dict[str, tuple[Group, str]] = {
     "validation_inputs": ("data", ""),
     "labels": ("data", ""),
     "answer_prefix": ("data", "*"),
+    "thinking": ("data", "*"),
+    "length_buckets": ("optimizer", "*"),
     "generated_from": ("data", "*"),
     "target": ("objective", ""),
     "training": ("objective", ""),

@@ -26,6 +26,7 @@ TEMPLATE_FILE = "chat_template.jinja"
 PROCESSOR_TEMPLATE_FILE = "chat_template.json"
 DEFAULT_NAME = "default"
 SAMPLE = "What is 17 + 25?"
+SAMPLE_ANSWER = "It is 42."
 MAX_TEMPLATE_CHARACTERS = 1_000_000
 # The standard name first; templates of some families read one of the others.
 REASONING_KEYS = ("reasoning_content", "thinking", "reasoning")
@@ -99,6 +100,26 @@ class ChatTemplate:
         """
         sample: list[dict[str, JsonValue]] = [{"role": "user", "content": SAMPLE}]
         return self.render(sample, enable_thinking=enable_thinking).rpartition(SAMPLE)[2]
+
+    def closing(self) -> str:
+        """What stands behind the last word of a conversation that the assistant ends.
+
+        Raises:
+            ModelError: the template leaves out what the assistant says.
+        """
+        sample: list[dict[str, JsonValue]] = [
+            {"role": "user", "content": SAMPLE},
+            {"role": "assistant", "content": SAMPLE_ANSWER},
+        ]
+        _, found, closing = self.render(sample, add_generation_prompt=False).rpartition(
+            SAMPLE_ANSWER
+        )
+        if not found:
+            raise ModelError(
+                f"The chat template in {self.folder} leaves out what the assistant says.",
+                "Replace it with the one the model was published with.",
+            )
+        return closing
 
     def _compiled(self) -> tuple[TemplateSandbox, Template]:
         try:

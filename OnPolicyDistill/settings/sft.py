@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from OnPolicyDistill.settings.training import LoraSettings, OptimizerSettings
+
+Thinking = Literal["keep", "strip"]
 
 
 class SftSettings(OptimizerSettings):
@@ -21,6 +25,16 @@ class SftSettings(OptimizerSettings):
     )
     max_length: int = Field(
         2048, ge=2, le=131_072, description="Longer conversations are left out and counted."
+    )
+    thinking: Thinking = Field(
+        "keep",
+        description="keep learns the reasoning of assistant's turns as well, where they have any; "
+        "strip takes it out.",
+    )
+    length_buckets: bool = Field(
+        False,
+        description="Rows of similar length share a micro-batch, so that less of it is padding. "
+        "Every row still comes once an epoch.",
     )
     lora: LoraSettings | None = Field(
         default_factory=LoraSettings,

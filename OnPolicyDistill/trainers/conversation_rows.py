@@ -1,8 +1,12 @@
 """Conversations as rows of tokens that know which of them are to be learned.
 
 What is learned are the assistant's own tokens, its end-of-sequence token included, exactly as it
-would have to generate them: each turn begins where the chat template's opening ends. The offsets
-come from rendering the conversation up to every turn, not from searching for header tokens.
+would have to generate them (datasets/assistant_turns.py). The offsets come from rendering the
+conversation up to every turn, not from searching for header tokens.
+
+A conversation is one row as long as each prompt continues the text before it. Where the template
+rewrites history, as those of thinking models do, a new row begins with that turn: every answer is
+then learned behind the history that the model will really see, at the price of reading it again.
 
 Letters: B rows, T padded length, N learned positions.
 """
@@ -14,10 +18,13 @@ from dataclasses import dataclass
 
 import mlx.core as mx
 
+from OnPolicyDistill.datasets.assistant_turns import assistant_turns, without_reasoning
 from OnPolicyDistill.datasets.conversations import Conversation
+from OnPolicyDistill.datasets.prompts import Message, content_text
 from OnPolicyDistill.errors import DatasetError
 from OnPolicyDistill.models.policy import Policy, encode_text
 from OnPolicyDistill.rollout import PackedBatch, bucket_length
+from OnPolicyDistill.settings.sft import Thinking
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,37 +35,53 @@ class ConversationRow:
     learned: tuple[int, ...]
 
 
-def encode_conversation(policy: Policy, conversation: Conversation) -> ConversationRow:
-    """Tokenize a conversation with the policy's chat template.
+def encode_conversation(
+    policy: Policy, conversation: Conversation, thinking: Thinking = "keep"
+) -> tuple[ConversationRow, ...]:
+    """Tokenize a conversation with the policy's chat template: one row, or one for each rewrite.
 
-    What follows the last end-of-sequence token, such as a newline, is left out.
+    `thinking` says whether reasoning is learned or taken out of every answer.
 
     Raises:
-        DatasetError: the template refuses the conversation, or writes a turn differently once
-            others follow, so that it cannot be learned as it would be generated.
+        DatasetError: the template refuses the conversation, or an answer is nothing but reasoning.
     """
-    ids: list[int] = []
-    learned: list[int] = []
+    messages = conversation.messages
+    if thinking == "strip":
+        messages = tuple(without_reasoning(message) for message in messages)
+        _refuse_empty(messages, conversation.line)
+    rows: list[ConversationRow] = []
     written = ""
-    for place, message in enumerate(conversation.messages):
-        if message["role"] != "assistant":
-            continue
-        before = policy.chat_template.render(conversation.messages[:place])
-        through = policy.chat_template.render(
-            conversation.messages[: place + 1], add_generation_prompt=False
-        )
-        if not before.startswith(written) or not through.startswith(before):
+    for turn in assistant_turns(policy.chat_template, messages, _end_texts(policy)):
+        row = rows.pop() if rows and turn.prompt.startswith(written) else None
+        shown = "" if row is None else written
+        rows.append(_continued(policy, row, turn.prompt[len(shown) :], turn.completion))
+        written = turn.prompt + turn.completion
+    return tuple(rows)
+
+
+def _continued(
+    policy: Policy, row: ConversationRow | None, prompt: str, completion: str
+) -> ConversationRow:
+    """Add a prompt and its completion to a row, or begin one with them."""
+    ids, learned = ((), ()) if row is None else (row.token_ids, row.learned)
+    ids = (*ids, *encode_text(policy, prompt))
+    end = (*ids, *encode_text(policy, completion))
+    return ConversationRow(end, (*learned, *range(len(ids), len(end))))
+
+
+def _end_texts(policy: Policy) -> list[str]:
+    """The tokens that end a turn, as the chat template writes them."""
+    texts: list[str] = policy.tokenizer.convert_ids_to_tokens(sorted(policy.stop_ids))
+    return texts
+
+
+def _refuse_empty(messages: Sequence[Message], line: int) -> None:
+    for message in messages:
+        if not content_text(message.get("content")).strip() and message["role"] == "assistant":
             raise DatasetError(
-                f"Line {conversation.line}: the chat template of {policy.name} rewrites earlier "
-                "turns, so they cannot be learned as they would be generated.",
-                "Give each answer a conversation of its own, or use a template made for training.",
+                f"Line {line}: without its reasoning nothing is left of an answer.",
+                "Remove the line, or set thinking to keep.",
             )
-        ids.extend(encode_text(policy, before[len(written) :]))
-        turn, rest = _split_turn(policy, encode_text(policy, through[len(before) :]))
-        learned.extend(range(len(ids), len(ids) + len(turn)))
-        ids.extend(turn + rest)
-        written = through
-    return ConversationRow(tuple(ids[: learned[-1] + 1]), tuple(learned))
 
 
 def pack_rows(rows: Sequence[ConversationRow], pad_id: int = 0) -> PackedBatch:
@@ -68,10 +91,3 @@ def pack_rows(rows: Sequence[ConversationRow], pad_id: int = 0) -> PackedBatch:
     positions = [number * T + p - 1 for number, row in enumerate(rows) for p in row.learned]
     labels = [row.token_ids[p] for row in rows for p in row.learned]
     return PackedBatch(mx.array(tokens), mx.array(positions), mx.array(labels))
-
-
-def _split_turn(policy: Policy, ids: list[int]) -> tuple[list[int], list[int]]:
-    """Cut a turn's tokens behind its last end-of-sequence token, where it has one."""
-    ends = [place for place, token in enumerate(ids) if token in policy.stop_ids]
-    cut = ends[-1] + 1 if ends else len(ids)
-    return ids[:cut], ids[cut:]

@@ -23,7 +23,7 @@ from OnPolicyDistill.optim.updating import Updater
 from OnPolicyDistill.registry import find_model
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.reporting import Reporter, StopRequest
-from OnPolicyDistill.settings.sft import SftSettings
+from OnPolicyDistill.settings.sft import SftSettings, Thinking
 from OnPolicyDistill.settings.training import LoraSettings, OptimizerSettings
 from OnPolicyDistill.trainers.conversation_rows import ConversationRow, encode_conversation
 
@@ -33,7 +33,8 @@ class Course:
     """Everything of a fine-tuning run that stays the same; only the arrays change.
 
     The rows may come from a file or from the run itself. `model` is the name under which the
-    config knows the student; `adapter` is None where every weight learns.
+    config knows the student; `adapter` is None where every weight learns. With `length_buckets`
+    rows of similar length share a micro-batch.
     """
 
     run: RunDirectory
@@ -46,6 +47,7 @@ class Course:
     rows: tuple[ConversationRow, ...]
     held_out: tuple[ConversationRow, ...]
     updater: Updater
+    length_buckets: bool = False
 
     def save_arrays(self, folder: Path) -> None:
         """Write what learns and the optimizer into a checkpoint's folder.
@@ -89,9 +91,18 @@ def prepare_course(run: RunDirectory, reporter: Reporter, stop: StopRequest) -> 
     steps = f"{len(rows)} rows, {settings.rows_per_step} a step: {settings.num_steps} steps."
     reporter.phase("loading", steps, num_steps=settings.num_steps)
     adapter = choose_what_learns(student, settings.model, settings.lora, settings.seed)
-    updater = create_updater(student, settings)
     return Course(
-        run, settings, settings.model, reporter, stop, student, adapter, rows, held_out, updater
+        run=run,
+        settings=settings,
+        model=settings.model,
+        reporter=reporter,
+        stop=stop,
+        student=student,
+        adapter=adapter,
+        rows=rows,
+        held_out=held_out,
+        updater=create_updater(student, settings),
+        length_buckets=settings.length_buckets,
     )
 
 
@@ -134,29 +145,31 @@ def _encoded(
             f"Set sft.{key} to a JSONL file of conversations.",
             ((f"sft.{key}", "a file of conversations is required to train"),),
         )
-    return encode_file(student, Path(file), settings.max_length, reporter)
+    return encode_file(student, Path(file), settings.max_length, reporter, settings.thinking)
 
 
 def encode_file(
-    student: Policy, file: Path, limit: int, reporter: Reporter
+    student: Policy, file: Path, limit: int, reporter: Reporter, thinking: Thinking = "keep"
 ) -> tuple[ConversationRow, ...]:
-    """Tokenize a conversation file; those longer than `limit` tokens are left out and counted.
+    """Tokenize a conversation file; rows of more than `limit` tokens are left out and counted.
 
     Raises:
-        DatasetError: a line cannot be read, or every conversation is too long.
+        DatasetError: a line cannot be read, or every row is too long.
     """
-    rows = [encode_conversation(student, one) for one in load_conversations(file)]
+    conversations = load_conversations(file)
+    rows = [row for one in conversations for row in encode_conversation(student, one, thinking)]
     short = tuple(row for row in rows if len(row.token_ids) <= limit)
+    noun = "conversations" if len(rows) == len(conversations) else "rows"
     if not short:
         raise DatasetError(
-            f"all {len(rows)} conversations are longer than {limit} tokens.",
+            f"all {len(rows)} {noun} are longer than {limit} tokens.",
             "Raise max_length or shorten them.",
             file,
         )
     if len(short) < len(rows):
         reporter.warn(
             "conversations_left_out",
-            f"{len(rows) - len(short)} of {len(rows)} conversations of {file} are longer than "
+            f"{len(rows) - len(short)} of {len(rows)} {noun} of {file} are longer than "
             f"{limit} tokens and were left out.",
             "Raise max_length to use them.",
         )

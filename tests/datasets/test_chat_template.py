@@ -58,7 +58,7 @@ def transformers_tokenizer():
     return PreTrainedTokenizerFast(tokenizer_object=words, **SPECIAL)
 
 
-@pytest.mark.parametrize("name", ["qwen2.5", "qwen3", "phi-3.5", "r1-distill"])
+@pytest.mark.parametrize("name", sorted(file.stem for file in TEMPLATES.glob("*.jinja")))
 @pytest.mark.parametrize("conversation", CONVERSATIONS.values(), ids=CONVERSATIONS.keys())
 @pytest.mark.parametrize("add_generation_prompt", [True, False])
 @pytest.mark.parametrize("thinking", [{}, {"enable_thinking": True}, {"enable_thinking": False}])
@@ -81,6 +81,8 @@ def test_every_family_is_written_as_transformers_writes_it(
     [
         ("qwen2.5", "qwen2.5-7b"),
         ("qwen3", "qwen3-8b"),
+        ("qwen3-instruct-2507", "qwen3-4b-instruct-2507"),
+        ("qwen3-thinking-2507", "qwen3-4b-thinking-2507"),
         ("phi-3.5", "phi-3.5-mini"),
         ("r1-distill", "deepseek-r1-distill-qwen-7b"),
     ],

@@ -2,14 +2,21 @@ import json
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer
 
 from OnPolicyDistill.datasets.conversations import Conversation, load_conversations
 from OnPolicyDistill.errors import DatasetError
 from OnPolicyDistill.models.embedded import TinyShape, write_random_model, write_tokenizer
 from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.models.policy import Policy, encode_prompt, encode_text
-from OnPolicyDistill.trainers.conversation_rows import encode_conversation, pack_rows
+from OnPolicyDistill.trainers.conversation_rows import (
+    ConversationRow,
+    encode_conversation,
+    pack_rows,
+)
 
+TEMPLATES = Path(__file__).parents[1] / "data" / "chat_templates"
+ENDS = ("<|end|>", "<｜end▁of▁sentence｜>")
 QUESTION = {"role": "user", "content": "third of March 1998"}
 ANSWER = {"role": "assistant", "content": "1998-03-03"}
 
@@ -23,13 +30,29 @@ def write_model(folder: Path, template: str | None = None) -> Path:
     return folder
 
 
+def policy_of_family(folder: Path, template: str) -> Policy:
+    """A tiny model with the special tokens of every family."""
+    write_model(folder, template)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.add_special_tokens(list(ENDS))
+    tokenizer.save(str(folder / "tokenizer.json"))
+    generation = json.loads((folder / "generation_config.json").read_text())
+    generation["eos_token_id"] += [tokenizer.token_to_id(end) for end in ENDS]
+    (folder / "generation_config.json").write_text(json.dumps(generation))
+    return load_policy(str(folder))
+
+
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory: pytest.TempPathFactory) -> Policy:
     return load_policy(str(write_model(tmp_path_factory.mktemp("model"))))
 
 
 def learned_text(policy: Policy, *messages: dict[str, str]) -> list[str]:
-    row = encode_conversation(policy, Conversation(1, messages))
+    (row,) = encode_conversation(policy, Conversation(1, messages))
+    return learned_pieces(policy, row)
+
+
+def learned_pieces(policy: Policy, row: ConversationRow) -> list[str]:
     pieces: list[list[int]] = []
     for before, place in zip((-9, *row.learned), row.learned, strict=False):
         if place != before + 1:
@@ -52,7 +75,7 @@ def test_every_answer_of_a_conversation_is_learned(policy: Policy) -> None:
 
 
 def test_what_comes_before_the_answer_is_the_prompt_of_generation(policy: Policy) -> None:
-    row = encode_conversation(policy, Conversation(1, (QUESTION, ANSWER)))
+    (row,) = encode_conversation(policy, Conversation(1, (QUESTION, ANSWER)))
     prompt = encode_prompt(policy, [QUESTION])
     assert list(row.token_ids[: row.learned[0]]) == prompt
     assert row.learned[0] == len(prompt)
@@ -61,7 +84,7 @@ def test_what_comes_before_the_answer_is_the_prompt_of_generation(policy: Policy
 
 def test_a_whole_conversation_has_the_tokens_of_its_whole_text(policy: Policy) -> None:
     messages = (QUESTION, ANSWER, QUESTION, ANSWER)
-    row = encode_conversation(policy, Conversation(1, messages))
+    (row,) = encode_conversation(policy, Conversation(1, messages))
     text = policy.chat_template.render(messages, add_generation_prompt=False)
     assert encode_text(policy, text.removesuffix("\n")) == list(row.token_ids)
 
@@ -76,15 +99,55 @@ def test_what_a_template_opens_for_the_assistant_is_prompt(tmp_path: Path) -> No
     assert learned_text(policy, QUESTION, ANSWER) == ["1998-03-03<|im_end|>"]
 
 
-def test_a_template_that_rewrites_history_is_refused_with_the_line(tmp_path: Path) -> None:
+def test_a_template_that_rewrites_history_gives_each_answer_a_row(tmp_path: Path) -> None:
     template = (
         "{% for m in messages %}{% if loop.last or m.role == 'user' %}<|im_start|>{{ m.content }}"
         "<|im_end|>{% endif %}{% endfor %}{% if add_generation_prompt %}<|im_start|>{% endif %}"
     )
     policy = load_policy(str(write_model(tmp_path / "model", template)))
     assert learned_text(policy, QUESTION, ANSWER) == ["1998-03-03<|im_end|>"]
-    with pytest.raises(DatasetError, match=r"Line 7: the chat template .* rewrites earlier turns"):
-        encode_conversation(policy, Conversation(7, (QUESTION, ANSWER, QUESTION, ANSWER)))
+    second = {**ANSWER, "content": "third"}
+    rows = encode_conversation(policy, Conversation(7, (QUESTION, ANSWER, QUESTION, second)))
+    assert [learned_pieces(policy, row) for row in rows] == [
+        ["1998-03-03<|im_end|>"],
+        ["third<|im_end|>"],
+    ]
+    for row, history in zip(rows, ([QUESTION], [QUESTION, ANSWER, QUESTION]), strict=True):
+        assert list(row.token_ids[: row.learned[0]]) == encode_prompt(policy, history)
+
+
+@pytest.mark.parametrize("file", sorted(TEMPLATES.glob("*.jinja")), ids=lambda file: file.stem)
+def test_every_family_learns_to_end_its_turn_behind_the_prompt_of_generation(
+    file: Path, tmp_path: Path
+) -> None:
+    policy = policy_of_family(tmp_path, file.read_text(encoding="utf-8"))
+    thought = {**ANSWER, "content": "<think>\nof March\n</think>\n\n1998-03-03"}
+    messages = (QUESTION, thought, QUESTION, ANSWER)
+    rows = encode_conversation(policy, Conversation(1, messages))
+    starts = [row.learned[0] for row in rows]
+    assert list(rows[0].token_ids[: starts[0]]) == encode_prompt(policy, messages[:1])
+    assert list(rows[-1].token_ids[: rows[-1].learned[-1] + 1])[-1] in policy.stop_ids
+    learned = [row.token_ids[place] for row in rows for place in row.learned]
+    assert [token in policy.stop_ids for token in learned].count(True) == 2
+    text = "".join(piece for row in rows for piece in learned_pieces(policy, row))
+    assert text.count("of March") == 1
+    assert text.count("1998-03-03") == 2
+
+
+def test_reasoning_is_learned_or_taken_out(policy: Policy) -> None:
+    answer = {**ANSWER, "content": "<think>of March</think>1998-03-03"}
+    conversation = Conversation(3, (QUESTION, answer))
+    (kept,), (stripped,) = (
+        encode_conversation(policy, conversation, thinking) for thinking in ("keep", "strip")
+    )
+    assert learned_pieces(policy, kept) == ["<think>of March</think>1998-03-03<|im_end|>"]
+    assert learned_pieces(policy, stripped) == ["1998-03-03<|im_end|>"]
+
+
+def test_an_answer_that_is_nothing_but_reasoning_cannot_be_stripped(policy: Policy) -> None:
+    answer = {**ANSWER, "content": "<think>of March</think>"}
+    with pytest.raises(DatasetError, match="Line 3: without its reasoning nothing is left"):
+        encode_conversation(policy, Conversation(3, (QUESTION, answer)), "strip")
 
 
 def test_an_answer_without_an_end_token_is_learned_to_its_end(tmp_path: Path) -> None:
@@ -95,7 +158,7 @@ def test_an_answer_without_an_end_token_is_learned_to_its_end(tmp_path: Path) ->
 
 def test_positions_are_one_place_before_their_labels(policy: Policy) -> None:
     rows = [
-        encode_conversation(policy, Conversation(1, (QUESTION, {**ANSWER, "content": text})))
+        encode_conversation(policy, Conversation(1, (QUESTION, {**ANSWER, "content": text})))[0]
         for text in ("1998-03-03", "third of March 1998-03-03")
     ]
     batch = pack_rows(rows)

@@ -4830,6 +4830,19 @@ export interface components {
              * @default 2048
              */
             max_length?: number;
+            /**
+             * Thinking
+             * @description keep learns the reasoning of assistant's turns as well, where they have any; strip takes it out.
+             * @default keep
+             * @enum {string}
+             */
+            thinking?: "keep" | "strip";
+            /**
+             * Length Buckets
+             * @description Rows of similar length share a micro-batch, so that less of it is padding. Every row still comes once an epoch.
+             * @default false
+             */
+            length_buckets?: boolean;
             /** @description The adapter; empty trains every weight (small models only). */
             lora?: components["schemas"]["LoraSettings"] | null;
         };
