@@ -20,7 +20,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from OnPolicyDistill.arrays import as_float
-from OnPolicyDistill.datasets.order import row_at
+from OnPolicyDistill.datasets.order import bucketed_rows, row_at
 from OnPolicyDistill.evaluation.heldout import derive_seed
 from OnPolicyDistill.losses.cross_entropy import (
     cross_entropy,
@@ -47,7 +47,7 @@ def take_step(course: Course, state: TrainingState) -> TrainingState:
     course.stop.check()
     step, started = state.step + 1, time.perf_counter()
     reset_peak()
-    rows = rows_of_step(course.settings, course.rows, step)
+    rows = rows_of_step(course, step)
     normalizer = sum(len(row.learned) for row in rows)
     mx.random.seed(derive_seed(course.settings.seed, "dropout", step))
     size = course.settings.batch_size
@@ -71,13 +71,17 @@ def take_step(course: Course, state: TrainingState) -> TrainingState:
     )
 
 
-def rows_of_step(
-    settings: OptimizerSettings, rows: Sequence[ConversationRow], step: int
-) -> list[ConversationRow]:
+def rows_of_step(course: Course, step: int) -> list[ConversationRow]:
     """Rows of step `step` (from 1): every conversation once an epoch, each epoch shuffled anew."""
+    settings, rows = course.settings, course.rows
     size = settings.rows_per_step
     numbers = range((step - 1) * size, step * size)
-    return [rows[row_at(number, len(rows), settings.seed)] for number in numbers]
+    if course.length_buckets:
+        lengths = [len(row.token_ids) for row in rows]
+        places = bucketed_rows(numbers, lengths, settings.batch_size, settings.seed)
+    else:
+        places = [row_at(number, len(rows), settings.seed) for number in numbers]
+    return [rows[place] for place in places]
 
 
 def differentiate(course: Course, batch: PackedBatch, normalizer: int) -> tuple[float, Gradients]:

@@ -149,11 +149,17 @@ def test_accumulated_micro_batches_give_the_gradient_of_one_big_batch(
         assert mx.allclose(summed, array, rtol=1e-3, atol=1e-6), name
 
 
-@pytest.mark.parametrize("lora", [{**ADAPTER, "dropout": 0.2}, None])
+BY_EPOCHS = {"num_epochs": 8, "warmup_ratio": 0.3, "length_buckets": True}
+
+
+@pytest.mark.parametrize(
+    ("lora", "steps"),
+    [({**ADAPTER, "dropout": 0.2}, {"warmup_steps": 2}), (None, BY_EPOCHS), (ADAPTER, BY_EPOCHS)],
+)
 def test_a_resumed_run_ends_with_the_bytes_of_an_uninterrupted_one(
-    model: Path, conversations: Path, tmp_path: Path, lora: object
+    model: Path, conversations: Path, tmp_path: Path, lora: object, steps: dict[str, object]
 ) -> None:
-    settings = {"lora": lora, "schedule": "cosine", "warmup_steps": 2, "weight_decay": 0.01}
+    settings = {"lora": lora, "schedule": "cosine", "weight_decay": 0.01, **steps}
     whole = new_run(tmp_path / "whole", model, conversations, **settings)
     train(whole)
     broken = new_run(tmp_path / "broken", model, conversations, **settings)
@@ -197,7 +203,7 @@ def test_every_conversation_comes_once_an_epoch_in_changing_order(
 ) -> None:
     run = new_run(tmp_path, model, conversations, batch_size=3, gradient_accumulation_steps=1)
     course = prepared(run)
-    epochs = [rows_of_step(course.settings, course.rows, step) for step in range(1, 9)]
+    epochs = [rows_of_step(course, step) for step in range(1, 9)]
     for epoch in epochs:
         assert sorted(row.token_ids for row in epoch) == sorted(r.token_ids for r in course.rows)
     assert len({tuple(row.token_ids for row in epoch) for epoch in epochs}) > 1
