@@ -15,9 +15,11 @@ import typer
 
 from OnPolicyDistill.cli.bench import bench
 from OnPolicyDistill.cli.check import check
+from OnPolicyDistill.cli.compare import compare
 from OnPolicyDistill.cli.data import app as data_app
-from OnPolicyDistill.cli.demo import demo
+from OnPolicyDistill.cli.demo import app as demo_app
 from OnPolicyDistill.cli.doctor import doctor
+from OnPolicyDistill.cli.evaluate import evaluate
 from OnPolicyDistill.cli.export import export, fuse
 from OnPolicyDistill.cli.generate import generate
 from OnPolicyDistill.cli.models import app as models_app
@@ -65,12 +67,14 @@ def _options(
     """Distil a large local language model into a small one, on this machine."""
 
 
-app.command()(demo)
+app.add_typer(demo_app, name="demo")
 app.command()(train)
 app.command()(resume)
 app.command()(plan)
 app.command()(check)
 app.command()(generate)
+app.command()(evaluate)
+app.command()(compare)
 app.command()(fuse)
 app.command()(export)
 app.command()(serve)

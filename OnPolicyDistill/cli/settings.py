@@ -63,13 +63,13 @@ class Given:
     assignments: Sequence[str] = ()
 
 
-def load_settings(file: Path | None, given: Given) -> RunConfig:
-    """Read a config or a preset's name, or start from the defaults, and apply the options.
+def load_settings(file: Path | None, given: Given, method: str = "on_policy") -> RunConfig:
+    """Read a config or a preset's name, or start from the method's defaults; apply the options.
 
     Raises:
         ConfigError: the file or a setting is wrong; every wrong setting is named.
     """
-    values = _read(file)
+    values: dict[str, object] = {"method": method} if file is None else _read(file)
     source = "config" if file is None else str(file)
     block = _block_of(values)
     overrides: dict[str, object] = {}
@@ -92,9 +92,7 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
     return parse_config({"method": config.method, block: values})
 
 
-def _read(file: Path | None) -> dict[str, object]:
-    if file is None:
-        return {"distillation": {}}
+def _read(file: Path) -> dict[str, object]:
     preset = shipped_folder("configs") / f"{file}.yaml"
     values = read_yaml(preset if not file.exists() and preset.is_file() else file)
     if not isinstance(values, dict):

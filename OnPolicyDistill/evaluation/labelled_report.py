@@ -10,11 +10,13 @@ Only values: it counts nothing, and loads neither MLX nor a plotting library.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from OnPolicyDistill.errors import InputError
+from OnPolicyDistill.files import write_text_atomically
 
 FOLDER = "evaluation"
 REPORT = "report.json"
@@ -139,6 +141,13 @@ class MeasuredVariant(Frozen):
     predictions: tuple[Prediction, ...]
 
 
+class SavedEvaluation(Frozen):
+    """A report with the answers of every variant, in the order of its variants."""
+
+    report: EvaluationReport
+    answers: dict[str, tuple[Prediction, ...]]
+
+
 def read_report(path: Path) -> EvaluationReport:
     """Read a report.
 
@@ -155,14 +164,14 @@ def read_report(path: Path) -> EvaluationReport:
         raise InputError(message, "Evaluate again.") from error
 
 
-def answers_of(folder: Path, report: EvaluationReport) -> dict[str, list[Prediction]]:
+def answers_of(folder: Path, report: EvaluationReport) -> dict[str, tuple[Prediction, ...]]:
     """Read the answers of every variant of a report that lies in `folder`.
 
     Raises:
         InputError: a file is missing or damaged.
     """
     return {
-        variant.name: read_predictions(folder / Path(file).name)
+        variant.name: tuple(read_predictions(folder / Path(file).name))
         for variant, file in zip(report.variants, report.files, strict=True)
     }
 
@@ -192,3 +201,37 @@ def read_predictions(path: Path) -> list[Prediction]:
 
 def _place(prediction: Prediction) -> int:
     return prediction.index
+
+
+def save_evaluation(path: Path, saved: SavedEvaluation) -> None:
+    """Write report and answers into one file."""
+    write_text_atomically(path, saved.model_dump_json(indent=1))
+
+
+def load_evaluation(path: Path) -> SavedEvaluation:
+    """Read a run's folder with its evaluation, a report.json, or a file that holds it all.
+
+    Raises:
+        InputError: it is none of these, or damaged.
+    """
+    if path.is_dir():
+        path = path / FOLDER / REPORT
+    if path.name == REPORT:
+        report = read_report(path)
+        return SavedEvaluation(report=report, answers=answers_of(path.parent, report))
+    try:
+        return SavedEvaluation.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        message = f"{path} is no saved evaluation."
+        raise InputError(message, "Name a run, its folder, or a file of opd evaluate --out.") from (
+            error
+        )
+
+
+def gathered(sources: Mapping[str, SavedEvaluation]) -> dict[str, tuple[Prediction, ...]]:
+    """The answers of all variants of all sources; of several sources, behind their names."""
+    return {
+        variant if len(sources) == 1 else f"{name}: {variant}": answers
+        for name, saved in sources.items()
+        for variant, answers in saved.answers.items()
+    }

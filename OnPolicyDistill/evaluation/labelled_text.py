@@ -11,10 +11,21 @@ from rich.table import Table
 from OnPolicyDistill.evaluation.labelled_report import (
     UNPARSEABLE,
     ClassificationReport,
+    EvaluationReport,
     PairComparison,
 )
 
 WIDTH = 120
+
+
+def describe_evaluation(report: EvaluationReport) -> str:
+    """Everything: variants, how they compare, and for each its labels and confusions."""
+    parts = [describe_variants(report.variants), *map(describe_comparison, report.comparisons)]
+    for variant in report.variants:
+        if variant.num_graded:
+            parts += [f"\n{variant.name}, labels, worst first", describe_labels(variant)]
+            parts += [f"\n{variant.name}, gold down, answered across", describe_confusion(variant)]
+    return "\n".join(parts)
 
 
 def describe_variants(reports: tuple[ClassificationReport, ...]) -> str:

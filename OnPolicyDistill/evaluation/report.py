@@ -8,6 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from OnPolicyDistill.config import num_steps_of, settings_of
+from OnPolicyDistill.evaluation.confusion_plot import plot_confusions
+from OnPolicyDistill.evaluation.labelled_report import (
+    FOLDER,
+    EvaluationReport,
+    read_report,
+)
+from OnPolicyDistill.evaluation.labelled_report import REPORT as LABELLED_REPORT
+from OnPolicyDistill.evaluation.labelled_text import describe_evaluation
 from OnPolicyDistill.evaluation.plot import plot_history
 from OnPolicyDistill.files import write_text_atomically
 from OnPolicyDistill.runs.checkpoints import pointed
@@ -52,8 +60,17 @@ def write_report(run: RunDirectory) -> str:
     write_text_atomically(run.path / REPORT_TEXT, text)
     title = "   ".join(text.splitlines()[:3])
     for name in REPORT_IMAGES:
-        plot_history(history, title, run.path / name)
+        _draw(run, history, title, run.path / name)
     return text
+
+
+def _draw(run: RunDirectory, history: RunHistory, title: str, file: Path) -> None:
+    """Draw what was learned; of an evaluation, which learns nothing, what was confused."""
+    labelled = _labelled_report(run)
+    if labelled is None or run.config().method != "evaluation":
+        plot_history(history, title, file)
+    elif any(variant.num_graded for variant in labelled.variants):
+        plot_confusions(labelled.variants, file)
 
 
 def report_files(run: RunDirectory) -> list[Path]:
@@ -64,9 +81,11 @@ def report_files(run: RunDirectory) -> list[Path]:
 
 def describe_run(run: RunDirectory, history: RunHistory) -> str:
     """The report as text."""
+    is_evaluation = run.config().method == "evaluation"
     sections = (
         _head(run, history),
-        _held_out(history),
+        [] if is_evaluation else _held_out(history),
+        _labelled(run),
         _time(history),
         _proof(history),
         _checkpoints(run, history),
@@ -126,6 +145,17 @@ def _held_out(history: RunHistory) -> list[str]:
         rows = [row[:-1] for row in rows]
     steps = ", ".join(f"{name}: step {event.step}" for name, event in columns.items() if event)
     return [*_align(rows), f"({steps})", *_gap_closed(history)]
+
+
+def _labelled(run: RunDirectory) -> list[str]:
+    """What variants answered to labelled items, where the run let them."""
+    report = _labelled_report(run)
+    return [] if report is None else describe_evaluation(report).splitlines()
+
+
+def _labelled_report(run: RunDirectory) -> EvaluationReport | None:
+    file = run.path / FOLDER / LABELLED_REPORT
+    return read_report(file) if file.is_file() else None
 
 
 def _row(
