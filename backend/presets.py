@@ -31,21 +31,26 @@ class Preset(View):
 
 @cache
 def shipped_presets() -> tuple[Preset, ...]:
-    """Return every preset, by name.
+    """Return every preset, by name; those of a folder behind those beside it.
 
     Raises:
         ConfigError: a shipped file is broken.
     """
-    files = sorted(shipped_folder("configs").glob("*.yaml"))
-    return tuple(_preset(file) for file in files if file.stem not in NOT_PRESETS)
+    folder = shipped_folder("configs")
+    files = {file.relative_to(folder).with_suffix("").as_posix(): file for file in _files(folder)}
+    return tuple(_preset(name, file) for name, file in files.items() if name not in NOT_PRESETS)
 
 
-def _preset(file: Path) -> Preset:
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.yaml")) + sorted(folder.glob("*/*.yaml"))
+
+
+def _preset(name: str, file: Path) -> Preset:
     text = file.read_text(encoding="utf-8")
     config = parse_config(parse_yaml(text, file.name), file.name)
     return Preset(
-        name=file.stem,
-        title=file.stem.replace("_", " ").capitalize(),
+        name=name,
+        title=name.replace("_", " ").replace("/", ": ").capitalize(),
         description=_description(text),
         comments=dict(_comments(text)),
         config=_with_shipped_files(config),

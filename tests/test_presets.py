@@ -11,7 +11,10 @@ from OnPolicyDistill.planning.checkup import check_run
 from OnPolicyDistill.planning.plan import plan_run
 
 ROOT = Path(__file__).parents[1]
-PRESETS = sorted(path.stem for path in (ROOT / "configs").glob("*.yaml") if path.stem != "models")
+CONFIGS = ROOT / "configs"
+FILES = sorted(CONFIGS.glob("**/*.yaml"))
+PRESETS = [str(path.relative_to(CONFIGS).with_suffix("")) for path in FILES]
+PRESETS.remove("models")
 SEED = {
     "teacher_model": "qwen2.5-32b",
     "student_model": "qwen2.5-7b",
@@ -81,3 +84,12 @@ def test_the_shipped_prompts_are_clean_and_share_nothing():
     for report in (lint_prompts(train), lint_prompts(held_out, train)):
         assert (report.verdict, report.findings) == ("ok", ())
     assert lint_prompts(train).num_prompts > 3 * lint_prompts(held_out).num_prompts >= 180
+
+
+def test_the_preset_for_fine_tuning_has_the_figures_of_the_recipe():
+    sft = preset("prompt_distillation/sft").sft
+    assert (sft.lora.rank, sft.lora.alpha, sft.learning_rate) == (32, 16, 2e-4)
+    assert (sft.schedule, sft.schedule_min_ratio, sft.warmup_ratio) == ("cosine", 0.1, 0.03)
+    assert (sft.max_length, sft.grad_checkpoint) == (2048, True)
+    assert sft.num_epochs
+    assert plan_run(preset("prompt_distillation/sft"), 128, "m3-ultra").verdict == "fits"

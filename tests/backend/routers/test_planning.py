@@ -9,8 +9,9 @@ import httpx
 import pytest
 
 from backend.form import PLACES, form_fields
+from backend.paths import FILE_KEYS
 from backend.presets import shipped_presets
-from OnPolicyDistill.config import OnPolicyConfig, parse_config, parse_yaml
+from OnPolicyDistill.config import parse_config, parse_yaml, settings_of
 from tests.backend.tiny import write_jsonl, write_tiny_model
 
 
@@ -33,16 +34,19 @@ async def test_presets_come_with_their_reasons(client: httpx.AsyncClient) -> Non
 
 def test_a_preset_differs_from_its_file_only_in_where_shipped_data_is() -> None:
     for preset in shipped_presets():
-        plain = parse_config(parse_yaml(preset.yaml, preset.name))
-        assert isinstance(plain, OnPolicyConfig)
-        assert isinstance(preset.config, OnPolicyConfig)
-        for key, value in plain.distillation.model_dump().items():
-            ours = preset.config.distillation.model_dump()[key]
-            if key in ("prompts", "validation_prompts") and value is not None:
-                assert Path(ours).is_absolute()
-                assert ours.endswith(value)
+        plain = settings_of(parse_config(parse_yaml(preset.yaml, preset.name))).model_dump()
+        for key, value in settings_of(preset.config).model_dump().items():
+            if key in FILE_KEYS and plain[key] is not None:
+                assert Path(value).is_absolute()
+                assert value.endswith(plain[key])
             else:
-                assert ours == value
+                assert value == plain[key]
+
+
+def test_presets_of_a_method_are_named_with_their_folder() -> None:
+    presets = {preset.name: preset for preset in shipped_presets()}
+    sft = presets["prompt_distillation/sft"]
+    assert (sft.config.method, sft.title) == ("sft", "Prompt distillation: sft")
 
 
 def test_every_setting_has_help_and_a_place_in_the_form() -> None:
