@@ -18,6 +18,7 @@ from backend.problems import install_problem_handlers
 from backend.routers import (
     bundles,
     downloads,
+    evaluations,
     events,
     exports,
     files,
@@ -52,6 +53,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     prompt_sets.router,
     playground.router,
     exports.router,
+    evaluations.router,
 )
 
 

@@ -1370,6 +1370,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/runs/{run_id}/evaluation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Evaluation
+         * @description Return what a run's labelled evaluation found: of an evaluation or a prompt distillation.
+         */
+        get: operations["read_evaluation_api_runs__run_id__evaluation_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/runs/{run_id}/evaluation/predictions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Page Predictions
+         * @description Return answers of a variant, in the order of the items.
+         */
+        get: operations["page_predictions_api_runs__run_id__evaluation_predictions_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/runs/{run_id}/evaluation.png": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Heat Map
+         * @description Send the heat map of the confusions.
+         */
+        get: operations["read_heat_map_api_runs__run_id__evaluation_png_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/comparison/evaluation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare Answers
+         * @description Compare accuracies in pairs, with 95 % intervals of a paired bootstrap.
+         */
+        get: operations["compare_answers_api_comparison_evaluation_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1488,6 +1568,45 @@ export interface components {
              * @default false
              */
             archived?: boolean;
+        };
+        /**
+         * Answer
+         * @description An answer to a labelled item; a long reply is cut in front, where thinking stands.
+         */
+        Answer: {
+            /** Index */
+            index: number;
+            /** Text */
+            text: string;
+            /** Gold */
+            gold: string | null;
+            /** Predicted */
+            predicted: string | null;
+            /**
+             * Reply
+             * @description At most its last 4,000 characters.
+             */
+            reply: string;
+            /** Num Tokens */
+            num_tokens: number;
+            /** Seconds */
+            seconds: number;
+            /** Finish Reason */
+            finish_reason: string;
+        };
+        /**
+         * AnswerPage
+         * @description Answers of one variant, in the order of the items; `total` counts those asked for.
+         */
+        AnswerPage: {
+            /** Variant */
+            variant: string;
+            /** Answers */
+            answers: components["schemas"]["Answer"][];
+            /** Offset */
+            offset: number;
+            /** Total */
+            total: number;
         };
         /**
          * Artifact
@@ -1698,6 +1817,46 @@ export interface components {
             this: string;
             /** Known */
             known: string[];
+        };
+        /**
+         * ClassificationReport
+         * @description What one variant reaches.
+         *
+         *     `confusion[i][j]` counts items of `labels[i]` answered with `labels[j]`; the last column holds
+         *     unparseable replies. `per_label` lists the worst first. `teacher_agreement` is the share of
+         *     items on which both answers can be read and are equal, whatever the gold label. Accuracy and
+         *     macro F1 are None without gold labels.
+         */
+        ClassificationReport: {
+            /** Name */
+            name: string;
+            /** Num Items */
+            num_items: number;
+            /** Num Graded */
+            num_graded: number;
+            /** Num Correct */
+            num_correct: number;
+            /** Accuracy */
+            accuracy: number | null;
+            interval: components["schemas"]["Interval"] | null;
+            /** Macro F1 */
+            macro_f1: number | null;
+            /** Parse Rate */
+            parse_rate: number;
+            /** Teacher Agreement */
+            teacher_agreement: number | null;
+            /** Tokens Per Answer */
+            tokens_per_answer: number;
+            /** Seconds Per Answer */
+            seconds_per_answer: number;
+            /** Truncated Share */
+            truncated_share: number;
+            /** Labels */
+            labels: string[];
+            /** Confusion */
+            confusion: number[][];
+            /** Per Label */
+            per_label: components["schemas"]["LabelScore"][];
         };
         /**
          * Comparison
@@ -2115,6 +2274,30 @@ export interface components {
             worker: components["schemas"]["Worker"] | null;
         };
         /**
+         * ErrorExample
+         * @description A wrong answer.
+         */
+        ErrorExample: {
+            /** Text */
+            text: string;
+            /** Gold */
+            gold: string;
+            /** Predicted */
+            predicted: string | null;
+            /** Reply */
+            reply: string;
+        };
+        /**
+         * EvaluationComparison
+         * @description Variants of one or several runs, compared in pairs on the same items.
+         */
+        EvaluationComparison: {
+            /** Variants */
+            variants: string[];
+            /** Pairs */
+            pairs: components["schemas"]["PairComparison"][];
+        };
+        /**
          * EvaluationConfig
          * @description A run that trains nothing: several variants answer the same labelled items.
          */
@@ -2159,6 +2342,28 @@ export interface components {
              * @default false
              */
             is_best: boolean;
+        };
+        /**
+         * EvaluationReport
+         * @description Everything a labelled evaluation found; `files` are the variants' answers, in order.
+         */
+        EvaluationReport: {
+            /** Run Id */
+            run_id: string;
+            /** Inputs */
+            inputs: string;
+            /** Labels */
+            labels: string[];
+            /** Num Items */
+            num_items: number;
+            /** Teacher */
+            teacher: string | null;
+            /** Variants */
+            variants: components["schemas"]["ClassificationReport"][];
+            /** Comparisons */
+            comparisons: components["schemas"]["PairComparison"][];
+            /** Files */
+            files: string[];
         };
         /**
          * EvaluationSettings
@@ -2628,6 +2833,16 @@ export interface components {
             /** Workspace */
             workspace: string;
         };
+        /**
+         * Interval
+         * @description A 95 % interval.
+         */
+        Interval: {
+            /** Low */
+            low: number;
+            /** High */
+            high: number;
+        };
         JsonValue: unknown;
         /**
          * Keys
@@ -2707,6 +2922,33 @@ export interface components {
             local_id: string | null;
             /** Is Here */
             is_here: boolean;
+        };
+        /**
+         * LabelScore
+         * @description How one label fares; accuracy is its recall. `confused_with` is its most frequent error.
+         */
+        LabelScore: {
+            /** Label */
+            label: string;
+            /** Num Items */
+            num_items: number;
+            /** Accuracy */
+            accuracy: number;
+            /** Precision */
+            precision: number;
+            /** Recall */
+            recall: number;
+            /** F1 */
+            f1: number;
+            /** Confused With */
+            confused_with: string | null;
+            /** Num Confused */
+            num_confused: number;
+            /**
+             * Examples
+             * @default []
+             */
+            examples?: components["schemas"]["ErrorExample"][];
         };
         /**
          * LengthBin
@@ -3151,6 +3393,33 @@ export interface components {
              */
             method: "on_policy";
             distillation?: components["schemas"]["DistillationSettings"];
+        };
+        /**
+         * PairComparison
+         * @description Accuracy of `first` minus `second`, with the counts of items only one of them has right.
+         *
+         *     `better` names a variant only where the whole interval is on one side of 0.
+         */
+        PairComparison: {
+            /** First */
+            first: string;
+            /** Second */
+            second: string;
+            /** Num Items */
+            num_items: number;
+            /** First Accuracy */
+            first_accuracy: number;
+            /** Second Accuracy */
+            second_accuracy: number;
+            /** Difference */
+            difference: number;
+            interval: components["schemas"]["Interval"];
+            /** Only First */
+            only_first: number;
+            /** Only Second */
+            only_second: number;
+            /** Better */
+            better: string | null;
         };
         /**
          * PairFinding
@@ -11951,6 +12220,319 @@ export interface operations {
             };
             /** @description The disk has no room for it. */
             507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_evaluation_api_runs__run_id__evaluation_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's folder name. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvaluationReport"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` says which. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    page_predictions_api_runs__run_id__evaluation_predictions_get: {
+        parameters: {
+            query: {
+                variant: string;
+                only?: "all" | "right" | "wrong" | "unparseable";
+                offset?: number;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The run's folder name. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnswerPage"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` says which. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_heat_map_api_runs__run_id__evaluation_png_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's folder name. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The heat map. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/png": unknown;
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` says which. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    compare_answers_api_comparison_evaluation_get: {
+        parameters: {
+            query: {
+                /** @description Runs with a labelled evaluation. */
+                run: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvaluationComparison"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` says which. */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
