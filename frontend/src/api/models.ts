@@ -29,16 +29,27 @@ export function removeModel(modelId: string, confirmed: boolean) {
   );
 }
 
-const WATCH_MS = 1000;
-
-/** Asked once a second while something is on its way. */
+/** Asked once; the workspace's stream tells of every change after that. */
 export function downloads() {
   return queryOptions({
     queryKey: ["downloads"],
     queryFn: ({ signal }) => body(client.GET("/api/downloads", { signal })),
-    refetchInterval: ({ state }) =>
-      state.data?.some((download) => download.state === "running") ? WATCH_MS : false,
   });
+}
+
+export function hubToken() {
+  return queryOptions({
+    queryKey: ["hub-token"],
+    queryFn: ({ signal }) => body(client.GET("/api/hub/token", { signal })),
+  });
+}
+
+export function keepHubToken(token: string) {
+  return body(client.PUT("/api/hub/token", { body: { token } }));
+}
+
+export function forgetHubToken() {
+  return body(client.DELETE("/api/hub/token"));
 }
 
 export function startDownload(model: string) {

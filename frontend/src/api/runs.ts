@@ -35,6 +35,22 @@ export function comparison(runIds: readonly string[]) {
   });
 }
 
+export const COMPLETIONS_PER_PAGE = 10;
+
+/** What the runs said last to prompts that at least two of them sampled. */
+export function sameCompletions(runIds: readonly string[], page: number) {
+  const query = {
+    run: [...runIds],
+    offset: page * COMPLETIONS_PER_PAGE,
+    limit: COMPLETIONS_PER_PAGE,
+  };
+  return queryOptions({
+    queryKey: ["runs", "completions", query],
+    queryFn: ({ signal }) =>
+      body(client.GET("/api/comparison/completions", { params: { query }, signal })),
+  });
+}
+
 export function createRun(creation: RunCreation) {
   return body(client.POST("/api/runs", { body: creation }));
 }

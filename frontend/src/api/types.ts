@@ -23,6 +23,7 @@ export type WorkspaceMessage =
   | Schemas["QueueMessage"]
   | Schemas["RunChangedMessage"]
   | Schemas["RunRemovedMessage"]
+  | Schemas["DownloadsMessage"]
   | Schemas["SystemMessage"];
 export type RunCreation = Schemas["RunCreation"];
 export type RunDuplication = Schemas["RunDuplication"];
@@ -30,6 +31,7 @@ export type AnnotationChange = Schemas["AnnotationChange"];
 export type MetricHistory = Schemas["MetricHistory"];
 export type ChartMark = Schemas["ChartMark"];
 export type Comparison = Schemas["Comparison"];
+export type SamePrompt = Schemas["SamePrompt"];
 export type PostMortem = Schemas["PostMortem"];
 export type FormField = Schemas["FormField"];
 export type Preset = Schemas["Preset"];
@@ -42,6 +44,7 @@ export type ConfigValues = Schemas["RunCreation"]["config"];
 export type PromptSet = Schemas["PromptSetView"];
 export type ModelList = Schemas["ModelList"];
 export type LocalModel = Schemas["LocalModel"];
+export type HubToken = Schemas["HubToken"];
 export type KnownEntry = Schemas["KnownEntry"];
 export type Download = Schemas["DownloadRecord"];
 export type PreviewItem = Schemas["PreviewItem"];

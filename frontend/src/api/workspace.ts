@@ -3,6 +3,7 @@ import { create } from "zustand";
 import { queryClient } from "@/api/query-client";
 import { type ConnectionState, followWorkspace } from "@/api/run-events";
 import type {
+  Download,
   QueueView,
   RunDetail,
   RunSummary,
@@ -58,10 +59,28 @@ function hear(message: WorkspaceMessage): void {
     case "run":
       learnRun(message.run);
       break;
+    case "downloads":
+      learnDownloads(message.downloads);
+      break;
     case "removed":
       void queryClient.invalidateQueries({ queryKey: ["runs"] });
       break;
   }
+}
+
+/** Puts the downloads where they are shown; one that has ended brought or took a model. */
+export function learnDownloads(downloads: Download[]): void {
+  const known = queryClient.getQueryData<Download[]>(["downloads"]) ?? [];
+  const wasRunning = new Set(known.filter(isRunning).map(({ id }) => id));
+  queryClient.setQueryData(["downloads"], downloads);
+  if (downloads.some((download) => wasRunning.has(download.id) && !isRunning(download))) {
+    void queryClient.invalidateQueries({ queryKey: ["models"] });
+    void queryClient.invalidateQueries({ queryKey: ["hub"] });
+  }
+}
+
+function isRunning(download: Download): boolean {
+  return download.state === "running";
 }
 
 /** Puts a run's entry wherever it is shown; asks lists again when they do not have it yet. */

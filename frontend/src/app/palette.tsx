@@ -7,6 +7,7 @@ import { runPage } from "@/api/runs";
 import { PLACES } from "@/app/navigation";
 import { useOverlays } from "@/app/overlays";
 import { usePreferences } from "@/app/preferences";
+import { useRail } from "@/app/use-rail";
 import { KeyHint } from "@/components/key-hint";
 import { RunStateDot } from "@/features/runs/run-state";
 
@@ -15,7 +16,8 @@ const MOST_RUNS = 8;
 /** Search over pages, commands and the workspace's runs. */
 export function Palette() {
   const { setPalette, setCheatSheet } = useOverlays();
-  const { setTheme, toggleRail } = usePreferences();
+  const setTheme = usePreferences((preferences) => preferences.setTheme);
+  const rail = useRail();
   const navigate = useNavigate();
   const [words, setWords] = useState("");
   const runs = useQuery(runPage({ search: words, limit: MOST_RUNS, archived: "all" }));
@@ -77,7 +79,7 @@ export function Palette() {
           <Entry value="system theme" icon={<SunMoon />} onSelect={close(() => setTheme("system"))}>
             Follow the system's theme
           </Entry>
-          <Entry value="rail sidebar" icon={<PanelLeft />} onSelect={close(toggleRail)}>
+          <Entry value="rail sidebar" icon={<PanelLeft />} onSelect={close(rail.toggle)}>
             Collapse or expand the rail
           </Entry>
           <Entry

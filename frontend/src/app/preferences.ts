@@ -5,9 +5,10 @@ export type Theme = "system" | "dark" | "light";
 
 interface Preferences {
   theme: Theme;
-  railCollapsed: boolean;
+  /** Null until chosen: then the window decides. */
+  railCollapsed: boolean | null;
   setTheme: (theme: Theme) => void;
-  toggleRail: () => void;
+  setRailCollapsed: (railCollapsed: boolean) => void;
 }
 
 /** What this browser remembers. public/theme.js reads the same key before the first paint. */
@@ -15,12 +16,12 @@ export const usePreferences = create<Preferences>()(
   persist(
     (set) => ({
       theme: "system",
-      railCollapsed: false,
+      railCollapsed: null,
       setTheme: (theme) => {
         applyTheme(theme);
         set({ theme });
       },
-      toggleRail: () => set(({ railCollapsed }) => ({ railCollapsed: !railCollapsed })),
+      setRailCollapsed: (railCollapsed) => set({ railCollapsed }),
     }),
     { name: "opd.preferences" },
   ),

@@ -2,7 +2,7 @@ import { Link } from "@tanstack/react-router";
 import clsx from "clsx";
 import { PanelLeftClose, PanelLeftOpen } from "lucide-react";
 import { PLACES, type Place } from "@/app/navigation";
-import { usePreferences } from "@/app/preferences";
+import { useRail } from "@/app/use-rail";
 import { KeyHint } from "@/components/key-hint";
 import { Tooltip } from "@/components/tooltip";
 
@@ -10,27 +10,27 @@ const ITEM =
   "group flex h-8 items-center gap-2 rounded-md px-2 text-muted hover:bg-hover hover:text-ink [&_svg]:size-4 [&_svg]:shrink-0";
 
 export function Rail() {
-  const { railCollapsed, toggleRail } = usePreferences();
+  const { isCollapsed, toggle } = useRail();
   return (
     <nav
       aria-label="Pages"
       className={clsx(
         "flex shrink-0 flex-col gap-0.5 border-r bg-page p-2",
-        railCollapsed ? "w-12" : "w-48",
+        isCollapsed ? "w-12" : "w-48",
       )}
     >
       {PLACES.map((place) => (
-        <RailLink key={place.to} place={place} collapsed={railCollapsed} />
+        <RailLink key={place.to} place={place} collapsed={isCollapsed} />
       ))}
       <button
         type="button"
-        onClick={toggleRail}
-        aria-label={railCollapsed ? "Expand the rail" : "Collapse the rail"}
-        aria-expanded={!railCollapsed}
+        onClick={toggle}
+        aria-label={isCollapsed ? "Expand the rail" : "Collapse the rail"}
+        aria-expanded={!isCollapsed}
         className={clsx(ITEM, "mt-auto")}
       >
-        {railCollapsed ? <PanelLeftOpen aria-hidden /> : <PanelLeftClose aria-hidden />}
-        {railCollapsed ? null : "Collapse"}
+        {isCollapsed ? <PanelLeftOpen aria-hidden /> : <PanelLeftClose aria-hidden />}
+        {isCollapsed ? null : "Collapse"}
       </button>
     </nav>
   );

@@ -12,6 +12,7 @@ import { CopyButton } from "@/components/copy-button";
 import { formatNumber } from "@/components/format";
 import { PageHeader } from "@/components/page-header";
 import { Segments } from "@/components/tabs";
+import { HubTokenForm } from "@/features/hub/hub-token";
 import { showError } from "@/features/runs/run-actions";
 
 export function SettingsPage() {
@@ -22,6 +23,9 @@ export function SettingsPage() {
         <Api />
         <div className="flex flex-col gap-3">
           <Appearance />
+          <Card title="Hugging Face token">
+            <HubTokenForm />
+          </Card>
           <Diagnostics />
         </div>
       </div>
@@ -81,7 +85,7 @@ function Api() {
               {label}
               <CopyButton label="Copy" text={command} />
             </dt>
-            <dd className="overflow-x-auto rounded-md border bg-sunken p-2 font-mono text-sm whitespace-nowrap">
+            <dd className="rounded-md border bg-sunken p-2 font-mono text-sm break-words">
               {command}
             </dd>
           </div>
@@ -122,7 +126,9 @@ function Diagnostics() {
         {rows.map(([label, value]) => (
           <div key={label} className="num flex min-h-7 items-center justify-between gap-4">
             <dt className="shrink-0 text-muted">{label}</dt>
-            <dd className="truncate">{value}</dd>
+            <dd className="truncate" title={value}>
+              {value}
+            </dd>
           </div>
         ))}
       </dl>

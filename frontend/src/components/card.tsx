@@ -34,12 +34,12 @@ interface FigureProps {
 export function Figure({ label, value, unit, note }: FigureProps) {
   return (
     <div className="min-w-0">
-      <div className="label truncate">{label}</div>
+      <div className="label">{label}</div>
       <div className="num text-lg font-medium whitespace-nowrap">
         {value}
         {unit ? <span className="ml-1 text-base font-normal text-faint">{unit}</span> : null}
       </div>
-      {note ? <div className="num truncate text-sm text-muted">{note}</div> : null}
+      {note ? <div className="num text-sm text-balance text-muted">{note}</div> : null}
     </div>
   );
 }

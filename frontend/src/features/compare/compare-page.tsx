@@ -12,6 +12,7 @@ import { formatNumber, formatPercent } from "@/components/format";
 import { PageHeader } from "@/components/page-header";
 import { EmptyState, ErrorState, SkeletonRows } from "@/components/states";
 import { ComparedCharts } from "@/features/compare/compared-charts";
+import { SamePrompts } from "@/features/compare/same-prompts";
 import { RunStateBadge } from "@/features/runs/run-state";
 
 export function ComparePage() {
@@ -112,6 +113,7 @@ function Compared({ data }: { data: Comparison }) {
             ))}
           </CompareTable>
         </Card>
+        <SamePrompts runs={data.runs} />
       </div>
     </div>
   );

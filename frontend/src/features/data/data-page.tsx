@@ -16,6 +16,7 @@ import { Input } from "@/components/input";
 import { PageHeader } from "@/components/page-header";
 import { EmptyState, ErrorState, SkeletonRows } from "@/components/states";
 import { SetDetail } from "@/features/data/set-detail";
+import { setName } from "@/features/data/set-name";
 import { useUpload } from "@/features/data/set-picker";
 import { showError } from "@/features/runs/run-actions";
 
@@ -29,7 +30,7 @@ export function DataPage() {
   return (
     <div className="flex flex-col">
       <PageHeader title="Data" />
-      <div className="grid items-start gap-3 px-4 pb-4 lg:grid-cols-[360px_minmax(0,1fr)]">
+      <div className="grid items-start gap-3 px-4 pb-4 lg:grid-cols-[300px_minmax(0,1fr)] xl:grid-cols-[360px_minmax(0,1fr)]">
         <div className="flex flex-col gap-3">
           <FileDrop
             label="Add a file of prompts"
@@ -55,7 +56,12 @@ export function DataPage() {
             ) : (
               <ul className="divide-y">
                 {sets.data.map((set) => (
-                  <SetRow key={set.id} set={set} isChosen={set.id === chosen?.id} />
+                  <SetRow
+                    key={set.id}
+                    set={set}
+                    name={setName(set, sets.data)}
+                    isChosen={set.id === chosen?.id}
+                  />
                 ))}
               </ul>
             )}
@@ -100,7 +106,13 @@ function RegisterByPath({ onSet }: { onSet: (set: PromptSet) => void }) {
   );
 }
 
-function SetRow({ set, isChosen }: { set: PromptSet; isChosen: boolean }) {
+interface SetRowProps {
+  set: PromptSet;
+  name: string;
+  isChosen: boolean;
+}
+
+function SetRow({ set, name, isChosen }: SetRowProps) {
   const [isAsking, setAsking] = useState(false);
   const remove = useMutation({
     mutationFn: () => removeSet(set.id, true),
@@ -111,7 +123,7 @@ function SetRow({ set, isChosen }: { set: PromptSet; isChosen: boolean }) {
     <li className={`flex items-center ${isChosen ? "bg-selected" : "hover:bg-hover"}`}>
       <Link to="/data" search={{ set: set.id }} className="min-w-0 grow px-3 py-1.5">
         <span className="flex items-center gap-2">
-          <span className="truncate font-medium">{set.name}</span>
+          <span className="truncate font-medium">{name}</span>
           {set.is_here ? null : <Badge tone="bad">not there</Badge>}
           {set.is_labelled ? <Badge>has answers</Badge> : null}
           {set.origin === "shipped" ? <Badge>shipped</Badge> : null}
@@ -127,14 +139,14 @@ function SetRow({ set, isChosen }: { set: PromptSet; isChosen: boolean }) {
           size="sm"
           className="mr-2"
           icon={<Trash2 aria-hidden />}
-          aria-label={`Forget ${set.name}`}
+          aria-label={`Forget ${name}`}
           onClick={() => (set.used_by.length > 0 ? setAsking(true) : remove.mutate())}
         />
       )}
       <Dialog
         open={isAsking}
         onOpenChange={setAsking}
-        title={`Forget ${set.name}?`}
+        title={`Forget ${name}?`}
         footer={
           <>
             <Button onClick={() => setAsking(false)}>Cancel</Button>

@@ -10,6 +10,7 @@ import { formatCount } from "@/components/format";
 import { Select } from "@/components/select";
 import { ErrorState, SkeletonRows } from "@/components/states";
 import { LintView } from "@/features/data/lint-view";
+import { setName } from "@/features/data/set-name";
 
 const NONE = "none";
 
@@ -28,7 +29,7 @@ export function SetDetail({ set, others }: SetDetailProps) {
   return (
     <div className="flex min-w-0 flex-col gap-3">
       <Card
-        title={set.name}
+        title={setName(set, others)}
         actions={
           <>
             <Select
@@ -39,7 +40,10 @@ export function SetDetail({ set, others }: SetDetailProps) {
                 { value: NONE, label: "No leakage check" },
                 ...others
                   .filter((other) => other.id !== set.id)
-                  .map((other) => ({ value: other.id, label: `Against ${other.name}` })),
+                  .map((other) => ({
+                    value: other.id,
+                    label: `Against ${setName(other, others)}`,
+                  })),
               ]}
               size="sm"
               className="max-w-56"
@@ -58,7 +62,9 @@ export function SetDetail({ set, others }: SetDetailProps) {
           </>
         }
       >
-        <p className="mb-3 truncate font-mono text-sm text-muted">{set.path}</p>
+        <p className="mb-3 truncate font-mono text-sm text-muted" title={set.path}>
+          {set.path}
+        </p>
         {lint.isPending ? (
           <SkeletonRows count={4} />
         ) : lint.data ? (

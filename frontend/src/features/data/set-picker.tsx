@@ -1,9 +1,13 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { promptSets, uploadSet } from "@/api/prompt-sets";
+import { isDesktop, pickFile } from "@/api/desktop";
+import { promptSets, registerSet, uploadSet } from "@/api/prompt-sets";
 import { queryClient } from "@/api/query-client";
 import { FileDrop } from "@/components/file-drop";
 import { Select } from "@/components/select";
+import { setName } from "@/features/data/set-name";
 import { showError } from "@/features/runs/run-actions";
+
+const ENDINGS = ["jsonl", "ndjson", "json"];
 
 interface SetPickerProps {
   label: string;
@@ -16,6 +20,7 @@ interface SetPickerProps {
 export function SetPicker({ label, hint, path, onPath }: SetPickerProps) {
   const sets = useQuery(promptSets()).data ?? [];
   const upload = useUpload((set) => onPath(set.path));
+  const browse = useBrowse(label, (set) => onPath(set.path));
   const prompts = sets.filter((set) => set.kind === "prompts" && set.is_here);
   return (
     <div className="flex flex-col gap-2">
@@ -26,7 +31,7 @@ export function SetPicker({ label, hint, path, onPath }: SetPickerProps) {
           placeholder="Choose a set of this workspace"
           choices={prompts.map((set) => ({
             value: set.path,
-            label: set.name,
+            label: setName(set, prompts),
             hint: set.origin === "shipped" ? "shipped" : undefined,
           }))}
           onChange={onPath}
@@ -36,9 +41,10 @@ export function SetPicker({ label, hint, path, onPath }: SetPickerProps) {
       <FileDrop
         label={label}
         hint={hint}
-        accept=".jsonl,.ndjson,.json"
-        busy={upload.isPending}
+        accept={ENDINGS.map((ending) => `.${ending}`).join(",")}
+        busy={upload.isPending || browse.isPending}
         onFile={(file) => upload.mutate(file)}
+        onBrowse={isDesktop() ? () => browse.mutate() : undefined}
       />
     </div>
   );
@@ -50,6 +56,23 @@ export function useUpload(onSet: (set: Awaited<ReturnType<typeof uploadSet>>) =>
     onSuccess: async (set) => {
       await queryClient.invalidateQueries({ queryKey: ["prompt-sets"] });
       onSet(set);
+    },
+    onError: showError,
+  });
+}
+
+/** Picks with the system's own dialog; the file is used where it is. */
+function useBrowse(title: string, onSet: (set: Awaited<ReturnType<typeof registerSet>>) => void) {
+  return useMutation({
+    mutationFn: async () => {
+      const path = await pickFile(title, ENDINGS);
+      return path === null ? null : registerSet(path);
+    },
+    onSuccess: async (set) => {
+      if (set !== null) {
+        await queryClient.invalidateQueries({ queryKey: ["prompt-sets"] });
+        onSet(set);
+      }
     },
     onError: showError,
   });

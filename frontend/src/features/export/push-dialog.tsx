@@ -11,6 +11,7 @@ import { formatBytes } from "@/components/format";
 import { Input } from "@/components/input";
 import { Notice } from "@/components/states";
 import { Switch } from "@/components/switch";
+import { HubTokenForm } from "@/features/hub/hub-token";
 import { showError } from "@/features/runs/run-actions";
 
 const REPOSITORY = /^[A-Za-z0-9][\w.-]{0,95}\/[A-Za-z0-9][\w.-]{0,95}$/;
@@ -78,13 +79,13 @@ export function PushDialog({ name, onClose }: { name: string; onClose: () => voi
             {describeError(plan.error).reason}
           </Notice>
         ) : null}
-        {shown ? <Planned plan={shown} /> : null}
+        {shown ? <Planned plan={shown} onToken={() => plan.mutate()} /> : null}
       </div>
     </Dialog>
   );
 }
 
-function Planned({ plan }: { plan: PushPlan }) {
+function Planned({ plan, onToken }: { plan: PushPlan; onToken: () => void }) {
   return (
     <>
       <div className="rounded-md border">
@@ -101,9 +102,10 @@ function Planned({ plan }: { plan: PushPlan }) {
         </ul>
       </div>
       {plan.has_token ? null : (
-        <Notice tone="warn" title="There is no hub token on this machine">
-          Run `hf auth login` with a token that may write, then do the dry run again.
-        </Notice>
+        <section className="flex flex-col gap-3 rounded-md border border-warn/40 p-3">
+          <h3 className="font-medium">The hub must know who sends this</h3>
+          <HubTokenForm onKept={onToken} />
+        </section>
       )}
     </>
   );

@@ -1,6 +1,5 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { cancelDownload, downloads, forgetDownload, startDownload } from "@/api/models";
-import { queryClient } from "@/api/query-client";
 import type { Download } from "@/api/types";
 import { Badge } from "@/components/badge";
 import { Button } from "@/components/button";
@@ -25,11 +24,6 @@ export function Downloads() {
   );
 }
 
-async function refresh() {
-  await queryClient.invalidateQueries({ queryKey: ["downloads"] });
-  await queryClient.invalidateQueries({ queryKey: ["models"] });
-}
-
 function DownloadRow({ download }: { download: Download }) {
   const act = useMutation({
     mutationFn: async (verb: "cancel" | "resume" | "forget") => {
@@ -41,7 +35,6 @@ function DownloadRow({ download }: { download: Download }) {
         await forgetDownload(download.id);
       }
     },
-    onSuccess: refresh,
     onError: showError,
   });
   const isRunning = download.state === "running";
@@ -49,8 +42,8 @@ function DownloadRow({ download }: { download: Download }) {
   const share = download.total_bytes ? download.done_bytes / download.total_bytes : 0;
   return (
     <li className="num flex flex-col gap-1 px-3 py-2">
-      <div className="flex items-center gap-2">
-        <span className="font-medium">{download.hub_id}</span>
+      <div className="flex flex-wrap items-center gap-2">
+        <span className="truncate font-medium">{download.hub_id}</span>
         <Badge tone={isDone ? "good" : isRunning ? "accent" : "warn"}>{download.state}</Badge>
         <span className="text-muted">
           {formatBytes(download.done_bytes)}

@@ -3,7 +3,6 @@ import { Search } from "lucide-react";
 import { useState } from "react";
 import { hubSearch, startDownload } from "@/api/models";
 import { describeError } from "@/api/problem";
-import { queryClient } from "@/api/query-client";
 import { Badge } from "@/components/badge";
 import { Button } from "@/components/button";
 import { Card } from "@/components/card";
@@ -18,7 +17,6 @@ export function HubSearch() {
   const search = useQuery(hubSearch(words));
   const download = useMutation({
     mutationFn: startDownload,
-    onSuccess: () => queryClient.invalidateQueries({ queryKey: ["downloads"] }),
     onError: showError,
   });
   return (
@@ -51,7 +49,9 @@ export function HubSearch() {
       ) : null}
       {search.data ? (
         <ul className="mt-3 divide-y">
-          {search.data.models.length === 0 ? <li className="text-muted">Nothing found.</li> : null}
+          {search.data.models.length === 0 ? (
+            <li className="text-muted">Nothing on the hub matches these words.</li>
+          ) : null}
           {search.data.models.map((model) => (
             <li key={model.hub_id} className="num flex h-8 items-center gap-2">
               <span className="truncate">{model.hub_id}</span>

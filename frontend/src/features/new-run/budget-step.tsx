@@ -24,7 +24,7 @@ export function BudgetStep() {
   const config = useRested(useDraft((draft) => draft.config));
   const plan = useQuery(runPlan(config, null));
   return (
-    <div className="grid items-start gap-3 lg:grid-cols-[minmax(0,1fr)_360px]">
+    <div className="grid items-start gap-3 lg:grid-cols-[minmax(0,1fr)_300px] xl:grid-cols-[minmax(0,1fr)_360px]">
       {plan.isPending ? (
         <Skeleton className="h-80" />
       ) : plan.data ? (
@@ -74,10 +74,9 @@ function Forecast({ plan, error }: { plan: Plan; error: Error | null }) {
             note={`scoring ${formatDuration(plan.step.scoring)}, learning ${formatDuration(plan.step.learning)}`}
           />
           <Figure
-            label="Free on the disk"
-            value={formatNumber(disk, 3)}
-            unit="GB"
-            note={`${plan.num_evaluations} evaluations`}
+            label="Evaluations"
+            value={plan.num_evaluations}
+            note={`${formatNumber(disk, 3)} GB free on the disk`}
           />
         </div>
       </Card>

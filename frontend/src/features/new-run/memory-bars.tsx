@@ -16,7 +16,7 @@ export function MemoryBars({ plan }: { plan: Plan }) {
   const scale = Math.max(plan.memory_gb, ...plan.phases.map((phase) => phase.total_gb)) * 1.02;
   const parts = [...new Set(plan.phases.flatMap((phase) => Object.keys(phase.parts)))];
   return (
-    <div className="flex flex-col gap-3">
+    <div className="@container flex flex-col gap-3">
       <p className="num">
         <span className="text-xl font-medium">{formatNumber(plan.needed_gb, 3)}</span>{" "}
         <span className="text-muted">
@@ -55,7 +55,7 @@ export function MemoryBars({ plan }: { plan: Plan }) {
           </div>
         ))}
       </div>
-      <dl className="grid grid-cols-2 gap-x-6 lg:grid-cols-3">
+      <dl className="grid grid-cols-1 gap-x-6 @min-[360px]:grid-cols-2 @min-[560px]:grid-cols-3">
         {parts.map((part, index) => (
           <div key={part} className="num flex h-6 items-center gap-2">
             <span
@@ -63,8 +63,12 @@ export function MemoryBars({ plan }: { plan: Plan }) {
               className="size-2 shrink-0 rounded-sm"
               style={{ background: colorOf(part, index) }}
             />
-            <dt className="truncate">{part.replaceAll("_", " ")}</dt>
-            <dd className="ml-auto text-muted">{formatNumber(plan.parts[part] ?? 0, 3)} GB</dd>
+            <dt className="truncate" title={part.replaceAll("_", " ")}>
+              {part.replaceAll("_", " ")}
+            </dt>
+            <dd className="ml-auto whitespace-nowrap text-muted">
+              {formatNumber(plan.parts[part] ?? 0, 3)} GB
+            </dd>
           </div>
         ))}
       </dl>

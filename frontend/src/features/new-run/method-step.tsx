@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { presets } from "@/api/planning";
 import { describeError } from "@/api/problem";
+import { Prose } from "@/components/prose";
 import { ErrorState, SkeletonRows } from "@/components/states";
 import { useDraft } from "@/features/new-run/draft";
 
@@ -32,7 +33,9 @@ export function MethodStep() {
             className="flex flex-col gap-1 rounded-lg border bg-surface p-3 text-left hover:border-line-strong aria-pressed:border-accent aria-pressed:bg-selected"
           >
             <span className="text-lg font-medium">{preset.title}</span>
-            <span className="text-muted">{preset.description}</span>
+            <span className="text-muted">
+              <Prose text={preset.description} />
+            </span>
           </button>
         ))}
     </fieldset>

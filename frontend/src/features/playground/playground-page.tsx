@@ -1,5 +1,5 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { useNavigate, useSearch } from "@tanstack/react-router";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { Square } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
 import { askPlayground, playgroundState, unloadPlayground } from "@/api/playground";
@@ -7,6 +7,7 @@ import { describeError } from "@/api/problem";
 import { queryClient } from "@/api/query-client";
 import { runPage } from "@/api/runs";
 import type { PlaygroundQuestion } from "@/api/types";
+import { useWorkspace } from "@/api/workspace";
 import { Button } from "@/components/button";
 import { Card } from "@/components/card";
 import { formatNumber } from "@/components/format";
@@ -36,13 +37,16 @@ export function PlaygroundPage() {
         actions={state?.state === "warm" && !isAsking ? <Unload /> : null}
       />
       <div className="flex flex-col gap-3 px-4 pb-4">
-        {state?.state === "blocked" ? (
-          <Notice tone="warn" title="A run has the GPU">
-            {state.reason}
-          </Notice>
-        ) : null}
+        {state?.state === "blocked" ? <Blocked reason={state.reason} /> : null}
         {runs && runs.length === 0 ? (
-          <EmptyState title="No student to talk to yet">
+          <EmptyState
+            title="No student to talk to yet"
+            action={
+              <Link to="/new">
+                <Button look="primary">Plan a run</Button>
+              </Link>
+            }
+          >
             A run with a checkpoint gives the playground its student, teacher and base model.
           </EmptyState>
         ) : (
@@ -61,6 +65,27 @@ export function PlaygroundPage() {
         )}
       </div>
     </div>
+  );
+}
+
+/** A run at work has the models' memory: who it is, and that it can be paused. */
+function Blocked({ reason }: { reason: string | null }) {
+  const { queue, runs } = useWorkspace();
+  const run = queue?.active ? runs[queue.active.run_id] : undefined;
+  return (
+    <Notice
+      tone="warn"
+      title={run ? `The run “${run.name}” has the GPU` : (reason ?? "A run has the GPU")}
+      action={
+        run ? (
+          <Link to="/runs/$runId" params={{ runId: run.run_id }}>
+            <Button size="sm">Open the run</Button>
+          </Link>
+        ) : null
+      }
+    >
+      Both together could exceed the memory. Pause the run to ask now; it resumes where it was.
+    </Notice>
   );
 }
 

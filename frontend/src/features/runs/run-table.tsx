@@ -29,7 +29,6 @@ interface RunTableProps {
 }
 
 const ROW_PX = 32;
-const FIXED = "28px 28px minmax(180px,1.6fr) 108px minmax(140px,1fr) 92px 112px";
 
 /** Ten thousand rows of which a screenful exists. */
 export function RunTable(props: RunTableProps) {
@@ -52,10 +51,16 @@ export function RunTable(props: RunTableProps) {
       rows.scrollToIndex(active);
     }
   }, [active, rows]);
-  const grid = { gridTemplateColumns: `${FIXED} ${columns.map(() => "112px").join(" ")} 88px` };
+  const grid = {
+    gridTemplateColumns: `var(--run-columns) repeat(${columns.length}, var(--metric-column)) 88px`,
+  };
   return (
-    <div ref={scroller} className="min-h-0 grow overflow-auto border-t">
-      <table className="grid min-w-max" aria-rowcount={runs.total + 1} aria-label="Runs">
+    <div ref={scroller} className="@container/runs min-h-0 grow overflow-auto border-t">
+      <table
+        className="run-columns grid min-w-max"
+        aria-rowcount={runs.total + 1}
+        aria-label="Runs"
+      >
         <thead className="sticky top-0 z-10 grid">
           <tr className="grid h-8 items-center border-b bg-page px-4 label" style={grid}>
             <th />
@@ -67,9 +72,10 @@ export function RunTable(props: RunTableProps) {
               sortKey="distillation.student_model"
               search={search}
               change={change}
+              className="@max-[930px]/runs:hidden"
             />
             <SortHeader label="Step" sortKey="step" search={search} change={change} right />
-            <th className="pl-4 text-left font-normal">Divergence</th>
+            <th className="pl-4 text-left font-normal @max-[1060px]/runs:hidden">Curve</th>
             {columns.map((key) => (
               <SortHeader
                 key={key}
@@ -137,6 +143,7 @@ function Cells({ run, columns, search, change, metrics }: CellsProps) {
         <Link
           to="/runs/$runId"
           params={{ runId: run.run_id }}
+          title={run.name}
           className="truncate font-medium hover:underline"
         >
           {run.name}
@@ -149,7 +156,10 @@ function Cells({ run, columns, search, change, metrics }: CellsProps) {
         <RunStateDot state={run.state} />
         {run.state}
       </td>
-      <td className="truncate pr-3 text-muted">
+      <td
+        className="truncate pr-3 text-muted @max-[930px]/runs:hidden"
+        title={run.teacher ? `${run.student} from ${run.teacher}` : run.student}
+      >
         <span className="text-ink">{run.student || "–"}</span>
         {run.teacher ? ` from ${run.teacher}` : ""}
       </td>
@@ -157,7 +167,7 @@ function Cells({ run, columns, search, change, metrics }: CellsProps) {
         {run.step}
         <span className="text-faint"> / {run.num_steps ?? "–"}</span>
       </td>
-      <td className="pl-4">
+      <td className="pl-4 @max-[1060px]/runs:hidden">
         <Sparkline values={run.sparkline} label={`Divergence of ${run.name}`} />
       </td>
       {columns.map((key) => (
@@ -211,15 +221,17 @@ interface SortHeaderProps {
   search: RunSearch;
   change: (part: Partial<RunSearch>) => void;
   right?: boolean;
+  className?: string;
 }
 
-function SortHeader({ label, hint, sortKey, search, change, right = false }: SortHeaderProps) {
+function SortHeader({ label, hint, sortKey, search, change, ...look }: SortHeaderProps) {
+  const { right = false, className } = look;
   const sort = search.sort ?? DEFAULT_SORT;
   const falling = sort === `-${sortKey}`;
   const rising = sort === sortKey;
   return (
     <th
-      className={clsx("min-w-0 font-normal", right ? "text-right" : "text-left")}
+      className={clsx("min-w-0 font-normal", right ? "text-right" : "text-left", className)}
       aria-sort={falling ? "descending" : rising ? "ascending" : "none"}
     >
       <button

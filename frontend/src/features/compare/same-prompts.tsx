@@ -1,0 +1,124 @@
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { describeError } from "@/api/problem";
+import { COMPLETIONS_PER_PAGE, sameCompletions } from "@/api/runs";
+import type { RunSummary, SamePrompt } from "@/api/types";
+import { roleColor } from "@/charts/colors";
+import { Badge } from "@/components/badge";
+import { Button } from "@/components/button";
+import { Card } from "@/components/card";
+import { formatNumber } from "@/components/format";
+import { ErrorState, SkeletonRows } from "@/components/states";
+
+/** What the runs' students said last to the same prompts, side by side. */
+export function SamePrompts({ runs }: { runs: readonly RunSummary[] }) {
+  const [page, setPage] = useState(0);
+  const query = useQuery({
+    ...sameCompletions(
+      runs.map((run) => run.run_id),
+      page,
+    ),
+    placeholderData: keepPreviousData,
+  });
+  const total = query.data?.total ?? 0;
+  const pages = Math.max(1, Math.ceil(total / COMPLETIONS_PER_PAGE));
+  return (
+    <Card
+      title="The same prompts"
+      flush
+      actions={
+        total > COMPLETIONS_PER_PAGE ? (
+          <>
+            <span className="num px-1 text-sm text-muted">
+              {total} prompts, page {page + 1} of {pages}
+            </span>
+            <Button size="sm" disabled={page === 0} onClick={() => setPage(page - 1)}>
+              Back
+            </Button>
+            <Button size="sm" disabled={page + 1 >= pages} onClick={() => setPage(page + 1)}>
+              Next
+            </Button>
+          </>
+        ) : null
+      }
+    >
+      {query.isPending ? (
+        <SkeletonRows count={4} />
+      ) : !query.data ? (
+        <ErrorState
+          title={describeError(query.error).title}
+          reason={describeError(query.error).reason}
+          retry={() => void query.refetch()}
+        />
+      ) : total === 0 ? (
+        <p className="p-3 text-muted">
+          No prompt was sampled by two of these runs. Runs on the same training file meet after
+          enough steps.
+        </p>
+      ) : (
+        <ul className="divide-y">
+          {query.data.prompts.map((each) => (
+            <PromptRow key={each.prompt} same={each} runs={runs} />
+          ))}
+        </ul>
+      )}
+      {query.data && !query.data.is_complete ? (
+        <p className="border-t px-3 py-2 text-sm text-muted">
+          Only the newest rollouts of long runs were looked at.
+        </p>
+      ) : null}
+    </Card>
+  );
+}
+
+function PromptRow({ same, runs }: { same: SamePrompt; runs: readonly RunSummary[] }) {
+  return (
+    <li className="px-3 py-2">
+      <p className="mb-2 line-clamp-3 font-medium whitespace-pre-wrap" title={same.prompt}>
+        {same.prompt}
+      </p>
+      <div className="grid grid-cols-[repeat(auto-fit,minmax(220px,1fr))] gap-3">
+        {runs.map((run, place) => (
+          <Completion
+            key={run.run_id}
+            name={run.name}
+            color={roleColor(place)}
+            completion={same.completions[place] ?? null}
+          />
+        ))}
+      </div>
+    </li>
+  );
+}
+
+interface CompletionProps {
+  name: string;
+  color: string;
+  completion: SamePrompt["completions"][number];
+}
+
+function Completion({ name, color, completion }: CompletionProps) {
+  return (
+    <div className="min-w-0 border-l-2 pl-2" style={{ borderColor: color }}>
+      <p className="num flex items-baseline gap-2 text-sm text-muted">
+        <span className="truncate" title={name}>
+          {name}
+        </span>
+        {completion ? (
+          <span className="ml-auto shrink-0">
+            step {completion.step} · {completion.num_tokens} tokens ·{" "}
+            {formatNumber(completion.mean_divergence, 3)} nats/token
+          </span>
+        ) : null}
+      </p>
+      {completion ? (
+        <p className="max-h-40 overflow-y-auto break-words whitespace-pre-wrap">
+          {completion.text || <span className="text-faint">It said nothing</span>}{" "}
+          {completion.finish_reason === "length" ? <Badge tone="warn">truncated</Badge> : null}
+        </p>
+      ) : (
+        <p className="text-faint">Did not sample this prompt</p>
+      )}
+    </div>
+  );
+}
