@@ -1,10 +1,10 @@
-"""`opd data`: look at a prompt file and check it, line by line."""
+"""`opd data`: look at prompts and conversations, check them, write them in another form."""
 
 from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -64,6 +64,22 @@ def show(
         answer = "" if prompt.answer is None else f"\n[answer] {prompt.answer}"
         print_text(f"line {prompt.line}: {rendered}{answer}")
     print_note(f"{len(prompts)} prompts, {prompts.num_answers} of them with an answer.")
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="JSONL file of conversations.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write.")],
+    to: Annotated[
+        Literal["messages", "prompt_completion", "sharegpt"],
+        typer.Option(help="What each line becomes."),
+    ] = "messages",
+) -> None:
+    """Write a file of conversations in another form; every other key of a line is kept."""
+    from OnPolicyDistill.datasets.conversion import convert_conversations
+
+    num_lines = convert_conversations(source, target, to)
+    print_note(f"Wrote {num_lines} conversations to {target}.")
 
 
 def ruler_of(model: str) -> Ruler:

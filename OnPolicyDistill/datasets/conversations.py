@@ -1,12 +1,13 @@
 """Conversation sets: JSONL files for supervised fine-tuning, checked line by line.
 
-One object a line: {"messages": [...]} that end with the assistant's turn, or {"prompt": "...",
-"completion": "..."}. Every assistant turn is something to learn.
+One object a line: {"messages": [...]} that end with the assistant's turn, {"prompt": "...",
+"completion": "..."}, or ShareGPT's {"conversations": [{"from": "human", "value": "..."}, ...]} with
+perhaps a `system` beside them. Every assistant turn is something to learn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,16 @@ from OnPolicyDistill.datasets.records import BadLine, Record, read_records
 from OnPolicyDistill.errors import DatasetError
 
 EXAMPLE = '{"messages": [{"role": "user", "content": "..."}, {"role": "assistant", ...}]}'
+# Who speaks in ShareGPT files, in the words of the tools that write them.
+ROLES = {
+    "human": "user",
+    "user": "user",
+    "gpt": "assistant",
+    "chatgpt": "assistant",
+    "assistant": "assistant",
+    "model": "assistant",
+    "system": "system",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +46,37 @@ def load_conversations(path: Path) -> tuple[Conversation, ...]:
             line and counts the others.
     """
     found = list(read_conversations(path))
-    problems = [line for line in found if isinstance(line, BadLine)]
-    if problems:
-        first, others = problems[0], len(problems) - 1
-        more = f" {others} more lines of the file have problems." if others else ""
-        raise DatasetError(first.message, first.fix + more, path, first.line)
+    refuse_bad_lines(path, [line for line in found if isinstance(line, BadLine)])
     conversations = tuple(line for line in found if isinstance(line, Conversation))
     if not conversations:
         raise DatasetError("The file has no conversations.", f"Write {EXAMPLE} lines.", path)
     return conversations
+
+
+def refuse_bad_lines(path: Path, problems: Sequence[BadLine]) -> None:
+    """Raise a DatasetError with the first bad line of a file, if there is one."""
+    if problems:
+        first, others = problems[0], len(problems) - 1
+        more = f" {others} more lines of the file have problems." if others else ""
+        raise DatasetError(first.message, first.fix + more, path, first.line)
+
+
+def is_conversation(values: Mapping[str, JsonValue]) -> bool:
+    """Whether a line is a conversation with its answer, and not a prompt that waits for one."""
+    messages = values.get("messages")
+    if isinstance(messages, list) and messages:
+        last = messages[-1]
+        return isinstance(last, dict) and last.get("role") == "assistant"
+    return "conversations" in values or ("completion" in values and "prompt" in values)
+
+
+def form_keys(values: Mapping[str, JsonValue]) -> tuple[str, ...]:
+    """The keys of a line that hold its conversation; all others are extra."""
+    if "messages" in values:
+        return ("messages",)
+    if "conversations" in values:
+        return ("conversations", "system")
+    return ("prompt", "completion")
 
 
 def read_conversations(path: Path) -> Iterator[Conversation | BadLine]:
@@ -57,14 +90,31 @@ def conversation_of(record: Record) -> Conversation | BadLine:
     values = record.values
     if "messages" in values:
         return _check_messages(values["messages"], record.line)
+    if "conversations" in values:
+        return _of_sharegpt(record)
     prompt, completion = values.get("prompt"), values.get("completion")
     if not isinstance(prompt, str) or not isinstance(completion, str):
-        message = "The line has neither messages nor prompt and completion."
+        message = "The line has neither messages nor prompt and completion nor conversations."
         return BadLine(record.line, "missing_messages", message, f"Write {EXAMPLE}.")
     messages: list[JsonValue] = [
         {"role": "user", "content": prompt},
         {"role": "assistant", "content": completion},
     ]
+    return _check_messages(messages, record.line)
+
+
+def _of_sharegpt(record: Record) -> Conversation | BadLine:
+    turns, messages = record.values["conversations"], list[JsonValue]()
+    system = record.values.get("system")
+    if isinstance(system, str) and system:
+        messages.append({"role": "system", "content": system})
+    for turn in turns if isinstance(turns, list) else []:
+        speaker = turn.get("from") if isinstance(turn, dict) else None
+        if not isinstance(turn, dict) or str(speaker) not in ROLES:
+            message = f"A turn is from {speaker!r}, who is none of {', '.join(ROLES)}."
+            return BadLine(record.line, "unknown_role", message, "Name who speaks, or remove it.")
+        rest = {key: value for key, value in turn.items() if key not in ("from", "value")}
+        messages.append({**rest, "role": ROLES[str(speaker)], "content": turn.get("value")})
     return _check_messages(messages, record.line)
 
 

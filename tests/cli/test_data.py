@@ -72,3 +72,16 @@ def test_a_file_or_a_model_that_is_not_there_is_refused(
     assert "nowhere.jsonl: There is no such file" in missing.err
     unknown = opd("data", command, str(broken), "--model", "nobody")
     assert unknown.exit_code == 2
+
+
+def test_conversations_are_written_in_another_form(opd: Opd, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text('{"prompt": "a", "completion": "b", "gold": "x"}\n', encoding="utf-8")
+    outcome = opd("data", "convert", str(source), str(target), "--to", "sharegpt")
+    assert "Wrote 1 conversations" in outcome.err
+    assert json.loads(target.read_text())["conversations"][1] == {"from": "gpt", "value": "b"}
+    assert opd("data", "convert", str(source), str(target)).exit_code == 2
+    source.write_text('{"prompt": "a"}\n', encoding="utf-8")
+    outcome = opd("data", "convert", str(source), str(tmp_path / "other.jsonl"))
+    assert outcome.exit_code == 2
+    assert "line 1" in outcome.err
