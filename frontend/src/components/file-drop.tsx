@@ -10,10 +10,12 @@ interface FileDropProps {
   accept: string;
   busy?: boolean;
   onFile: (file: File) => void;
+  /** Asks for a file in another way than the browser's. */
+  onBrowse?: (() => void) | undefined;
 }
 
 /** A place to drop a file on, with a button for those who cannot drag. */
-export function FileDrop({ label, hint, accept, busy = false, onFile }: FileDropProps) {
+export function FileDrop({ label, hint, accept, busy = false, onFile, onBrowse }: FileDropProps) {
   const input = useRef<HTMLInputElement>(null);
   const [over, setOver] = useState(false);
 
@@ -60,7 +62,7 @@ export function FileDrop({ label, hint, accept, busy = false, onFile }: FileDrop
           event.target.value = "";
         }}
       />
-      <Button busy={busy} onClick={() => input.current?.click()}>
+      <Button busy={busy} onClick={onBrowse ?? (() => input.current?.click())}>
         Browse
       </Button>
     </div>

@@ -8,6 +8,8 @@ import { setName } from "@/features/data/set-name";
 import { showError } from "@/features/runs/run-actions";
 
 const ENDINGS = ["jsonl", "ndjson", "json"];
+const DESKTOP_HINT =
+  "A JSONL file, checked at once. Browsed, it is used where it is; dropped, it is copied into the workspace.";
 
 interface SetPickerProps {
   label: string;
@@ -40,7 +42,7 @@ export function SetPicker({ label, hint, path, onPath }: SetPickerProps) {
       ) : null}
       <FileDrop
         label={label}
-        hint={hint}
+        hint={isDesktop() ? DESKTOP_HINT : hint}
         accept={ENDINGS.map((ending) => `.${ending}`).join(",")}
         busy={upload.isPending || browse.isPending}
         onFile={(file) => upload.mutate(file)}
