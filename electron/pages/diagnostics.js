@@ -1,4 +1,4 @@
-const { diagnostics } = window.opd;
+const diagnostics = window.opdDiagnostics;
 
 function show(id, text) {
   document.getElementById(id).textContent = text;

@@ -18,15 +18,23 @@ export interface Ending {
 export interface BackendCommand {
   /** The program and its arguments, before the backend's own. */
   readonly command: readonly [string, ...string[]];
-  readonly workspace: string;
+  /** Null leaves the choice to the backend. */
+  readonly workspace: string | null;
   readonly folder: string;
+  readonly environment?: Readonly<Record<string, string>>;
   /** Travels by environment, never in the arguments, which every user of the machine can read. */
   readonly token: string;
+  /** 0 lets the system choose a free one. */
+  readonly port?: number;
   readonly readyWithinMs?: number;
 }
 
 const READY_WITHIN_MS = 60_000;
 const GRACE_MS = 8_000;
+const LAST_WORDS_WITHIN_MS = 1_000;
+
+/** Nothing from around the shell may lead the backend's Python elsewhere. */
+const FOREIGN_PYTHON = new Set(["PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP"]);
 
 /** Reads the ready line; null for any other line. */
 export function parseReady(line: string): Ready | null {
@@ -52,20 +60,17 @@ export class BackendProcess {
   readonly ended: Promise<Ending>;
   readonly ready: Promise<Ready>;
   readonly #child: ChildProcess;
+  #isGone = false;
 
   constructor(options: BackendCommand, log = new LogRing()) {
     this.log = log;
     const [program, ...before] = options.command;
-    this.#child = spawn(
-      program,
-      [...before, "--workspace", options.workspace, "--ready-json", "--watch-parent"],
-      {
-        cwd: options.folder,
-        detached: true,
-        stdio: ["ignore", "pipe", "pipe"],
-        env: { ...process.env, OPD_TOKEN: options.token, PYTHONUNBUFFERED: "1" },
-      },
-    );
+    this.#child = spawn(program, [...before, ...argumentsOf(options)], {
+      cwd: options.folder,
+      detached: true,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: environmentOf(options),
+    });
     this.ended = this.#end();
     this.ready = this.#announcement(options.readyWithinMs ?? READY_WITHIN_MS);
     this.ready.catch(() => undefined);
@@ -81,13 +86,12 @@ export class BackendProcess {
     const timer = setTimeout(() => this.killGroup(), graceMs);
     const ending = await this.ended;
     clearTimeout(timer);
-    this.killGroup();
     return ending;
   }
 
   /** Ends every process of the backend's group at once. */
   killGroup(): void {
-    if (this.pid === undefined) {
+    if (this.pid === undefined || this.#isGone) {
       return;
     }
     try {
@@ -97,12 +101,26 @@ export class BackendProcess {
     }
   }
 
+  /**
+   * The end is the process's own, not that of its pipes: what it left in its group may hold those
+   * open for ever, and is ended here. Its last words are waited for, but not for long.
+   */
   #end(): Promise<Ending> {
     return new Promise((resolve) => {
-      this.#child.once("error", (error) =>
-        resolve({ code: null, signal: null, error: error.message }),
-      );
-      this.#child.once("close", (code, signal) => resolve({ code, signal, error: null }));
+      this.#child.once("error", (error) => {
+        this.#isGone = true;
+        resolve({ code: null, signal: null, error: error.message });
+      });
+      this.#child.once("exit", (code, signal) => {
+        this.killGroup();
+        this.#isGone = true;
+        const end = () => resolve({ code, signal, error: null });
+        const timer = setTimeout(end, LAST_WORDS_WITHIN_MS);
+        this.#child.once("close", () => {
+          clearTimeout(timer);
+          end();
+        });
+      });
     });
   }
 
@@ -131,4 +149,19 @@ export class BackendProcess {
       });
     });
   }
+}
+
+function argumentsOf({ workspace, port = 0 }: BackendCommand): string[] {
+  const place = workspace === null ? [] : ["--workspace", workspace];
+  return [...place, "--port", String(port), "--ready-json", "--watch-parent"];
+}
+
+function environmentOf({ token, environment }: BackendCommand): NodeJS.ProcessEnv {
+  const around = Object.entries(process.env).filter(([name]) => !FOREIGN_PYTHON.has(name));
+  return {
+    ...Object.fromEntries(around),
+    ...environment,
+    OPD_TOKEN: token,
+    PYTHONUNBUFFERED: "1",
+  };
 }

@@ -1,5 +1,4 @@
-import { isAbsolute } from "node:path";
-import { mayNavigate } from "./window-policy.js";
+/** The contract between the shell and its two pages; knows neither Node nor Electron. */
 
 export interface PickRequest {
   readonly title: string;
@@ -12,17 +11,18 @@ export interface Notice {
   readonly body: string;
 }
 
-/** What the page finds as `window.opd` when it is shown by the shell. */
+/** What the backend's page finds as `window.opd` when the shell shows it. */
 export interface DesktopBridge {
   /** The chosen file's path, or null when the user cancels. */
   pickFile(request: PickRequest): Promise<string | null>;
   pickFolder(request: PickRequest): Promise<string | null>;
   revealInFinder(path: string): Promise<void>;
   notify(notice: Notice): Promise<void>;
-  readonly diagnostics: DiagnosticsBridge;
+  /** Hears which of the page's own paths the menu asks for. */
+  onGoTo(listener: (path: string) => void): void;
 }
 
-/** What the diagnostics page may ask; refused to every other page. */
+/** What the diagnostics page finds as `window.opdDiagnostics`. */
 export interface DiagnosticsBridge {
   read(): Promise<Diagnosis>;
   restart(): Promise<void>;
@@ -39,59 +39,15 @@ export interface Diagnosis {
 export const PAGE_CALLS = ["pickFile", "pickFolder", "revealInFinder", "notify"] as const;
 export const DIAGNOSTICS_CALLS = ["read", "restart", "copyLog", "openLogFolder"] as const;
 
-const MAX_TEXT = 500;
-const MAX_PATH = 4096;
+export type PageCall = (typeof PAGE_CALLS)[number];
+export type DiagnosticsCall = (typeof DIAGNOSTICS_CALLS)[number];
 
-/** A call with something else than its contract allows. */
-export class PayloadError extends Error {}
+export const GO_TO_CHANNEL = "page:goTo";
 
-export function readPickRequest(payload: unknown): PickRequest {
-  const { title, extensions } = record(payload, ["title", "extensions"]);
-  if (!Array.isArray(extensions) || extensions.length > 20) {
-    throw new PayloadError("extensions must be a list of at most 20.");
-  }
-  const endings = extensions.map((ending) => text(ending, "extension", 20));
-  if (!endings.every((ending) => /^[a-z0-9]+$/i.test(ending))) {
-    throw new PayloadError("An extension has letters and digits only.");
-  }
-  return { title: text(title, "title", MAX_TEXT), extensions: endings };
+export function pageChannel(call: PageCall): string {
+  return `page:${call}`;
 }
 
-export function readNotice(payload: unknown): Notice {
-  const { title, body } = record(payload, ["title", "body"]);
-  return { title: text(title, "title", MAX_TEXT), body: text(body, "body", MAX_TEXT) };
-}
-
-export function readPath(payload: unknown): string {
-  const path = text(payload, "path", MAX_PATH);
-  if (!isAbsolute(path) || path.includes("\0")) {
-    throw new PayloadError("The path must be absolute.");
-  }
-  return path;
-}
-
-/** Calls are taken from the top frame of the backend's page only. */
-export function isFromPage(
-  sender: { readonly url: string; readonly isTop: boolean },
-  backend: string | null,
-): boolean {
-  return backend !== null && sender.isTop && mayNavigate(sender.url, backend);
-}
-
-function record(payload: unknown, keys: readonly string[]): Record<string, unknown> {
-  if (typeof payload !== "object" || payload === null || Array.isArray(payload)) {
-    throw new PayloadError("An object was expected.");
-  }
-  const found = Object.keys(payload);
-  if (found.length !== keys.length || !keys.every((key) => found.includes(key))) {
-    throw new PayloadError(`Exactly these keys were expected: ${keys.join(", ")}.`);
-  }
-  return payload as Record<string, unknown>;
-}
-
-function text(value: unknown, name: string, limit: number): string {
-  if (typeof value !== "string" || value.length === 0 || value.length > limit) {
-    throw new PayloadError(`${name} must be a text of 1 to ${limit} characters.`);
-  }
-  return value;
+export function diagnosticsChannel(call: DiagnosticsCall): string {
+  return `diagnostics:${call}`;
 }

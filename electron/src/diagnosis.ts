@@ -1,6 +1,6 @@
 import type { Ending } from "./backend-process.js";
 import type { Diagnosis } from "./bridge.js";
-import { MAX_RESTARTS } from "./supervisor.js";
+import { MAX_RESTARTS, type SupervisorState } from "./supervisor.js";
 
 const SHOWN_LINES = 200;
 
@@ -16,10 +16,14 @@ export function describeEnding({ code, signal, error }: Ending): string {
 }
 
 /** What the diagnostics page shows once the supervisor has given up. */
-export function diagnose(ending: Ending, log: readonly string[]): Diagnosis {
+export function diagnose(state: SupervisorState, log: readonly string[]): Diagnosis {
+  const shown = log.slice(-SHOWN_LINES);
+  if (state.kind !== "failed") {
+    return { what: "The backend is being started.", detail: "", log: shown };
+  }
   return {
-    what: `The backend ended ${MAX_RESTARTS + 1} times within two minutes and is not started again by itself.`,
-    detail: `${describeEnding(ending)} Runs at work are processes of their own and go on.`,
-    log: log.slice(-SHOWN_LINES),
+    what: `The backend ended ${MAX_RESTARTS + 1} times in a short time and is not started again by itself.`,
+    detail: `${describeEnding(state.ending)} Runs at work are processes of their own and go on.`,
+    log: shown,
   };
 }

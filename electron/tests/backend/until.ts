@@ -1,0 +1,21 @@
+/** A machine busy with training takes half a minute to start a backend. */
+export const START_WITHIN_MS = 90_000;
+
+/** Waits for a condition, with a bound. */
+export async function until<T>(
+  what: string,
+  look: () => T | undefined | false | null,
+  withinMs = START_WITHIN_MS,
+): Promise<T> {
+  const deadline = Date.now() + withinMs;
+  for (;;) {
+    const found = look();
+    if (found) {
+      return found;
+    }
+    if (Date.now() > deadline) {
+      throw new Error(`Waited in vain for ${what}.`);
+    }
+    await new Promise((next) => setTimeout(next, 20));
+  }
+}
