@@ -10,10 +10,11 @@ SOURCES := OnPolicyDistill backend benchmarks tests
 
 # The screen is checked and built where there is Node; everything else works without it.
 NODE := $(shell command -v node 2>/dev/null)
+CHROMIUM = $(shell echo "$$OPD_CHROMIUM"; command -v chromium || command -v google-chrome)
 SCREEN_READY := frontend/node_modules/.ready
 SHELL_READY := electron/node_modules/.ready
 
-.PHONY: setup demo test check check-screen check-shell build dev bench lock openblas
+.PHONY: setup demo test test-browser screenshots chromium check check-screen check-shell build dev bench lock openblas
 
 setup: $(READY)
 
@@ -48,6 +49,7 @@ demo: setup
 
 test: setup check
 	$(PYTHON) -m pytest
+	@$(MAKE) --no-print-directory test-browser
 
 ifdef NODE
 # Not `npm ci`: it insists on other platforms' binaries in the lock file, which not every mirror has.
@@ -62,6 +64,22 @@ build: $(SCREEN_READY)
 check-screen: setup $(SCREEN_READY)
 	cd frontend && npm run check && npm test
 
+# Debian's Chromium, or the one that OPD_CHROMIUM names; Playwright's own browsers are not needed.
+chromium:
+	@if [ -z "$(CHROMIUM)" ] && command -v apt-get >/dev/null; then \
+	  if [ "$$(id -u)" = 0 ]; then SUDO=; else SUDO="sudo -n"; fi; \
+	  echo "Installing chromium with apt"; \
+	  { $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq chromium; } >/dev/null 2>&1 || true; \
+	fi
+
+test-browser: setup build chromium
+	@if [ -n "$(CHROMIUM)" ]; then cd frontend && npm run test:browser; else \
+	  echo "There is no Chromium here, so the screen's stories were left out: name one in OPD_CHROMIUM."; \
+	fi
+
+screenshots: setup build chromium
+	cd frontend && npm run screenshots
+
 # Electron's own binary is neither fetched nor needed to check the shell's modules.
 $(SHELL_READY): electron/package-lock.json
 	cd electron && ELECTRON_SKIP_BINARY_DOWNLOAD=1 npm install --no-save --no-audit --no-fund --loglevel=error
@@ -70,7 +88,7 @@ $(SHELL_READY): electron/package-lock.json
 check-shell: setup $(SHELL_READY)
 	cd electron && npm run check && npm test
 else
-build check-screen check-shell:
+build check-screen check-shell test-browser screenshots:
 	@echo "There is no Node here, so the screen was left out: it needs Node 20.19 or later."
 endif
 
