@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Builds the app for macOS on Apple silicon into release/, and shows the fuses it really has.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+scripts/bundle-python.sh
+if [ ! -d node_modules/electron/dist ]; then
+  node node_modules/electron/install.js
+fi
+node scripts/build.mjs
+npx electron-builder --mac --arm64 --config electron-builder.json
+npx electron-fuses read --app release/mac-arm64/OnPolicyDistill.app
