@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Look at prompt files and check them.", no_args_is_help=True)
 
-FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="JSONL file of prompts.")]
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="JSONL file.")]
 
 
 @app.command()
@@ -30,10 +30,13 @@ def lint(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Check a prompt file; ends with 2 when a line cannot be used."""
-    from OnPolicyDistill.datasets.linter import lint_prompts
+    """Check a file of prompts or conversations; ends with 2 when a line cannot be used."""
+    from OnPolicyDistill.datasets.conversation_linter import lint_conversations
+    from OnPolicyDistill.datasets.conversations import holds_conversations
+    from OnPolicyDistill.datasets.linter import Ruler, lint_prompts
 
-    report = lint_prompts(file, other, None if model is None else ruler_of(model))
+    lint = lint_conversations if holds_conversations(file) else lint_prompts
+    report = lint(file, other, Ruler() if model is None else ruler_of(model))
     if json:
         print_json(report.model_dump(mode="json"))
     else:

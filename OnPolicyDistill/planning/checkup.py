@@ -6,7 +6,7 @@ the report, with the field that has to change.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +19,7 @@ from OnPolicyDistill.config import (
     RunConfig,
     SftConfig,
 )
+from OnPolicyDistill.datasets.conversation_linter import lint_conversations
 from OnPolicyDistill.datasets.linter import LintReport, Ruler, lint_prompts
 from OnPolicyDistill.errors import DatasetError, InputError, ModelError
 from OnPolicyDistill.planning.answering import answering_stages
@@ -110,8 +111,24 @@ class _Checkup:
         if sft.validation_conversations and not Path(sft.validation_conversations).is_file():
             field = "sft.validation_conversations"
             self._add("error", "no_file", field, "There is no such file.", "Check the path.")
+        self.prompts = self._lint_conversations("conversations", sft.conversations, None)
+        training = None if self.prompts is None else sft.conversations
+        key = "validation_conversations"
+        self.validation = self._lint_conversations(key, sft.validation_conversations, training)
+        if self.validation is not None and self.validation.num_leaked:
+            message = f"{self.validation.num_leaked} held-out conversations are trained on as well."
+            fix = "Remove them from one of the files, or held-out numbers mean nothing."
+            self._add("warning", "leaked", f"sft.{key}", message, fix)
         self._check_disk()
         return self
+
+    def _lint_conversations(
+        self, key: str, file: str | None, other: str | None
+    ) -> LintReport | None:
+        if file is None or not Path(file).is_file():
+            return None
+        path, against = Path(file), None if other is None else Path(other)
+        return self._told(f"sft.{key}", path, lambda: lint_conversations(path, against, Ruler()))
 
     def all_of_prompted(self, settings: PromptDistillationSettings) -> _Checkup:
         """Check files, adapter and disk; on-policy training needs a pair as well."""
@@ -194,14 +211,19 @@ class _Checkup:
             message = f"No {kind} prompts are named; a run without them is refused."
             self._add("error", "no_file", field, message, f"Set {field} to a JSONL file.")
             return None
+        path, against = Path(file), None if other is None else Path(other)
+        return self._told(field, path, lambda: lint_prompts(path, against, ruler))
+
+    def _told(self, field: str, file: Path, lint: Callable[[], LintReport]) -> LintReport | None:
+        """Lint a file; what makes it unusable is a finding about the field that names it."""
         try:
-            report = lint_prompts(Path(file), None if other is None else Path(other), ruler)
+            report = lint()
         except (DatasetError, ModelError) as error:
             self._add("error", "no_file", field, error.message, error.action)
             return None
         if report.num_errors:
             first = next(found for found in report.findings if found.severity == "error")
-            where = f"{file}, line {first.line}" if first.line else file
+            where = f"{file}, line {first.line}" if first.line else str(file)
             message = f"{where}: {first.message}"
             if report.num_errors > 1:
                 message += f" {report.num_errors} lines in all cannot be used."

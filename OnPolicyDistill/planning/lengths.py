@@ -7,13 +7,15 @@ from pathlib import Path
 
 from OnPolicyDistill.config import EvaluationConfig, PromptDistillationConfig, RunConfig, SftConfig
 from OnPolicyDistill.datasets.chat_template import ChatTemplate
-from OnPolicyDistill.datasets.linter import CHARACTERS_PER_TOKEN, Ruler, lint_prompts
+from OnPolicyDistill.datasets.conversation_linter import lint_conversations
+from OnPolicyDistill.datasets.linter import CHARACTERS_PER_TOKEN, LintReport, Ruler, lint_prompts
 from OnPolicyDistill.datasets.tokenizer_files import load_tokenizer_files
 from OnPolicyDistill.planning.answering import measure_inputs
 from OnPolicyDistill.planning.workload import ASSUMED_PROMPTS, PromptFacts
 from OnPolicyDistill.registry import local_folder
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
+from OnPolicyDistill.settings.sft import SftSettings
 
 ASSUMED_PROMPT_TOKENS = 256
 ASSUMED_HELD_OUT = 64
@@ -28,8 +30,7 @@ def measure_prompts(config: RunConfig) -> PromptFacts:
         ModelError: the student's tokenizer or template is damaged.
     """
     if isinstance(config, SftConfig):
-        tokens = config.sft.max_length
-        return PromptFacts(ASSUMED_PROMPTS, tokens, tokens, f"full length of {tokens} tokens")
+        return _conversations(config.sft)
     if isinstance(config, PromptDistillationConfig):
         return _rows_without_prompt(config.prompt_distillation)
     if isinstance(config, EvaluationConfig):
@@ -51,7 +52,10 @@ def measure_prompts(config: RunConfig) -> PromptFacts:
 def count_held_out(config: RunConfig) -> int:
     """How many held-out prompts an evaluation uses."""
     if isinstance(config, SftConfig):
-        return ASSUMED_HELD_OUT
+        held_out = config.sft.validation_conversations
+        if held_out is None or not Path(held_out).is_file():
+            return ASSUMED_HELD_OUT
+        return lint_conversations(Path(held_out), None, Ruler()).num_prompts
     if isinstance(config, PromptDistillationConfig):
         prompted = config.prompt_distillation
         available = measure_inputs(prompted.validation_inputs).num_prompts
@@ -80,27 +84,54 @@ def _rows_without_prompt(settings: PromptDistillationSettings) -> PromptFacts:
     )
 
 
+def _conversations(settings: SftSettings) -> PromptFacts:
+    """Conversations of the file where one is named, else as long as they may be."""
+    limit = settings.max_length
+    if settings.conversations is None:
+        source = f"assumed: no conversations are named, so {limit} tokens each"
+        return PromptFacts(ASSUMED_PROMPTS, limit, limit, source)
+    path = Path(settings.conversations)
+    report = lint_conversations(path, None, ruler_of_model(settings.model, limit))
+    facts = _facts(report, f"conversations of {path}")
+    return replace(
+        facts,
+        typical_tokens=min(facts.typical_tokens, limit),
+        longest_tokens=min(facts.longest_tokens, limit),
+    )
+
+
 def ruler_of(settings: DistillationSettings) -> Ruler:
     """Measure as the student will: with its tokenizer and template where they are on disk.
 
     Raises:
         ModelError: they are damaged.
     """
-    folder = local_folder(settings.student_model)
+    return ruler_of_model(settings.student_model, settings.max_prompt_tokens)
+
+
+def ruler_of_model(model: str, max_tokens: int) -> Ruler:
+    """Measure with a model's tokenizer and template where they are on disk, else in characters.
+
+    Raises:
+        ModelError: they are damaged.
+    """
+    folder = local_folder(model)
     if folder is None:
-        return Ruler(max_prompt_tokens=settings.max_prompt_tokens)
-    return Ruler(
-        load_tokenizer_files(folder), ChatTemplate.load(folder), settings.max_prompt_tokens
-    )
+        return Ruler(max_prompt_tokens=max_tokens)
+    return Ruler(load_tokenizer_files(folder), ChatTemplate.load(folder), max_tokens)
 
 
 def _from_file(path: Path, ruler: Ruler) -> PromptFacts:
-    lengths = (report := lint_prompts(path, ruler=ruler)).lengths
+    return _facts(lint_prompts(path, ruler=ruler), f"prompts of {path}")
+
+
+def _facts(report: LintReport, noun: str) -> PromptFacts:
+    lengths = report.lengths
     if lengths.unit == "tokens":
-        source = f"measured with the student's tokenizer: {report.num_prompts} prompts of {path}"
+        source = f"measured with the student's tokenizer: {report.num_prompts} {noun}"
         typical, longest = lengths.mean, lengths.longest
     else:
-        source = f"estimated from characters: {report.num_prompts} prompts of {path}"
+        source = f"estimated from characters: {report.num_prompts} {noun}"
         typical = lengths.mean / CHARACTERS_PER_TOKEN + TEMPLATE_TOKENS
         longest = lengths.longest // CHARACTERS_PER_TOKEN + TEMPLATE_TOKENS
     return PromptFacts(max(report.num_prompts, 1), max(round(typical), 1), max(longest, 1), source)

@@ -14,12 +14,12 @@ from backend.guard import Upload
 from backend.history.views import View
 from backend.paths import MAX_PATH_CHARACTERS, picked_file, probe
 from backend.problems import RefusedError
-from backend.prompt_sets.conversations import lint_conversations
 from backend.prompt_sets.lint import LintQuestion, preview, ruler_of
 from backend.prompt_sets.views import PreviewPage, PromptSetView
 from backend.routers.dependencies import Here, refusals
 from backend.system.room import check_disk
 from backend.workbench import Bench
+from OnPolicyDistill.datasets.conversation_linter import lint_conversations
 from OnPolicyDistill.datasets.linter import LintReport
 from OnPolicyDistill.files import disk_errors
 

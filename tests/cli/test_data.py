@@ -85,3 +85,13 @@ def test_conversations_are_written_in_another_form(opd: Opd, tmp_path: Path) -> 
     outcome = opd("data", "convert", str(source), str(tmp_path / "other.jsonl"))
     assert outcome.exit_code == 2
     assert "line 1" in outcome.err
+
+
+def test_conversations_are_linted_as_what_they_are(opd: Opd, tmp_path: Path) -> None:
+    file = tmp_path / "in.jsonl"
+    line = '{"prompt": "a", "completion": "b"}\n'
+    file.write_text(line * 2 + '{"prompt": "a"}\n', encoding="utf-8")
+    outcome = opd("data", "lint", str(file))
+    assert outcome.exit_code == 2
+    assert f"{file}:2: warning: Same as line 1." in outcome.out
+    assert f"{file}:3: error: " in outcome.out

@@ -125,3 +125,18 @@ def test_supervised_fine_tuning_needs_its_files(tmp_path, model_folder):
         ("error", "no_file", "sft.conversations"),
         ("error", "no_file", "sft.validation_conversations"),
     ]
+
+
+def test_conversations_are_checked_line_by_line_and_for_leaks(tmp_path, model_folder):
+    line = '{"prompt": "a", "completion": "b"}\n'
+    train, held_out = tmp_path / "train.jsonl", tmp_path / "held_out.jsonl"
+    train.write_text(line + "nonsense\n")
+    held_out.write_text(line)
+    files = {"conversations": str(train), "validation_conversations": str(held_out)}
+    values = {"model": str(model_folder("s")), **files}
+    report = check_run(parse_config({"sft": values}), tmp_path)
+    assert found(report)[:2] == [
+        ("error", "broken_json", "sft.conversations"),
+        ("warning", "leaked", "sft.validation_conversations"),
+    ]
+    assert "train.jsonl, line 2" in report.findings[0].message

@@ -202,6 +202,18 @@ def test_epochs_are_planned_in_the_steps_that_follow_from_them():
     assert plan_run(parse_config({"distillation": sft}), 128, "m4-max").num_steps == 250
 
 
+def test_conversations_are_counted_and_measured_where_a_file_is_named(tmp_path):
+    file = tmp_path / "conversations.jsonl"
+    line = '{"prompt": "%s", "completion": "b"}\n'
+    file.write_text("".join(line % (str(number) * 40) for number in range(1, 41)))
+    sft = {"conversations": str(file), "num_epochs": 2, "batch_size": 4}
+    found = plan_run(parse_config({"sft": {**sft, "max_length": 512}}), 64, "m4-max")
+    assert found.num_steps == 10
+    assert any("40 conversations of" in line for line in found.assumptions)
+    whole = plan_run(parse_config({"sft": {**sft, "conversations": None}}), 64, "m4-max")
+    assert found.step.total < whole.step.total / 4
+
+
 def test_this_machine_is_planned_for_when_none_is_named():
     found = plan_run(parse_config({"distillation": {}}))
     assert found.chip == this_chip().name
