@@ -14,7 +14,7 @@ CHROMIUM = $(shell echo "$$OPD_CHROMIUM"; command -v chromium || command -v goog
 SCREEN_READY := frontend/node_modules/.ready
 SHELL_READY := electron/node_modules/.ready
 
-.PHONY: setup demo test test-browser screenshots chromium check check-screen check-shell build dev bench lock openblas
+.PHONY: setup demo test test-browser screenshots chromium check check-screen check-shell test-shell build app dev bench lock openblas
 
 setup: $(READY)
 
@@ -47,7 +47,7 @@ openblas:
 demo: setup
 	$(VENV)/bin/opd demo
 
-test: setup check
+test: setup check test-shell
 	$(PYTHON) -m pytest
 	@$(MAKE) --no-print-directory test-browser
 
@@ -85,10 +85,20 @@ $(SHELL_READY): electron/package-lock.json
 	cd electron && ELECTRON_SKIP_BINARY_DOWNLOAD=1 npm install --no-save --no-audit --no-fund --loglevel=error
 	@touch $@
 
-check-shell: setup $(SHELL_READY)
+check-shell: $(SHELL_READY)
 	cd electron && npm run check && npm test
+
+# The shell's modules against the real backend.
+test-shell: setup $(SHELL_READY)
+	cd electron && npm run test:backend
+
+# On Apple silicon only; Electron's binary and a Python to pack are fetched here.
+app: $(SHELL_READY) | $(UV)
+	@electron/scripts/require-apple-silicon.sh
+	@$(MAKE) --no-print-directory build
+	cd electron && UV=$(abspath $(UV)) npm run app
 else
-build check-screen check-shell test-browser screenshots:
+build app check-screen check-shell test-shell test-browser screenshots:
 	@echo "There is no Node here, so the screen was left out: it needs Node 20.19 or later."
 endif
 
@@ -97,7 +107,7 @@ check: setup
 	$(VENV)/bin/ruff format --check $(SOURCES)
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	@$(MAKE) --no-print-directory check-screen
+	@$(MAKE) --no-print-directory check-screen check-shell
 
 dev: setup
 	$(VENV)/bin/opd serve --no-open

@@ -3,11 +3,7 @@
 # build/python, from where electron-builder takes it: the first start needs no network.
 set -euo pipefail
 
-if [ "$(uname -s)" != Darwin ] || [ "$(uname -m)" != arm64 ]; then
-  echo "The app is packaged on macOS on Apple silicon only; this is $(uname -s) on $(uname -m)." >&2
-  exit 1
-fi
-
+"$(dirname "$0")/require-apple-silicon.sh"
 cd "$(dirname "$0")/.."
 root=$(cd .. && pwd)
 uv=${UV:-uv}
