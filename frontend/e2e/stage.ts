@@ -113,3 +113,12 @@ export function writeLines(file: string, lines: readonly string[]): string {
   writeFileSync(file, `${lines.join("\n")}\n`);
   return file;
 }
+
+/** The step that the page shows for a run at work. */
+function shownStep(page: Page) {
+  return page.locator(".label", { hasText: /^Step$/ }).locator("xpath=following-sibling::*[1]");
+}
+
+export async function stepNumber(page: Page): Promise<number> {
+  return Number.parseInt((await shownStep(page).textContent()) ?? "", 10);
+}
