@@ -1,4 +1,4 @@
-import { createRun, expect, runOf, SLOW, stepNumber, test, untilState } from "./stage";
+import { createRun, expect, SLOW, stepNumber, test } from "./stage";
 
 test("the page lives through a killed backend and misses nothing", async ({ page, backend }) => {
   const { run_id } = await createRun(backend, {
@@ -23,18 +23,4 @@ test("the page lives through a killed backend and misses nothing", async ({ page
   );
   expect(num_points).toBe(60);
   expect(step).toEqual(Array.from({ length: 60 }, (_, index) => index + 1));
-});
-
-test("a page opened and reloaded in the middle of a run is right", async ({ page, backend }) => {
-  const { run_id } = await createRun(backend, { num_steps: 40, eval_every: 20 });
-  await page.goto("/");
-  await expect.poll(async () => (await runOf(backend, run_id)).step).toBeGreaterThan(5);
-  await page.goto(`/runs/${run_id}`);
-  const first = page.getByRole("table", { name: "Divergence: Training" }).locator("tbody th");
-  await expect(first.first()).toHaveText("1");
-  await page.reload();
-  await expect(first.first()).toHaveText("1");
-  await untilState(backend, run_id, "finished");
-  await expect(first.last()).toHaveText("40");
-  await expect(page.getByText("finished", { exact: true })).toBeVisible();
 });
