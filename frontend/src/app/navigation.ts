@@ -2,6 +2,7 @@ import {
   Box,
   FileText,
   House,
+  ListChecks,
   type LucideIcon,
   MessagesSquare,
   PackageOpen,
@@ -11,7 +12,16 @@ import {
 } from "lucide-react";
 
 export interface Place {
-  to: "/" | "/new" | "/runs" | "/models" | "/data" | "/playground" | "/export" | "/settings";
+  to:
+    | "/"
+    | "/new"
+    | "/runs"
+    | "/models"
+    | "/data"
+    | "/playground"
+    | "/evaluate"
+    | "/export"
+    | "/settings";
   label: string;
   icon: LucideIcon;
   /** Pressed after G. */
@@ -26,6 +36,7 @@ export const PLACES: readonly Place[] = [
   { to: "/models", label: "Models", icon: Box, key: "M" },
   { to: "/data", label: "Data", icon: FileText, key: "D" },
   { to: "/playground", label: "Playground", icon: MessagesSquare, key: "P" },
+  { to: "/evaluate", label: "Evaluate", icon: ListChecks, key: "V" },
   { to: "/export", label: "Export", icon: PackageOpen, key: "E" },
   { to: "/settings", label: "API and settings", icon: Settings, key: "S" },
 ];

@@ -88,6 +88,16 @@ const exportStudent = createRoute({
   component: lazyRouteComponent(() => import("@/features/export/export-page"), "ExportPage"),
 });
 
+const evaluate = createRoute({
+  getParentRoute: () => root,
+  path: "/evaluate",
+  validateSearch: z.object({
+    run: z.string().optional().catch(undefined),
+    form: z.boolean().optional().catch(undefined),
+  }),
+  component: lazyRouteComponent(() => import("@/features/evaluate/evaluate-page"), "EvaluatePage"),
+});
+
 const settings = createRoute({
   getParentRoute: () => root,
   path: "/settings",
@@ -105,6 +115,7 @@ export const router = createRouter({
     models,
     data,
     playground,
+    evaluate,
     exportStudent,
     settings,
   ]),

@@ -1,0 +1,59 @@
+import { keepPreviousData, queryOptions } from "@tanstack/react-query";
+import { body, client } from "@/api/client";
+import { ofRun } from "@/api/runs";
+import type { components, operations } from "@/api/schema";
+
+type Schemas = components["schemas"];
+
+export type EvaluationReport = Schemas["EvaluationReport"];
+export type VariantReport = Schemas["ClassificationReport"];
+export type PairComparison = Schemas["PairComparison"];
+export type Answer = Schemas["Answer"];
+export type Only = NonNullable<
+  operations["page_predictions_api_runs__run_id__evaluation_predictions_get"]["parameters"]["query"]["only"]
+>;
+
+export const ANSWERS_PER_PAGE = 20;
+
+export function evaluationReport(runId: string) {
+  return queryOptions({
+    queryKey: ["run", runId, "evaluation"],
+    queryFn: ({ signal }) =>
+      body(client.GET("/api/runs/{run_id}/evaluation", { ...ofRun(runId), signal })),
+    retry: false,
+  });
+}
+
+export function answerPage(runId: string, variant: string, only: Only, page: number) {
+  const query = { variant, only, offset: page * ANSWERS_PER_PAGE, limit: ANSWERS_PER_PAGE };
+  return queryOptions({
+    queryKey: ["run", runId, "answers", query],
+    queryFn: ({ signal }) =>
+      body(
+        client.GET("/api/runs/{run_id}/evaluation/predictions", {
+          params: { path: { run_id: runId }, query },
+          signal,
+        }),
+      ),
+    placeholderData: keepPreviousData,
+  });
+}
+
+/** Variants of several runs in pairs, on the same items. */
+export function comparedEvaluations(runIds: readonly string[]) {
+  return queryOptions({
+    queryKey: ["runs", "evaluations", runIds],
+    queryFn: ({ signal }) =>
+      body(
+        client.GET("/api/comparison/evaluation", {
+          params: { query: { run: [...runIds] } },
+          signal,
+        }),
+      ),
+    retry: false,
+  });
+}
+
+export function heatMapUrl(runId: string): string {
+  return `/api/runs/${encodeURIComponent(runId)}/evaluation.png`;
+}

@@ -1,0 +1,80 @@
+import clsx from "clsx";
+import type { VariantReport } from "@/api/evaluations";
+import { shade } from "@/features/evaluate/wording";
+
+const DARK_FROM = 55;
+
+/** Gold labels down, answers across; a table in which each cell is as deep as its share of the row. */
+export function ConfusionMap({ variant }: { variant: VariantReport }) {
+  const columns = [...variant.labels, "unparseable"];
+  return (
+    <div className="overflow-auto p-3">
+      <table className="num border-separate border-spacing-px text-sm">
+        <caption className="pb-1 text-left text-sm text-muted">
+          Gold label down, answer across; the number counts items.
+        </caption>
+        <thead>
+          <tr>
+            <th className="sr-only">Gold label</th>
+            {columns.map((column, place) => (
+              <th
+                key={column}
+                scope="col"
+                className={clsx(
+                  "pb-1 align-bottom font-normal",
+                  place === columns.length - 1 && "pl-2",
+                )}
+              >
+                <span className="inline-block max-h-24 rotate-180 truncate [writing-mode:vertical-rl]">
+                  {column}
+                </span>
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {variant.labels.map((label, row) => (
+            <tr key={label}>
+              <th scope="row" className="max-w-32 truncate pr-2 text-right font-normal">
+                {label}
+              </th>
+              <Cells counts={variant.confusion[row] ?? []} columns={columns} row={row} />
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+interface CellsProps {
+  counts: readonly number[];
+  columns: readonly string[];
+  row: number;
+}
+
+function Cells({ counts, columns, row }: CellsProps) {
+  return columns.map((column, place) => {
+    const count = counts[place] ?? 0;
+    const depth = shade(count, counts);
+    const token = place === row ? "--color-accent" : "--color-bad";
+    return (
+      <td
+        key={column}
+        className={clsx(
+          "h-6 min-w-7 rounded-sm text-center",
+          depth > DARK_FROM ? "text-on-accent" : count === 0 && "text-faint",
+          place === columns.length - 1 && "border-l-8 border-l-transparent bg-clip-padding",
+        )}
+        style={{
+          backgroundColor:
+            count === 0
+              ? "var(--color-sunken)"
+              : `color-mix(in oklch, var(${token}) ${Math.max(depth, 8)}%, var(--color-sunken))`,
+        }}
+      >
+        {count === 0 ? <span className="sr-only">0</span> : count}
+      </td>
+    );
+  });
+}

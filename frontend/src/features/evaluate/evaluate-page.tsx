@@ -1,0 +1,82 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { ListChecks } from "lucide-react";
+import { describeError } from "@/api/problem";
+import { runPage } from "@/api/runs";
+import { Button } from "@/components/button";
+import { PageHeader } from "@/components/page-header";
+import { Select } from "@/components/select";
+import { EmptyState, ErrorState, SkeletonRows } from "@/components/states";
+import { EvaluateForm } from "@/features/evaluate/evaluate-form";
+import { Findings } from "@/features/evaluate/findings";
+
+const METHODS: ReadonlySet<string> = new Set(["evaluation", "prompt_distillation"]);
+
+/** How variants answer labelled items: accuracy with its interval, confusions, errors, speed. */
+export function EvaluatePage() {
+  const { run: chosen, form: isStarting = false } = useSearch({ from: "/evaluate" });
+  const navigate = useNavigate({ from: "/evaluate" });
+  const query = useQuery(runPage({ limit: 200 }));
+  const runs = query.data?.runs.filter((run) => METHODS.has(run.method)) ?? [];
+  const run = runs.find((each) => each.run_id === chosen) ?? runs[0];
+  const start = (
+    <Button
+      look="primary"
+      icon={<ListChecks aria-hidden />}
+      onClick={() => void navigate({ search: (old) => ({ ...old, form: true }) })}
+    >
+      New evaluation
+    </Button>
+  );
+  return (
+    <div className="flex flex-col">
+      <PageHeader
+        title="Evaluate"
+        detail="Answers to labelled items, counted"
+        actions={
+          <>
+            {run ? (
+              <>
+                <Select
+                  label="Run"
+                  value={run.run_id}
+                  choices={runs.map((each) => ({
+                    value: each.run_id,
+                    label: each.name,
+                    hint: each.state,
+                  }))}
+                  onChange={(runId) => void navigate({ search: { run: runId } })}
+                  className="w-64 max-w-full"
+                />
+                <Link to="/runs/$runId" params={{ runId: run.run_id }}>
+                  <Button>Open the run</Button>
+                </Link>
+              </>
+            ) : null}
+            {isStarting ? null : start}
+          </>
+        }
+      />
+      <div className="flex flex-col gap-3 px-4 pb-4">
+        {isStarting ? (
+          <EvaluateForm
+            onStarted={(runId) => void navigate({ search: { run: runId } })}
+            onCancel={() => void navigate({ search: (old) => ({ ...old, form: undefined }) })}
+          />
+        ) : null}
+        {query.isPending ? (
+          <SkeletonRows count={8} />
+        ) : query.error ? (
+          <ErrorState {...describeError(query.error)} retry={() => void query.refetch()} />
+        ) : run ? (
+          <Findings key={run.run_id} run={run} others={runs.filter((each) => each !== run)} />
+        ) : isStarting ? null : (
+          <EmptyState title="Nothing evaluated yet" action={start}>
+            Let a model answer texts whose labels are known, with or without a prompt, before and
+            after it has learned.
+          </EmptyState>
+        )}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,40 @@
+import type { VariantReport } from "@/api/evaluations";
+import { formatPercent } from "@/components/format";
+
+const HEADS = ["Items", "Accuracy %", "Precision %", "F1 %", "Most often taken for"];
+
+/** One row a label, the worst first. */
+export function LabelTable({ variant }: { variant: VariantReport }) {
+  return (
+    <div className="max-h-120 overflow-auto">
+      <table className="num w-full">
+        <thead className="sticky top-0 bg-surface">
+          <tr className="h-8">
+            <th className="label px-3 text-left font-normal">Label</th>
+            {HEADS.map((head) => (
+              <th key={head} className="label px-3 text-right font-normal whitespace-nowrap">
+                {head}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {variant.per_label.map((score) => (
+            <tr key={score.label} className="h-7 border-t">
+              <th className="max-w-48 truncate px-3 text-left font-medium">{score.label}</th>
+              <td className="px-3 text-right">{score.num_items}</td>
+              <td className="px-3 text-right">{formatPercent(score.accuracy)}</td>
+              <td className="px-3 text-right">{formatPercent(score.precision)}</td>
+              <td className="px-3 text-right">{formatPercent(score.f1)}</td>
+              <td className="max-w-48 truncate px-3 text-right text-muted">
+                {score.confused_with === null
+                  ? "–"
+                  : `${score.confused_with} (${score.num_confused})`}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

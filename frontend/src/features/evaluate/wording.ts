@@ -1,0 +1,36 @@
+import type { PairComparison } from "@/api/evaluations";
+import { formatPercent } from "@/components/format";
+
+const MINUS = "\u2212";
+
+/** "92.3 to 96.1" of a share's interval. */
+export function intervalText(interval: { low: number; high: number } | null): string {
+  return interval ? `${formatPercent(interval.low)} to ${formatPercent(interval.high)}` : "–";
+}
+
+/** Percentage points with their sign. */
+export function pointsText(share: number): string {
+  const points = (Math.abs(share) * 100).toFixed(1);
+  return share < 0 && points !== "0.0" ? `${MINUS}${points}` : `+${points}`;
+}
+
+/** Names a winner only where the whole interval is on one side of nothing. */
+export function verdictText(pair: PairComparison): string {
+  return pair.better === null ? "No difference shown" : `${pair.better} is better`;
+}
+
+/** How deep a cell of the heat map is: its share of its row, 0 to 100. */
+export function shade(count: number, row: readonly number[]): number {
+  const total = row.reduce((sum, each) => sum + each, 0);
+  return total === 0 ? 0 : Math.round((100 * count) / total);
+}
+
+/** How many times faster than the teacher a variant answers; null beside itself. */
+export function speedUp(seconds: number, teacherSeconds: number | undefined): number | null {
+  return teacherSeconds === undefined || seconds <= 0 ? null : teacherSeconds / seconds;
+}
+
+/** A variant's key as words: student_after is "student after". */
+export function variantTitle(name: string): string {
+  return name.replaceAll("_", " ");
+}
