@@ -74,9 +74,14 @@ def complete(
     return generate(policy.model, request, hooks)
 
 
+def graded_prompts(held_out: HeldOut) -> tuple[EncodedPrompt, ...]:
+    """Return the prompts that have an answer: what accuracy is counted over."""
+    return tuple(prompt for prompt in held_out.prompts if prompt.answer is not None)
+
+
 def measure_accuracy(policy: Policy, held_out: HeldOut, hooks: GenerationHooks) -> float | None:
     """Share of greedy completions that equal the prompt's answer; None where no prompt has one."""
-    with_answer = tuple(prompt for prompt in held_out.prompts if prompt.answer is not None)
+    with_answer = graded_prompts(held_out)
     if not with_answer:
         return None
     graded = HeldOut(with_answer, held_out.max_tokens, held_out.max_rows, held_out.seed)
@@ -108,6 +113,7 @@ def evaluate_student(
     accuracy = measure_accuracy(student, held_out, hooks)
     if accuracy is not None:
         metrics["eval_accuracy"] = accuracy
+        metrics["eval_num_graded"] = float(len(graded_prompts(held_out)))
     return metrics
 
 

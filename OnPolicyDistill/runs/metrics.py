@@ -131,6 +131,14 @@ _DECLARED = (
         "Greedy completions equal to the prompt's `answer`, where the file has answers.",
     ),
     _metric(
+        "eval_num_graded",
+        "Graded prompts",
+        "prompts",
+        "neither",
+        "evaluation",
+        "Held-out prompts with an answer: what task accuracy is counted over.",
+    ),
+    _metric(
         "eval_teacher_accuracy",
         "Teacher's accuracy",
         "share",

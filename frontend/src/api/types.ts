@@ -6,6 +6,7 @@ type Schemas = components["schemas"];
 export type RunSummary = Schemas["RunSummary"];
 export type RunDetail = Schemas["RunDetail"];
 export type RunState = RunSummary["state"];
+export type MetricSummary = Schemas["MetricSummary"];
 export type Metric = Schemas["Metric"];
 export type QueueView = Schemas["QueueView"];
 export type SystemFigures = Schemas["SystemFigures"];

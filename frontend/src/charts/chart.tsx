@@ -1,3 +1,4 @@
+import clsx from "clsx";
 import { ImageDown } from "lucide-react";
 import { type ReactNode, useId, useMemo, useState } from "react";
 import { ChartTable } from "@/charts/chart-table";
@@ -108,8 +109,15 @@ function Readout({ title, unit, curves, marks, data, index, at, action, ...rest 
       </span>
       <span className="num ml-auto flex gap-3" aria-live={index === null ? "off" : "polite"}>
         {near.slice(0, 2).map((mark) => (
-          <span key={`${mark.kind}${mark.x}`} className="max-w-48 truncate text-muted">
-            {mark.kind}
+          <span
+            key={`${mark.kind}${mark.x}`}
+            title={mark.text}
+            className={clsx(
+              "max-w-72 truncate",
+              mark.kind === "warning" ? "text-warn" : "text-muted",
+            )}
+          >
+            {mark.text || mark.kind}
           </span>
         ))}
         {at === undefined ? null : <span className="text-faint">{rest.formatX(at)}</span>}

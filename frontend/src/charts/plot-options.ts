@@ -18,6 +18,9 @@ export interface PlotSettings {
   onSelect: (from: number, to: number) => void;
 }
 
+const WHOLE_INCREMENTS = Array.from({ length: 12 }, (_, power) =>
+  [1, 2, 5].map((digit) => digit * 10 ** power),
+).flat();
 const AXIS_FONT = '11px "Inter Variable", system-ui, sans-serif';
 
 export function plotOptions(settings: PlotSettings): uPlot.Options {
@@ -82,6 +85,8 @@ function axes({ compact, formatX, formatY }: PlotSettings): uPlot.Axis[] {
       space: compact ? 72 : 88,
       grid: { show: false },
       border: { show: true, stroke: grid.stroke, width: 1 },
+      // Steps, tokens and seconds alike are read in whole numbers.
+      incrs: WHOLE_INCREMENTS,
       values: (_, splits) => splits.map(formatX),
     },
     {

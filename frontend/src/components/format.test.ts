@@ -5,6 +5,7 @@ import {
   formatDuration,
   formatNumber,
   formatPercent,
+  formatProbability,
 } from "@/components/format";
 
 test("numbers keep four digits and lose their trailing zeros", () => {
@@ -48,4 +49,10 @@ test("the past is told in one unit and after a week as a date", () => {
   expect(formatAgo(1000, 1000 + 300)).toBe("5 min ago");
   expect(formatAgo(1000, 1000 + 7200)).toBe("2 h ago");
   expect(formatAgo(0, 30 * 86_400)).toContain("1970");
+});
+
+test("a probability that would round to nothing says that it is small", () => {
+  expect(formatProbability(0.9984)).toBe("99.8");
+  expect(formatProbability(1e-8)).toBe("<0.1");
+  expect(formatProbability(0)).toBe("0.0");
 });

@@ -33,6 +33,11 @@ export function formatPercent(share: number | null | undefined, decimals = 1): s
     : (share * 100).toFixed(decimals);
 }
 
+/** A probability as a percentage without its sign; what would round to nothing says so. */
+export function formatProbability(probability: number): string {
+  return probability > 0 && probability < 0.0005 ? "<0.1" : formatPercent(probability);
+}
+
 /** "4 s", "12 min", "3 h 5 min", "2 d 4 h": two units at most. */
 export function formatDuration(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) {

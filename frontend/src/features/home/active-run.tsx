@@ -32,7 +32,11 @@ export function ActiveRun({ run }: { run: RunSummary }) {
       }
     >
       <div className="grid grid-cols-[repeat(3,minmax(0,1fr))_180px] items-center gap-6">
-        <Figure label="Step" value={run.step} unit={`of ${run.num_steps ?? "?"}`} />
+        <Figure
+          label="Step"
+          value={run.step}
+          unit={run.num_steps ? `of ${run.num_steps}` : undefined}
+        />
         <Figure label="Time left" value={formatDuration(run.eta_seconds)} />
         <Figure
           label="Divergence"

@@ -5,6 +5,7 @@ import { type ReactNode, useEffect } from "react";
 import { presets } from "@/api/planning";
 import { Button } from "@/components/button";
 import { PageHeader } from "@/components/page-header";
+import { SkeletonRows } from "@/components/states";
 import { BudgetStep } from "@/features/new-run/budget-step";
 import { DataStep } from "@/features/new-run/data-step";
 import { useDraft } from "@/features/new-run/draft";
@@ -45,7 +46,9 @@ export function NewRunPage() {
     <div className="flex h-full flex-col">
       <PageHeader title="New run" />
       <Stepper step={step} />
-      <div className="min-h-0 grow overflow-y-auto p-4">{CONTENT[step]}</div>
+      <div className="min-h-0 grow overflow-y-auto p-4">
+        {preset === null && step !== "method" ? <SkeletonRows count={10} /> : CONTENT[step]}
+      </div>
       <footer className="flex h-12 shrink-0 items-center gap-2 border-t px-4">
         {before ? (
           <Link to="/new/$step" params={{ step: before }}>

@@ -30,9 +30,11 @@ export function Ending({ detail }: { detail: RunDetail }) {
           ) : null}
         </Notice>
       ) : failure ? (
-        <Notice tone="bad" title="The run failed">
-          <p>{failure}</p>
+        <Notice tone="bad" title={failure}>
           <p>{detail.failure_action}</p>
+          {detail.failure_code ? (
+            <p className="label mt-1 font-mono">{detail.failure_code}</p>
+          ) : null}
         </Notice>
       ) : null}
     </>

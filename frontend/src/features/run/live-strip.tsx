@@ -34,7 +34,7 @@ export function LiveStrip({ run, live }: { run: RunSummary; live: LiveRun }) {
         <Figure
           label="Step"
           value={run.step}
-          unit={`of ${run.num_steps ?? "?"}`}
+          unit={run.num_steps ? `of ${run.num_steps}` : undefined}
           note={`${(share * 100).toFixed(1)} %`}
         />
         <Figure label="Time left" value={etaRange(run)} note="at the rate of the last 20 steps" />

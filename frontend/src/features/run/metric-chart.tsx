@@ -1,6 +1,6 @@
 import { useQueries, useQuery } from "@tanstack/react-query";
-import { Download } from "lucide-react";
-import { useMemo, useRef } from "react";
+import { Table2 } from "lucide-react";
+import { useMemo } from "react";
 import type { LiveRun } from "@/api/live-run";
 import { metricCatalogue, metricHistory, runMarks } from "@/api/metrics";
 import type { ChartMark, Metric, MetricHistory } from "@/api/types";
@@ -10,7 +10,6 @@ import type { Mark, MarkKind } from "@/charts/marks";
 import { Button } from "@/components/button";
 import { download, toCsv } from "@/components/download";
 import { formatDuration, formatNumber } from "@/components/format";
-import { Menu } from "@/components/menu";
 import { Skeleton } from "@/components/states";
 import { useBoard } from "@/features/run/chart-board";
 import { curveOf, withTail, type XAxis, zoomTo } from "@/features/run/history-curve";
@@ -36,6 +35,8 @@ interface MetricChartProps {
 
 /** Buckets to ask for: a bucket every second pixel of a wide screen. */
 const PX = { compact: 400, wide: 1000 };
+/** The line of values above a chart, with its gap. */
+const READOUT_PX = 24;
 const REFETCH_MS = 20_000;
 
 /** One chart of a run's metrics: the server's buckets, and the newest steps from the stream. */
@@ -43,7 +44,6 @@ export function MetricChart(props: MetricChartProps) {
   const { runId, measured, live, isAtWork, startTime, compact = false } = props;
   const metrics = props.metrics.filter(({ key }) => measured.has(key));
   const board = useBoard();
-  const figure = useRef<HTMLDivElement>(null);
   const catalogue = useQuery(metricCatalogue()).data;
   const marks = useQuery(runMarks(runId)).data?.marks;
   const px = compact ? PX.compact : PX.wide;
@@ -62,14 +62,18 @@ export function MetricChart(props: MetricChartProps) {
   const first = props.metrics[0] && catalogue?.get(props.metrics[0].key);
   const title = props.title ?? first?.title ?? props.metrics[0]?.key ?? "";
   if (results.some((result) => result.isPending)) {
-    return <Skeleton className="h-40" />;
+    return (
+      <div style={{ height: props.height + READOUT_PX }}>
+        <Skeleton className="h-full" />
+      </div>
+    );
   }
   if (curves.length === 0) {
     return <NotMeasured title={title} height={props.height} />;
   }
   const longest = histories.find((history) => history !== null && history !== undefined);
   return (
-    <div ref={figure} className="group relative min-w-0">
+    <div className="group relative min-w-0">
       <Chart
         title={title}
         unit={first?.unit === "share" ? "%" : (first?.unit ?? "")}
@@ -91,21 +95,14 @@ export function MetricChart(props: MetricChartProps) {
         formatX={FORMAT_X[board.axis]}
         formatY={first?.unit === "share" ? formatShare : formatValue}
       />
-      <div className="absolute top-5 right-2 hidden group-focus-within:block group-hover:block">
-        <Menu
-          trigger={
-            <Button
-              size="sm"
-              icon={<Download aria-hidden />}
-              aria-label={`Save the chart ${title}`}
-            />
-          }
-          items={[
-            { label: "Save as PNG", onSelect: () => savePicture(figure.current, runId, title) },
-            { label: "Save as CSV", onSelect: () => saveTable(runId, histories) },
-          ]}
-        />
-      </div>
+      <Button
+        size="sm"
+        icon={<Table2 aria-hidden />}
+        aria-label={`Save ${title} as CSV`}
+        title="Save as CSV"
+        className="!absolute top-6 right-0 opacity-0 group-focus-within:opacity-100 group-hover:opacity-100"
+        onClick={() => saveTable(runId, histories)}
+      />
     </div>
   );
 }
@@ -114,7 +111,7 @@ const NONE: readonly Mark[] = [];
 
 function NotMeasured({ title, height }: { title: string; height: number }) {
   return (
-    <div className="flex flex-col text-sm" style={{ height: height + 24 }}>
+    <div className="flex flex-col text-sm" style={{ height: height + READOUT_PX }}>
       <span className="font-medium">{title}</span>
       <span className="m-auto text-faint">Not measured yet</span>
     </div>
@@ -194,14 +191,6 @@ function formatValue(value: number): string {
 
 function formatShare(value: number): string {
   return formatNumber(value * 100, 4);
-}
-
-function savePicture(figure: HTMLElement | null, runId: string, title: string): void {
-  figure?.querySelector("canvas")?.toBlob((blob) => {
-    if (blob) {
-      download(`${runId} ${title}.png`, blob);
-    }
-  });
 }
 
 function saveTable(runId: string, histories: readonly (MetricHistory | null | undefined)[]): void {

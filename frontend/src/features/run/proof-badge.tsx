@@ -32,14 +32,16 @@ export function ProofBadge({ passed, checks }: ProofBadgeProps) {
         </button>
       }
     >
-      <ProofTable checks={checks} />
+      <div className="w-136 max-w-full">
+        <ProofTable checks={checks} />
+      </div>
     </Popover>
   );
 }
 
 export function ProofTable({ checks }: { checks: readonly Check[] }) {
   return (
-    <table className="w-full max-w-xl text-left">
+    <table className="w-full text-left">
       <caption className="sr-only">What the proof of learning measured</caption>
       <thead className="label">
         <tr className="h-7">

@@ -1,6 +1,7 @@
-import type { RunDetail, RunSummary } from "@/api/types";
+import type { MetricSummary, RunDetail, RunSummary } from "@/api/types";
 import { Card, Figure } from "@/components/card";
 import { formatDuration, formatNumber, formatPercent } from "@/components/format";
+import { wilsonInterval } from "@/features/run/interval";
 
 /** What the run is worth, in five numbers; each says from where to where. */
 export function ReportCard({ detail }: { detail: RunDetail }) {
@@ -12,22 +13,30 @@ export function ReportCard({ detail }: { detail: RunDetail }) {
   const tokens = run.metrics["tokens_per_second"]?.last;
   return (
     <Card title="Report card">
-      <div className="grid grid-cols-2 gap-x-6 gap-y-4 md:grid-cols-3 xl:grid-cols-5">
+      <div className="grid grid-cols-2 gap-x-6 gap-y-4 md:grid-cols-3 lg:grid-cols-5">
         <Figure
           label="Held-out reverse KL fell by"
-          value={kl && kl.first > 0 ? formatPercent(1 - kl.last / kl.first) : "–"}
-          unit={kl ? "%" : undefined}
+          value={isMeasuredAgain(kl) ? formatPercent(1 - kl.last / kl.first) : "–"}
+          unit={isMeasuredAgain(kl) ? "%" : undefined}
           note={
-            kl
+            isMeasuredAgain(kl)
               ? `${formatNumber(kl.first)} to ${formatNumber(kl.last)} nats/token`
-              : "no evaluation yet"
+              : kl
+                ? `${formatNumber(kl.last)} nats/token, measured once`
+                : "no evaluation yet"
           }
         />
         <Figure
           label="Agreement with the teacher"
           value={formatPercent(agreement?.last)}
           unit={agreement ? "%" : undefined}
-          note={agreement ? `from ${formatPercent(agreement.first)} %` : "no evaluation yet"}
+          note={
+            isMeasuredAgain(agreement)
+              ? `from ${formatPercent(agreement.first)} %`
+              : agreement
+                ? "measured once"
+                : "no evaluation yet"
+          }
         />
         <Figure
           label="Task accuracy"
@@ -60,12 +69,27 @@ export function gapClosed(run: RunSummary): number | null {
   return (accuracy.last - accuracy.first) / (teacher - accuracy.first);
 }
 
-function accuracyNote(run: RunSummary): string {
+/** With one evaluation there is nothing that could have fallen or risen. */
+function isMeasuredAgain(metric: MetricSummary | undefined): metric is MetricSummary {
+  return metric !== undefined && metric.first > 0 && metric.minimum !== metric.maximum;
+}
+
+/** How sure the number is, where it came from, and how far that is on the way to the teacher. */
+export function accuracyNote(run: RunSummary): string {
   const accuracy = run.metrics["eval_accuracy"];
   if (!accuracy) {
     return "the validation file has no answers";
   }
+  const count = run.metrics["eval_num_graded"]?.last ?? Number.NaN;
+  const interval = wilsonInterval(accuracy.last, count);
   const gap = gapClosed(run);
-  const from = `from ${formatPercent(accuracy.first)} %`;
-  return gap === null ? from : `${from}, ${formatPercent(gap, 0)} % of the gap closed`;
+  return [
+    interval
+      ? `95 % interval ${formatPercent(interval.low)} to ${formatPercent(interval.high)} % on ${count} prompts`
+      : "",
+    `from ${formatPercent(accuracy.first)} %`,
+    gap === null ? "" : `${formatPercent(gap, 0)} % of the gap closed`,
+  ]
+    .filter(Boolean)
+    .join(", ");
 }

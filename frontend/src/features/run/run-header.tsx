@@ -49,12 +49,12 @@ export function RunHeader({ detail, connection }: RunHeaderProps) {
         </span>
       }
       detail={
-        <span className="truncate">
+        <>
           {run.student}
           {run.teacher ? ` learns from ${run.teacher}` : ""}
           {run.queue_position === null ? "" : `, number ${run.queue_position + 1} in the queue`}
           {isAtWork(run.state) && connection === "reconnecting" ? ", reconnecting" : ""}
-        </span>
+        </>
       }
       actions={
         <>
@@ -73,9 +73,9 @@ function RunName({ run }: { run: RunSummary }) {
     return (
       <button
         type="button"
-        title="Rename"
+        title={`${run.name}: press to rename`}
         onClick={() => setDraft(run.name)}
-        className="max-w-96 truncate rounded-sm hover:bg-hover"
+        className="max-w-72 truncate rounded-sm text-left hover:bg-hover xl:max-w-120"
       >
         {run.name}
       </button>

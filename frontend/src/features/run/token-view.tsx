@@ -1,6 +1,6 @@
 import { useState } from "react";
 import type { Token } from "@/api/types";
-import { formatNumber, formatPercent } from "@/components/format";
+import { formatNumber, formatProbability } from "@/components/format";
 import { type RolloutToken, tintOf, visibleText } from "@/features/run/tokens";
 
 /** A completion, each token tinted by its divergence; the chosen token shows both top fives. */
@@ -66,7 +66,7 @@ function TokenDetail({ token }: { token: RolloutToken }) {
         <Fact label="Divergence" value={`${formatNumber(token.divergence, 3)} nats`} />
         <Fact
           label="Student / teacher"
-          value={`${formatPercent(Math.exp(token.studentLogprob))} / ${formatPercent(Math.exp(token.teacherLogprob))} %`}
+          value={`${formatProbability(Math.exp(token.studentLogprob))} / ${formatProbability(Math.exp(token.teacherLogprob))} %`}
         />
       </dl>
       <div className="grid grid-cols-2 gap-3">
@@ -122,7 +122,7 @@ function TopFive({ title, color, top, sampled }: TopFiveProps) {
             >
               {visibleText(candidate.text)}
             </span>
-            <span className="relative text-muted">{formatPercent(candidate.probability)}</span>
+            <span className="relative text-muted">{formatProbability(candidate.probability)}</span>
           </li>
         ))}
       </ol>

@@ -52,12 +52,12 @@ export function RunTable(props: RunTableProps) {
     }
   }, [active, rows]);
   const grid = {
-    gridTemplateColumns: `var(--run-columns) repeat(${columns.length}, var(--metric-column)) 88px`,
+    gridTemplateColumns: `var(--run-columns) repeat(${columns.length}, var(--metric-column)) 84px`,
   };
   return (
     <div ref={scroller} className="@container/runs min-h-0 grow overflow-auto border-t">
       <table
-        className="run-columns grid min-w-max"
+        className="run-columns grid min-w-min"
         aria-rowcount={runs.total + 1}
         aria-label="Runs"
       >
