@@ -16,27 +16,15 @@ export function ReportCard({ detail }: { detail: RunDetail }) {
       <div className="grid grid-cols-2 gap-x-6 gap-y-4 md:grid-cols-3 lg:grid-cols-5">
         <Figure
           label="Held-out reverse KL fell by"
-          value={isMeasuredAgain(kl) ? formatPercent(1 - kl.last / kl.first) : "–"}
-          unit={isMeasuredAgain(kl) ? "%" : undefined}
-          note={
-            isMeasuredAgain(kl)
-              ? `${formatNumber(kl.first)} to ${formatNumber(kl.last)} nats/token`
-              : kl
-                ? `${formatNumber(kl.last)} nats/token, measured once`
-                : "no evaluation yet"
-          }
+          value={kl && isMeasuredAgain(kl) ? formatPercent(1 - kl.last / kl.first) : "–"}
+          unit={kl && isMeasuredAgain(kl) ? "%" : undefined}
+          note={klNote(kl)}
         />
         <Figure
           label="Agreement with the teacher"
           value={formatPercent(agreement?.last)}
           unit={agreement ? "%" : undefined}
-          note={
-            isMeasuredAgain(agreement)
-              ? `from ${formatPercent(agreement.first)} %`
-              : agreement
-                ? "measured once"
-                : "no evaluation yet"
-          }
+          note={agreementNote(agreement)}
         />
         <Figure
           label="Task accuracy"
@@ -70,8 +58,24 @@ export function gapClosed(run: RunSummary): number | null {
 }
 
 /** With one evaluation there is nothing that could have fallen or risen. */
-function isMeasuredAgain(metric: MetricSummary | undefined): metric is MetricSummary {
-  return metric !== undefined && metric.first > 0 && metric.minimum !== metric.maximum;
+function isMeasuredAgain(metric: MetricSummary): boolean {
+  return metric.first > 0 && metric.minimum !== metric.maximum;
+}
+
+function klNote(kl: MetricSummary | undefined): string {
+  if (!kl) {
+    return "no evaluation yet";
+  }
+  return isMeasuredAgain(kl)
+    ? `${formatNumber(kl.first)} to ${formatNumber(kl.last)} nats/token`
+    : `${formatNumber(kl.last)} nats/token, measured once`;
+}
+
+function agreementNote(agreement: MetricSummary | undefined): string {
+  if (!agreement) {
+    return "no evaluation yet";
+  }
+  return isMeasuredAgain(agreement) ? `from ${formatPercent(agreement.first)} %` : "measured once";
 }
 
 /** How sure the number is, where it came from, and how far that is on the way to the teacher. */
