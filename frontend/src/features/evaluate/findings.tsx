@@ -98,7 +98,8 @@ function Report({ run, others, report }: ReportProps) {
         <VariantTable report={report} chosen={variant.name} onChoose={setPicked} />
       </Card>
       <ComparedCard run={run} others={others} report={report} />
-      <Trend run={run} />
+      {/* An evaluation's steps are its variants, which is no trend. */}
+      {run.method === "evaluation" ? null : <Trend run={run} />}
       {variant.num_graded > 0 ? (
         <div className="grid items-start gap-3 xl:grid-cols-2">
           <Card title={`Labels, worst first: ${title}`} flush>
