@@ -70,7 +70,7 @@ function Cells({ counts, columns, row }: CellsProps) {
           backgroundColor:
             count === 0
               ? "var(--color-sunken)"
-              : `color-mix(in oklch, var(${token}) ${Math.max(depth, 8)}%, var(--color-sunken))`,
+              : `color-mix(in oklab, var(${token}) ${Math.max(depth, 20)}%, var(--color-sunken))`,
         }}
       >
         {count === 0 ? <span className="sr-only">0</span> : count}
