@@ -10,7 +10,7 @@ export default defineConfig({
         test: {
           name: "backend",
           include: ["tests/backend/*.test.ts"],
-          testTimeout: 180_000,
+          testTimeout: 240_000,
           hookTimeout: 120_000,
         },
       },

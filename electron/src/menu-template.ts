@@ -6,7 +6,8 @@ export const PLACES = [
   { label: "Models", path: "/models", accelerator: "CmdOrCtrl+3" },
   { label: "Data", path: "/data", accelerator: "CmdOrCtrl+4" },
   { label: "Playground", path: "/playground", accelerator: "CmdOrCtrl+5" },
-  { label: "Export", path: "/export", accelerator: "CmdOrCtrl+6" },
+  { label: "Evaluate", path: "/evaluate", accelerator: "CmdOrCtrl+6" },
+  { label: "Export", path: "/export", accelerator: "CmdOrCtrl+7" },
   { label: "Settings…", path: "/settings", accelerator: "CmdOrCtrl+," },
 ] as const;
 

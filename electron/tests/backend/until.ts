@@ -2,12 +2,8 @@
 export const START_WITHIN_MS = 90_000;
 
 /** Waits for a condition, with a bound. */
-export async function until<T>(
-  what: string,
-  look: () => T | undefined | false | null,
-  withinMs = START_WITHIN_MS,
-): Promise<T> {
-  const deadline = Date.now() + withinMs;
+export async function until<T>(what: string, look: () => T | undefined | false | null): Promise<T> {
+  const deadline = Date.now() + START_WITHIN_MS;
   for (;;) {
     const found = look();
     if (found) {
