@@ -22,7 +22,7 @@ interface SetPickerProps {
 export function SetPicker({ label, hint, path, onPath }: SetPickerProps) {
   const sets = useQuery(promptSets()).data ?? [];
   const upload = useUpload((set) => onPath(set.path));
-  const browse = useBrowse(label, (set) => onPath(set.path));
+  const browse = useBrowse((set) => onPath(set.path));
   const prompts = sets.filter((set) => set.kind === "prompts" && set.is_here);
   return (
     <div className="flex flex-col gap-2">
@@ -64,10 +64,10 @@ export function useUpload(onSet: (set: Awaited<ReturnType<typeof uploadSet>>) =>
 }
 
 /** Picks with the system's own dialog; the file is used where it is. */
-function useBrowse(title: string, onSet: (set: Awaited<ReturnType<typeof registerSet>>) => void) {
+function useBrowse(onSet: (set: Awaited<ReturnType<typeof registerSet>>) => void) {
   return useMutation({
     mutationFn: async () => {
-      const path = await pickFile(title, ENDINGS);
+      const path = await pickFile("Choose a JSONL file", ENDINGS);
       return path === null ? null : registerSet(path);
     },
     onSuccess: async (set) => {
