@@ -55,6 +55,7 @@ PLACES: dict[str, tuple[Group, str]] = {
     "max_retries": ("sampling", "tries*"),
     "max_thinking_tokens": ("sampling", "tokens"),
     "max_answer_tokens": ("sampling", "tokens"),
+    "max_inputs": ("data", "inputs*"),
     "eval_inputs": ("evaluation", "inputs*"),
     "variants": ("models", ""),
     "teacher": ("evaluation", "*"),

@@ -1,9 +1,10 @@
 """What training feels of many websocket readers, in one run whose windows have them in turn.
 
-A window's step is compared with its neighbour's. Where the system allows it, training has a core
-of its own and backend and readers share the others: on a machine of two cores the readers would
-otherwise take what training needs, and that is their cost, not the backend's. CPU time per step
-stands beside the wall clock, because other programs on the machine disturb it less.
+A window's step (the median one) is compared with those of the windows before and behind it, so
+that a machine that slows down bit by bit favours neither. Where the system allows it, training has
+a core of its own and backend and readers share the others: on a machine of two cores the readers
+would otherwise take what training needs, and that is their cost, not the backend's. CPU time per
+step stands beside the wall clock, because other programs on the machine disturb it less.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 import psutil
 
@@ -61,11 +64,23 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """A window without readers and the one with readers behind it."""
+    """A window with readers, and the ones without before and behind it."""
 
-    without: Window
+    before: Window
     crowded: Window
+    behind: Window
     complete_share: float
+
+    @property
+    def step_ratio(self) -> float:
+        """Wall clock of a step with readers, of one without."""
+        return 2 * self.crowded.step_seconds / (self.before.step_seconds + self.behind.step_seconds)
+
+    @property
+    def cpu_ratio(self) -> float:
+        """CPU time of a step with readers, of one without."""
+        without = self.before.step_cpu_seconds + self.behind.step_cpu_seconds
+        return 2 * self.crowded.step_cpu_seconds / without
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +92,14 @@ class Scene:
     trainer: subprocess.Popen[bytes]
 
     def compare(self, num_readers: int, seconds: float) -> Neighbours:
-        """Train on without readers, then with them."""
-        without = self.window(seconds)
+        """Train on without readers, with them, and without."""
+        before = self.window(seconds)
         event = last_event(self.run.events_file)
         last = -1 if event is None else event.seq
         with reading(self.backend, self.run, num_readers, last, None) as readers:
             crowded = self.window(seconds)
             share = complete_share(readers_report(readers))
-        return Neighbours(without, crowded, share)
+        return Neighbours(before, crowded, self.window(seconds), share)
 
     def window(self, seconds: float) -> Window:
         """Look on for a while, from step to step."""
@@ -101,7 +116,7 @@ class Scene:
         steps = [event.time for event in events if isinstance(event, StepFinished)]
         if len(steps) < 2:
             raise RuntimeError(f"Training took fewer than two steps in {seconds:.1f} s.")
-        step_seconds = (steps[-1] - steps[0]) / (len(steps) - 1)
+        step_seconds = median(later - earlier for earlier, later in pairwise(steps))
         rate = len(events) / (ended[0].wall - begun[0].wall)
         return Window(step_seconds, training * step_seconds, rate, serving)
 
@@ -121,17 +136,15 @@ def measure_training(
         _wait_for_steps(run, trainer, WARM_UP_STEPS)
         scene = Scene(backend, run, trainer)
         found = [scene.compare(num_readers, seconds) for _ in range(repeats)]
-    step = [both.crowded.step_seconds / both.without.step_seconds for both in found]
-    cpu = [both.crowded.step_cpu_seconds / both.without.step_cpu_seconds for both in found]
     return {
         "own_core": bool(training_core),
-        "step_ratio": asdict(spread(step)),
-        "step_cpu_ratio": asdict(spread(cpu)),
-        "step_seconds": asdict(spread([both.without.step_seconds for both in found])),
-        "events_per_second": asdict(spread([both.crowded.events_per_second for both in found])),
-        "backend_cores": asdict(spread([both.crowded.backend_cores for both in found])),
-        "backend_cores_alone": asdict(spread([both.without.backend_cores for both in found])),
-        "complete_share": min(both.complete_share for both in found),
+        "step_ratio": asdict(spread([it.step_ratio for it in found])),
+        "step_cpu_ratio": asdict(spread([it.cpu_ratio for it in found])),
+        "step_seconds": asdict(spread([it.before.step_seconds for it in found])),
+        "events_per_second": asdict(spread([it.crowded.events_per_second for it in found])),
+        "backend_cores": asdict(spread([it.crowded.backend_cores for it in found])),
+        "backend_cores_alone": asdict(spread([it.before.backend_cores for it in found])),
+        "complete_share": min(it.complete_share for it in found),
     }
 
 

@@ -100,12 +100,14 @@ def build_embedded(
     """Make the embedded models again from nothing, and say whether the bytes are the same."""
     load_mlx()
     from OnPolicyDistill.demo import embedded
+    from OnPolicyDistill.demo.language_pair import build_language_pair
     from OnPolicyDistill.files import shipped_folder
 
     shipped = shipped_folder("data")
     recorded = shipped / "models" / embedded.SUMS_FILE
     before = recorded.read_text(encoding="utf-8") if recorded.is_file() else ""
     target = into or shipped
+    build_language_pair(target, _Milestones().tell)
     embedded.build_embedded(target, _Milestones().tell)
     same = embedded.write_sums(target) == before
     print_note(

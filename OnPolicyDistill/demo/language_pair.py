@@ -84,7 +84,12 @@ THINKER = PupilPlan(
     ),
     seed=11,
     habit=0.0,
-    terms=(Term("short", False, 16_000, 1, 900, 16, 3e-3), LONG_TERM),
+    # Thoughts suffer more from the long prompt than bare labels do.
+    terms=(
+        Term("short", False, 16_000, 1, 900, 16, 3e-3),
+        LONG_TERM,
+        Term("long again", True, 160, 20, 44, 1, 2e-3),
+    ),
 )
 ANSWERER = PupilPlan(
     name="tiny-answerer",
@@ -125,10 +130,10 @@ def build_language_pair(
         for plan in plans:
             _make_pupil(scratch, plan, sentences, prompt)
         for number in range(max(len(plan.terms) for plan in plans)):
-            runs = [_enrol(scratch, plan, number, sentences, prompt) for plan in plans]
-            steps = sum(plan.terms[number].num_steps for plan in plans)
-            school(runs, steps, progress)
-            for plan, run in zip(plans, runs, strict=True):
+            present = [plan for plan in plans if number < len(plan.terms)]
+            runs = [_enrol(scratch, plan, number, sentences, prompt) for plan in present]
+            school(runs, sum(plan.terms[number].num_steps for plan in present), progress)
+            for plan, run in zip(present, runs, strict=True):
                 take_over(run, scratch / "models" / plan.name)
         for plan in plans:
             for file in sorted((scratch / "models" / plan.name).iterdir()):

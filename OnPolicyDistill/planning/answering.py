@@ -80,7 +80,8 @@ def _of_prompt_distillation(settings: PromptDistillationSettings) -> Iterator[St
     thinking, answer = settings.max_thinking_tokens, settings.max_answer_tokens
 
     work = Workload(batch, teacher, None, _until(thinking), settings.lora, asked, 0)
-    num_answers = (inputs.num_prompts + held_out) * settings.num_samples
+    num_inputs = min(inputs.num_prompts, settings.max_inputs or inputs.num_prompts)
+    num_answers = (num_inputs + held_out) * settings.num_samples
     yield Stage("generating", work, num_answers if settings.generated_from is None else 0)
     work = Workload(batch, student, None, _until(answer), settings.lora, asked, 0)
     yield Stage("evaluating", work, 3 * held_out)

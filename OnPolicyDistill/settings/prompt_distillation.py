@@ -97,6 +97,9 @@ class PromptDistillationSettings(OptimizerSettings):
     max_length: int = Field(
         2048, ge=2, le=131_072, description="Longer conversations are left out and counted."
     )
+    max_inputs: int | None = Field(
+        None, ge=1, description="At most this many inputs are answered and learned; empty: all."
+    )
     eval_inputs: int | None = Field(
         None, ge=1, description="At most this many held-out inputs in the evaluation stage."
     )

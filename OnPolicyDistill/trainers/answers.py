@@ -110,6 +110,7 @@ def read_questions(settings: PromptDistillationSettings, reporter: Reporter) -> 
         prompt = file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} is no readable text file.", "Save it as UTF-8.") from error
+    kept = kept[: settings.max_inputs]
     return Questions({"train": kept, "held_out": held_out}, prompt, settings)
 
 

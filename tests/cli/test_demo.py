@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from OnPolicyDistill.cli.demo import print_story
+from OnPolicyDistill.cli.demo import print_story, print_variants
+from OnPolicyDistill.demo.prompt_story import PromptDemoResult, VariantNumbers
 from OnPolicyDistill.demo.story import CacheNumbers, DemoResult, StudentNumbers, TeacherNumbers
 
 RESULT = DemoResult(
@@ -32,3 +33,35 @@ def test_before_and_after_stand_side_by_side(capsys: pytest.CaptureFixture[str])
     assert "Reverse KL fell by 87.5 % in 100 s of training." in lines
     assert "Proof of learning: passed." in lines
     assert "Adapter: /runs/distill_1/checkpoints/000100" in lines
+
+
+def test_four_ways_to_answer_stand_below_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    slow = VariantNumbers(
+        accuracy=0.9, macro_f1=0.85, parse_rate=1, seconds_per_answer=0.2, tokens_per_answer=40
+    )
+    quick = slow.model_copy(update={"seconds_per_answer": 0.01, "tokens_per_answer": 2})
+    print_variants(
+        PromptDemoResult(
+            run_id="prompt_1",
+            seconds=170,
+            teacher_with_prompt=slow,
+            student_with_prompt=slow,
+            student_before=slow,
+            student_after=quick,
+        )
+    )
+    lines = capsys.readouterr().out.splitlines()
+    (after,) = [line for line in lines if line.startswith("student after")]
+    assert after.split() == [
+        "student",
+        "after",
+        "90.0",
+        "%",
+        "85.0",
+        "%",
+        "100.0",
+        "%",
+        "2.0",
+        "10.0",
+    ]
+    assert "answers 20 times faster" in lines[-1]

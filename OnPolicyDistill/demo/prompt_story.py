@@ -1,0 +1,104 @@
+"""The demonstration of prompt distillation: a long prompt is learned and then left out.
+
+The embedded thinker reads data/languages/prompt.md before every text and thinks before it answers;
+the embedded answerer learns its answers and needs neither. The run is an ordinary one.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from OnPolicyDistill.config import (
+    PromptDistillationConfig,
+    parse_config,
+    read_yaml,
+    with_overrides,
+)
+from OnPolicyDistill.errors import RunError
+from OnPolicyDistill.files import shipped_folder
+from OnPolicyDistill.runs.directory import create_run
+from OnPolicyDistill.runs.events import RunFinished
+from OnPolicyDistill.runs.log import last_event
+from OnPolicyDistill.runs.reporting import Observer, StopRequest
+from OnPolicyDistill.trainers.prompt_distillation import train
+
+PRESET = "prompt_distillation/demo.yaml"
+SHIPPED = ("teacher_prompt", "inputs", "validation_inputs")
+
+
+class VariantNumbers(BaseModel):
+    """One way to answer held-out texts: shares of 1, wall-clock seconds and tokens an answer."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    accuracy: float
+    macro_f1: float
+    parse_rate: float
+    seconds_per_answer: float
+    tokens_per_answer: float
+
+
+class PromptDemoResult(BaseModel):
+    """Four ways to answer the same texts; `seconds` is the wall clock of all of it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    run_id: str
+    seconds: float
+    teacher_with_prompt: VariantNumbers
+    student_with_prompt: VariantNumbers
+    student_before: VariantNumbers
+    student_after: VariantNumbers
+
+    @property
+    def speed_up(self) -> float:
+        """Seconds of the teacher's answer over those of the student that has learned."""
+        return self.teacher_with_prompt.seconds_per_answer / self.student_after.seconds_per_answer
+
+
+def run_prompt_demo(
+    workspace: Path, observer: Observer | None = None, stop: StopRequest | None = None
+) -> PromptDemoResult:
+    """Distil the shipped prompt into the embedded answerer and measure what came of it.
+
+    Raises:
+        DistillError: the run failed; its log says why.
+    """
+    started = time.perf_counter()
+    run = create_run(workspace, prompt_demo_config())
+    train(run, observer, stop)
+    event = last_event(run.events_file)
+    if not isinstance(event, RunFinished):
+        raise RunError(f"Run {run.run_id} did not finish.", "Start the demonstration again.")
+    return PromptDemoResult(
+        run_id=run.run_id,
+        seconds=time.perf_counter() - started,
+        teacher_with_prompt=_numbers(event.report, "teacher_with_prompt"),
+        student_with_prompt=_numbers(event.report, "student_with_prompt"),
+        student_before=_numbers(event.report, "student_before"),
+        student_after=_numbers(event.report, "student_after"),
+    )
+
+
+def prompt_demo_config() -> PromptDistillationConfig:
+    """Return the shipped preset with its files by their place on this machine."""
+    values = read_yaml(shipped_folder("configs") / PRESET)
+    assert isinstance(values, dict)
+    settings = values["prompt_distillation"]
+    data = shipped_folder("data")
+    paths: dict[str, object] = {
+        f"prompt_distillation.{key}": str(data / settings[key].removeprefix("data/"))
+        for key in SHIPPED
+    }
+    config = parse_config(with_overrides(values, paths), PRESET)
+    assert isinstance(config, PromptDistillationConfig)
+    return config
+
+
+def _numbers(report: dict[str, float], variant: str) -> VariantNumbers:
+    return VariantNumbers.model_validate(
+        {key: report[f"{variant}_{key}"] for key in VariantNumbers.model_fields}
+    )

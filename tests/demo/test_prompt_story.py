@@ -1,0 +1,27 @@
+"""The demonstration of prompt distillation, whole: what it promises is what it measures."""
+
+from pathlib import Path
+
+import pytest
+
+from OnPolicyDistill.demo.prompt_story import prompt_demo_config, run_prompt_demo
+from OnPolicyDistill.runs.directory import find_run
+
+
+def test_the_preset_names_files_that_are_there() -> None:
+    settings = prompt_demo_config().prompt_distillation
+    for file in (settings.teacher_prompt, settings.inputs, settings.validation_inputs):
+        assert Path(str(file)).is_file()
+
+
+@pytest.mark.slow
+def test_a_student_without_the_prompt_ends_like_the_teacher_with_it(tmp_path: Path) -> None:
+    result = run_prompt_demo(tmp_path)
+    teacher, after = result.teacher_with_prompt, result.student_after
+    assert after.accuracy >= teacher.accuracy - 0.03
+    assert result.student_before.accuracy < 0.1
+    assert result.student_with_prompt.accuracy < teacher.accuracy - 0.1
+    assert after.parse_rate > 0.98
+    assert teacher.tokens_per_answer >= 5 * after.tokens_per_answer
+    assert result.speed_up >= 10  # a ratio within one run, 20 and more where it was measured
+    assert (find_run(tmp_path, result.run_id).path / "generated" / "rejects.jsonl").is_file()
