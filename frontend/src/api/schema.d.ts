@@ -4132,6 +4132,11 @@ export interface components {
              */
             max_length?: number;
             /**
+             * Max Inputs
+             * @description At most this many inputs are answered and learned; empty: all.
+             */
+            max_inputs?: number | null;
+            /**
              * Eval Inputs
              * @description At most this many held-out inputs in the evaluation stage.
              */
