@@ -49,7 +49,6 @@ demo: setup
 
 test: setup check test-shell
 	$(PYTHON) -m pytest
-	@$(MAKE) --no-print-directory test-browser
 
 ifdef NODE
 # Not `npm ci`: it insists on other platforms' binaries in the lock file, which not every mirror has.
