@@ -5,6 +5,7 @@ import { describeError } from "@/api/problem";
 import { Badge } from "@/components/badge";
 import { Button } from "@/components/button";
 import { Card } from "@/components/card";
+import { ScrolledText } from "@/components/scrolled-text";
 import { ErrorState, SkeletonRows } from "@/components/states";
 import { Segments } from "@/components/tabs";
 
@@ -79,9 +80,12 @@ function AnswerRow({ answer }: { answer: Answer }) {
           {answer.predicted ?? "unreadable"}
         </Badge>
       </summary>
-      <pre className="max-h-60 overflow-auto bg-sunken px-3 py-2 font-mono text-sm whitespace-pre-wrap">
-        {answer.reply || "The reply is empty."}
-      </pre>
+      <ScrolledText
+        label="The reply"
+        text={answer.reply || "The reply is empty."}
+        className="max-h-60 bg-sunken px-3 py-2"
+        wrap
+      />
     </details>
   );
 }

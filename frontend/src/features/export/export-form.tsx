@@ -11,6 +11,7 @@ import { CopyButton } from "@/components/copy-button";
 import { Field } from "@/components/field";
 import { formatBytes } from "@/components/format";
 import { Input } from "@/components/input";
+import { ScrolledText } from "@/components/scrolled-text";
 import { Select } from "@/components/select";
 import { ErrorState, Notice, Skeleton } from "@/components/states";
 import { FormChoice } from "@/features/export/form-choice";
@@ -140,9 +141,7 @@ export function ExportForm({ run, runs, taken, onRun }: ExportFormProps) {
         </div>
       </Card>
       <Card title="Model card" actions={<CopyButton text={options.card} label="Copy the card" />}>
-        <pre className="max-h-105 overflow-auto font-mono text-sm whitespace-pre-wrap">
-          {options.card}
-        </pre>
+        <ScrolledText label="Model card" text={options.card} className="max-h-105" wrap />
       </Card>
     </div>
   );

@@ -8,6 +8,7 @@ import { learnRun, useWorkspace } from "@/api/workspace";
 import { Button } from "@/components/button";
 import { Card } from "@/components/card";
 import { CopyButton } from "@/components/copy-button";
+import { ScrolledText } from "@/components/scrolled-text";
 import { Notice, Skeleton } from "@/components/states";
 import {
   asCommand,
@@ -160,7 +161,7 @@ function Changes({
 function TextCard({ title, text }: { title: string; text: string }) {
   return (
     <Card title={title} flush actions={<CopyButton label="Copy" text={text} />}>
-      <pre className="max-h-72 overflow-auto p-3 font-mono text-sm">{text}</pre>
+      <ScrolledText label={title} text={text} className="max-h-72 p-3" />
     </Card>
   );
 }

@@ -1,6 +1,7 @@
 import type { RunDetail } from "@/api/types";
 import { Card } from "@/components/card";
 import { CopyButton } from "@/components/copy-button";
+import { ScrolledText } from "@/components/scrolled-text";
 
 export function ConfigView({ detail }: { detail: RunDetail }) {
   const command = `opd train ${detail.folder}/config.yaml`;
@@ -11,7 +12,7 @@ export function ConfigView({ detail }: { detail: RunDetail }) {
         flush
         actions={<CopyButton label="Copy the YAML" text={detail.config_yaml} />}
       >
-        <pre className="overflow-x-auto p-3 font-mono text-sm">{detail.config_yaml}</pre>
+        <ScrolledText label="config.yaml" text={detail.config_yaml} className="p-3" />
       </Card>
       <Card title="On the command line" actions={<CopyButton label="Copy" text={command} />}>
         <code className="font-mono text-sm break-all">{command}</code>

@@ -1,5 +1,6 @@
 import type { RunDetail } from "@/api/types";
 import { Button } from "@/components/button";
+import { ScrolledText } from "@/components/scrolled-text";
 import { Notice } from "@/components/states";
 import { useRunVerb } from "@/features/runs/run-actions";
 
@@ -23,9 +24,11 @@ export function Ending({ detail }: { detail: RunDetail }) {
           {postmortem.log_tail && postmortem.log_tail.length > 0 ? (
             <details className="mt-1">
               <summary>Its last lines</summary>
-              <pre className="mt-1 overflow-x-auto font-mono text-sm">
-                {postmortem.log_tail.join("\n")}
-              </pre>
+              <ScrolledText
+                label="Its last lines"
+                text={postmortem.log_tail.join("\n")}
+                className="mt-1"
+              />
             </details>
           ) : null}
         </Notice>

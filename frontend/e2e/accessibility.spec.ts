@@ -1,0 +1,46 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import type { Page } from "@playwright/test";
+import type { AxeResults } from "axe-core";
+import { pagesOf } from "./pages";
+import { createRun, expect, report, test, untilState } from "./stage";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const SHORT = { num_steps: 4, eval_every: 4, checkpoint_every: 4 };
+
+test("axe finds nothing serious on any page in either theme", async ({ page, backend }) => {
+  const first = await createRun(backend, SHORT);
+  const second = await createRun(backend, { ...SHORT, learning_rate: 0.001 });
+  await untilState(backend, first.run_id, "finished");
+  await untilState(backend, second.run_id, "finished");
+  const found: string[] = [];
+  for (const { name, path, ready } of pagesOf([first.run_id, second.run_id])) {
+    await test.step(name, async () => {
+      await page.goto(path);
+      await expect(page.getByRole("main").getByText(ready).first()).toBeVisible();
+      await expect(page.getByRole("status", { name: "Loading" })).toHaveCount(0);
+      for (const theme of ["dark", "light"] as const) {
+        await page.emulateMedia({ colorScheme: theme });
+        for (const line of await seriousFindings(page)) {
+          found.push(`${name}, ${theme}: ${line}`);
+          report(`${name}, ${theme}: ${line}`);
+        }
+      }
+    });
+  }
+  report(`${found.length} serious or critical findings`);
+  expect(found).toEqual([]);
+});
+
+async function seriousFindings(page: Page): Promise<string[]> {
+  // As an expression, not as a script element, which the page's own policy forbids.
+  await page.evaluate(`${AXE};undefined`);
+  const { violations } = (await page.evaluate(
+    "axe.run(document, { resultTypes: ['violations'] })",
+  )) as AxeResults;
+  return violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .flatMap(({ id, nodes }) =>
+      nodes.map((node) => `${id} ${node.html.slice(0, 160)} ${node.any[0]?.message ?? ""}`),
+    );
+}

@@ -1,0 +1,34 @@
+/** Every page of the screen, by the name its picture gets. */
+export interface ShownPage {
+  name: string;
+  path: string;
+  /** A heading or text that is there when the page has its content. */
+  ready: string;
+}
+
+export function pagesOf(runIds: readonly string[]): ShownPage[] {
+  const [first = "", second = ""] = runIds;
+  const run = `/runs/${first}`;
+  const compared = encodeURIComponent(JSON.stringify([first, second]));
+  return [
+    { name: "home", path: "/", ready: "Memory" },
+    { name: "new-run-method", path: "/new/method", ready: "Continue to models" },
+    { name: "new-run-models", path: "/new/models", ready: "Do they speak the same tokens?" },
+    { name: "new-run-data", path: "/new/data", ready: "Validation file" },
+    { name: "new-run-objective", path: "/new/objective", ready: "What is learned" },
+    { name: "new-run-budget", path: "/new/budget", ready: "What if" },
+    { name: "new-run-review", path: "/new/review", ready: "As YAML" },
+    { name: "runs", path: "/runs", ready: "in this list" },
+    { name: "run", path: run, ready: "Report card" },
+    { name: "run-rollouts", path: `${run}?tab=rollouts`, ready: "Rollouts" },
+    { name: "run-checkpoints", path: `${run}?tab=checkpoints`, ready: "Checkpoints" },
+    { name: "run-log", path: `${run}?tab=log`, ready: "Log" },
+    { name: "run-config", path: `${run}?tab=config`, ready: "Config" },
+    { name: "compare", path: `/compare?run=${compared}`, ready: "Last values" },
+    { name: "models", path: "/models", ready: "tiny-teacher" },
+    { name: "data", path: "/data", ready: "train" },
+    { name: "playground", path: `/playground?run=${first}`, ready: "Base model" },
+    { name: "export", path: `/export?run=${first}`, ready: "Model card" },
+    { name: "settings", path: "/settings", ready: "Local API" },
+  ];
+}
