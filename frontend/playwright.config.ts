@@ -28,8 +28,5 @@ export default defineConfig({
       args: ["--no-sandbox", "--disable-gpu", "--disable-quic"],
     },
   },
-  projects: [
-    { name: "stories", testMatch: /.*\.spec\.ts/ },
-    { name: "pictures", testMatch: /.*\.pictures\.ts/ },
-  ],
+  projects: [{ name: "stories", testMatch: /.*\.spec\.ts/ }],
 });
