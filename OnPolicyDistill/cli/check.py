@@ -15,7 +15,7 @@ from OnPolicyDistill.errors import InputError
 if TYPE_CHECKING:
     from OnPolicyDistill.config import RunConfig
     from OnPolicyDistill.datasets.linter import LintReport
-    from OnPolicyDistill.planning.checkup import CheckReport
+    from OnPolicyDistill.planning.check_report import CheckReport
     from OnPolicyDistill.planning.pair import PairReport
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from OnPolicyDistill.datasets.conversations import Conversation, read_conversations
@@ -44,26 +45,36 @@ def lint_conversations(path: Path, other: Path | None, ruler: Ruler) -> LintRepo
             texts.append(_text(found, ruler))
         except DatasetError as error:
             findings.append(_warning(found, "template_refuses", error.message, error.action))
-    return _report(path, num_lines, findings, ruler, texts)
-
-
-def _report(
-    path: Path, num_lines: int, findings: list[Finding], ruler: Ruler, texts: list[str]
-) -> LintReport:
     if not texts:
         message, fix = "The file has no usable conversations.", 'Write {"messages": [...]} lines.'
         findings.append(
             Finding(line=None, severity="error", code="no_conversations", message=message, fix=fix)
         )
+    return report_of(FileFacts(path, num_lines, len(texts)), findings, ruler, texts)
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """A linted file: its lines that are not blank, and how many of them have an answer."""
+
+    path: Path
+    num_lines: int
+    num_answers: int
+
+
+def report_of(
+    facts: FileFacts, findings: list[Finding], ruler: Ruler, texts: list[str]
+) -> LintReport:
+    """Sum up a file: what was found in it, and how long its usable lines are."""
     counts = Counter(finding.code for finding in findings)
     severities = Counter(finding.severity for finding in findings)
     listed = _first_of_each(findings)
     return LintReport(
-        path=str(path),
+        path=str(facts.path),
         verdict="error" if severities["error"] else "warning" if findings else "ok",
-        num_lines=num_lines,
+        num_lines=facts.num_lines,
         num_prompts=len(texts),
-        num_answers=len(texts),
+        num_answers=facts.num_answers,
         num_errors=severities["error"],
         num_warnings=severities["warning"],
         num_duplicates=counts["duplicate"],

@@ -10,7 +10,7 @@ import random
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -22,6 +22,7 @@ TEXT_KEYS = ("text", "input", "sentence", "prompt")
 GOLD_KEYS = ("label", "gold", "answer")
 SOURCE_KEY = "source"
 THINKING_OPENS, THINKING_CLOSES = "<think>", "</think>"
+Row = tuple[int, Mapping[str, JsonValue]]
 # What models put around a label; a label's own signs count while anything else matches.
 WRAPPING = " \t\r\n\"'`*_.,;:!?()[]{}<>“”„‘’«»‹›。！？、，：；「」『』"  # noqa: RUF001
 MARKDOWN = re.compile(r"[*`]+")
@@ -53,12 +54,28 @@ def load_items(path: Path) -> list[LabelledItem]:
     Raises:
         DatasetError: naming the file and the line that cannot be used.
     """
-    readers = {".jsonl": _from_jsonl, ".csv": _from_csv}
-    rows = readers.get(path.suffix.lower(), _from_lines)(path)
-    items = [_item(index, line, values, path) for index, (line, values) in enumerate(rows)]
+    items = []
+    for _, found in read_items(path):
+        if isinstance(found, BadLine):
+            raise DatasetError(found.message, found.fix, path, found.line)
+        items.append(found)
     if not items:
         raise DatasetError("It has no items.", "Write one text a line.", path)
     return items
+
+
+def read_items(path: Path) -> Iterator[tuple[int, LabelledItem | BadLine]]:
+    """Yield each line's number with its item, or with what is wrong with it.
+
+    Raises:
+        DatasetError: the file cannot be read at all.
+    """
+    readers = {".jsonl": _from_jsonl, ".csv": _from_csv}
+    index = 0
+    for row in readers.get(path.suffix.lower(), _from_lines)(path):
+        found = row if isinstance(row, BadLine) else _item(index, *row)
+        yield (row.line if isinstance(row, BadLine) else row[0]), found
+        index += isinstance(found, LabelledItem)
 
 
 def labels_of(items: Sequence[LabelledItem]) -> tuple[str, ...]:
@@ -70,7 +87,7 @@ def without_duplicates(items: Sequence[LabelledItem]) -> list[LabelledItem]:
     """Keep one item of each text (case and spaces aside): the first with gold, else the first."""
     kept: dict[str, LabelledItem] = {}
     for item in items:
-        key = _text_key(item.text)
+        key = text_key(item.text)
         if key not in kept or (kept[key].gold is None and item.gold is not None):
             kept[key] = item
     return sorted(kept.values(), key=lambda item: item.index)
@@ -92,7 +109,7 @@ def split_by_source(
         raise ValueError("held_out_share must be between 0 and 1.")
     groups: dict[tuple[bool, str], list[LabelledItem]] = {}
     for item in items:
-        key = (False, _text_key(item.text)) if item.source is None else (True, item.source)
+        key = (False, text_key(item.text)) if item.source is None else (True, item.source)
         groups.setdefault(key, []).append(item)
     if len(groups) < 2:
         message = "All items come from one source, so none can be held out."
@@ -175,29 +192,38 @@ def _bare(text: str) -> str:
     return _without_case(text).strip(WRAPPING)
 
 
-def _text_key(text: str) -> str:
+def text_key(text: str) -> str:
+    """What two texts that count as the same have in common: all but case and spaces."""
     return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
-def _from_jsonl(path: Path) -> Iterator[tuple[int, Mapping[str, JsonValue]]]:
+def _from_jsonl(path: Path) -> Iterator[Row | BadLine]:
     for record in read_records(path):
-        if isinstance(record, BadLine):
-            fix = 'Write {"text": "...", "label": "..."} on each line.'
-            action = fix if record.code == "not_object" else record.fix
-            raise DatasetError(record.message, action, path, record.line)
-        assert isinstance(record, Record)
-        yield record.line, record.values
+        if isinstance(record, Record):
+            yield record.line, record.values
+        elif record.code == "not_object":
+            yield replace(record, fix='Write {"text": "...", "label": "..."} on each line.')
+        else:
+            yield record
 
 
-def _from_lines(path: Path) -> Iterator[tuple[int, Mapping[str, JsonValue]]]:
-    for line, text in enumerate(_lines(path), start=1):
+def _from_lines(path: Path) -> Iterator[Row | BadLine]:
+    lines = _lines(path)
+    if isinstance(lines, BadLine):
+        yield lines
+        return
+    for line, text in enumerate(lines, start=1):
         if text.strip():
             yield line, {"text": text.strip()}
 
 
-def _from_csv(path: Path) -> Iterator[tuple[int, Mapping[str, JsonValue]]]:
+def _from_csv(path: Path) -> Iterator[Row | BadLine]:
     header: list[str] | None = None
-    reader = csv.reader(_lines(path), strict=True)
+    lines = _lines(path)
+    if isinstance(lines, BadLine):
+        yield lines
+        return
+    reader = csv.reader(lines, strict=True)
     line = 1
     try:
         for cells in reader:
@@ -210,11 +236,12 @@ def _from_csv(path: Path) -> Iterator[tuple[int, Mapping[str, JsonValue]]]:
                     continue
             if len(cells) > len(header):
                 message = f"The line has {len(cells)} columns, but there are {len(header)}."
-                raise DatasetError(message, "Put texts with commas in quotes.", path, started)
+                yield BadLine(started, "columns", message, "Put texts with commas in quotes.")
+                continue
             yield started, {key: cell for key, cell in zip(header, cells, strict=False) if cell}
     except csv.Error as error:
         message = f"The line is not valid CSV: {error}."
-        raise DatasetError(message, "Check its quotes.", path, line) from error
+        yield BadLine(line, "broken_csv", message, "Check its quotes; nothing behind it is read.")
 
 
 def _header(cells: Sequence[str]) -> tuple[list[str], bool]:
@@ -226,8 +253,8 @@ def _header(cells: Sequence[str]) -> tuple[list[str], bool]:
     return ["text", "label", *unnamed][: len(cells)], False
 
 
-def _lines(path: Path) -> list[str]:
-    """The file's lines with their newlines, decoded."""
+def _lines(path: Path) -> list[str] | BadLine:
+    """The file's lines with their newlines, decoded; or the first that is no text."""
     try:
         data = path.read_bytes().removeprefix(BYTE_ORDER_MARK)
     except FileNotFoundError as error:
@@ -238,36 +265,34 @@ def _lines(path: Path) -> list[str]:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        message = "The line is not UTF-8."
-        raise DatasetError(message, "Save the file as UTF-8.", path, line) from error
+        return BadLine(line, "encoding", "The line is not UTF-8.", "Save the file as UTF-8.")
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise DatasetError("The line holds a NUL byte.", "Save it as UTF-8 text.", path, line)
+        return BadLine(line, "nul", "The line holds a NUL byte.", "Save it as UTF-8 text.")
     return [part + "\n" for part in text.replace("\r\n", "\n").removesuffix("\n").split("\n")]
 
 
-def _item(index: int, line: int, values: Mapping[str, JsonValue], path: Path) -> LabelledItem:
+def _item(index: int, line: int, values: Mapping[str, JsonValue]) -> LabelledItem | BadLine:
     key = next((key for key in TEXT_KEYS if key in values), None)
     text = None if key is None else values[key]
     if not isinstance(text, str) or not text.strip():
-        named = "text" if key is None else key
-        message = f"The line has no {named}." if key is None else f"{key} is no text."
-        raise DatasetError(message, 'Name it "text" and give it words.', path, line)
+        message = "The line has no text." if key is None else f"{key} is no text."
+        return BadLine(line, "no_text", message, 'Name it "text" and give it words.')
     gold_key = next((key for key in GOLD_KEYS if key in values), None)
+    names = {name: values.get(name) for name in (gold_key, SOURCE_KEY) if name is not None}
+    for name, value in names.items():
+        if isinstance(value, bool) or not isinstance(value, str | int | None):
+            return BadLine(line, "wrong_type", f"{name} is no text.", "Write it as a text.")
     used = {key, gold_key, SOURCE_KEY}
     return LabelledItem(
         index=index,
         text=text,
-        gold=None if gold_key is None else _name(values[gold_key], gold_key, path, line),
-        source=_name(values.get(SOURCE_KEY), SOURCE_KEY, path, line),
+        gold=None if gold_key is None else _name(values[gold_key]),
+        source=_name(values.get(SOURCE_KEY)),
         extra={name: value for name, value in values.items() if name not in used},
     )
 
 
-def _name(value: JsonValue, key: str, path: Path, line: int) -> str | None:
+def _name(value: JsonValue) -> str | None:
     """A label or source: a text or a whole number; null and blank are none."""
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return None
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise DatasetError(f"{key} is no text.", "Write it as a text.", path, line)
-    return str(value).strip()
+    return None if value is None else str(value).strip() or None

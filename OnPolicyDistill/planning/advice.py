@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -23,6 +23,9 @@ COMFORTABLE_SHARE = 0.92
 STEPS_PER_MINUTE_WANTED = 15
 SHORT_COMPLETION = 256
 LEAST_SAVING = 0.98
+# Prompt distillation has no rollouts of its own length, and needs its teacher to the end.
+OWN_NAMES = {"max_generation_tokens": "max_answer_tokens"}
+NOT_OF_PROMPT_DISTILLATION = {"keep_teacher_loaded"}
 
 
 class Advice(BaseModel):
@@ -68,6 +71,16 @@ def advise(work: Workload, chip: Chip, limit: int) -> Iterator[Advice]:
                 needed_gb=round(total / 1e9, 2),
                 step_seconds=round(forecast_time(change.changed, chip).step.total, 3),
             )
+
+
+def in_words_of(method: str, advice: Iterable[Advice]) -> Iterator[Advice]:
+    """Name changes as the method's own block does; what it cannot change is left out."""
+    for each in advice:
+        if method != "prompt_distillation":
+            yield each
+        elif not NOT_OF_PROMPT_DISTILLATION & each.changes.keys():
+            changes = {OWN_NAMES.get(key, key): value for key, value in each.changes.items()}
+            yield each.model_copy(update={"changes": changes})
 
 
 def warn(work: Workload, times: RunSeconds, needed: int, limit: int) -> Iterator[str]:

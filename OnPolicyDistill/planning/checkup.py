@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from OnPolicyDistill.config import (
+    BLOCK_OF_METHOD,
     EvaluationConfig,
     OnPolicyConfig,
     PromptDistillationConfig,
@@ -20,11 +19,13 @@ from OnPolicyDistill.config import (
     SftConfig,
 )
 from OnPolicyDistill.datasets.conversation_linter import lint_conversations
+from OnPolicyDistill.datasets.input_linter import lint_inputs
 from OnPolicyDistill.datasets.linter import LintReport, Ruler, lint_prompts
 from OnPolicyDistill.errors import DatasetError, InputError, ModelError
 from OnPolicyDistill.planning.answering import answering_stages
+from OnPolicyDistill.planning.check_report import CheckFinding, CheckReport, PromptText
 from OnPolicyDistill.planning.disk import DiskNeeds, disk_needs
-from OnPolicyDistill.planning.lengths import ruler_of
+from OnPolicyDistill.planning.lengths import ruler_of, ruler_of_model
 from OnPolicyDistill.planning.pair import PairReport, check_pair_by_name
 from OnPolicyDistill.planning.workload import PromptFacts, make_workload
 from OnPolicyDistill.runs.directory import default_workspace
@@ -33,34 +34,10 @@ from OnPolicyDistill.settings.evaluation import EvaluationSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 
 FEW_HELD_OUT = 20
+SHOWN_CHARACTERS = 2_000
 # The disk needs of a run do not depend on its prompts.
 NO_PROMPTS = PromptFacts(1, 1, 1, "not needed")
 ADAPTER_FILES = ("adapters.safetensors", "adapter_config.json")
-
-
-class CheckFinding(BaseModel):
-    """One thing that stops a run or should be known before it; `field` is a dotted setting."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    severity: Literal["error", "warning"]
-    code: str
-    field: str
-    message: str
-    fix: str
-
-
-class CheckReport(BaseModel):
-    """Everything that can be known about a run without loading a model."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    verdict: Literal["ok", "warning", "error"]
-    findings: tuple[CheckFinding, ...]
-    pair: PairReport | None = None
-    prompts: LintReport | None = None
-    validation: LintReport | None = None
-    disk: DiskNeeds | None = Field(None, description="Empty where a model is unknown.")
 
 
 def check_run(config: RunConfig, workspace: Path | None = None) -> CheckReport:
@@ -85,6 +62,7 @@ class _Checkup:
         self.pair: PairReport | None = None
         self.prompts: LintReport | None = None
         self.validation: LintReport | None = None
+        self.teacher_prompt: PromptText | None = None
         self.disk: DiskNeeds | None = None
 
     def all_of_distillation(self, settings: DistillationSettings) -> _Checkup:
@@ -108,8 +86,12 @@ class _Checkup:
         if sft.conversations is None or not Path(sft.conversations).is_file():
             message = "There is no file of training conversations."
             self._add("error", "no_file", "sft.conversations", message, "Name a JSONL file.")
-        if sft.validation_conversations and not Path(sft.validation_conversations).is_file():
-            field = "sft.validation_conversations"
+        field = "sft.validation_conversations"
+        if sft.validation_conversations is None:
+            message = "No held-out conversations are named."
+            fix = "Without them nothing shows whether the model learns more than the file by heart."
+            self._add("warning", "no_held_out", field, message, fix)
+        elif not Path(sft.validation_conversations).is_file():
             self._add("error", "no_file", field, "There is no such file.", "Check the path.")
         self.prompts = self._lint_conversations("conversations", sft.conversations, None)
         training = None if self.prompts is None else sft.conversations
@@ -127,28 +109,66 @@ class _Checkup:
     ) -> LintReport | None:
         if file is None or not Path(file).is_file():
             return None
+        assert isinstance(self.config, SftConfig)
+        ruler = self._ruler_of(self.config.sft.model, self.config.sft.max_length)
         path, against = Path(file), None if other is None else Path(other)
-        return self._told(f"sft.{key}", path, lambda: lint_conversations(path, against, Ruler()))
+        return self._told(f"sft.{key}", path, lambda: lint_conversations(path, against, ruler))
 
     def all_of_prompted(self, settings: PromptDistillationSettings) -> _Checkup:
         """Check files, adapter and disk; on-policy training needs a pair as well."""
         block = "prompt_distillation"
         if settings.training == "on_policy":
             self._check_pair(settings, block)
-        self._needs_file(f"{block}.teacher_prompt", settings.teacher_prompt, "teacher's prompt")
-        self._needs_file(f"{block}.inputs", settings.inputs, "file of inputs")
-        held_out, field = settings.validation_inputs, f"{block}.validation_inputs"
-        self._needs_file(field, held_out, "file of held-out inputs")
-        if (
-            settings.inputs
-            and held_out
-            and Path(held_out).resolve() == Path(settings.inputs).resolve()
-        ):
-            message = "Training and held-out inputs are the same file."
-            self._add("error", "leaked", field, message, "Hold back inputs of their own.")
+        self._check_teacher_prompt(settings)
+        self._check_inputs(settings)
         self._check_adapter(settings.student_adapter, block)
         self._check_disk()
         return self
+
+    def _check_teacher_prompt(self, settings: PromptDistillationSettings) -> None:
+        field, file = "prompt_distillation.teacher_prompt", settings.teacher_prompt
+        if not self._needs_file(field, file, "teacher's prompt") or file is None:
+            return
+        ruler = self._ruler_of(settings.teacher_model, settings.max_length)
+        try:
+            text = Path(file).read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError):
+            message = f"{file} is no readable text file."
+            self._add("error", "no_text", field, message, "Save it as UTF-8.")
+            return
+        if not text.strip():
+            self._add("error", "no_text", field, f"{file} is empty.", "Write the prompt into it.")
+        self.teacher_prompt = PromptText(
+            path=file,
+            length=ruler.measure([text])[0],
+            unit="tokens" if ruler.tokenizer else "characters",
+            beginning=text[:SHOWN_CHARACTERS],
+        )
+
+    def _check_inputs(self, settings: PromptDistillationSettings) -> None:
+        """Lint both files of inputs, each against the other's and against the labels."""
+        inputs, held_out = settings.inputs, settings.validation_inputs
+        ruler = self._ruler_of(settings.student_model, settings.max_length)
+        block = "prompt_distillation"
+
+        def lint(key: str, file: str | None, other: str | None, title: str) -> LintReport | None:
+            field = f"{block}.{key}"
+            if not self._needs_file(field, file, title) or file is None:
+                return None
+            path, against = Path(file), None if other is None else Path(other)
+            return self._told(field, path, lambda: lint_inputs(path, against, ruler, labels))
+
+        labels = settings.labels
+        self.prompts = lint("inputs", inputs, None, "file of inputs")
+        training = None if self.prompts is None else inputs
+        self.validation = lint("validation_inputs", held_out, training, "file of held-out inputs")
+        field = f"{block}.validation_inputs"
+        if inputs and held_out and Path(held_out).resolve() == Path(inputs).resolve():
+            message = "Training and held-out inputs are the same file."
+            self._add("error", "leaked", field, message, "Hold back inputs of their own.")
+        elif self.validation is not None and self.validation.num_leaked:
+            message = f"{self.validation.num_leaked} held-out inputs are in the training file too."
+            self._add("warning", "leaked", field, message, "They will not be trained on.")
 
     def all_of_evaluation(self, settings: EvaluationSettings) -> _Checkup:
         """Check variants, their files, the items and the disk."""
@@ -166,12 +186,15 @@ class _Checkup:
         self._check_disk()
         return self
 
-    def _needs_file(self, field: str, file: str | None, title: str) -> None:
+    def _needs_file(self, field: str, file: str | None, title: str) -> bool:
         if file is None:
             message = f"No {title} is named; a run without it is refused."
             self._add("error", "no_file", field, message, f"Set {field}.")
-        elif not Path(file).is_file():
+            return False
+        if not Path(file).is_file():
             self._add("error", "no_file", field, f"There is no {title} {file}.", "Check the path.")
+            return False
+        return True
 
     def _check_pair(
         self,
@@ -201,6 +224,13 @@ class _Checkup:
         except ModelError:
             # The pair check has said it already; lengths are then counted in characters.
             return Ruler(max_prompt_tokens=settings.max_prompt_tokens)
+
+    def _ruler_of(self, model: str, max_tokens: int) -> Ruler:
+        try:
+            return ruler_of_model(model, max_tokens)
+        except ModelError:
+            # The check of the disk says it.
+            return Ruler(max_prompt_tokens=max_tokens)
 
     def _lint(
         self, key: str, file: str | None, other: str | None, ruler: Ruler
@@ -262,7 +292,7 @@ class _Checkup:
             self.disk = disk_needs(work, self.workspace, answering)
         except InputError as error:
             if self.pair is not None or not isinstance(self.config, OnPolicyConfig):
-                self._add("error", "model", "models", error.message, error.action)
+                self._add("error", "model", _model_fields(self.config), error.message, error.action)
             return
         if not self.disk.is_enough:
             message = (
@@ -284,6 +314,16 @@ class _Checkup:
         self.findings.append(found)
 
 
+def _model_fields(config: RunConfig) -> str:
+    """The settings that name models, as one finding names several."""
+    if isinstance(config, SftConfig):
+        return "sft.model"
+    if isinstance(config, EvaluationConfig):
+        return "evaluation.variants"
+    block = BLOCK_OF_METHOD[config.method]
+    return f"{block}.student_model, {block}.teacher_model"
+
+
 def _same_file(settings: DistillationSettings) -> bool:
     names = (settings.prompts, settings.validation_prompts)
     resolved = {Path(name).resolve() for name in names if name is not None}
@@ -300,6 +340,7 @@ def _report(checkup: _Checkup) -> CheckReport:
         pair=checkup.pair,
         prompts=checkup.prompts,
         validation=checkup.validation,
+        teacher_prompt=checkup.teacher_prompt,
         disk=checkup.disk,
     )
 

@@ -15,7 +15,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict, Field
 
 from OnPolicyDistill.config import EvaluationConfig, RunConfig
-from OnPolicyDistill.planning.advice import Advice, advise, verdict_of, warn
+from OnPolicyDistill.planning.advice import Advice, advise, in_words_of, verdict_of, warn
 from OnPolicyDistill.planning.answering import answering_stages
 from OnPolicyDistill.planning.chips import OTHER_PROCESSOR, Chip, find_chip, this_chip
 from OnPolicyDistill.planning.lengths import count_held_out, measure_prompts
@@ -71,6 +71,16 @@ class PlanStep(BaseModel):
     steps_per_minute: float
 
 
+class PlanStage(BaseModel):
+    """A stage of the run in which a model only answers, each input once."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    num_answers: int
+    seconds: float
+
+
 class Plan(BaseModel):
     """What a run will need on a machine; `parts` are those of the phase that needs most."""
 
@@ -88,7 +98,8 @@ class Plan(BaseModel):
     peak_phase: str
     phases: tuple[PlanPhase, ...]
     step: PlanStep
-    preparing_seconds: float
+    stages: tuple[PlanStage, ...] = Field((), description="Empty where every stage learns.")
+    preparing_seconds: float = Field(description="Loading, and the stages that only answer.")
     num_steps: int
     num_evaluations: int
     chip: str
@@ -124,7 +135,17 @@ def plan_run(
     if isinstance(config, EvaluationConfig):
         phases, times = [], RunSeconds(StepSeconds(0, 0, 0), times.preparing, 0, 0, len(stages))
     phases = [*(answering_memory(stage.work, stage.name) for stage in stages), *phases]
-    return _assemble(work, phases, times, _Machine(machine, memory, limit))
+    plan = _assemble(work, phases, times, _Machine(machine, memory, limit))
+    planned = tuple(
+        PlanStage(
+            name=stage.name,
+            num_answers=stage.num_answers,
+            seconds=round(stage.seconds(machine), 1),
+        )
+        for stage in stages
+    )
+    advice = tuple(in_words_of(config.method, plan.advice))
+    return plan.model_copy(update={"stages": planned, "advice": advice})
 
 
 @dataclass(frozen=True, slots=True)

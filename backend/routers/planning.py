@@ -13,7 +13,8 @@ from backend.paths import MAX_PATH_CHARACTERS, check_named_paths, probe
 from backend.presets import Preset, shipped_presets
 from backend.routers.dependencies import Here
 from OnPolicyDistill.config import RunConfig, parse_config
-from OnPolicyDistill.planning.checkup import CheckReport, check_run
+from OnPolicyDistill.planning.check_report import CheckReport
+from OnPolicyDistill.planning.checkup import check_run
 from OnPolicyDistill.planning.chips import CHIPS, this_chip
 from OnPolicyDistill.planning.pair import PairReport, check_pair_by_name
 from OnPolicyDistill.planning.plan import Plan, plan_run

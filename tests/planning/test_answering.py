@@ -36,6 +36,21 @@ def test_the_plan_of_prompt_distillation_names_all_of_its_stages() -> None:
     assert plan.teacher is None
 
 
+def test_the_plan_says_how_long_each_answering_stage_takes() -> None:
+    plan = plan_run(parse_config({"prompt_distillation": REFERENCE}), 128, "M4 Max")
+    assert [stage.name for stage in plan.stages] == ["generating", "evaluating"]
+    assert sum(stage.seconds for stage in plan.stages) < plan.preparing_seconds < plan.seconds
+    assert plan_run(parse_config({"distillation": {}}), 128, "M4 Max").stages == ()
+
+
+def test_advice_changes_only_settings_that_the_method_has() -> None:
+    values = {**REFERENCE, "training": "on_policy", "num_samples": 1, "batch_size": 512}
+    advice = plan_run(parse_config({"prompt_distillation": values}), 24, "M4 Max").advice
+    assert advice
+    for each in advice:
+        parse_config({"prompt_distillation": {**values, **each.changes}})
+
+
 def test_self_distillation_holds_its_weights_once() -> None:
     values = {**REFERENCE, "training": "on_policy", "num_samples": 1}
     two = plan_run(parse_config({"prompt_distillation": values}), 128, "M4 Max")

@@ -140,3 +140,61 @@ def test_conversations_are_checked_line_by_line_and_for_leaks(tmp_path, model_fo
         ("warning", "leaked", "sft.validation_conversations"),
     ]
     assert "train.jsonl, line 2" in report.findings[0].message
+
+
+def prompted(model_folder, tmp_path, **changes):
+    """Check a run of prompt distillation whose files are in order but for `changes`."""
+    (tmp_path / "prompt.md").write_text("What is it? a b")
+    (tmp_path / "inputs.csv").write_text("text,label\na b,x\nb a,y\n")
+    (tmp_path / "held.txt").write_text("what is\n")
+    values = {
+        "student_model": str(model_folder("s")),
+        "teacher_model": str(model_folder("t")),
+        "teacher_prompt": str(tmp_path / "prompt.md"),
+        "inputs": str(tmp_path / "inputs.csv"),
+        "validation_inputs": str(tmp_path / "held.txt"),
+        **changes,
+    }
+    return check_run(parse_config({"prompt_distillation": values}), tmp_path / "there")
+
+
+def test_the_files_of_prompt_distillation_are_linted_and_its_prompt_is_measured(
+    model_folder, tmp_path
+):
+    report = prompted(model_folder, tmp_path)
+    assert (report.verdict, report.findings) == ("ok", ())
+    assert (report.prompts.num_prompts, report.prompts.num_answers) == (2, 2)
+    assert report.validation.num_prompts == 1
+    assert (report.teacher_prompt.unit, report.pair) == ("tokens", None)
+    assert 0 < report.teacher_prompt.length < len("What is it? a b")
+
+
+def test_what_cannot_work_in_prompt_distillation_is_told_at_its_field(model_folder, tmp_path):
+    (tmp_path / "empty.md").write_text(" \n")
+    (tmp_path / "bad.jsonl").write_text('{"text": "a"}\n{\n')
+    changes = {
+        "teacher_prompt": str(tmp_path / "empty.md"),
+        "inputs": str(tmp_path / "bad.jsonl"),
+        "validation_inputs": None,
+    }
+    report = prompted(model_folder, tmp_path, **changes)
+    assert found(report) == [
+        ("error", "no_text", "prompt_distillation.teacher_prompt"),
+        ("error", "broken_json", "prompt_distillation.inputs"),
+        ("error", "no_file", "prompt_distillation.validation_inputs"),
+    ]
+    assert "line 2" in report.findings[1].message
+
+
+def test_held_out_inputs_that_are_trained_on_are_a_warning(model_folder, tmp_path):
+    leaked = tmp_path / "leaked.txt"
+    leaked.write_text("A  b\n")
+    report = prompted(model_folder, tmp_path, validation_inputs=str(leaked), labels=["x"])
+    assert found(report) == [("warning", "leaked", "prompt_distillation.validation_inputs")]
+    assert report.prompts.counts == {"unknown_label": 1}
+
+
+def test_a_model_that_nobody_knows_is_told_at_the_fields_that_name_models(model_folder, tmp_path):
+    report = prompted(model_folder, tmp_path, student_model="nobody/nothing")
+    fields = "prompt_distillation.student_model, prompt_distillation.teacher_model"
+    assert found(report) == [("error", "model", fields)]

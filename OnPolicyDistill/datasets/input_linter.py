@@ -1,0 +1,84 @@
+"""The lint report of a file of inputs: unusable lines, duplicates, leaks, labels nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from OnPolicyDistill.datasets.conversation_linter import FileFacts, report_of
+from OnPolicyDistill.datasets.labelled import LabelledItem, read_items, text_key
+from OnPolicyDistill.datasets.linter import LintReport, Ruler
+from OnPolicyDistill.datasets.prompt_rules import Finding, Severity, problem_finding
+from OnPolicyDistill.datasets.records import BadLine
+
+
+def lint_inputs(
+    path: Path, other: Path | None, ruler: Ruler, labels: Sequence[str] | None = None
+) -> LintReport:
+    """Check a file of inputs; with `other`, also for inputs that both files have.
+
+    `labels` are the answers that count: gold that is none of them is a warning.
+
+    Raises:
+        DatasetError: a file does not exist or is not readable.
+        ModelError: the ruler's template or tokenizer is broken.
+    """
+    lint = _Lint(None if labels is None else frozenset(labels), _keys(other))
+    num_lines = 0
+    for line, found in read_items(path):
+        num_lines += 1
+        if isinstance(found, BadLine):
+            lint.findings.append(problem_finding(found))
+        else:
+            lint.take(line, found)
+    if not lint.texts:
+        lint.note(None, "error", "no_inputs", "The file has no usable inputs.", "Write one a line.")
+    texts = [_asked(text, ruler) for text in lint.texts]
+    return report_of(FileFacts(path, num_lines, lint.num_gold), lint.findings, ruler, texts)
+
+
+@dataclass(slots=True)
+class _Lint:
+    """The state of one pass over a file."""
+
+    labels: frozenset[str] | None
+    elsewhere: frozenset[str]
+    findings: list[Finding] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    seen: dict[str, int] = field(default_factory=dict)
+    num_gold: int = 0
+
+    def take(self, line: int, item: LabelledItem) -> None:
+        """Check one item against those before it and those of the other file."""
+        self.texts.append(item.text)
+        self.num_gold += item.gold is not None
+        key = text_key(item.text)
+        first = self.seen.setdefault(key, line)
+        if first != line:
+            self.note(line, "warning", "duplicate", f"Same as line {first}.", "It is left out.")
+        if key in self.elsewhere:
+            fix = "Remove it from one of the two, or held-out numbers mean nothing."
+            self.note(line, "warning", "leaked", "The other set has this input too.", fix)
+        if self.labels is not None and item.gold is not None and item.gold not in self.labels:
+            message = f"{item.gold!r} is none of the labels."
+            self.note(line, "warning", "unknown_label", message, "Correct it, or add the label.")
+
+    def note(self, line: int | None, severity: Severity, code: str, message: str, fix: str) -> None:
+        """Keep a finding."""
+        found = Finding(line=line, severity=severity, code=code, message=message, fix=fix)
+        self.findings.append(found)
+
+
+def _keys(path: Path | None) -> frozenset[str]:
+    """The texts of another file; its bad lines are its own linter's business."""
+    if path is None:
+        return frozenset()
+    found = (item for _, item in read_items(path))
+    return frozenset(text_key(item.text) for item in found if isinstance(item, LabelledItem))
+
+
+def _asked(text: str, ruler: Ruler) -> str:
+    if ruler.template is None:
+        return text
+    return ruler.template.render(({"role": "user", "content": text},))
