@@ -51,7 +51,7 @@ function changeConnection(next: ConnectionState): void {
 function hear(message: WorkspaceMessage): void {
   switch (message.kind) {
     case "queue":
-      useWorkspace.setState({ queue: message.queue });
+      learnQueue(message.queue);
       break;
     case "system":
       useWorkspace.setState({ system: message.system });
@@ -65,6 +65,15 @@ function hear(message: WorkspaceMessage): void {
     case "removed":
       void queryClient.invalidateQueries({ queryKey: ["runs"] });
       break;
+  }
+}
+
+/** Whether a question can be answered hangs on who has the GPU. */
+function learnQueue(queue: QueueView): void {
+  const before = useWorkspace.getState().queue;
+  useWorkspace.setState({ queue });
+  if (before?.active?.run_id !== queue.active?.run_id) {
+    void queryClient.invalidateQueries({ queryKey: ["playground"] });
   }
 }
 

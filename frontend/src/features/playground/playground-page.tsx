@@ -26,6 +26,8 @@ export function PlaygroundPage() {
   const runs = useQuery(runPage({ limit: 100 })).data?.runs.filter((run) => run.has_checkpoint);
   const runId = chosen ?? runs?.[0]?.run_id;
   const state = useQuery(playgroundState()).data;
+  const isHeld = useWorkspace(({ queue }) => queue?.active != null);
+  const isBlocked = isHeld || state?.state === "blocked";
   const { exchange, isAsking, ask, stop } = useExchange();
   return (
     <div className="flex flex-col">
@@ -37,7 +39,7 @@ export function PlaygroundPage() {
         actions={state?.state === "warm" && !isAsking ? <Unload /> : null}
       />
       <div className="flex flex-col gap-3 px-4 pb-4">
-        {state?.state === "blocked" ? <Blocked reason={state.reason} /> : null}
+        {isBlocked ? <Blocked reason={state?.reason ?? null} /> : null}
         {runs && runs.length === 0 ? (
           <EmptyState
             title="No student to talk to yet"
@@ -57,6 +59,7 @@ export function PlaygroundPage() {
               runId={runId ?? ""}
               onRun={(run) => void navigate({ search: { run }, replace: true })}
               isAsking={isAsking}
+              isBlocked={isBlocked}
               ask={ask}
               stop={stop}
             />
@@ -140,16 +143,21 @@ interface QuestionFormProps {
   runId: string;
   onRun: (runId: string) => void;
   isAsking: boolean;
+  isBlocked: boolean;
   ask: (question: PlaygroundQuestion) => void;
   stop: () => void;
 }
 
-function QuestionForm({ runs, runId, onRun, isAsking, ask, stop }: QuestionFormProps) {
+function QuestionForm({ runs, runId, onRun, isAsking, isBlocked, ask, stop }: QuestionFormProps) {
   const [prompt, setPrompt] = useState("");
   const [temperature, setTemperature] = useState("0");
   const [maxTokens, setMaxTokens] = useState("256");
   const [checkpoint, setCheckpoint] = useState<"best" | "last">("best");
+  const canAsk = !isBlocked && prompt.trim() !== "";
   function send() {
+    if (!canAsk) {
+      return;
+    }
     ask({
       messages: [{ role: "user", content: prompt }],
       run_id: runId,
@@ -227,7 +235,7 @@ function QuestionForm({ runs, runId, onRun, isAsking, ask, stop }: QuestionFormP
                 Stop
               </Button>
             ) : null}
-            <Button type="submit" look="primary" busy={isAsking} disabled={prompt.trim() === ""}>
+            <Button type="submit" look="primary" busy={isAsking} disabled={!canAsk}>
               Ask
             </Button>
           </span>
