@@ -22,8 +22,8 @@ class Preset(View):
     """A preset with its reasons."""
 
     name: str
-    title: str
-    description: str = Field(description="What the file says about itself.")
+    title: str = Field(description="The first line of the file's comment.")
+    description: str = Field(description="What the file's comment says below its title.")
     comments: dict[str, str] = Field(description="Reasons by dotted key.")
     config: RunConfig = Field(description="Every setting; shipped files as absolute paths.")
     yaml: str = Field(description="The file as it is shipped.")
@@ -48,23 +48,26 @@ def _files(folder: Path) -> list[Path]:
 def _preset(name: str, file: Path) -> Preset:
     text = file.read_text(encoding="utf-8")
     config = parse_config(parse_yaml(text, file.name), file.name)
+    title, description = _header(text)
     return Preset(
         name=name,
-        title=name.replace("_", " ").replace("/", ": ").capitalize(),
-        description=_description(text),
+        title=title,
+        description=description,
         comments=dict(_comments(text)),
         config=_with_shipped_files(config),
         yaml=text,
     )
 
 
-def _description(text: str) -> str:
+def _header(text: str) -> tuple[str, str]:
+    """Title and description: the first paragraph of the comment, and the rest of it."""
     lines = []
     for line in text.splitlines():
         if not line.startswith("#"):
             break
         lines.append(line.lstrip("# ").rstrip())
-    return " ".join(lines)
+    title, _, rest = "\n".join(lines).partition("\n\n")
+    return title, " ".join(rest.split("\n"))
 
 
 def _comments(text: str) -> Iterator[tuple[str, str]]:

@@ -13,10 +13,11 @@ from backend.models.place import Hub
 from backend.problems import WrongFieldError
 from backend.prompt_sets.views import PreviewItem, PreviewPage, SetKind
 from OnPolicyDistill.datasets.chat_template import ChatTemplate
-from OnPolicyDistill.datasets.conversations import Conversation, read_conversations
+from OnPolicyDistill.datasets.conversations import read_conversations
+from OnPolicyDistill.datasets.labelled import LabelledItem, read_items
 from OnPolicyDistill.datasets.linter import LintReport, Ruler, lint_prompts
 from OnPolicyDistill.datasets.prompt_rules import Finding, problem_finding
-from OnPolicyDistill.datasets.prompts import Prompt, content_text, read_prompts
+from OnPolicyDistill.datasets.prompts import Message, Prompt, content_text, read_prompts
 from OnPolicyDistill.datasets.records import BadLine
 from OnPolicyDistill.datasets.tokenizer_files import TokenizerFiles, load_tokenizer_files
 from OnPolicyDistill.errors import DatasetError
@@ -100,23 +101,43 @@ def preview(file: Path, kind: SetKind, ruler: Ruler, offset: int, limit: int) ->
     return PreviewPage(items=items, offset=offset, has_more=len(lines) > limit)
 
 
-def _lines(file: Path, kind: SetKind) -> Iterator[Prompt | Conversation | BadLine]:
-    yield from read_prompts(file) if kind == "prompts" else read_conversations(file)
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A usable line: what a model reads, and what it should answer where the line says so."""
+
+    line: int
+    messages: tuple[Message, ...]
+    answer: str | None
+    waits: bool  # for an answer, which the template then opens
 
 
-def _item(found: Prompt | Conversation | BadLine, ruler: Ruler) -> PreviewItem:
+def _lines(file: Path, kind: SetKind) -> Iterator[_Line | BadLine]:
+    if kind in ("inputs", "text"):
+        for line, item in read_items(file):
+            yield item if isinstance(item, BadLine) else _line_of_input(line, item)
+        return
+    for found in read_prompts(file) if kind == "prompts" else read_conversations(file):
+        if isinstance(found, BadLine):
+            yield found
+        elif isinstance(found, Prompt):
+            yield _Line(found.line, found.messages, found.answer, waits=True)
+        else:
+            yield _Line(found.line, found.messages, None, waits=False)
+
+
+def _line_of_input(line: int, item: LabelledItem) -> _Line:
+    return _Line(line, ({"role": "user", "content": item.text},), item.gold, waits=True)
+
+
+def _item(found: _Line | BadLine, ruler: Ruler) -> PreviewItem:
     if isinstance(found, BadLine):
         return PreviewItem(line=found.line, text="", problem=problem_finding(found))
     text = content_text(found.messages[-1].get("content"))[:SHOWN_CHARACTERS]
-    plain = PreviewItem(
-        line=found.line, text=text, answer=found.answer if isinstance(found, Prompt) else None
-    )
+    plain = PreviewItem(line=found.line, text=text, answer=found.answer)
     if ruler.template is None or ruler.tokenizer is None:
         return plain
     try:
-        rendered = ruler.template.render(
-            found.messages, add_generation_prompt=isinstance(found, Prompt)
-        )
+        rendered = ruler.template.render(found.messages, add_generation_prompt=found.waits)
     except DatasetError as error:
         return plain.model_copy(update={"problem": _refused(found.line, error)})
     count, pieces = _pieces(ruler.tokenizer, rendered)

@@ -19,6 +19,7 @@ from backend.history.tables import ValueRow
 from backend.problems import ConflictError, NotFoundError
 from backend.prompt_sets.views import PromptSetView, SetKind, SetRecord
 from OnPolicyDistill.datasets.conversations import Conversation, conversation_of
+from OnPolicyDistill.datasets.labelled import TEXT_KEYS, LabelledItem, read_items
 from OnPolicyDistill.datasets.prompts import Prompt, prompt_of
 from OnPolicyDistill.datasets.records import Record, read_records
 from OnPolicyDistill.errors import DatasetError
@@ -31,7 +32,13 @@ DATA_KEYS = (
     "distillation.validation_prompts",
     "sft.conversations",
     "sft.validation_conversations",
+    "prompt_distillation.teacher_prompt",
+    "prompt_distillation.inputs",
+    "prompt_distillation.validation_inputs",
+    "evaluation.inputs",
 )
+# An upload keeps the ending that says how it is read; whatever else is JSON lines.
+ENDINGS: dict[str, SetKind] = {".csv": "inputs", ".txt": "text", ".md": "text"}
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
 
@@ -79,7 +86,8 @@ class PromptSets:
         """Move an uploaded file into the workspace and remember it."""
         set_id = _new_id(Path(name).stem)
         folder = self._folder / set_id
-        file = folder / f"{_slug(Path(name).stem)}.jsonl"
+        ending = Path(name).suffix.lower()
+        file = folder / f"{_slug(Path(name).stem)}{ending if ending in ENDINGS else '.jsonl'}"
         with disk_errors(file):
             folder.mkdir(parents=True)
             received.replace(file)
@@ -143,7 +151,7 @@ class PromptSets:
             is_here=is_here,
             num_bytes=0 if about is None else about.st_size,
             modified=None if about is None else about.st_mtime,
-            is_labelled=is_here and any(prompt.answer is not None for prompt in _peek(path)),
+            is_labelled=is_here and any(_answers(path, record.kind)),
             used_by=used_by.get(str(path.resolve()), ()),
         )
 
@@ -173,28 +181,42 @@ def _shipped() -> tuple[SetRecord, ...]:
             path=str(file),
             added=file.stat().st_mtime,
         )
-        for file in sorted(root.glob("*/*.jsonl"))
+        for file in (*sorted(root.glob("*/*.jsonl")), *sorted(root.glob("*/prompt.md")))
     )
 
 
 def _kind(file: Path) -> SetKind:
-    """What the first usable line looks like; a file with none is taken for prompts."""
+    """What the ending or the first usable line says; a file with none is taken for prompts."""
+    known = ENDINGS.get(file.suffix.lower())
+    if known is not None:
+        return known
     try:
         for record in islice(read_records(file), PEEKED_LINES):
             if isinstance(record, Record):
-                is_conversation = isinstance(conversation_of(record), Conversation)
-                return "conversations" if is_conversation else "prompts"
+                return _kind_of(record)
     except DatasetError:
         return "prompts"
     return "prompts"
 
 
-def _peek(file: Path) -> Iterator[Prompt]:
+def _kind_of(record: Record) -> SetKind:
+    if isinstance(conversation_of(record), Conversation):
+        return "conversations"
+    if isinstance(prompt_of(record, 0), Prompt) or not record.values.keys() & set(TEXT_KEYS):
+        return "prompts"
+    return "inputs"
+
+
+def _answers(path: Path, kind: SetKind) -> Iterator[bool]:
+    """Whether each of the first usable lines has an answer."""
     try:
-        for record in islice(read_records(file), PEEKED_LINES):
+        if kind in ("inputs", "text"):
+            for _, item in islice(read_items(path), PEEKED_LINES):
+                yield isinstance(item, LabelledItem) and item.gold is not None
+            return
+        for record in islice(read_records(path), PEEKED_LINES):
             found = prompt_of(record, 0) if isinstance(record, Record) else None
-            if isinstance(found, Prompt):
-                yield found
+            yield isinstance(found, Prompt) and found.answer is not None
     except DatasetError:
         return
 

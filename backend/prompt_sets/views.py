@@ -9,7 +9,8 @@ from pydantic import Field
 from backend.history.views import View
 from OnPolicyDistill.datasets.prompt_rules import Finding
 
-SetKind = Literal["prompts", "conversations"]
+# Inputs are labelled items; a text is a long prompt, or inputs one a line.
+SetKind = Literal["prompts", "conversations", "inputs", "text"]
 SetOrigin = Literal["upload", "path", "shipped"]
 
 
@@ -25,7 +26,7 @@ class SetRecord(View):
 
 
 class PromptSetView(View):
-    """A set of prompts or of conversations; a config names it by its path."""
+    """A file of prompts, conversations, inputs or text; a config names it by its path."""
 
     id: str
     name: str
@@ -36,7 +37,7 @@ class PromptSetView(View):
     is_here: bool = Field(description="The file is where it was.")
     num_bytes: int
     modified: float | None
-    is_labelled: bool = Field(description="Prompts near the beginning have answers.")
+    is_labelled: bool = Field(description="Lines near the beginning have answers or labels.")
     used_by: tuple[str, ...] = Field(description="Ids of runs that name the file.")
 
 

@@ -1,4 +1,4 @@
-"""Sets of prompts and conversations: upload, register, lint, preview."""
+"""Sets of prompts, conversations and inputs: upload, register, lint, preview."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from backend.routers.dependencies import Here, refusals
 from backend.system.room import check_disk
 from backend.workbench import Bench
 from OnPolicyDistill.datasets.conversation_linter import lint_conversations
+from OnPolicyDistill.datasets.input_linter import lint_inputs
 from OnPolicyDistill.datasets.linter import LintReport
 from OnPolicyDistill.files import disk_errors
 
@@ -74,7 +75,7 @@ def register_set(bench: Bench, registration: Registration) -> PromptSetView:
 async def upload_set(
     backend: Here, bench: Bench, request: Request, name: Annotated[Name, Query()]
 ) -> PromptSetView:
-    """Take a JSONL file into the workspace; every call makes another set."""
+    """Take a file into the workspace: JSON lines, or CSV or text by the ending of its name."""
     check_disk(backend.settings)
     file = backend.settings.scratch / f"{secrets.token_hex(8)}.jsonl"
     try:
@@ -123,6 +124,8 @@ def lint_set(
         probe(model)
     if found.kind == "conversations":
         return lint_conversations(file, other, ruler_of(bench.hub, model, max_prompt_tokens))
+    if found.kind in ("inputs", "text"):
+        return lint_inputs(file, other, ruler_of(bench.hub, model, max_prompt_tokens))
     return bench.linter.lint(LintQuestion(file, other, model, max_prompt_tokens))
 
 

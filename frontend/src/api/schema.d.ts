@@ -1083,7 +1083,7 @@ export interface paths {
         put?: never;
         /**
          * Upload Set
-         * @description Take a JSONL file into the workspace; every call makes another set.
+         * @description Take a file into the workspace: JSON lines, or CSV or text by the ending of its name.
          */
         post: operations["upload_set_api_prompt_sets_upload_post"];
         delete?: never;
@@ -1720,6 +1720,7 @@ export interface components {
             pair?: components["schemas"]["PairReport"] | null;
             prompts?: components["schemas"]["LintReport"] | null;
             validation?: components["schemas"]["LintReport"] | null;
+            teacher_prompt?: components["schemas"]["PromptText"] | null;
             /** @description Empty where a model is unknown. */
             disk?: components["schemas"]["DiskNeeds"] | null;
         };
@@ -3603,7 +3604,16 @@ export interface components {
             /** Phases */
             phases: components["schemas"]["PlanPhase"][];
             step: components["schemas"]["PlanStep"];
-            /** Preparing Seconds */
+            /**
+             * Stages
+             * @description Empty where every stage learns.
+             * @default []
+             */
+            stages?: components["schemas"]["PlanStage"][];
+            /**
+             * Preparing Seconds
+             * @description Loading, and the stages that only answer.
+             */
             preparing_seconds: number;
             /** Num Steps */
             num_steps: number;
@@ -3678,6 +3688,18 @@ export interface components {
              * @description Such as m3-ultra.
              */
             chip?: string | null;
+        };
+        /**
+         * PlanStage
+         * @description A stage of the run in which a model only answers, each input once.
+         */
+        PlanStage: {
+            /** Name */
+            name: string;
+            /** Num Answers */
+            num_answers: number;
+            /** Seconds */
+            seconds: number;
         };
         /**
          * PlanStep
@@ -3799,11 +3821,14 @@ export interface components {
         Preset: {
             /** Name */
             name: string;
-            /** Title */
+            /**
+             * Title
+             * @description The first line of the file's comment.
+             */
             title: string;
             /**
              * Description
-             * @description What the file says about itself.
+             * @description What the file's comment says below its title.
              */
             description: string;
             /**
@@ -4146,7 +4171,7 @@ export interface components {
         };
         /**
          * PromptSetView
-         * @description A set of prompts or of conversations; a config names it by its path.
+         * @description A file of prompts, conversations, inputs or text; a config names it by its path.
          */
         PromptSetView: {
             /** Id */
@@ -4162,7 +4187,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "prompts" | "conversations";
+            kind: "prompts" | "conversations" | "inputs" | "text";
             /** Path */
             path: string;
             /** Added */
@@ -4178,7 +4203,7 @@ export interface components {
             modified: number | null;
             /**
              * Is Labelled
-             * @description Prompts near the beginning have answers.
+             * @description Lines near the beginning have answers or labels.
              */
             is_labelled: boolean;
             /**
@@ -4186,6 +4211,27 @@ export interface components {
              * @description Ids of runs that name the file.
              */
             used_by: string[];
+        };
+        /**
+         * PromptText
+         * @description The long prompt of a teacher: how long it is, and how it begins.
+         */
+        PromptText: {
+            /** Path */
+            path: string;
+            /** Length */
+            length: number;
+            /**
+             * Unit
+             * @description Tokens of the teacher where its tokenizer is on this machine.
+             * @enum {string}
+             */
+            unit: "tokens" | "characters";
+            /**
+             * Beginning
+             * @description At most its first 2000 characters.
+             */
+            beginning: string;
         };
         /**
          * PushPlan

@@ -225,3 +225,45 @@ async def test_shipped_sets_are_listed_last_and_stay(client: httpx.AsyncClient) 
     assert set(origins[1:]) == {"shipped"}
     refused = await client.delete(f"/api/prompt-sets/{sets[-1]['id']}")
     assert (refused.status_code, refused.json()["code"]) == (409, "set_shipped")
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "kind", "ending"),
+    [
+        ("a.csv", b"text,label\nJa,de\nno,en\n", "inputs", ".csv"),
+        ("a.txt", b"Ja\nno\n", "text", ".txt"),
+        ("A Prompt.MD", b"# Say which language it is\n", "text", ".md"),
+        ("a.jsonl", b'{"text": "Ja", "label": "de"}\n', "inputs", ".jsonl"),
+        ("a.tsv", b'{"prompt": "Ja"}\n', "prompts", ".jsonl"),
+    ],
+)
+async def test_a_file_is_kept_under_the_ending_that_says_how_it_is_read(
+    client: httpx.AsyncClient, name: str, body: bytes, kind: str, ending: str
+) -> None:
+    made = (await upload(client, body, name)).json()
+    assert (made["kind"], Path(made["path"]).suffix) == (kind, ending)
+    assert content_of(made) == body
+
+
+async def test_inputs_are_linted_and_shown_as_a_model_reads_them(
+    client: httpx.AsyncClient, model: Path
+) -> None:
+    made = (await upload(client, b"text,label\nthe 3 of March,de\na,b,c\n", "a.csv")).json()
+    assert made["is_labelled"]
+    lint = (await client.get(f"/api/prompt-sets/{made['id']}/lint")).json()
+    assert [(found["line"], found["code"]) for found in lint["findings"]] == [(3, "columns")]
+    query = {"model": str(model)}
+    shown = (await client.get(f"/api/prompt-sets/{made['id']}/preview", params=query)).json()
+    first, second = shown["items"]
+    assert (first["line"], first["text"], first["answer"]) == (2, "the 3 of March", "de")
+    assert first["num_tokens"] > 0
+    assert "the 3 of March" in first["rendered"]
+    assert second["problem"]["line"] == 3
+
+
+async def test_shipped_inputs_and_their_prompt_are_known(client: httpx.AsyncClient) -> None:
+    sets = {each["id"]: each for each in (await client.get("/api/prompt-sets")).json()}
+    assert sets["shipped-languages-train"]["kind"] == "inputs"
+    assert sets["shipped-languages-train"]["is_labelled"]
+    assert sets["shipped-languages-prompt"]["kind"] == "text"
+    assert sets["shipped-dates-train"]["kind"] == "prompts"

@@ -27,7 +27,9 @@ async def test_presets_come_with_their_reasons(client: httpx.AsyncClient) -> Non
     presets = {preset["name"]: preset for preset in (await client.get("/api/presets")).json()}
     assert {"default", "pure_on_policy", "fast_mac"} <= presets.keys()
     pure = presets["pure_on_policy"]
+    assert pure["title"] == "Pure on-policy"
     assert "reverse KL" in pure["description"]
+    assert all(preset["title"] and preset["description"] for preset in presets.values())
     assert "bits a token" in pure["comments"]["distillation.lora.rank"]
     assert pure["config"]["distillation"]["lora"]["rank"] == 32
 
@@ -46,7 +48,7 @@ def test_a_preset_differs_from_its_file_only_in_where_shipped_data_is() -> None:
 def test_presets_of_a_method_are_named_with_their_folder() -> None:
     presets = {preset.name: preset for preset in shipped_presets()}
     sft = presets["prompt_distillation/sft"]
-    assert (sft.config.method, sft.title) == ("sft", "Prompt distillation: sft")
+    assert (sft.config.method, sft.title) == ("sft", "Answers that are there already")
 
 
 def test_every_setting_has_help_and_a_place_in_the_form() -> None:
