@@ -56,7 +56,7 @@ export async function proceed(page: Page, step: string): Promise<void> {
   // On a busy machine a press may land while the page still moves: then it is made again.
   await expect(async () => {
     if (!page.url().endsWith(`/new/${step}`)) {
-      await page.getByRole("button", { name: `Continue to ${step}` }).click({ timeout: 5000 });
+      await page.getByRole("link", { name: `Continue to ${step}` }).click({ timeout: 5000 });
     }
     await expect(page).toHaveURL(new RegExp(`/new/${step}$`), { timeout: 5000 });
   }).toPass(SLOW);

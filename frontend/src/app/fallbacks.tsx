@@ -1,17 +1,10 @@
-import { type ErrorComponentProps, Link } from "@tanstack/react-router";
-import { Button } from "@/components/button";
+import type { ErrorComponentProps } from "@tanstack/react-router";
+import { ButtonLink } from "@/components/button-link";
 import { EmptyState, ErrorState } from "@/components/states";
 
 export function NotFound() {
   return (
-    <EmptyState
-      title="There is no such page"
-      action={
-        <Link to="/">
-          <Button>Go home</Button>
-        </Link>
-      }
-    >
+    <EmptyState title="There is no such page" action={<ButtonLink to="/">Go home</ButtonLink>}>
       The address may be misspelt, or from another version of the program.
     </EmptyState>
   );

@@ -6,6 +6,7 @@ import { comparison } from "@/api/runs";
 import type { Comparison } from "@/api/types";
 import { roleColor } from "@/charts/colors";
 import { Button } from "@/components/button";
+import { ButtonLink } from "@/components/button-link";
 import { Card } from "@/components/card";
 import { download, toCsv } from "@/components/download";
 import { formatNumber, formatPercent } from "@/components/format";
@@ -23,9 +24,9 @@ export function ComparePage() {
       <EmptyState
         title="Choose two to eight runs"
         action={
-          <Link to="/runs">
-            <Button look="primary">Open the runs</Button>
-          </Link>
+          <ButtonLink to="/runs" look="primary">
+            Open the runs
+          </ButtonLink>
         }
       >
         Select runs in the list with their boxes or with X, then press Compare.

@@ -1,9 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
-import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { useNavigate, useSearch } from "@tanstack/react-router";
 import { ListChecks } from "lucide-react";
 import { describeError } from "@/api/problem";
 import { runPage } from "@/api/runs";
 import { Button } from "@/components/button";
+import { ButtonLink } from "@/components/button-link";
 import { PageHeader } from "@/components/page-header";
 import { Select } from "@/components/select";
 import { EmptyState, ErrorState, SkeletonRows } from "@/components/states";
@@ -48,9 +49,9 @@ export function EvaluatePage() {
                   onChange={(runId) => void navigate({ search: { run: runId } })}
                   className="w-64 max-w-full"
                 />
-                <Link to="/runs/$runId" params={{ runId: run.run_id }}>
-                  <Button>Open the run</Button>
-                </Link>
+                <ButtonLink to="/runs/$runId" params={{ runId: run.run_id }}>
+                  Open the run
+                </ButtonLink>
               </>
             ) : null}
             {isStarting ? null : start}

@@ -1,9 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
-import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { useNavigate, useSearch } from "@tanstack/react-router";
 import { exportList } from "@/api/exports";
 import { describeError } from "@/api/problem";
 import { runPage } from "@/api/runs";
-import { Button } from "@/components/button";
+import { ButtonLink } from "@/components/button-link";
 import { PageHeader } from "@/components/page-header";
 import { EmptyState, ErrorState, SkeletonRows } from "@/components/states";
 import { ExportForm } from "@/features/export/export-form";
@@ -41,9 +41,9 @@ export function ExportPage() {
           <EmptyState
             title="No student to export yet"
             action={
-              <Link to="/new">
-                <Button look="primary">Plan a run</Button>
-              </Link>
+              <ButtonLink to="/new" look="primary">
+                Plan a run
+              </ButtonLink>
             }
           >
             A run with a checkpoint can leave as an adapter, a fused or quantized model, or GGUF.

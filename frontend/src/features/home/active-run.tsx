@@ -1,6 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import type { RunSummary } from "@/api/types";
-import { Button } from "@/components/button";
+import { ButtonLink } from "@/components/button-link";
 import { Card, Figure } from "@/components/card";
 import { formatDuration, formatNumber } from "@/components/format";
 import { ProgressBar } from "@/components/progress-bar";
@@ -26,9 +26,9 @@ export function ActiveRun({ run }: { run: RunSummary }) {
         </span>
       }
       actions={
-        <Link to="/runs/$runId" params={{ runId: run.run_id }}>
-          <Button size="sm">Watch</Button>
-        </Link>
+        <ButtonLink to="/runs/$runId" params={{ runId: run.run_id }} size="sm">
+          Watch
+        </ButtonLink>
       }
     >
       <div className="grid grid-cols-[repeat(3,minmax(0,1fr))_180px] items-center gap-6">

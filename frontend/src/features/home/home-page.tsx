@@ -3,7 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { describeError } from "@/api/problem";
 import { runPage } from "@/api/runs";
 import { useWorkspace } from "@/api/workspace";
-import { Button } from "@/components/button";
+import { ButtonLink } from "@/components/button-link";
 import { Card } from "@/components/card";
 import { PageHeader } from "@/components/page-header";
 import { ErrorState, SkeletonRows } from "@/components/states";
@@ -29,9 +29,9 @@ export function HomePage() {
       <PageHeader
         title="Home"
         actions={
-          <Link to="/new">
-            <Button look="primary">New run</Button>
-          </Link>
+          <ButtonLink to="/new" look="primary">
+            New run
+          </ButtonLink>
         }
       />
       <div className="flex flex-col gap-3 px-4 pb-4">

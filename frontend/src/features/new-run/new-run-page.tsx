@@ -3,7 +3,7 @@ import { Link, Navigate, useParams } from "@tanstack/react-router";
 import clsx from "clsx";
 import { type ReactNode, useEffect } from "react";
 import { presets } from "@/api/planning";
-import { Button } from "@/components/button";
+import { ButtonLink } from "@/components/button-link";
 import { PageHeader } from "@/components/page-header";
 import { SkeletonRows } from "@/components/states";
 import { BudgetStep } from "@/features/new-run/budget-step";
@@ -51,16 +51,14 @@ export function NewRunPage() {
       </div>
       <footer className="flex h-12 shrink-0 items-center gap-2 border-t px-4">
         {before ? (
-          <Link to="/new/$step" params={{ step: before }}>
-            <Button>Back</Button>
-          </Link>
+          <ButtonLink to="/new/$step" params={{ step: before }}>
+            Back
+          </ButtonLink>
         ) : null}
         {after ? (
-          <Link to="/new/$step" params={{ step: after }} className="ml-auto">
-            <Button look="primary">
-              Continue to {STEPS.find(({ id }) => id === after)?.label.toLowerCase()}
-            </Button>
-          </Link>
+          <ButtonLink to="/new/$step" params={{ step: after }} className="ml-auto" look="primary">
+            Continue to {STEPS.find(({ id }) => id === after)?.label.toLowerCase()}
+          </ButtonLink>
         ) : null}
       </footer>
     </div>

@@ -1,5 +1,5 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { useNavigate, useSearch } from "@tanstack/react-router";
 import { Square } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
 import { askPlayground, playgroundState, unloadPlayground } from "@/api/playground";
@@ -9,6 +9,7 @@ import { runPage } from "@/api/runs";
 import type { PlaygroundQuestion } from "@/api/types";
 import { useWorkspace } from "@/api/workspace";
 import { Button } from "@/components/button";
+import { ButtonLink } from "@/components/button-link";
 import { Card } from "@/components/card";
 import { formatNumber } from "@/components/format";
 import { Input, TextArea } from "@/components/input";
@@ -44,9 +45,9 @@ export function PlaygroundPage() {
           <EmptyState
             title="No student to talk to yet"
             action={
-              <Link to="/new">
-                <Button look="primary">Plan a run</Button>
-              </Link>
+              <ButtonLink to="/new" look="primary">
+                Plan a run
+              </ButtonLink>
             }
           >
             A run with a checkpoint gives the playground its student, teacher and base model.
@@ -54,7 +55,6 @@ export function PlaygroundPage() {
         ) : (
           <>
             <QuestionForm
-              key={runId}
               runs={(runs ?? []).map((run) => ({ value: run.run_id, label: run.name }))}
               runId={runId ?? ""}
               onRun={(run) => void navigate({ search: { run }, replace: true })}
@@ -81,9 +81,9 @@ function Blocked({ reason }: { reason: string | null }) {
       title={run ? `The run “${run.name}” has the GPU` : (reason ?? "A run has the GPU")}
       action={
         run ? (
-          <Link to="/runs/$runId" params={{ runId: run.run_id }}>
-            <Button size="sm">Open the run</Button>
-          </Link>
+          <ButtonLink to="/runs/$runId" params={{ runId: run.run_id }} size="sm">
+            Open the run
+          </ButtonLink>
         ) : null
       }
     >

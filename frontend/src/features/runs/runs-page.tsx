@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { useNavigate, useSearch } from "@tanstack/react-router";
 import { Archive, GitCompare, Trash2, X } from "lucide-react";
 import { lazy, Suspense, useRef, useState } from "react";
 import { metricCatalogue } from "@/api/metrics";
@@ -8,6 +8,7 @@ import { queryClient } from "@/api/query-client";
 import { annotateRun } from "@/api/runs";
 import type { RunSummary } from "@/api/types";
 import { Button } from "@/components/button";
+import { ButtonLink } from "@/components/button-link";
 import { formatCount } from "@/components/format";
 import { PageHeader } from "@/components/page-header";
 import { useShortcuts } from "@/components/shortcuts";
@@ -124,9 +125,9 @@ function NoRuns({ search, change }: ChangeProps & { search: RunSearch }) {
     <EmptyState
       title="No runs yet"
       action={
-        <Link to="/new">
-          <Button look="primary">Plan a run</Button>
-        </Link>
+        <ButtonLink to="/new" look="primary">
+          Plan a run
+        </ButtonLink>
       }
     >
       A run teaches a small student what a big teacher knows, on your own prompts. Runs started from
@@ -142,11 +143,14 @@ function SelectionActions({ runIds, change }: ChangeProps & { runIds: readonly s
     <>
       <span className="num text-muted">{runIds.length} selected</span>
       {runIds.length >= 2 && !many ? (
-        <Link to="/compare" search={{ run: [...runIds] }}>
-          <Button look="primary" icon={<GitCompare aria-hidden />}>
-            Compare
-          </Button>
-        </Link>
+        <ButtonLink
+          to="/compare"
+          search={{ run: [...runIds] }}
+          look="primary"
+          icon={<GitCompare aria-hidden />}
+        >
+          Compare
+        </ButtonLink>
       ) : null}
       <Button icon={<Archive aria-hidden />} onClick={() => void archive(runIds).then(clear)}>
         Archive
