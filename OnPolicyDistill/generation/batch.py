@@ -8,18 +8,15 @@ Letters: B rows, L prompt columns, V real vocabulary, K top logprobs (0 when non
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import mlx.core as mx
 import mlx.nn as nn
 
+from OnPolicyDistill.generation.prefill import read_prefix, read_rows
 from OnPolicyDistill.generation.request import GenerationRequest
 from OnPolicyDistill.generation.sampling import next_keys, row_keys, sample
 from OnPolicyDistill.models.kv_cache import RowCache
-
-PREFILL_TOKENS = 2048
-SHARED_PREFIX_TOKENS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +73,21 @@ class Decoder:
     def __init__(self, model: nn.Module, request: GenerationRequest) -> None:
         self._model = model
         self._request = request
-        self._prefix_length = _shared_prefix_length(request.prompts)
-        self._prefix = RowCache.empty(model, num_rows=1)
-        self._read(self._prefix, [request.prompts[0][: self._prefix_length]])
+        given = request.prefix
+        if given is None or not given.opens(request.prompts):
+            given = read_prefix(model, request.prompts)
+        self._prefix = given
         self._bans = None if not request.banned_ids else _bans(request)
 
     def prefill(self, indices: list[int]) -> LiveRows:
         """Read those prompts of the request, all but their last tokens."""
         prompts = [self._request.prompts[index] for index in indices]
-        tails = [prompt[self._prefix_length : -1] for prompt in prompts]
-        if not any(tails) and self._prefix_length == 0:
+        num_read = len(self._prefix.ids)
+        tails = [prompt[num_read:-1] for prompt in prompts]
+        if not any(tails) and num_read == 0:
             tails = [[0]] * len(tails)  # one column of padding: rows can join only what is written
-        cache = self._prefix.rows([0] * len(prompts))
-        self._read(cache, tails)
+        cache = self._prefix.cache.rows([0] * len(prompts))
+        read_rows(self._model, cache, tails)
         return LiveRows(
             indices,
             [0] * len(indices),
@@ -109,20 +108,6 @@ class Decoder:
         mx.async_eval(ids, logprobs, draw.top_ids, draw.top_logprobs, draw.full_logprobs)
         return draw, LiveRows(live.indices, num_drawn, live.cache, ids, next_keys(live.keys))
 
-    def _read(self, cache: RowCache, rows: Sequence[Sequence[int]]) -> None:
-        """Prefill rows in chunks, padded on the right: causal attention never sees the padding.
-
-        Each chunk is evaluated and its buffers given back, so that a long prompt costs the
-        activations of PREFILL_TOKENS tokens and not of all.
-        """
-        L = max(map(len, rows))
-        tokens = mx.array([[*row, *[0] * (L - len(row))] for row in rows])
-        columns = max(1, PREFILL_TOKENS // len(rows))
-        for first in range(0, L, columns):
-            self._model(tokens[:, first : first + columns], cache=cache.layers)
-            mx.eval(cache.state)
-            mx.clear_cache()
-
 
 def _recorded(logits: mx.array, request: GenerationRequest) -> tuple[mx.array, mx.array, mx.array]:
     """Top ids and logprobs (B, K) and full logprobs (B, V or 0) of the policy itself."""
@@ -142,15 +127,3 @@ def _bans(request: GenerationRequest) -> mx.array:
     bans = mx.zeros((request.vocab_size,))
     bans[mx.array(sorted(request.banned_ids))] = -mx.inf
     return bans
-
-
-def _shared_prefix_length(prompts: Sequence[Sequence[int]]) -> int:
-    """How many tokens all prompts begin with, none of them a last token; 0 if not worth it."""
-    if len(prompts) == 1:
-        return 0
-    # What the first and the last in lexicographic order share, all between them share too.
-    first, last = min(prompts, key=tuple), max(prompts, key=tuple)
-    limit = min(map(len, prompts)) - 1
-    pairs = zip(first[:limit], last[:limit], strict=True)
-    shared = next((place for place, (a, b) in enumerate(pairs) if a != b), limit)
-    return shared if shared >= SHARED_PREFIX_TOKENS else 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import mlx.core as mx
 
+from OnPolicyDistill.generation.prefill import Prefix
 from OnPolicyDistill.generation.sampling import THE_POLICY, SamplingSettings
 from OnPolicyDistill.rollout import FinishReason, TopLogprobs
 
@@ -19,7 +20,8 @@ class GenerationRequest:
     real size: wider logits are cut before any softmax. `banned_ids` are never drawn, and logprobs
     are then those of the distribution without them. `num_top_logprobs` and `full_logprobs` ask
     for the policy's own logprobs at temperature 1 (no cuts, no bans) at every step. At most
-    `max_rows` prompts are decoded at once; the next ones join as rows finish.
+    `max_rows` prompts are decoded at once; the next ones join as rows finish. `prefix` is what the
+    model has read already (generation/prefill.py); it is used where every prompt begins with it.
     """
 
     prompts: Sequence[Sequence[int]]
@@ -32,6 +34,7 @@ class GenerationRequest:
     num_top_logprobs: int = 0
     full_logprobs: bool = False
     max_rows: int = 8
+    prefix: Prefix | None = None
 
     def __post_init__(self) -> None:
         self._check_prompts()

@@ -1,8 +1,7 @@
 """The generating stage: a teacher with its prompt answers every input, batch by batch.
 
 Batches are cut by the order of the inputs alone, so a run that was killed makes the same batches
-again and gets the same bits. The prompt that all inputs share is read once a batch (generation's
-shared prefix).
+again and gets the same bits. The prompt that all inputs share is read once.
 """
 
 from __future__ import annotations
@@ -30,30 +29,22 @@ from OnPolicyDistill.datasets.answers import (
     read_label,
     write_lines,
 )
-from OnPolicyDistill.datasets.labelled import LabelledItem, load_items, without_duplicates
+from OnPolicyDistill.datasets.labelled import LabelledItem
 from OnPolicyDistill.errors import ConfigError, DatasetError
 from OnPolicyDistill.evaluation.heldout import derive_seed
 from OnPolicyDistill.files import write_text_atomically
 from OnPolicyDistill.generation.loop import generate
+from OnPolicyDistill.generation.prefill import Prefix, read_prefix
 from OnPolicyDistill.generation.request import GenerationHooks, GenerationRequest
 from OnPolicyDistill.generation.sampling import SamplingSettings
-from OnPolicyDistill.models.policy import Policy, decode, encode_text
-from OnPolicyDistill.rollout import Rollout
+from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.runs.directory import RunDirectory, find_run
 from OnPolicyDistill.runs.reporting import Reporter, StopRequest
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
+from OnPolicyDistill.trainers.questions import SPLITS, Questions, render, reply_of
 
 REJECT_ALARM = 0.2
-SPLITS: tuple[Split, ...] = ("train", "held_out")
-
-
-@dataclass(frozen=True, slots=True)
-class Questions:
-    """What a run asks: its inputs on both sides, and the prompt that only the teacher sees."""
-
-    items: dict[Split, Sequence[LabelledItem]]
-    prompt: str
-    settings: PromptDistillationSettings
+PREFIX_SAMPLE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +54,15 @@ class Try:
     item: LabelledItem
     sample: int
     attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who is asked: a teacher that has read what its prompts begin with, about one split."""
+
+    teacher: Policy
+    prefix: Prefix
+    split: Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,35 +83,6 @@ class AnsweringStage:
     def is_done(self) -> bool:
         """Whether all conversations are written."""
         return all((self.folder / name).is_file() for name in CONVERSATION_FILES.values())
-
-
-def read_questions(settings: PromptDistillationSettings, reporter: Reporter) -> Questions:
-    """Read inputs and prompt; duplicates, and inputs that are held out as well, are left out.
-
-    Raises:
-        ConfigError: a file is not named, or the prompt cannot be read.
-        DatasetError: an input file cannot be used, or nothing is left.
-    """
-    train = without_duplicates(load_items(_file(settings, "inputs", settings.inputs)))
-    named = _file(settings, "validation_inputs", settings.validation_inputs)
-    held_out = without_duplicates(load_items(named))[: settings.eval_inputs]
-    hidden = {_words(item.text) for item in held_out}
-    kept = [item for item in train if _words(item.text) not in hidden]
-    if len(kept) < len(train):
-        reporter.warn(
-            "inputs_left_out",
-            f"{len(train) - len(kept)} of {len(train)} inputs are held out as well; they are not "
-            "trained on.",
-        )
-    if not kept:
-        raise DatasetError("Every input is held out as well.", "Give held-out inputs of their own.")
-    file = _file(settings, "teacher_prompt", settings.teacher_prompt)
-    try:
-        prompt = file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} is no readable text file.", "Save it as UTF-8.") from error
-    kept = kept[: settings.max_inputs]
-    return Questions({"train": kept, "held_out": held_out}, prompt, settings)
 
 
 def prepare_answers(stage: AnsweringStage) -> None:
@@ -154,11 +125,12 @@ def generate_answers(stage: AnsweringStage, teacher: Policy) -> None:
         for item in batch
     }
     store.keep_only(lambda split, index: (split, index) in whole)
+    prefix = _read_prompt(stage, teacher)
     total, done = sum(len(batch) for _, batch in batches), 0
     for split, batch in batches:
         if (split, batch[0].index) not in whole:
             stage.stop.check()
-            store.add(_answer_batch(stage, teacher, split, batch))
+            store.add(_answer_batch(stage, Asked(teacher, prefix, split), batch))
         done += len(batch)
         detail = f"The teacher {teacher.name} answers with its prompt."
         stage.reporter.phase("generating", detail, done, total)
@@ -202,31 +174,22 @@ def write_conversations(stage: AnsweringStage, store: AnswerStore) -> None:
         write_lines(stage.folder / CONVERSATION_FILES[split], found[split])
 
 
-def ask(text: str, prompt: str | None) -> list[dict[str, str]]:
-    """Messages of an input, behind a system prompt or without."""
-    own = [{"role": "user", "content": text}]
-    return own if prompt is None else [{"role": "system", "content": prompt}, *own]
-
-
-def render(policy: Policy, text: str, prompt: str | None) -> tuple[tuple[int, ...], bool]:
-    """Token ids of an input, and whether the template's header has opened the thinking."""
-    rendered = policy.chat_template.render(ask(text, prompt), add_generation_prompt=True)
-    return tuple(encode_text(policy, rendered)), rendered.rstrip().endswith("<think>")
-
-
-def reply_of(policy: Policy, rollout: Rollout, opened: bool) -> str:
-    """A completion as text, with the thinking's opening where the template wrote it."""
-    return ("<think>\n" if opened else "") + decode(policy, rollout.completion_ids)
+def _read_prompt(stage: AnsweringStage, teacher: Policy) -> Prefix:
+    """Read what inputs from all over the file share; a batch that shares less reads its own."""
+    items = stage.questions.items["train"]
+    some = items[:: max(1, len(items) // PREFIX_SAMPLE)]
+    prompts = [render(teacher, item.text, stage.questions.prompt)[0] for item in some]
+    return read_prefix(teacher.model, prompts)
 
 
 def _answer_batch(
-    stage: AnsweringStage, teacher: Policy, split: Split, batch: Sequence[LabelledItem]
+    stage: AnsweringStage, asked: Asked, batch: Sequence[LabelledItem]
 ) -> list[Answer]:
     settings = stage.questions.settings
     tries = [Try(item, sample) for item in batch for sample in range(settings.num_samples)]
     found: list[Answer] = []
     while tries:
-        answers = _answer(stage, teacher, split, tries)
+        answers = _answer(stage, asked, tries)
         found += answers
         tries = [
             Try(one.item, one.sample, one.attempt + 1)
@@ -236,27 +199,26 @@ def _answer_batch(
     return sorted(found, key=lambda answer: (answer.index, answer.sample, answer.attempt))
 
 
-def _answer(
-    stage: AnsweringStage, teacher: Policy, split: Split, tries: Sequence[Try]
-) -> list[Answer]:
-    settings = stage.questions.settings
-    asked = [render(teacher, one.item.text, stage.questions.prompt) for one in tries]
+def _answer(stage: AnsweringStage, asked: Asked, tries: Sequence[Try]) -> list[Answer]:
+    settings, teacher = stage.questions.settings, asked.teacher
+    rendered = [render(teacher, one.item.text, stage.questions.prompt) for one in tries]
     request = GenerationRequest(
-        prompts=[ids for ids, _ in asked],
-        seeds=[_seed(settings, split, one) for one in tries],
+        prompts=[ids for ids, _ in rendered],
+        seeds=[_seed(settings, asked.split, one) for one in tries],
         stop_ids=teacher.stop_ids,
         vocab_size=teacher.vocab_size,
         max_tokens=settings.max_thinking_tokens,
         sampling=SamplingSettings(temperature=settings.teacher_temperature),
         max_rows=settings.rows_per_step,
+        prefix=asked.prefix,
     )
     rollouts = generate(teacher.model, request, GenerationHooks(should_stop=stage.stop))
     answers = []
-    for one, rollout, (_, opened) in zip(tries, rollouts, asked, strict=True):
+    for one, rollout, (_, opened) in zip(tries, rollouts, rendered, strict=True):
         reply = reply_of(teacher, rollout, opened)
         answers.append(
             Answer(
-                split=split,
+                split=asked.split,
                 index=one.item.index,
                 sample=one.sample,
                 attempt=one.attempt,
@@ -309,15 +271,3 @@ def _refuse_other_questions(folder: Path, identity: dict[str, str], origin: str)
     if different:
         message = f"{origin} was asked something else: its {' and '.join(different)} differ."
         raise ConfigError(message, "Use the same files, or generate anew.", ((field, message),))
-
-
-def _file(settings: PromptDistillationSettings, key: str, file: str | None) -> Path:
-    field = f"prompt_distillation.{key}"
-    if file is None:
-        message = f"The config names no {key} file."
-        raise ConfigError(message, f"Set {field}.", ((field, "a file is required to train"),))
-    return Path(file)
-
-
-def _words(text: str) -> str:
-    return " ".join(text.casefold().split())

@@ -39,7 +39,6 @@ from OnPolicyDistill.trainers.answers import (
     AnsweringStage,
     generate_answers,
     prepare_answers,
-    read_questions,
 )
 from OnPolicyDistill.trainers.conversation_rows import ConversationRow
 from OnPolicyDistill.trainers.course import (
@@ -51,6 +50,7 @@ from OnPolicyDistill.trainers.course import (
 from OnPolicyDistill.trainers.lesson import Lesson
 from OnPolicyDistill.trainers.milestones import begin, learn_until_done
 from OnPolicyDistill.trainers.prompted_lesson import prepare_prompted_lesson
+from OnPolicyDistill.trainers.questions import read_questions
 from OnPolicyDistill.trainers.variants import is_measured, measure_variant, summary
 
 

@@ -19,10 +19,11 @@ from OnPolicyDistill.settings.training import OptimizerSettings
 from OnPolicyDistill.teacher.cache import TeacherCache
 from OnPolicyDistill.teacher.prompted import PromptedTeacher
 from OnPolicyDistill.teacher.scoring import EXACT
-from OnPolicyDistill.trainers.answers import SPLITS, AnsweringStage, render
+from OnPolicyDistill.trainers.answers import AnsweringStage
 from OnPolicyDistill.trainers.course import create_updater
 from OnPolicyDistill.trainers.lesson import Lesson
 from OnPolicyDistill.trainers.materials import COMPLETIONS_FILE, Materials
+from OnPolicyDistill.trainers.questions import SPLITS, render
 from OnPolicyDistill.trainers.rollouts import CompletionStore
 
 

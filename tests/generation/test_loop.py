@@ -1,5 +1,6 @@
 import math
 import random
+from dataclasses import replace
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -8,6 +9,7 @@ from mlx_lm.generate import generate_step
 
 from OnPolicyDistill.errors import StoppedError
 from OnPolicyDistill.generation.loop import generate, generate_with_full_logprobs, stream
+from OnPolicyDistill.generation.prefill import read_prefix
 from OnPolicyDistill.generation.request import GenerationHooks, GenerationRequest
 from OnPolicyDistill.generation.sampling import GREEDY, THE_POLICY, SamplingSettings
 from OnPolicyDistill.rollout import Rollout
@@ -113,7 +115,7 @@ def test_single_token_prompts_join_a_running_batch(model: nn.Module):
 def test_a_prompt_longer_than_a_prefill_chunk_and_a_growth_step_is_read_right(
     model: nn.Module, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("OnPolicyDistill.generation.batch.PREFILL_TOKENS", 64)
+    monkeypatch.setattr("OnPolicyDistill.generation.prefill.PREFILL_TOKENS", 64)
     prompts = random_prompts(250, 7, 130)
     rollouts = generate(model, asked(prompts, vocab_size=ALL))
     for prompt, rollout in zip(prompts, rollouts, strict=True):
@@ -135,6 +137,27 @@ def test_a_shared_prefix_is_read_once(model: nn.Module):
     reader = CountingModel(model)
     generate(reader, asked([prefix] * 4, max_tokens=1))
     assert reader.num_tokens == 59 + 4
+
+
+def test_a_prefix_read_before_serves_many_requests(model: nn.Module):
+    (prefix,) = random_prompts(60)
+    prompts = [prefix + tail for tail in random_prompts(3, 8, 1)]
+    reader = CountingModel(model)
+    read = read_prefix(reader, prompts)
+    assert reader.num_tokens == len(read.ids) == 60
+    for prompt in prompts:
+        request = replace(asked([prompt], vocab_size=ALL), prefix=read)
+        (rollout,) = generate(reader, request)
+        assert list(rollout.completion_ids) == reference(model, prompt)
+    assert reader.num_tokens == 60 + 2 + 7 + 0 + 3 * 24
+
+
+def test_a_prefix_of_other_prompts_is_not_used(model: nn.Module):
+    (prefix,) = random_prompts(60)
+    read = read_prefix(model, [[*prefix, 1], [*prefix, 2]])
+    for other in (RAGGED[0], prefix, [*prefix[:-1], 1 + prefix[-1], 3]):
+        (rollout,) = generate(model, replace(asked([other], vocab_size=ALL), prefix=read))
+        assert list(rollout.completion_ids) == reference(model, other)
 
 
 class CountingModel(nn.Module):

@@ -1,0 +1,84 @@
+"""What prompt distillation asks: inputs on both sides, and a prompt that only the teacher sees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from OnPolicyDistill.datasets.answers import Split
+from OnPolicyDistill.datasets.labelled import LabelledItem, load_items, without_duplicates
+from OnPolicyDistill.errors import ConfigError, DatasetError
+from OnPolicyDistill.models.policy import Policy, decode, encode_text
+from OnPolicyDistill.rollout import Rollout
+from OnPolicyDistill.runs.reporting import Reporter
+from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
+
+SPLITS: tuple[Split, ...] = ("train", "held_out")
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What a run asks: its inputs on both sides, and the prompt that only the teacher sees."""
+
+    items: dict[Split, Sequence[LabelledItem]]
+    prompt: str
+    settings: PromptDistillationSettings
+
+
+def read_questions(settings: PromptDistillationSettings, reporter: Reporter) -> Questions:
+    """Read inputs and prompt; duplicates, and inputs that are held out as well, are left out.
+
+    Raises:
+        ConfigError: a file is not named, or the prompt cannot be read.
+        DatasetError: an input file cannot be used, or nothing is left.
+    """
+    train = without_duplicates(load_items(_file(settings, "inputs", settings.inputs)))
+    named = _file(settings, "validation_inputs", settings.validation_inputs)
+    held_out = without_duplicates(load_items(named))[: settings.eval_inputs]
+    hidden = {_words(item.text) for item in held_out}
+    kept = [item for item in train if _words(item.text) not in hidden]
+    if len(kept) < len(train):
+        reporter.warn(
+            "inputs_left_out",
+            f"{len(train) - len(kept)} of {len(train)} inputs are held out as well; they are not "
+            "trained on.",
+        )
+    if not kept:
+        raise DatasetError("Every input is held out as well.", "Give held-out inputs of their own.")
+    file = _file(settings, "teacher_prompt", settings.teacher_prompt)
+    try:
+        prompt = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} is no readable text file.", "Save it as UTF-8.") from error
+    kept = kept[: settings.max_inputs]
+    return Questions({"train": kept, "held_out": held_out}, prompt, settings)
+
+
+def ask(text: str, prompt: str | None) -> list[dict[str, str]]:
+    """Messages of an input, behind a system prompt or without."""
+    own = [{"role": "user", "content": text}]
+    return own if prompt is None else [{"role": "system", "content": prompt}, *own]
+
+
+def render(policy: Policy, text: str, prompt: str | None) -> tuple[tuple[int, ...], bool]:
+    """Token ids of an input, and whether the template's header has opened the thinking."""
+    rendered = policy.chat_template.render(ask(text, prompt), add_generation_prompt=True)
+    return tuple(encode_text(policy, rendered)), rendered.rstrip().endswith("<think>")
+
+
+def reply_of(policy: Policy, rollout: Rollout, opened: bool) -> str:
+    """A completion as text, with the thinking's opening where the template wrote it."""
+    return ("<think>\n" if opened else "") + decode(policy, rollout.completion_ids)
+
+
+def _file(settings: PromptDistillationSettings, key: str, file: str | None) -> Path:
+    field = f"prompt_distillation.{key}"
+    if file is None:
+        message = f"The config names no {key} file."
+        raise ConfigError(message, f"Set {field}.", ((field, "a file is required to train"),))
+    return Path(file)
+
+
+def _words(text: str) -> str:
+    return " ".join(text.casefold().split())
