@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -161,26 +162,56 @@ def test_a_run_stopped_anywhere_resumes_to_the_same_bits(
     assert_equal_runs(run, finished)
 
 
-def test_a_worker_killed_while_it_generates_loses_at_most_a_batch(
-    desk: Desk, finished: RunDirectory, tmp_path: Path
-) -> None:
-    run = desk.create(tmp_path)
+def kill_when(run: RunDirectory, is_due: Callable[[], bool]) -> None:
+    """Let a process of its own work on the run, and kill it when it is due or shortly after."""
     worker = subprocess.Popen(
         [sys.executable, "-m", "OnPolicyDistill", "train", "--run", str(run.path)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    samples = run.path / "generated" / "samples.jsonl"
-    while worker.poll() is None and not (samples.exists() and samples.stat().st_size):
+    while worker.poll() is None and not is_due():
         time.sleep(0.01)
-    if worker.poll() is None:
-        os.kill(worker.pid, signal.SIGKILL)
+    assert worker.poll() is None, "the run was over before it could be killed"
+    os.kill(worker.pid, signal.SIGKILL)
     worker.wait()
-    kept = samples.read_text().count("\n")
-    assert kept >= 2
-    if run.state() != "finished":
-        train(run, checkpoint=last_checkpoint(run))
+
+
+def test_a_worker_killed_while_it_generates_loses_at_most_a_batch(
+    desk: Desk, finished: RunDirectory, tmp_path: Path
+) -> None:
+    run = desk.create(tmp_path)
+    samples = run.path / "generated" / "samples.jsonl"
+    kill_when(run, lambda: samples.exists() and samples.stat().st_size > 0)
+    assert samples.read_text().count("\n") >= 2
+    train(run, checkpoint=last_checkpoint(run))
     assert_equal_runs(run, finished)
+
+
+def test_a_worker_killed_while_it_learns_resumes_to_the_same_bits(
+    desk: Desk, tmp_path: Path
+) -> None:
+    whole, broken = (desk.create(tmp_path, num_steps=40, eval_every=20) for _ in range(2))
+    train(whole)
+    kill_when(broken, lambda: last_checkpoint(broken) is not None)
+    assert broken.state() == "interrupted"
+    train(broken, checkpoint=last_checkpoint(broken))
+    assert_equal_runs(broken, whole)
+
+
+@pytest.mark.parametrize("training", ["sft", "on_policy"])
+def test_accumulated_micro_batches_learn_what_one_batch_learns(
+    desk: Desk, tmp_path: Path, training: str
+) -> None:
+    sizes = [{"batch_size": 4, "gradient_accumulation_steps": 1}, {}]
+    whole, split = (
+        desk.create(tmp_path, training=training, num_steps=2, mixed_precision=False, **size)
+        for size in sizes
+    )
+    train(whole)
+    train(split)
+    left, right = adapter_of(whole), adapter_of(split)
+    assert max(float(mx.abs(left[name]).max()) for name in left if name[-1] == "b") > 1e-3
+    assert all(mx.allclose(left[name], right[name], atol=1e-5) for name in left)
 
 
 def test_answers_of_another_run_are_used_again_and_no_teacher_samples(
