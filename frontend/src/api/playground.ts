@@ -3,11 +3,15 @@ import { body, client } from "@/api/client";
 import { ApiError, isProblem, OfflineError } from "@/api/problem";
 import type { PlaygroundMessage, PlaygroundQuestion } from "@/api/types";
 
+const WATCH_MS = 1000;
+
+/** While something has the GPU it is asked again: not all that may have it are runs of the queue. */
 export function playgroundState() {
   return queryOptions({
     queryKey: ["playground"],
     queryFn: ({ signal }) => body(client.GET("/api/playground", { signal })),
     staleTime: 0,
+    refetchInterval: ({ state }) => (state.data?.state === "blocked" ? WATCH_MS : false),
   });
 }
 

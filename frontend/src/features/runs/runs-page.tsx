@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
-import { useNavigate, useSearch } from "@tanstack/react-router";
+import { useNavigate, useRouter, useSearch } from "@tanstack/react-router";
 import { Archive, GitCompare, Trash2, X } from "lucide-react";
-import { lazy, Suspense, useRef, useState } from "react";
+import { lazy, Suspense, useCallback, useRef, useState } from "react";
 import { metricCatalogue } from "@/api/metrics";
 import { describeError } from "@/api/problem";
 import { queryClient } from "@/api/query-client";
@@ -31,8 +31,7 @@ export function RunsPage() {
   const metrics = useQuery(metricCatalogue());
   const [active, setActive] = useState(0);
   const searchBox = useRef<HTMLInputElement>(null);
-  const change = (part: Partial<RunSearch>) =>
-    void navigate({ search: (old) => ({ ...old, ...part }), replace: true });
+  const change = useChange();
   const selected = search.selected ?? [];
   const row = runs.row(active);
 
@@ -89,6 +88,20 @@ export function RunsPage() {
         </div>
       )}
     </div>
+  );
+}
+
+/** Changes the address of the list; a change that comes late must not call its reader back. */
+function useChange(): (part: Partial<RunSearch>) => void {
+  const navigate = useNavigate({ from: "/runs" });
+  const router = useRouter();
+  return useCallback(
+    (part) => {
+      if (router.latestLocation.pathname === "/runs") {
+        void navigate({ search: (old) => ({ ...old, ...part }), replace: true });
+      }
+    },
+    [navigate, router],
   );
 }
 
