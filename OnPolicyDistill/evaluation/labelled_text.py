@@ -86,7 +86,11 @@ def describe_comparison(pair: PairComparison) -> str:
 def _table(columns: tuple[str, ...]) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if place == 0 else "right", no_wrap=True)
+        # Where the line is too short, the name in the first column is cut, never a figure's.
+        width = None if place == 0 else len(column)
+        table.add_column(
+            column, justify="left" if place == 0 else "right", no_wrap=True, min_width=width
+        )
     return table
 
 

@@ -172,7 +172,12 @@ class _Checkup:
 
     def all_of_evaluation(self, settings: EvaluationSettings) -> _Checkup:
         """Check variants, their files, the items and the disk."""
-        self._needs_file("evaluation.inputs", settings.inputs, "file of labelled items")
+        field, file = "evaluation.inputs", settings.inputs
+        if self._needs_file(field, file, "file of labelled items") and file is not None:
+            path = Path(file)
+            self.validation = self._told(
+                field, path, lambda: lint_inputs(path, None, Ruler(), settings.labels)
+            )
         if not settings.variants:
             message = "The evaluation names no variants."
             fix = "Name a model, perhaps with an adapter or a prompt."

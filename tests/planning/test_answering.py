@@ -93,3 +93,14 @@ def test_inputs_are_estimated_from_their_characters(tmp_path: Path) -> None:
     facts = measure_inputs(str(file))
     assert facts.num_prompts == 2
     assert (facts.typical_tokens, facts.longest_tokens) == (47, 52)
+
+
+def test_a_check_names_the_line_of_items_that_cannot_be_evaluated(tmp_path: Path) -> None:
+    items = tmp_path / "items.csv"
+    items.write_text('text,label\ngood day,en\n"left open')
+    variants = [{"name": "one", "model": "qwen2.5-0.5b-instruct"}]
+    config = parse_config({"evaluation": {"inputs": str(items), "variants": variants}})
+    findings = check_run(config, tmp_path).findings
+    wrong = [finding for finding in findings if finding.field == "evaluation.inputs"]
+    assert [finding.severity for finding in wrong] == ["error"]
+    assert f"{items}, line 3" in wrong[0].message
