@@ -15,6 +15,8 @@ from OnPolicyDistill.files import write_text_atomically
 from OnPolicyDistill.runs.directory import Control, RunDirectory, Worker
 
 SECRET_VARIABLES = ("OPD_TOKEN",)
+# They make a program draw progress bars and colours into a file, as if it were a terminal.
+TERMINAL_VARIABLES = ("FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
 
 
 def start_worker(
@@ -23,7 +25,8 @@ def start_worker(
     """Start `train` or `resume` for a run; its output goes to log.txt."""
     which = ["--run", run.run_id] if verb == "train" else [run.run_id]
     command = [*settings.worker_command, verb, *which, "--workspace", str(settings.workspace)]
-    environment = {key: value for key, value in os.environ.items() if key not in SECRET_VARIABLES}
+    withheld = SECRET_VARIABLES + TERMINAL_VARIABLES
+    environment = {key: value for key, value in os.environ.items() if key not in withheld}
     with run.log_file.open("ab") as output:
         process = subprocess.Popen(
             command,

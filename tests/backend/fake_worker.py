@@ -118,6 +118,7 @@ def main(arguments: list[str]) -> int:
     run = RunDirectory(Path(arguments[arguments.index("--workspace") + 1]) / "runs" / run_id)
     script = script_of(run)
     say(f"fake worker: {arguments[0]} {run_id}, token {os.environ.get('OPD_TOKEN')}")
+    say(f"colour is forced: {'FORCE_COLOR' in os.environ}")
     if script.get("die", "").startswith("start"):
         say("Error: the model folder is empty")
         return 1

@@ -57,6 +57,7 @@ async def test_a_run_starts_works_and_finishes(
     live_client: httpx.AsyncClient, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPD_TOKEN", "secret-token")
+    monkeypatch.setenv("FORCE_COLOR", "1")
     run = make_run("steps=3")
     assert (await do(live_client, run, "start"))["state"] in ("queued", "starting")
     await until(live_client, run, "finished")
@@ -67,6 +68,7 @@ async def test_a_run_starts_works_and_finishes(
     log = (await live_client.get(f"/api/runs/{run.run_id}/log")).json()["text"]
     assert f"fake worker: train {run.run_id}" in log
     assert "secret-token" not in log
+    assert "colour is forced: False" in log
     await do(live_client, run, "start", 409)
     await do(live_client, run, "resume", 409)
 
