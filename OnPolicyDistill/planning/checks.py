@@ -1,0 +1,175 @@
+"""What the check of every method has in common: findings, files, pair, adapter and disk.
+
+Findings are collected, so that one problem does not hide the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from OnPolicyDistill.config import (
+    BLOCK_OF_METHOD,
+    EvaluationConfig,
+    OnPolicyConfig,
+    RunConfig,
+    SftConfig,
+)
+from OnPolicyDistill.datasets.linter import LintReport, Ruler
+from OnPolicyDistill.errors import DatasetError, InputError, ModelError
+from OnPolicyDistill.planning.answering import answering_stages
+from OnPolicyDistill.planning.check_report import CheckFinding, CheckReport, PromptText
+from OnPolicyDistill.planning.disk import DiskNeeds, disk_needs
+from OnPolicyDistill.planning.lengths import ruler_of_model
+from OnPolicyDistill.planning.pair import PairReport, check_pair_by_name
+from OnPolicyDistill.planning.workload import PromptFacts, make_workload
+from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
+
+# The disk needs of a run do not depend on its prompts.
+NO_PROMPTS = PromptFacts(1, 1, 1, "not needed")
+ADAPTER_FILES = ("adapters.safetensors", "adapter_config.json")
+
+
+class Checkup:
+    """The findings on one run so far, and what was measured on the way."""
+
+    def __init__(self, config: RunConfig, workspace: Path) -> None:
+        self.config = config
+        self.workspace = workspace
+        self.findings: list[CheckFinding] = []
+        self.pair: PairReport | None = None
+        self.prompts: LintReport | None = None
+        self.validation: LintReport | None = None
+        self.teacher_prompt: PromptText | None = None
+        self.disk: DiskNeeds | None = None
+
+    def needs_file(self, field: str, file: str | None, title: str) -> bool:
+        """Whether a setting names a file that is there; a finding says what is missing."""
+        if file is None:
+            message = f"No {title} is named; a run without it is refused."
+            self.add("error", "no_file", field, message, f"Set {field}.")
+            return False
+        if not Path(file).is_file():
+            self.add("error", "no_file", field, f"There is no {title} {file}.", "Check the path.")
+            return False
+        return True
+
+    def told(self, field: str, file: Path, lint: Callable[[], LintReport]) -> LintReport | None:
+        """Lint a file; what makes it unusable is a finding about the field that names it."""
+        try:
+            report = lint()
+        except (DatasetError, ModelError) as error:
+            self.add("error", "no_file", field, error.message, error.action)
+            return None
+        if report.num_errors:
+            first = next(found for found in report.findings if found.severity == "error")
+            where = f"{file}, line {first.line}" if first.line else str(file)
+            message = f"{where}: {first.message}"
+            if report.num_errors > 1:
+                message += f" {report.num_errors} lines in all cannot be used."
+            self.add("error", first.code, field, message, first.fix)
+        return report
+
+    def check_pair(
+        self,
+        settings: DistillationSettings | PromptDistillationSettings,
+        block: str = "distillation",
+    ) -> None:
+        """Compare tokenizers and templates of teacher and student by name."""
+        try:
+            self.pair = check_pair_by_name(settings.student_model, settings.teacher_model)
+        except ModelError as error:
+            field = f"{block}.student_model, {block}.teacher_model"
+            self.add("error", "model", field, error.message, error.action)
+            return
+        if self.pair.verdict == "ok":
+            return
+        severity: Literal["error", "warning"] = (
+            "error" if self.pair.verdict == "mismatch" else "warning"
+        )
+        for finding in self.pair.findings:
+            if finding.verdict == self.pair.verdict:
+                field = f"{block}.student_model"
+                fix = "Choose two models of one family, or read docs on what this means."
+                self.add(severity, finding.code, field, finding.message, fix)
+
+    def ruler_of(self, model: str, max_tokens: int) -> Ruler:
+        """Measures texts in a model's tokens, or in characters where the model is not here."""
+        try:
+            return ruler_of_model(model, max_tokens)
+        except ModelError:
+            # The check of the disk says it.
+            return Ruler(max_prompt_tokens=max_tokens)
+
+    def check_adapter(self, folder: str | None, block: str = "distillation") -> None:
+        """Look for an adapter's files where a setting names a folder."""
+        if folder is None:
+            return
+        missing = [name for name in ADAPTER_FILES if not (Path(folder) / name).is_file()]
+        if missing:
+            message = f"The adapter folder {folder} has no {' and no '.join(missing)}."
+            key = "student_adapter" if block.endswith("distillation") else "adapter"
+            field = f"{block}.{key}"
+            self.add("error", "adapter", field, message, "Give a folder in mlx-lm's format.")
+
+    def check_disk(self) -> None:
+        """Compare what is downloaded and written with the room there is."""
+        try:
+            work = make_workload(self.config, NO_PROMPTS, num_held_out=0)
+            answering = [stage.work.student for stage in answering_stages(self.config)]
+            self.disk = disk_needs(work, self.workspace, answering)
+        except InputError as error:
+            if self.pair is not None or not isinstance(self.config, OnPolicyConfig):
+                self.add("error", "model", _model_fields(self.config), error.message, error.action)
+            return
+        if not self.disk.is_enough:
+            message = (
+                f"The disk is too full: {self.disk.download_gb:g} GB to download with "
+                f"{self.disk.download_free_gb:g} GB free, {self.disk.run_gb:g} GB to write with "
+                f"{self.disk.run_free_gb:g} GB free."
+            )
+            self.add("error", "disk", "workspace", message, "Free some space.")
+
+    def add(
+        self,
+        severity: Literal["error", "warning"],
+        code: str,
+        field: str,
+        message: str,
+        fix: str,
+    ) -> None:
+        """Note a finding."""
+        found = CheckFinding(severity=severity, code=code, field=field, message=message, fix=fix)
+        self.findings.append(found)
+
+    def report(self) -> CheckReport:
+        """Errors first, then warnings, with everything that was measured."""
+        severities = {finding.severity for finding in self.findings}
+        lints = [report for report in (self.prompts, self.validation) if report is not None]
+        odd = "warning" in severities or any(report.num_warnings for report in lints)
+        return CheckReport(
+            verdict="error" if "error" in severities else "warning" if odd else "ok",
+            findings=tuple(_sorted(self.findings)),
+            pair=self.pair,
+            prompts=self.prompts,
+            validation=self.validation,
+            teacher_prompt=self.teacher_prompt,
+            disk=self.disk,
+        )
+
+
+def _model_fields(config: RunConfig) -> str:
+    """The settings that name models, as one finding names several."""
+    if isinstance(config, SftConfig):
+        return "sft.model"
+    if isinstance(config, EvaluationConfig):
+        return "evaluation.variants"
+    block = BLOCK_OF_METHOD[config.method]
+    return f"{block}.student_model, {block}.teacher_model"
+
+
+def _sorted(findings: list[CheckFinding]) -> Iterator[CheckFinding]:
+    yield from (finding for finding in findings if finding.severity == "error")
+    yield from (finding for finding in findings if finding.severity == "warning")
