@@ -87,7 +87,7 @@ PLACES: dict[str, tuple[Group, str]] = {
     "layers": ("adapter", "layers*"),
     "targets": ("adapter", "*"),
     "num_steps": ("optimizer", "steps"),
-    "num_epochs": ("optimizer", "epochs*"),
+    "num_epochs": ("optimizer", "epochs"),
     "batch_size": ("optimizer", "rows"),
     "gradient_accumulation_steps": ("optimizer", "micro-batches"),
     "learning_rate": ("optimizer", ""),

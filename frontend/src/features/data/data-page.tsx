@@ -33,9 +33,9 @@ export function DataPage() {
       <div className="grid items-start gap-3 px-4 pb-4 lg:grid-cols-[300px_minmax(0,1fr)] xl:grid-cols-[360px_minmax(0,1fr)]">
         <div className="flex flex-col gap-3">
           <FileDrop
-            label="Add a file of prompts"
-            hint="JSONL; it is copied into the workspace and checked."
-            accept=".jsonl,.ndjson,.json"
+            label="Add a file"
+            hint="Prompts, conversations, inputs or a long prompt; it is copied into the workspace and checked."
+            accept=".jsonl,.ndjson,.json,.csv,.txt,.md"
             busy={upload.isPending}
             onFile={(file) => upload.mutate(file)}
           />
@@ -51,7 +51,7 @@ export function DataPage() {
               />
             ) : sets.data.length === 0 ? (
               <EmptyState title="No files yet">
-                Add prompts to learn from, and held-out prompts of their own.
+                Add what to learn from, and held-out lines of their own.
               </EmptyState>
             ) : (
               <ul className="divide-y">

@@ -3,16 +3,23 @@ import { useState } from "react";
 import { models } from "@/api/models";
 import { describeError } from "@/api/problem";
 import { PREVIEW_LINES, setLint, setPreview } from "@/api/prompt-sets";
-import type { LintReport, PreviewItem, PromptSet } from "@/api/types";
+import type { LintReport, PromptSet } from "@/api/types";
 import { Button } from "@/components/button";
 import { Card } from "@/components/card";
 import { formatCount } from "@/components/format";
 import { Select } from "@/components/select";
 import { ErrorState, SkeletonRows } from "@/components/states";
 import { LintView } from "@/features/data/lint-view";
+import { PreviewLines } from "@/features/data/preview-lines";
 import { setName } from "@/features/data/set-name";
 
 const NONE = "none";
+const NAMES: Record<PromptSet["kind"], { noun: string; answered: string }> = {
+  prompts: { noun: "Prompts", answered: "With answers" },
+  conversations: { noun: "Conversations", answered: "With answers" },
+  inputs: { noun: "Inputs", answered: "With gold" },
+  text: { noun: "Lines", answered: "With answers" },
+};
 
 interface SetDetailProps {
   set: PromptSet;
@@ -71,6 +78,7 @@ export function SetDetail({ set, others }: SetDetailProps) {
           <div className="flex flex-col gap-4">
             <LintView
               report={lint.data}
+              {...NAMES[set.kind]}
               {...(against === NONE ? {} : { overlap: "Also in the other set" })}
             />
             <Lengths lengths={lint.data.lengths} />
@@ -142,11 +150,7 @@ function Preview({ setId, model }: { setId: string; model: string | null }) {
       {preview.isPending ? (
         <SkeletonRows />
       ) : preview.data ? (
-        <ul className="divide-y">
-          {preview.data.items.map((item) => (
-            <PreviewLine key={item.line} item={item} />
-          ))}
-        </ul>
+        <PreviewLines items={preview.data.items} />
       ) : (
         <ErrorState
           title={describeError(preview.error).title}
@@ -155,36 +159,5 @@ function Preview({ setId, model }: { setId: string; model: string | null }) {
         />
       )}
     </Card>
-  );
-}
-
-function PreviewLine({ item }: { item: PreviewItem }) {
-  return (
-    <li className="flex gap-3 px-3 py-2">
-      <span className="num w-10 shrink-0 text-right text-faint">{item.line}</span>
-      <div className="min-w-0">
-        {item.problem ? <p className="text-bad">{item.problem.message}</p> : null}
-        <p className="line-clamp-3 whitespace-pre-wrap">{item.text}</p>
-        {item.answer ? <p className="text-muted">Answer: {item.answer}</p> : null}
-        {item.tokens && item.tokens.length > 0 ? <Tokens tokens={item.tokens} /> : null}
-      </div>
-      {item.num_tokens ? (
-        <span className="num ml-auto shrink-0 text-muted">{item.num_tokens} tokens</span>
-      ) : null}
-    </li>
-  );
-}
-
-/** The rendered prompt, every other token shaded. */
-function Tokens({ tokens }: { tokens: readonly string[] }) {
-  return (
-    <p className="mt-1 max-h-24 overflow-y-auto rounded-sm bg-sunken p-1 font-mono text-sm whitespace-pre-wrap">
-      {tokens.map((token, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: a token is its place
-        <span key={index} className={index % 2 === 0 ? "" : "bg-hover"}>
-          {token}
-        </span>
-      ))}
-    </p>
   );
 }

@@ -6,10 +6,11 @@ import { useWorkspace } from "@/api/workspace";
 import { Badge } from "@/components/badge";
 import { Button } from "@/components/button";
 import { Card, Figure } from "@/components/card";
-import { formatDuration, formatNumber } from "@/components/format";
+import { formatCount, formatDuration, formatNumber } from "@/components/format";
 import { ErrorState, Notice, Skeleton } from "@/components/states";
 import { useDraft } from "@/features/new-run/draft";
 import { MemoryBars } from "@/features/new-run/memory-bars";
+import { methodOf } from "@/features/new-run/methods";
 import { useRested } from "@/features/new-run/use-rested";
 import { WhatIf } from "@/features/new-run/what-if";
 
@@ -57,7 +58,7 @@ function Forecast({ plan, error }: { plan: Plan; error: Error | null }) {
         <MemoryBars plan={plan} />
       </Card>
       <Card title="Time">
-        <div className="grid grid-cols-2 gap-6 md:grid-cols-4">
+        <div className="grid grid-cols-[repeat(auto-fit,minmax(128px,1fr))] gap-x-6 gap-y-4">
           <Figure
             label="The whole run"
             value={formatDuration(plan.seconds)}
@@ -66,13 +67,9 @@ function Forecast({ plan, error }: { plan: Plan; error: Error | null }) {
           <Figure
             label="A step"
             value={formatDuration(plan.step.total)}
-            note={`${formatNumber(plan.step.steps_per_minute, 3)} steps a minute`}
+            note={`${formatCount(plan.num_steps)} steps${paceOf(plan)}`}
           />
-          <Figure
-            label="Of it sampling"
-            value={formatDuration(plan.step.sampling)}
-            note={`scoring ${formatDuration(plan.step.scoring)}, learning ${formatDuration(plan.step.learning)}`}
-          />
+          <TimeSplit plan={plan} />
           <Figure
             label="Evaluations"
             value={plan.num_evaluations}
@@ -86,8 +83,43 @@ function Forecast({ plan, error }: { plan: Plan; error: Error | null }) {
   );
 }
 
+/** Steps a minute, where that is a number one can read. */
+function paceOf({ step: { steps_per_minute: pace } }: Plan): string {
+  return pace >= 0.1 ? `, ${formatNumber(pace, 3)} a minute` : "";
+}
+
+const STAGES: Readonly<Record<string, string>> = {
+  generating: "Teacher's answers",
+  evaluating: "Final evaluation",
+};
+
+/** Where the time goes: phases of a step, and stages in which models only answer. */
+function TimeSplit({ plan }: { plan: Plan }) {
+  const { sampling, scoring, learning } = plan.step;
+  return (
+    <>
+      {sampling > 0 ? (
+        <Figure
+          label="Of it sampling"
+          value={formatDuration(sampling)}
+          note={`scoring ${formatDuration(scoring)}, learning ${formatDuration(learning)}`}
+        />
+      ) : null}
+      {(plan.stages ?? []).map((stage) => (
+        <Figure
+          key={stage.name}
+          label={STAGES[stage.name] ?? stage.name}
+          value={formatDuration(stage.seconds)}
+          note={`${formatCount(stage.num_answers)} answers`}
+        />
+      ))}
+    </>
+  );
+}
+
 function Advice({ plan }: { plan: Plan }) {
-  const set = useDraft((draft) => draft.set);
+  const { config, set } = useDraft();
+  const { block } = methodOf(config);
   return (
     <>
       {plan.warnings.map((warning) => (
@@ -103,7 +135,7 @@ function Advice({ plan }: { plan: Plan }) {
               size="sm"
               onClick={() => {
                 for (const [key, value] of Object.entries(advice.changes)) {
-                  set(`distillation.${key}`, value);
+                  set(`${block}.${key}`, value);
                 }
               }}
             >

@@ -1,5 +1,14 @@
 import { expect, test } from "vitest";
-import { asCommand, asCurl, differences, settingOf, withSetting } from "@/features/new-run/draft";
+import type { Preset } from "@/api/types";
+import {
+  asCommand,
+  asCurl,
+  differences,
+  settingOf,
+  useDraft,
+  valueIn,
+  withSetting,
+} from "@/features/new-run/draft";
 
 const preset = {
   method: "on_policy",
@@ -31,6 +40,45 @@ test("the command names the preset and quotes what a shell would split", () => {
   expect(asCommand("default", differences(preset, changed))).toBe(
     "opd train default \\\n  --set 'distillation.prompts=it'\\''s mine.jsonl'",
   );
+});
+
+test.each([
+  ["null", '"null"'],
+  ["12", '"12"'],
+  ["yes", '"yes"'],
+  ["demo: dates", '"demo: dates"'],
+  ["# 1", '"# 1"'],
+  [0.003, "0.003"],
+  [["a b", "c"], '["a b","c"]'],
+  [null, "null"],
+])("the command line reads %j as it is", (value, written) => {
+  const changed = [{ key: "sft.run_name", preset: null, draft: value }];
+  const bare = /^[\w.]+$/.test(written);
+  expect(asCommand("sft", changed)).toBe(
+    `opd train sft \\\n  --set ${bare ? `sft.run_name=${written}` : `'sft.run_name=${written}'`}`,
+  );
+});
+
+test("a method's draft is set aside and found again", () => {
+  const of = (method: string, name: string) =>
+    ({ name, config: { method, [method]: { seed: 0 } } }) as unknown as Preset;
+  const draft = () => useDraft.getState();
+  draft().take(of("on_policy", "default"));
+  draft().set("on_policy.seed", 7);
+  draft().turnTo(of("sft", "plain"));
+  expect(draft().preset).toBe("plain");
+  expect(draft().config).toEqual({ method: "sft", sft: { seed: 0 } });
+  draft().turnTo(of("on_policy", "another"));
+  expect(draft().preset).toBe("default");
+  expect(settingOf(draft().config, "on_policy.seed")).toBe(7);
+  draft().turnTo(of("on_policy", "another"));
+  expect(draft().preset).toBe("default");
+});
+
+test("an empty setting is not its default", () => {
+  const field = { key: "distillation.eval_prompts", default: 64 };
+  expect(valueIn({ distillation: { eval_prompts: null } }, field)).toBeNull();
+  expect(valueIn({ distillation: {} }, field)).toBe(64);
 });
 
 test("the request carries no token, only the name of its variable", () => {

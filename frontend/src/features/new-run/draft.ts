@@ -1,13 +1,20 @@
 import { create } from "zustand";
 import { persist } from "zustand/middleware";
-import type { ConfigValues, Preset } from "@/api/types";
+import type { ConfigValues, FormField, Preset } from "@/api/types";
 
 export type Setting = ConfigValues[string];
 
-interface DraftState {
+interface Draft {
   preset: string | null;
   config: ConfigValues;
+}
+
+interface DraftState extends Draft {
+  /** Drafts of the methods that are not chosen now, as they were left. */
+  others: Readonly<Record<string, Draft>>;
   take: (preset: Preset) => void;
+  /** Goes on with what was planned of a preset's method, else with the preset. */
+  turnTo: (preset: Preset) => void;
   set: (key: string, value: Setting) => void;
   clear: () => void;
 }
@@ -18,13 +25,32 @@ export const useDraft = create<DraftState>()(
     (set) => ({
       preset: null,
       config: {},
-      take: (preset) => set({ preset: preset.name, config: plain(preset.config) }),
+      others: {},
+      take: (preset) => set((draft) => ({ ...setAside(draft), ...begun(preset) })),
+      turnTo: (preset) =>
+        set((draft) =>
+          draft.config["method"] === preset.config.method
+            ? draft
+            : { ...setAside(draft), ...(draft.others[preset.config.method] ?? begun(preset)) },
+        ),
       set: (key, value) => set(({ config }) => ({ config: withSetting(config, key, value) })),
       clear: () => set({ preset: null, config: {} }),
     }),
     { name: "opd.draft" },
   ),
 );
+
+function begun(preset: Preset): Draft {
+  return { preset: preset.name, config: plain(preset.config) };
+}
+
+/** The draft put where it is found again when its method is. */
+function setAside({ preset, config, others }: DraftState): Pick<DraftState, "others"> {
+  const method = config["method"];
+  return preset === null || typeof method !== "string"
+    ? { others }
+    : { others: { ...others, [method]: { preset, config } } };
+}
 
 /** A config as JSON values, without the types of the schema. */
 export function plain(config: Preset["config"]): ConfigValues {
@@ -38,6 +64,12 @@ export function settingOf(config: ConfigValues, key: string): Setting | undefine
     value = isMapping(value) ? value[part] : undefined;
   }
   return value;
+}
+
+/** A field's value in a config, which may leave it out; an empty one is null. */
+export function valueIn(config: ConfigValues, field: Pick<FormField, "key" | "default">): Setting {
+  const value = settingOf(config, field.key);
+  return value === undefined ? field.default : value;
 }
 
 /** A copy with the value under a dotted key replaced. */
@@ -77,11 +109,19 @@ function isMapping(value: unknown): value is ConfigValues {
 
 /** The same run from a terminal: the preset and what differs from it. */
 export function asCommand(preset: string, changed: readonly Difference[]): string {
-  const parts = changed.map(
-    ({ key, draft }) =>
-      `--set ${quote(`${key}=${typeof draft === "string" ? draft : JSON.stringify(draft ?? null)}`)}`,
-  );
+  const parts = changed.map(({ key, draft }) => `--set ${quote(`${key}=${asYaml(draft)}`)}`);
   return [`opd train ${preset}`, ...parts].join(" \\\n  ");
+}
+
+// What YAML would read as something else than the text that it is.
+const PLAIN_TEXT = /^[A-Za-z./~][\w ./@+'-]*$/;
+const NOT_TEXT = /^(~|null|true|false|yes|no|on|off|\.inf|\.nan)$/i;
+
+/** A value as the command line reads it: YAML, of which JSON is a part. */
+function asYaml(value: Setting | undefined): string {
+  return typeof value === "string" && PLAIN_TEXT.test(value) && !NOT_TEXT.test(value)
+    ? value
+    : JSON.stringify(value ?? null);
 }
 
 export function asCurl(origin: string, config: ConfigValues): string {

@@ -1,23 +1,44 @@
 import { useQuery } from "@tanstack/react-query";
-import { checkedConfig } from "@/api/planning";
+import { checkedConfig, formFields, runCheck } from "@/api/planning";
 import { ApiError } from "@/api/problem";
+import type { CheckReport } from "@/api/types";
 import { useDraft } from "@/features/new-run/draft";
+import { useRested } from "@/features/new-run/use-rested";
 
-/** The backend's words about each setting of the draft, by dotted key. */
-export function useDraftErrors(): ReadonlyMap<string, string> {
-  const config = useDraft((draft) => draft.config);
-  const { error } = useQuery(checkedConfig(config));
-  return errorsByField(error);
-}
-
+/** What is wrong with each setting, by dotted key; an entry of a list belongs to its list. */
 export function errorsByField(error: unknown): ReadonlyMap<string, string> {
   const problems = error instanceof ApiError ? (error.problem.errors ?? []) : [];
-  // The location begins with the method where the union of methods was entered.
   return new Map(
-    problems.map(({ location, message }) => [location.replace(/^on_policy\./, ""), message]),
+    problems.map(({ location, message }) => [location.replace(/(\.\d+)+$/, ""), message]),
   );
 }
 
-export function useFieldErrors(key: string): string | undefined {
-  return useDraftErrors().get(key);
+/** What the check says against a setting; a finding may name several. */
+export function findingAgainst(report: CheckReport | undefined, key: string): string | undefined {
+  const finding = report?.findings.find(
+    ({ field, severity }) => severity === "error" && field.split(", ").includes(key),
+  );
+  return finding && `${finding.message} ${finding.fix}`;
+}
+
+/** The backend's words against one setting: about the value, or about what it names. */
+export function useFieldError(key: string): string | undefined {
+  const config = useDraft((draft) => draft.config);
+  const { error } = useQuery(checkedConfig(config));
+  const check = useCheck();
+  return errorsByField(error).get(key) ?? (error ? undefined : findingAgainst(check.data, key));
+}
+
+/** Everything that can be known of the draft before it runs, once typing has rested. */
+export function useCheck() {
+  return useQuery(runCheck(useRested(useDraft((draft) => draft.config))));
+}
+
+/** What is wrong with the draft as a whole, such as two settings that exclude each other. */
+export function useHomelessErrors(): readonly string[] {
+  const config = useDraft((draft) => draft.config);
+  const { error } = useQuery(checkedConfig(config));
+  const fields = useQuery(formFields()).data ?? [];
+  const known = new Set(fields.map(({ key }) => key));
+  return [...errorsByField(error)].flatMap(([key, message]) => (known.has(key) ? [] : [message]));
 }

@@ -11,10 +11,19 @@ function colorOf(part: string, index: number): string {
   return `color-mix(in oklab, ${hue} ${100 - (index % 4) * 20}%, var(--color-surface))`;
 }
 
+/** Whether a part is worth a line: what is not there at all is not, and tiny models are. */
+function isPart(plan: Plan, part: string): boolean {
+  const hasTeacher = plan.teacher !== null || (plan.stages ?? []).length > 0;
+  const isModel = part === "student" || (part === "teacher" && hasTeacher);
+  return isModel || plan.phases.some((phase) => (phase.parts[part] ?? 0) > 0);
+}
+
 /** One stacked bar a phase against what the machine can give. */
 export function MemoryBars({ plan }: { plan: Plan }) {
   const scale = Math.max(plan.memory_gb, ...plan.phases.map((phase) => phase.total_gb)) * 1.02;
-  const parts = [...new Set(plan.phases.flatMap((phase) => Object.keys(phase.parts)))];
+  const parts = [...new Set(plan.phases.flatMap((phase) => Object.keys(phase.parts)))].filter(
+    (part) => isPart(plan, part),
+  );
   return (
     <div className="@container flex flex-col gap-3">
       <p className="num">

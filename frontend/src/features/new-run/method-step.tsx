@@ -1,14 +1,15 @@
 import { useQuery } from "@tanstack/react-query";
 import { presets } from "@/api/planning";
 import { describeError } from "@/api/problem";
+import type { Preset } from "@/api/types";
 import { Prose } from "@/components/prose";
 import { ErrorState, SkeletonRows } from "@/components/states";
 import { useDraft } from "@/features/new-run/draft";
+import { METHODS, type Method, methodOf, presetsOf } from "@/features/new-run/methods";
 
-/** The method, as one of the shipped presets to start from. */
+/** The method first, then one of its shipped presets to start from. */
 export function MethodStep() {
   const query = useQuery(presets());
-  const { preset: chosen, take } = useDraft();
   if (query.isPending) {
     return <SkeletonRows count={3} />;
   }
@@ -17,27 +18,78 @@ export function MethodStep() {
     return <ErrorState title={title} reason={reason} retry={() => void query.refetch()} />;
   }
   return (
+    <div className="flex flex-col gap-6">
+      <MethodChoice known={query.data} />
+      <PresetChoice known={query.data} />
+    </div>
+  );
+}
+
+const CARD =
+  "flex flex-col gap-1 rounded-lg border bg-surface p-3 text-left hover:border-line-strong aria-pressed:border-accent aria-pressed:bg-selected";
+
+function MethodChoice({ known }: { known: readonly Preset[] }) {
+  const { config, turnTo } = useDraft();
+  const chosen = methodOf(config);
+  return (
     <fieldset className="grid gap-3 lg:grid-cols-3">
-      <legend className="mb-3 max-w-2xl text-muted">
-        On-policy distillation: the student writes, the teacher grades every token, and the distance
-        between the two teaches. Choose what to start from; everything can be changed later.
-      </legend>
-      {query.data
-        .filter((preset) => preset.config.method === "on_policy")
-        .map((preset) => (
+      <legend className="mb-3 text-lg font-medium">What should the student learn from?</legend>
+      {METHODS.map((method) => {
+        const [first] = presetsOf(method.id, known);
+        return (
           <button
-            key={preset.name}
+            key={method.id}
             type="button"
-            aria-pressed={preset.name === chosen}
-            onClick={() => take(preset)}
-            className="flex flex-col gap-1 rounded-lg border bg-surface p-3 text-left hover:border-line-strong aria-pressed:border-accent aria-pressed:bg-selected"
+            aria-pressed={method.id === chosen.id}
+            disabled={!first}
+            onClick={() => first && turnTo(first)}
+            className={CARD}
           >
-            <span className="text-lg font-medium">{preset.title}</span>
-            <span className="text-muted">
-              <Prose text={preset.description} />
-            </span>
+            <MethodWords method={method} />
           </button>
-        ))}
+        );
+      })}
+    </fieldset>
+  );
+}
+
+function MethodWords({ method }: { method: Method }) {
+  return (
+    <>
+      <span className="text-lg font-medium">{method.title}</span>
+      <span className="text-muted">{method.about}</span>
+      <span className="mt-auto grid grid-cols-[auto_minmax(0,1fr)] gap-x-2 gap-y-1 pt-2">
+        <span className="text-faint">Needs</span>
+        <span>{method.needs}</span>
+        <span className="text-faint">Gives</span>
+        <span>{method.gives}</span>
+      </span>
+    </>
+  );
+}
+
+function PresetChoice({ known }: { known: readonly Preset[] }) {
+  const { config, preset: chosen, take } = useDraft();
+  return (
+    <fieldset className="grid gap-3 lg:grid-cols-3">
+      <legend className="mb-3">
+        <span className="text-lg font-medium">What to start from</span>
+        <span className="ml-2 text-muted">Everything can be changed later.</span>
+      </legend>
+      {presetsOf(methodOf(config).id, known).map((preset) => (
+        <button
+          key={preset.name}
+          type="button"
+          aria-pressed={preset.name === chosen}
+          onClick={() => take(preset)}
+          className={CARD}
+        >
+          <span className="font-medium">{preset.title}</span>
+          <span className="text-muted">
+            <Prose text={preset.description} />
+          </span>
+        </button>
+      ))}
     </fieldset>
   );
 }

@@ -1,17 +1,15 @@
 import { useQuery } from "@tanstack/react-query";
-import { CircleCheck, CircleX, TriangleAlert } from "lucide-react";
 import { models } from "@/api/models";
-import { pairReport } from "@/api/planning";
-import { describeError } from "@/api/problem";
-import type { PairReport } from "@/api/types";
 import { Card } from "@/components/card";
 import { Skeleton } from "@/components/states";
 import { settingOf, useDraft } from "@/features/new-run/draft";
+import { type Method, methodOf } from "@/features/new-run/methods";
+import { PairVerdict } from "@/features/new-run/pair-verdict";
 import { SettingField } from "@/features/new-run/setting-field";
 import { useGroup } from "@/features/new-run/settings-group";
-import { useRested } from "@/features/new-run/use-rested";
 
 export function ModelsStep() {
+  const method = useDraft((draft) => methodOf(draft.config));
   const fields = useGroup("models");
   const list = useQuery(models()).data;
   const suggestions = [
@@ -23,7 +21,7 @@ export function ModelsStep() {
   }
   return (
     <div className="grid gap-3 lg:grid-cols-2">
-      <Card title="Teacher and student">
+      <Card title={method.id === "sft" ? "The model that learns" : "Teacher and student"}>
         <div className="flex flex-col gap-4">
           {fields.map((field) => (
             <SettingField
@@ -34,50 +32,57 @@ export function ModelsStep() {
           ))}
         </div>
       </Card>
-      <PairVerdict />
+      <BesideModels method={method} />
     </div>
   );
 }
 
-function PairVerdict() {
+/** What there is to know about a method's models. */
+function BesideModels({ method }: { method: Method }) {
   const config = useDraft((draft) => draft.config);
-  const student = useRested(String(settingOf(config, "distillation.student_model") ?? ""));
-  const teacher = useRested(String(settingOf(config, "distillation.teacher_model") ?? ""));
-  const pair = useQuery(pairReport(student, teacher));
+  const setting = (name: string) => settingOf(config, `${method.block}.${name}`);
+  if (method.id === "sft") {
+    return (
+      <Card title="No teacher">
+        <p>
+          The conversations say what is right. The model learns the assistant's words in them and
+          nothing else; everything that others say is only read.
+        </p>
+        <p className="mt-2 text-muted">
+          Where a teacher can be loaded as well, on-policy distillation learns more from each
+          example. Fine-tuning is the way where answers are all there is.
+        </p>
+      </Card>
+    );
+  }
+  const isScored = method.id === "on_policy" || setting("training") === "on_policy";
+  const isItself = setting("teacher_model") === setting("student_model");
   return (
-    <Card title="Do they speak the same tokens?">
-      {pair.isPending ? (
-        <Skeleton className="h-20" />
-      ) : pair.error ? (
-        <div role="alert">
-          <p className="text-bad">{describeError(pair.error).title}</p>
-          <p className="text-muted">{describeError(pair.error).reason}</p>
-        </div>
-      ) : (
-        <PairFindings report={pair.data} />
-      )}
-    </Card>
+    <div className="flex min-w-0 flex-col gap-3">
+      {isScored ? <PairVerdict block={method.block} /> : <NeedNotShareTokens />}
+      {method.id === "prompt_distillation" && isItself ? (
+        <Card title="Self-distillation">
+          <p>
+            Teacher and student are the same weights, loaded once. With the prompt and without the
+            adapter it teaches; without the prompt and with the adapter it learns.
+          </p>
+        </Card>
+      ) : null}
+    </div>
   );
 }
 
-const ICONS = {
-  ok: <CircleCheck className="mt-0.5 size-4 shrink-0 text-good" aria-label="In order" />,
-  warning: <TriangleAlert className="mt-0.5 size-4 shrink-0 text-warn" aria-label="Warning" />,
-  mismatch: <CircleX className="mt-0.5 size-4 shrink-0 text-bad" aria-label="Mismatch" />,
-};
-
-export function PairFindings({ report }: { report: PairReport }) {
+function NeedNotShareTokens() {
   return (
-    <>
-      <p className="mb-2 font-medium">{report.summary}</p>
-      <ul className="flex flex-col gap-2">
-        {report.findings.map((finding) => (
-          <li key={`${finding.code} ${finding.message}`} className="flex gap-2">
-            {ICONS[finding.verdict]}
-            <span>{finding.message}</span>
-          </li>
-        ))}
-      </ul>
-    </>
+    <Card title="They need not share their tokens">
+      <p>
+        The student learns from what the teacher has written, as text. Any two models that can chat
+        will do, of one family or not.
+      </p>
+      <p className="mt-2 text-muted">
+        Only the on-policy training, under Objective, has the teacher grade the student's own
+        tokens; then both must have the same.
+      </p>
+    </Card>
   );
 }

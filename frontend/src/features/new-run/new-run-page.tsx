@@ -5,11 +5,13 @@ import { type ReactNode, useEffect } from "react";
 import { presets } from "@/api/planning";
 import { ButtonLink } from "@/components/button-link";
 import { PageHeader } from "@/components/page-header";
-import { SkeletonRows } from "@/components/states";
+import { Notice, SkeletonRows } from "@/components/states";
 import { BudgetStep } from "@/features/new-run/budget-step";
 import { DataStep } from "@/features/new-run/data-step";
 import { useDraft } from "@/features/new-run/draft";
+import { useHomelessErrors } from "@/features/new-run/field-errors";
 import { MethodStep } from "@/features/new-run/method-step";
+import { methodOf } from "@/features/new-run/methods";
 import { ModelsStep } from "@/features/new-run/models-step";
 import { ObjectiveStep } from "@/features/new-run/objective-step";
 import { ReviewStep } from "@/features/new-run/review-step";
@@ -29,7 +31,8 @@ const FIRST_PRESET = "default";
 /** Six pages of one draft; each has its address, and the draft survives a reload. */
 export function NewRunPage() {
   const { step } = useParams({ from: "/new/$step" });
-  const { preset, take } = useDraft();
+  const { preset, config, take } = useDraft();
+  const title = preset === null ? null : methodOf(config).title;
   const known = useQuery(presets()).data;
   useEffect(() => {
     const first = known?.find(({ name }) => name === FIRST_PRESET) ?? known?.[0];
@@ -44,9 +47,10 @@ export function NewRunPage() {
   const after = neighbour(step, 1);
   return (
     <div className="flex h-full flex-col">
-      <PageHeader title="New run" />
+      <PageHeader title="New run" detail={title} />
       <Stepper step={step} />
       <div className="min-h-0 grow overflow-y-auto p-4">
+        {step === "method" || step === "review" ? null : <HomelessErrors />}
         {preset === null && step !== "method" ? <SkeletonRows count={10} /> : CONTENT[step]}
       </div>
       <footer className="flex h-12 shrink-0 items-center gap-2 border-t px-4">
@@ -63,6 +67,15 @@ export function NewRunPage() {
       </footer>
     </div>
   );
+}
+
+/** Contradictions between settings, which belong below none of them. */
+function HomelessErrors() {
+  return useHomelessErrors().map((message) => (
+    <div key={message} className="mb-3">
+      <Notice tone="bad" title={message} />
+    </div>
+  ));
 }
 
 function Stepper({ step }: { step: StepId }) {

@@ -1,19 +1,62 @@
+import type { FormField } from "@/api/types";
+import { useDraft } from "@/features/new-run/draft";
+import { type MethodId, methodOf } from "@/features/new-run/methods";
 import { SettingsGroup } from "@/features/new-run/settings-group";
+import { StagesCard } from "@/features/new-run/stages-card";
+
+interface Section {
+  group: FormField["group"];
+  title: string;
+  intro?: string;
+}
+
+const HOW: readonly Section[] = [
+  { group: "adapter", title: "The adapter" },
+  { group: "optimizer", title: "How fast it learns" },
+  { group: "evaluation", title: "Evaluations" },
+  { group: "teacher", title: "Teacher and its cache" },
+  { group: "memory", title: "Memory" },
+  { group: "run", title: "The run" },
+];
+
+/** What each method asks first; a group that a method does not have is not shown. */
+const SECTIONS: Readonly<Record<MethodId, readonly Section[]>> = {
+  on_policy: [
+    {
+      group: "objective",
+      title: "What is learned",
+      intro:
+        "Reverse KL makes the student avoid what the teacher finds unlikely; forward KL makes it cover everything the teacher says. At temperature 1 both compare the models as they are.",
+    },
+    { group: "sampling", title: "What the student writes" },
+    ...HOW,
+  ],
+  prompt_distillation: [
+    {
+      group: "sampling",
+      title: "What the teacher answers",
+      intro:
+        "An answer without a readable label is tried again. With several samples you decide how many have to agree; an input without an accepted answer is kept apart with the reason and not learned.",
+    },
+    {
+      group: "objective",
+      title: "What is learned",
+      intro:
+        "sft learns what the teacher said, as text. on policy lets the student answer by itself, and the teacher, which sees the prompt, grades the same tokens.",
+    },
+    ...HOW,
+  ],
+  sft: [...HOW],
+};
 
 export function ObjectiveStep() {
+  const { id } = useDraft((draft) => methodOf(draft.config));
   return (
     <div className="flex flex-col gap-3">
-      <SettingsGroup
-        title="What is learned"
-        group="objective"
-        intro="Reverse KL makes the student avoid what the teacher finds unlikely; forward KL makes it cover everything the teacher says. At temperature 1 both compare the models as they are."
-      />
-      <SettingsGroup title="What the student writes" group="sampling" />
-      <SettingsGroup title="The adapter" group="adapter" />
-      <SettingsGroup title="How fast it learns" group="optimizer" />
-      <SettingsGroup title="Evaluations" group="evaluation" />
-      <SettingsGroup title="Teacher and its cache" group="teacher" />
-      <SettingsGroup title="The run" group="run" />
+      {id === "prompt_distillation" ? <StagesCard /> : null}
+      {SECTIONS[id].map((section) => (
+        <SettingsGroup key={section.group} {...section} />
+      ))}
     </div>
   );
 }

@@ -60,7 +60,7 @@ function Findings({ report }: { report: CheckReport }) {
   if (report.findings.length === 0) {
     return (
       <Notice tone="neutral" title="Ready to start">
-        The models match, the files can be used, and the disk has room.
+        The models and the files can be used, and the disk has room.
       </Notice>
     );
   }
@@ -121,6 +121,11 @@ function StartCard({ canStart }: { canStart: boolean }) {
   );
 }
 
+/** A dotted key without the method's block, which is the same for all. */
+function withoutBlock(key: string): string {
+  return key.slice(key.indexOf(".") + 1);
+}
+
 function Changes({
   preset,
   changed,
@@ -129,7 +134,7 @@ function Changes({
   changed: readonly Difference[];
 }) {
   return (
-    <Card title={preset ? `Different from ${preset}` : "Settings"} flush>
+    <Card title={preset ? `Different from “${preset}”` : "Settings"} flush>
       {changed.length === 0 ? (
         <p className="p-3 text-muted">Nothing: this is the preset as it is shipped.</p>
       ) : (
@@ -144,7 +149,7 @@ function Changes({
           <tbody>
             {changed.map(({ key, preset: before, draft }) => (
               <tr key={key} className="num h-8 border-t">
-                <td className="px-3 text-muted">{key.replace("distillation.", "")}</td>
+                <td className="px-3 text-muted">{withoutBlock(key)}</td>
                 <td className="max-w-40 truncate px-3 text-muted">{wordsOf(before) || "empty"}</td>
                 <td className="max-w-56 truncate px-3" title={wordsOf(draft)}>
                   {wordsOf(draft) || "empty"}

@@ -4,29 +4,27 @@ import { type ControlProps, Field } from "@/components/field";
 import { Input } from "@/components/input";
 import { Select } from "@/components/select";
 import { Switch } from "@/components/switch";
-import { type Setting, settingOf, useDraft } from "@/features/new-run/draft";
-import { useFieldErrors } from "@/features/new-run/field-errors";
+import { type Setting, useDraft, valueIn } from "@/features/new-run/draft";
+import { useFieldError } from "@/features/new-run/field-errors";
 import { parseSetting, wordsOf } from "@/features/new-run/setting-text";
 
 interface SettingFieldProps {
   field: FormField;
   suggestions?: readonly string[];
-  /** What the check of the whole run says against this setting. */
-  finding?: string | undefined;
 }
 
 /** One setting of the config as the backend describes it; its errors land below it. */
-export function SettingField({ field, suggestions, finding }: SettingFieldProps) {
-  const value = useDraft(({ config }) => settingOf(config, field.key)) ?? field.default;
+export function SettingField({ field, suggestions }: SettingFieldProps) {
+  const value = useDraft(({ config }) => valueIn(config, field));
   const set = useDraft((draft) => draft.set);
   const [mistake, setMistake] = useState<string>();
-  const error = useFieldErrors(field.key);
+  const error = useFieldError(field.key);
   return (
     <Field
       label={field.title}
       unit={field.unit || undefined}
       help={field.help}
-      error={mistake ?? error ?? finding}
+      error={mistake ?? error}
       className="max-w-xl"
     >
       {(control) => (

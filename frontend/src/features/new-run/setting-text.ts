@@ -21,7 +21,9 @@ export function parseSetting(field: Ranges, text: string): { value: Setting; mis
       : { value: null, mistake: `${field.title} must not be empty.` };
   }
   if (field.kind === "list") {
-    return { value: trimmed.split(/[\s,]+/).filter(Boolean) };
+    // Labels may have spaces in them, names of layers have none.
+    const parts = trimmed.split(trimmed.includes(",") ? "," : /\s+/).map((part) => part.trim());
+    return { value: parts.filter(Boolean) };
   }
   if (field.kind !== "integer" && field.kind !== "number") {
     return { value: trimmed };

@@ -4,16 +4,20 @@ import { formFields } from "@/api/planning";
 import type { FormField } from "@/api/types";
 import { Card } from "@/components/card";
 import { Skeleton } from "@/components/states";
+import { useDraft } from "@/features/new-run/draft";
+import { fieldsOf, methodOf } from "@/features/new-run/methods";
+import { relevantFields } from "@/features/new-run/relevance";
 import { SettingField } from "@/features/new-run/setting-field";
 
-const BLOCK = "distillation.";
-
-/** The settings of the draft's method that belong to a group. */
+/** The settings of the draft's method that belong to a group and mean something now. */
 export function useGroup(group: FormField["group"]): readonly FormField[] | undefined {
+  const config = useDraft((draft) => draft.config);
   const fields = useQuery(formFields()).data;
-  return fields?.filter(
-    // A choice of one is no choice.
-    (field) => field.group === group && field.key.startsWith(BLOCK) && field.choices?.length !== 1,
+  return (
+    fields &&
+    relevantFields(fieldsOf(methodOf(config), fields), config).filter(
+      (field) => field.group === group,
+    )
   );
 }
 
@@ -29,12 +33,15 @@ export function SettingsGroup({ title, group, intro }: SettingsGroupProps) {
   if (!fields) {
     return <Skeleton className="h-40" />;
   }
+  if (fields.length === 0) {
+    return null;
+  }
   const plain = fields.filter((field) => !field.advanced);
   const advanced = fields.filter((field) => field.advanced);
   return (
     <Card title={title}>
       {intro ? <p className="mb-3 max-w-2xl text-muted">{intro}</p> : null}
-      <FieldGrid fields={plain} />
+      {plain.length > 0 ? <FieldGrid fields={plain} /> : null}
       {advanced.length > 0 ? (
         <details className="group mt-3">
           <summary className="flex h-8 list-none items-center gap-1 text-muted hover:text-ink">

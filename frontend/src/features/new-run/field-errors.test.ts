@@ -1,0 +1,37 @@
+import { expect, test } from "vitest";
+import { ApiError } from "@/api/problem";
+import type { CheckReport } from "@/api/types";
+import { errorsByField, findingAgainst } from "@/features/new-run/field-errors";
+
+const problem = {
+  type: "about:blank",
+  title: "",
+  status: 422,
+  code: "invalid_config",
+  detail: "",
+  action: "",
+};
+
+test("an entry of a list is told at its list", () => {
+  const errors = [
+    { location: "prompt_distillation.labels.3", message: "no text" },
+    { location: "sft.lora.rank", message: "too small" },
+  ];
+  expect([...errorsByField(new ApiError({ ...problem, errors }))]).toEqual([
+    ["prompt_distillation.labels", "no text"],
+    ["sft.lora.rank", "too small"],
+  ]);
+});
+
+test("a finding lands on every setting that it names, and a warning on none", () => {
+  const finding = { code: "model", message: "Nobody knows it.", fix: "Choose another." };
+  const report = {
+    findings: [
+      { ...finding, severity: "warning", field: "x.inputs" },
+      { ...finding, severity: "error", field: "x.student_model, x.teacher_model" },
+    ],
+  } as unknown as CheckReport;
+  expect(findingAgainst(report, "x.teacher_model")).toBe("Nobody knows it. Choose another.");
+  expect(findingAgainst(report, "x.inputs")).toBeUndefined();
+  expect(findingAgainst(undefined, "x.inputs")).toBeUndefined();
+});

@@ -1,0 +1,32 @@
+import { expect, test } from "vitest";
+import type { FormField } from "@/api/types";
+import { relevantFields } from "@/features/new-run/relevance";
+
+function field(key: string, value: unknown): FormField {
+  return { key, default: value } as unknown as FormField;
+}
+
+const FIELDS = [
+  field("prompt_distillation.training", "sft"),
+  field("prompt_distillation.kl_weight", 1),
+  field("prompt_distillation.num_samples", 1),
+  field("prompt_distillation.acceptance", "majority"),
+  field("prompt_distillation.num_epochs", null),
+  field("prompt_distillation.num_steps", 100),
+];
+
+function shown(settings: Record<string, string | number>): string[] {
+  return relevantFields(FIELDS, { prompt_distillation: settings }).map(({ key }) =>
+    key.replace("prompt_distillation.", ""),
+  );
+}
+
+test("what means nothing now is not asked", () => {
+  expect(shown({})).toEqual(["training", "num_samples", "num_epochs", "num_steps"]);
+});
+
+test("it is asked again once it means something", () => {
+  expect(shown({ training: "on_policy", num_samples: 3 })).toContain("kl_weight");
+  expect(shown({ num_samples: 3 })).toContain("acceptance");
+  expect(shown({ num_epochs: 2 })).not.toContain("num_steps");
+});

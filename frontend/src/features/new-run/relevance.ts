@@ -1,0 +1,51 @@
+import type { ConfigValues, FormField } from "@/api/types";
+import { type Setting, valueIn } from "@/features/new-run/draft";
+
+interface Condition {
+  key: string;
+  holds: (value: Setting | undefined) => boolean;
+}
+
+const is = (wanted: Setting) => (value: Setting | undefined) => value === wanted;
+
+const SCORED: Condition = { key: "prompt_distillation.training", holds: is("on_policy") };
+const DECAYS = (value: Setting | undefined) => value !== undefined && value !== "constant";
+const IS_EMPTY = (value: Setting | undefined) => value === null || value === undefined;
+
+/** Settings that mean something only beside a value of another one. */
+const CONDITIONS: Readonly<Record<string, Condition>> = {
+  "distillation.teacher_weight": { key: "distillation.divergence", holds: is("jsd") },
+  "distillation.top_k": { key: "distillation.teacher_targets", holds: is("top_k") },
+  "prompt_distillation.acceptance": {
+    key: "prompt_distillation.num_samples",
+    holds: (value) => Number(value) > 1,
+  },
+  "prompt_distillation.divergence": SCORED,
+  "prompt_distillation.temperature": SCORED,
+  "prompt_distillation.kl_weight": SCORED,
+  "prompt_distillation.ce_weight": SCORED,
+  "prompt_distillation.teacher_cache_size_mb": SCORED,
+  ...Object.fromEntries(
+    ["distillation", "sft", "prompt_distillation"].flatMap((block) => [
+      [`${block}.schedule_min_ratio`, { key: `${block}.schedule`, holds: DECAYS }],
+      [`${block}.num_steps`, { key: `${block}.num_epochs`, holds: IS_EMPTY }],
+      [`${block}.warmup_steps`, { key: `${block}.warmup_ratio`, holds: IS_EMPTY }],
+    ]),
+  ),
+};
+
+/** The fields that mean something in a draft; what they were set to stays where they come back. */
+export function relevantFields(
+  fields: readonly FormField[],
+  config: ConfigValues,
+): readonly FormField[] {
+  const byKey = new Map(fields.map((field) => [field.key, field]));
+  return fields.filter((field) => {
+    const condition = CONDITIONS[field.key];
+    if (!condition) {
+      return true;
+    }
+    const other = byKey.get(condition.key);
+    return condition.holds(other && valueIn(config, other));
+  });
+}
