@@ -3,7 +3,7 @@ import { Search } from "lucide-react";
 import { useEffect, useState } from "react";
 import { useWorkspace } from "@/api/workspace";
 import { useOverlays } from "@/app/overlays";
-import { formatDuration, formatNumber } from "@/components/format";
+import { formatDuration, formatGigabytes, formatNumber } from "@/components/format";
 import { KeyHint } from "@/components/key-hint";
 import { ProgressBar } from "@/components/progress-bar";
 import { Tooltip } from "@/components/tooltip";
@@ -108,8 +108,8 @@ function MemoryChip() {
       <span className="num flex h-8 items-center gap-2 rounded-md border px-2 whitespace-nowrap">
         <ProgressBar label="Memory in use" share={share} tone={tone} className="w-10" />
         <span>
-          {formatNumber(used, 3)}
-          <span className="text-faint"> / {formatNumber(system.memory_total_gb, 3)} GB</span>
+          {formatGigabytes(used)}
+          <span className="text-faint"> / {formatGigabytes(system.memory_total_gb)} GB</span>
         </span>
       </span>
     </Tooltip>

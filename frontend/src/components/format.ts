@@ -26,6 +26,11 @@ export function formatCount(value: number): string {
   return value.toLocaleString("en-US", { maximumFractionDigits: 0 });
 }
 
+/** One decimal, so that a figure that changes all the time keeps its width. */
+export function formatGigabytes(gigabytes: number): string {
+  return gigabytes.toFixed(1);
+}
+
 /** A share (0 to 1) as a percentage without its sign. */
 export function formatPercent(share: number | null | undefined, decimals = 1): string {
   return share === null || share === undefined || Number.isNaN(share)

@@ -1,6 +1,6 @@
 import type { SystemFigures } from "@/api/types";
 import { Card } from "@/components/card";
-import { formatNumber } from "@/components/format";
+import { formatGigabytes, formatNumber } from "@/components/format";
 import { ProgressBar } from "@/components/progress-bar";
 import { Skeleton } from "@/components/states";
 
@@ -46,7 +46,7 @@ function Meter({ label, used, total, almostFull }: MeterProps) {
       <div className="num flex justify-between">
         <span>{label}</span>
         <span>
-          {formatNumber(used, 3)} <span className="text-faint">of {formatNumber(total, 3)} GB</span>
+          {formatGigabytes(used)} <span className="text-faint">of {formatGigabytes(total)} GB</span>
         </span>
       </div>
       <ProgressBar label={label} share={share} tone={share > almostFull ? "warn" : "accent"} />
