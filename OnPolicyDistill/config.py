@@ -153,10 +153,8 @@ class _UniqueKeysLoader(yaml.SafeLoader):
 def parse_yaml(text: str, source: str) -> object:
     """Parse YAML text; aliases are refused because nested ones expand without bound."""
     try:
-        for token in yaml.scan(text):
-            if isinstance(token, yaml.AliasToken):
-                line = token.start_mark.line + 1
-                raise ConfigError(f"{source}, line {line}: aliases are not allowed.", "Repeat it.")
+        if "*" in text:  # scanning takes as long as parsing
+            _refuse_aliases(text, source)
         return yaml.load(text, Loader=_UniqueKeysLoader)
     except yaml.MarkedYAMLError as error:
         line = 0 if error.problem_mark is None else error.problem_mark.line + 1
@@ -167,6 +165,13 @@ def parse_yaml(text: str, source: str) -> object:
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         # ValueError: PyYAML converts dates and numbers without checking their ranges.
         raise ConfigError(f"{source} is not valid YAML.", "Start from a preset.") from error
+
+
+def _refuse_aliases(text: str, source: str) -> None:
+    for token in yaml.scan(text):
+        if isinstance(token, yaml.AliasToken):
+            line = token.start_mark.line + 1
+            raise ConfigError(f"{source}, line {line}: aliases are not allowed.", "Repeat it.")
 
 
 def dump_config(config: RunConfig) -> str:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Lock
 
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Engine, delete, insert, select
 from sqlalchemy.orm import Session
 
-from backend.history.runlog import KEPT_FOLDER, RunLogs
+from backend.history.runlog import KEPT_FOLDER, RunLog, RunLogs
 from backend.history.summary import RunFacts, config_values, read_facts, summarize
 from backend.history.tables import RunRow, ValueRow, open_index
 from backend.history.views import RunSummary, Value
 from OnPolicyDistill.runs.directory import RunDirectory, list_runs
+
+RUNS_A_TRANSACTION = 100
 
 
 class RunIndex:
@@ -30,21 +32,34 @@ class RunIndex:
         if not run.config_file.is_file():
             self.forget(run)
             return None
+        return self._refresh([run])[0]
+
+    def _refresh(self, runs: Sequence[RunDirectory]) -> list[RunSummary]:
+        """Bring rows up to date in one transaction: each of them waits for the disk."""
         with self._writing, Session(self.engine) as session, session.begin():
-            # Fingerprint and liveness come first: what changes after them is seen next time.
-            fingerprint = fingerprint_of(run)
-            state = run.state()
-            log = self.logs.of(run)
-            facts = read_facts(run)
-            summary = summarize(log, state, facts)
-            if not _is_news(session, summary, fingerprint):
-                return summary
-            session.execute(delete(RunRow).where(RunRow.run_id == run.run_id))
-            session.add(_row(summary, fingerprint))
-            session.flush()
-            session.add_all(_values(summary, facts))
-        log.keep(state == "running")
-        return summary
+            written = [self._write(session, run) for run in runs]
+        for log, summary, is_news in written:
+            if is_news:
+                log.keep(summary.state == "running")
+        return [summary for _, summary, _ in written]
+
+    def _write(self, session: Session, run: RunDirectory) -> tuple[RunLog, RunSummary, bool]:
+        """Write a run's row, unless it says so already; returns whether it did not."""
+        # Fingerprint and liveness come first: what changes after them is seen next time.
+        fingerprint = fingerprint_of(run)
+        state = run.state()
+        log = self.logs.of(run)
+        facts = read_facts(run)
+        summary = summarize(log, state, facts)
+        if not _is_news(session, summary, fingerprint):
+            return log, summary, False
+        session.execute(delete(RunRow).where(RunRow.run_id == run.run_id))
+        session.execute(insert(RunRow), [_row(summary, fingerprint)])
+        values = _values(summary, facts)
+        if values:
+            # Else rows with a null are put in groups of their own.
+            session.execute(insert(ValueRow).execution_options(render_nulls=True), values)
+        return log, summary, True
 
     def forget(self, run: RunDirectory) -> None:
         """Drop the row of a run whose folder is gone."""
@@ -65,10 +80,13 @@ class RunIndex:
         known = self.fingerprints()
         for run_id in known.keys() - runs.keys():
             self.refresh(RunDirectory(self.workspace / "runs" / run_id))
+        stale: list[RunDirectory] = []
         for run_id, run in runs.items():
             state, fingerprint = known.get(run_id, ("", ""))
             if state == "running" or fingerprint != fingerprint_of(run):
-                self.refresh(run)
+                stale.append(run)
+        for first in range(0, len(stale), RUNS_A_TRANSACTION):
+            self._refresh(stale[first : first + RUNS_A_TRANSACTION])
         return len(runs)
 
     def fingerprints(self) -> dict[str, tuple[str, str]]:
@@ -121,39 +139,38 @@ def _is_news(session: Session, summary: RunSummary, fingerprint: str) -> bool:
     return said != (fingerprint, summary.model_dump_json())
 
 
-def _row(summary: RunSummary, fingerprint: str) -> RunRow:
+def _row(summary: RunSummary, fingerprint: str) -> dict[str, object]:
     notes = summary.annotations
     models = (summary.student, summary.teacher or "")
     words = " ".join(
         (summary.run_id, summary.name, summary.method, *models, notes.note, *notes.tags)
     )
-    return RunRow(
-        run_id=summary.run_id,
-        fingerprint=fingerprint,
-        state=summary.state,
-        method=summary.method,
-        name=summary.name,
-        created=summary.created,
-        updated=summary.updated,
-        step=summary.step,
-        favourite=notes.favourite,
-        archived=notes.archived,
-        words=words.casefold(),
-        summary=summary.model_dump_json(),
-    )
+    return {
+        "run_id": summary.run_id,
+        "fingerprint": fingerprint,
+        "state": summary.state,
+        "method": summary.method,
+        "name": summary.name,
+        "created": summary.created,
+        "updated": summary.updated,
+        "step": summary.step,
+        "favourite": notes.favourite,
+        "archived": notes.archived,
+        "words": words.casefold(),
+        "summary": summary.model_dump_json(),
+    }
 
 
-def _values(summary: RunSummary, facts: RunFacts) -> list[ValueRow]:
-    found = list(_keyed(summary, facts))
+def _values(summary: RunSummary, facts: RunFacts) -> list[dict[str, object]]:
     return [
-        ValueRow(
-            number_in_run=number,
-            run_id=summary.run_id,
-            key=key,
-            number=float(value) if isinstance(value, int | float) else None,
-            words=_as_words(value),
-        )
-        for number, (key, value) in enumerate(found)
+        {
+            "number_in_run": number,
+            "run_id": summary.run_id,
+            "key": key,
+            "number": float(value) if isinstance(value, int | float) else None,
+            "words": _as_words(value),
+        }
+        for number, (key, value) in enumerate(_keyed(summary, facts))
     ]
 
 
