@@ -136,6 +136,8 @@ def _flatten(prefix: str, values: dict[str, object]) -> Iterator[tuple[str, Valu
         key = f"{prefix}{name}"
         if isinstance(value, dict):
             yield from _flatten(f"{key}.", value)
+        elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+            yield from _flatten(f"{key}.", {str(n): item for n, item in enumerate(value)})
         elif isinstance(value, list):
             yield key, ", ".join(str(item) for item in value)
         elif value is None or isinstance(value, str | int | float | bool):

@@ -7,7 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from pydantic import ValidationError
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from backend.backend import Backend
@@ -22,7 +22,14 @@ from backend.problems import ConflictError, NotFoundError
 from OnPolicyDistill.files import write_text_atomically
 
 FOLDERS_FILE = "model_folders.json"
-MODEL_KEYS = ("distillation.student_model", "distillation.teacher_model", "sft.model")
+MODEL_KEYS = (
+    "distillation.student_model",
+    "distillation.teacher_model",
+    "prompt_distillation.student_model",
+    "prompt_distillation.teacher_model",
+    "sft.model",
+)
+VARIANT_MODELS = "evaluation.variants.%.model"
 NAMED_RUNS = 5
 
 
@@ -104,7 +111,10 @@ class ModelLibrary:
         with Session(self._backend.index.engine) as session:
             rows = session.execute(
                 select(ValueRow.run_id, ValueRow.words)
-                .where(ValueRow.key.in_(MODEL_KEYS), ValueRow.words.is_not(None))
+                .where(
+                    or_(ValueRow.key.in_(MODEL_KEYS), ValueRow.key.like(VARIANT_MODELS)),
+                    ValueRow.words.is_not(None),
+                )
                 .order_by(ValueRow.run_id)
             ).all()
         for run_id, name in rows:

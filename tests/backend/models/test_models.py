@@ -14,6 +14,8 @@ from backend.backend import Backend
 from backend.models.place import Hub
 from backend.supervisor.slot import ActiveRun, Slot
 from backend.workbench import Workbench
+from OnPolicyDistill.config import parse_config
+from OnPolicyDistill.runs.directory import create_run
 from tests.backend.conftest import ORIGIN, TOKEN, MakeRun
 from tests.backend.tiny import write_tiny_model
 
@@ -103,6 +105,23 @@ async def test_a_folder_is_remembered_once_and_forgotten_without_its_files(
 async def test_what_is_no_model_folder_is_refused(client: httpx.AsyncClient, path: str) -> None:
     refused = await client.post("/api/models/folders", json={"path": path})
     assert (refused.status_code, refused.json()["code"]) == (422, "invalid_path")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"prompt_distillation": {"student_model": HUB_ID, "teacher_model": "tiny-thinker"}},
+        {"prompt_distillation": {"student_model": "tiny-answerer", "teacher_model": HUB_ID}},
+        {"sft": {"model": HUB_ID}},
+        {"evaluation": {"variants": [{"name": "a", "model": "x"}, {"name": "b", "model": HUB_ID}]}},
+    ],
+)
+async def test_every_method_says_which_models_it_uses(
+    client: httpx.AsyncClient, backend: Backend, config: dict[str, object]
+) -> None:
+    run = create_run(backend.settings.workspace, parse_config(config))
+    backend.watcher.refresh(run.run_id)
+    assert (await local(client))[CACHED]["used_by"] == [run.run_id]
 
 
 async def test_a_model_that_runs_use_is_deleted_only_when_confirmed(
