@@ -98,3 +98,23 @@ test("the number of steps is the newest that the run has said", () => {
   expect(known.run?.num_steps).toBe(12);
   expect(foldEvent(known, { ...phase, seq: 1, num_steps: null }).run?.num_steps).toBe(12);
 });
+
+test("a phase counts from where it began, and another one begins anew", () => {
+  const phase = (seq: number, name: "generating" | "evaluating", done: number): RunEvent => ({
+    kind: "phase_changed",
+    seq,
+    time: seq,
+    phase: name,
+    step: 0,
+    detail: name,
+    done,
+    total: 9,
+    num_steps: null,
+  });
+  const answering = [phase(0, "generating", 1), phase(1, "generating", 5)].reduce(
+    foldEvent,
+    EMPTY_LIVE_RUN,
+  );
+  expect([answering.phaseBegan?.done, answering.phase?.done]).toEqual([1, 5]);
+  expect(foldEvent(answering, phase(2, "evaluating", 2)).phaseBegan?.done).toBe(2);
+});

@@ -5,6 +5,8 @@ export interface LiveRun {
   lastSeq: number;
   run: RunSummary | null;
   phase: EventOf<"phase_changed"> | null;
+  /** Where the phase at work began to count, for its rate. */
+  phaseBegan: EventOf<"phase_changed"> | null;
   /** Newest last. Steps that a resume undid are taken out. */
   steps: readonly EventOf<"step_finished">[];
   evaluations: readonly EventOf<"evaluation_finished">[];
@@ -18,6 +20,7 @@ export const EMPTY_LIVE_RUN: LiveRun = {
   lastSeq: -1,
   run: null,
   phase: null,
+  phaseBegan: null,
   steps: [],
   evaluations: [],
   rollouts: [],
@@ -53,7 +56,12 @@ export function foldEvent(live: LiveRun, event: RunEvent): LiveRun {
   const next = { ...live, lastSeq: event.seq };
   switch (event.kind) {
     case "phase_changed":
-      return { ...next, phase: event, run: settled(live.run, event) };
+      return {
+        ...next,
+        phase: event,
+        phaseBegan: isSamePhase(live.phase, event) ? live.phaseBegan : event,
+        run: settled(live.run, event),
+      };
     case "step_finished":
       return { ...next, steps: keep(live.steps, event, KEPT.steps), run: stepped(live.run, event) };
     case "evaluation_finished":
@@ -67,10 +75,17 @@ export function foldEvent(live: LiveRun, event: RunEvent): LiveRun {
     case "run_paused":
     case "run_finished":
     case "run_failed":
-      return { ...next, phase: null };
+      return { ...next, phase: null, phaseBegan: null };
     default:
       return next;
   }
+}
+
+function isSamePhase(
+  before: EventOf<"phase_changed"> | null,
+  event: EventOf<"phase_changed">,
+): boolean {
+  return before?.phase === event.phase && before.detail === event.detail;
 }
 
 function keep<T>(list: readonly T[], item: T, count: number): T[] {

@@ -69,7 +69,9 @@ function yRange(_: uPlot, low: number, high: number): [number, number] {
   if (low === null || high === null) {
     return [0, 1];
   }
-  const air = (high - low) * 0.06 || Math.abs(high) * 0.1 || 1;
+  // Rounding of a smoothed constant is not worth a scale of its own.
+  const isFlat = high - low <= 1e-9 * Math.max(Math.abs(low), Math.abs(high));
+  const air = isFlat ? Math.abs(high) * 0.1 || 1 : (high - low) * 0.06;
   const floor = low >= 0 && low - air < 0 ? 0 : low - air;
   return [floor, high + air];
 }

@@ -30,7 +30,7 @@ export function VariantTable({ report, chosen, onChoose }: VariantTableProps) {
           <tr className="h-8">
             <th className="label px-3 text-left font-normal">Variant</th>
             {HEADS.map((head) => (
-              <th key={head} className="label px-3 text-right font-normal whitespace-nowrap">
+              <th key={head} className="label px-2 text-right font-normal xl:px-3">
                 {head}
               </th>
             ))}
@@ -56,7 +56,7 @@ export function VariantTable({ report, chosen, onChoose }: VariantTableProps) {
                 ) : null}
               </th>
               {cells(variant, teacher).map((cell, place) => (
-                <td key={HEADS[place]} className="px-3 text-right whitespace-nowrap">
+                <td key={HEADS[place]} className="px-2 text-right whitespace-nowrap xl:px-3">
                   {cell}
                 </td>
               ))}

@@ -3,11 +3,12 @@ import type { RunSummary } from "@/api/types";
 import { Card, Figure } from "@/components/card";
 import { formatDuration, formatNumber } from "@/components/format";
 import { ProgressBar } from "@/components/progress-bar";
+import { phaseSecondsLeft } from "@/features/run/stages";
 
 const PHASES: Record<string, string> = {
   loading: "Loading models",
   self_test: "Proving that it can learn",
-  generating: "Writing the teacher's completions",
+  generating: "The teacher answers",
   sampling: "Sampling",
   scoring: "Scoring",
   learning: "Learning",
@@ -15,60 +16,94 @@ const PHASES: Record<string, string> = {
   saving: "Saving",
 };
 
-/** What a run at work does now: phase, step, time left, speed, memory. */
+/** What a run at work does now: phase, step, time left, speed, memory as far as it is measured. */
 export function LiveStrip({ run, live }: { run: RunSummary; live: LiveRun }) {
   const phase = live.phase?.phase ?? run.phase;
-  const last = live.steps.at(-1)?.metrics ?? {};
   const share = run.num_steps ? run.step / run.num_steps : 0;
   const done = live.phase?.done;
   const total = live.phase?.total;
   const inPhase = done !== null && done !== undefined && total ? ` ${done} of ${total}` : "";
+  const detail = `${live.phase?.detail ?? run.phase_detail}${inPhase}`;
   return (
     <Card>
       <div className="grid grid-cols-3 gap-x-6 gap-y-3 xl:grid-cols-6">
         <Figure
           label="Phase"
           value={phase ? (PHASES[phase] ?? phase) : run.state}
-          note={`${live.phase?.detail ?? run.phase_detail}${inPhase}`}
+          note={
+            <span className="line-clamp-2" dir="auto" title={detail}>
+              {detail}
+            </span>
+          }
         />
         <Figure
-          label="Step"
+          label={run.method === "evaluation" ? "Variant" : "Step"}
           value={run.step}
           unit={run.num_steps ? `of ${run.num_steps}` : undefined}
           note={`${(share * 100).toFixed(1)} %`}
         />
-        <Figure label="Time left" value={etaRange(run)} note="at the rate of the last 20 steps" />
-        <Figure
-          label="Speed"
-          value={formatNumber(last["tokens_per_second"], 3)}
-          unit="tok/s"
-          note={`${formatNumber(last["step_seconds"], 3)} s a step`}
-        />
-        <Figure
-          label="Peak memory"
-          value={formatNumber(last["peak_memory_gb"], 3)}
-          unit="GB"
-          note={`${formatNumber(last["active_memory_gb"], 3)} GB active`}
-        />
-        <Figure
-          label="Process"
-          value={formatNumber(last["process_memory_gb"], 3)}
-          unit="GB"
-          note={`${formatNumber(last["cache_memory_gb"], 3)} GB buffer cache`}
-        />
+        <TimeLeft run={run} live={live} />
+        <Measured live={live} />
       </div>
       <ProgressBar label="Progress" share={share} className="mt-3" />
     </Card>
   );
 }
 
-/** The estimate as a range of ten percent each way: steps differ in length. */
-function etaRange(run: RunSummary): string {
-  const seconds = run.eta_seconds;
-  if (seconds === null) {
-    return "–";
+/** Of the steps once there are some; before that, of a phase that counts. */
+function TimeLeft({ run, live }: { run: RunSummary; live: LiveRun }) {
+  if (run.eta_seconds === null) {
+    const seconds = phaseSecondsLeft(live);
+    return (
+      <Figure
+        label="Time left"
+        value={seconds === null ? "–" : rangeOf(seconds)}
+        note={seconds === null ? "known after a few steps" : "of this phase, at its rate"}
+      />
+    );
   }
+  return (
+    <Figure
+      label="Time left"
+      value={rangeOf(run.eta_seconds)}
+      note="at the rate of the last 20 steps"
+    />
+  );
+}
+
+/** The estimate as a range of ten percent each way: steps differ in length. */
+function rangeOf(seconds: number): string {
   const low = formatDuration(seconds * 0.9);
   const high = formatDuration(seconds * 1.1);
   return low === high ? low : `${low} – ${high}`;
+}
+
+/** What the last step measured; before the first there is nothing to show. */
+function Measured({ live }: { live: LiveRun }) {
+  const last = live.steps.at(-1)?.metrics;
+  if (!last) {
+    return null;
+  }
+  return (
+    <>
+      <Figure
+        label="Speed"
+        value={formatNumber(last["tokens_per_second"], 3)}
+        unit="tok/s"
+        note={`${formatNumber(last["step_seconds"], 3)} s a step`}
+      />
+      <Figure
+        label="Peak memory"
+        value={formatNumber(last["peak_memory_gb"], 3)}
+        unit="GB"
+        note={`${formatNumber(last["active_memory_gb"], 3)} GB active`}
+      />
+      <Figure
+        label="Process"
+        value={formatNumber(last["process_memory_gb"], 3)}
+        unit="GB"
+        note={`${formatNumber(last["cache_memory_gb"], 3)} GB buffer cache`}
+      />
+    </>
+  );
 }

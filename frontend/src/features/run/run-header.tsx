@@ -10,8 +10,8 @@ import { Button } from "@/components/button";
 import { Dialog } from "@/components/dialog";
 import { Input } from "@/components/input";
 import { Menu } from "@/components/menu";
-import { PageHeader } from "@/components/page-header";
 import { ProofBadge } from "@/features/run/proof-badge";
+import { faceOf, whatHappens } from "@/features/run/run-face";
 import {
   deleteRuns,
   type RunVerb,
@@ -40,29 +40,28 @@ interface RunHeaderProps {
 export function RunHeader({ detail, connection }: RunHeaderProps) {
   const { run } = detail;
   return (
-    <PageHeader
-      title={
-        <span className="flex items-center gap-2">
+    <header className="flex shrink-0 flex-col gap-1 px-4 py-2">
+      <div className="flex items-start gap-3">
+        <h1 className="min-w-0 grow pt-1 text-lg font-semibold">
           <RunName run={run} />
-          <RunStateBadge state={run.state} />
-          <ProofBadge passed={run.proof_passed} checks={detail.self_test} />
-        </span>
-      }
-      detail={
-        <>
-          {run.student}
-          {run.teacher ? ` learns from ${run.teacher}` : ""}
-          {run.queue_position === null ? "" : `, number ${run.queue_position + 1} in the queue`}
-          {isAtWork(run.state) && connection === "reconnecting" ? ", reconnecting" : ""}
-        </>
-      }
-      actions={
-        <>
+        </h1>
+        <div className="flex shrink-0 items-center gap-2">
           <Verbs run={run} />
           <MoreMenu run={run} />
-        </>
-      }
-    />
+        </div>
+      </div>
+      <div className="flex flex-wrap items-center gap-x-2 gap-y-1">
+        <RunStateBadge state={run.state} />
+        {faceOf(detail).proves ? (
+          <ProofBadge passed={run.proof_passed} checks={detail.self_test} />
+        ) : null}
+        <span className="num min-w-0 grow basis-0 truncate text-muted">
+          {whatHappens(run)}
+          {run.queue_position === null ? "" : `, number ${run.queue_position + 1} in the queue`}
+          {isAtWork(run.state) && connection === "reconnecting" ? ", reconnecting" : ""}
+        </span>
+      </div>
+    </header>
   );
 }
 
@@ -75,7 +74,7 @@ function RunName({ run }: { run: RunSummary }) {
         type="button"
         title={`${run.name}: press to rename`}
         onClick={() => setDraft(run.name)}
-        className="max-w-72 truncate rounded-sm text-left hover:bg-hover xl:max-w-120"
+        className="line-clamp-2 rounded-sm text-left break-words hover:bg-hover"
       >
         {run.name}
       </button>

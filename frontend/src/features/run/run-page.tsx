@@ -12,6 +12,7 @@ import { ConfigView } from "@/features/run/config-view";
 import { LogView } from "@/features/run/log-view";
 import { Overview } from "@/features/run/overview";
 import { Rollouts } from "@/features/run/rollouts";
+import { faceOf } from "@/features/run/run-face";
 import { RunHeader } from "@/features/run/run-header";
 import type { RunTab } from "@/features/run/run-tabs";
 import { RUN_TABS } from "@/features/run/run-tabs";
@@ -40,7 +41,7 @@ export function RunPage() {
     <div className="flex h-full flex-col">
       <RunHeader detail={detail.data} connection={connection} />
       <TabList label="Parts of the run">
-        {RUN_TABS.map(({ id, label }) => (
+        {RUN_TABS.filter(({ id }) => faceOf(detail.data).tabs.includes(id)).map(({ id, label }) => (
           <Link
             key={id}
             to="/runs/$runId"

@@ -15,7 +15,10 @@ export function TimeSplit({ run, latest }: { run: RunSummary; latest: Record<str
   const known = PARTS.reduce((sum, part) => sum + value(part.key), 0);
   const rest = { key: "rest", label: "Rest", color: "var(--color-line-strong)" };
   const parts = [
-    ...PARTS.map((part) => ({ ...part, seconds: value(part.key) })),
+    ...PARTS.filter(({ key }) => value(key) > 0).map((part) => ({
+      ...part,
+      seconds: value(part.key),
+    })),
     { ...rest, seconds: Math.max(0, total - known) },
   ];
   const whole = Math.max(total, known);

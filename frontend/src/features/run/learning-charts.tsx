@@ -1,0 +1,83 @@
+import type { LiveRun } from "@/api/live-run";
+import type { RunDetail } from "@/api/types";
+import { Card } from "@/components/card";
+import { ChartBoard } from "@/features/run/chart-board";
+import { MetricChart } from "@/features/run/metric-chart";
+import { ProofTable } from "@/features/run/proof-badge";
+import type { RunFace } from "@/features/run/run-face";
+import { isAtWork } from "@/features/runs/run-state";
+
+const TITLES: Record<string, string> = {
+  tokens_per_second: "Speed",
+  step_seconds: "Time of a step",
+};
+const PROVES = "grid gap-3 xl:grid-cols-[minmax(0,1fr)_400px]";
+
+interface LearningChartsProps {
+  face: RunFace;
+  main: NonNullable<RunFace["main"]>;
+  detail: RunDetail;
+  live: LiveRun;
+}
+
+/** The curve that matters large, the proof of learning beside it, the others below. */
+export function LearningCharts({ face, main, detail, live }: LearningChartsProps) {
+  const { run } = detail;
+  const latest = live.steps.at(-1)?.metrics ?? {};
+  const chart = {
+    measured: new Set([...Object.keys(run.metrics), ...Object.keys(latest)]),
+    runId: run.run_id,
+    live,
+    isAtWork: isAtWork(run.state),
+    startTime: run.started ?? run.created,
+  };
+  return (
+    <ChartBoard syncKey={run.run_id}>
+      {(controls) => (
+        <>
+          <div className={face.proves ? PROVES : undefined}>
+            <Card title={main.title} actions={controls}>
+              <MetricChart
+                {...chart}
+                title={main.name}
+                metrics={main.metrics}
+                height={face.proves ? 420 : 320}
+              />
+            </Card>
+            {face.proves ? <Proof detail={detail} /> : null}
+          </div>
+          <div className="grid grid-cols-1 gap-x-6 gap-y-4 rounded-lg border bg-surface p-3 md:grid-cols-2 xl:grid-cols-3">
+            {face.small.map((metrics) => {
+              const title = TITLES[metrics[0]?.key ?? ""];
+              return (
+                <MetricChart
+                  key={metrics[0]?.key}
+                  {...chart}
+                  {...(title ? { title } : {})}
+                  metrics={metrics}
+                  height={132}
+                  compact
+                />
+              );
+            })}
+          </div>
+        </>
+      )}
+    </ChartBoard>
+  );
+}
+
+function Proof({ detail }: { detail: RunDetail }) {
+  return (
+    <Card title="Proof of learning">
+      {detail.self_test.length === 0 ? (
+        <p className="text-muted">
+          Every run first proves that it can learn: the models differ, gradients flow, the adapter
+          moves and nothing else does. The result appears here.
+        </p>
+      ) : (
+        <ProofTable checks={detail.self_test} />
+      )}
+    </Card>
+  );
+}
