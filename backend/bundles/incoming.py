@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from backend.bundles.manifest import MANIFEST_NAME, Manifest
 from backend.problems import ConflictError
 from backend.settings import BackendSettings
+from backend.system.reserves import load_reserves
 from backend.yaml_limits import MAX_CHARACTERS, check_yaml
 from OnPolicyDistill.errors import DiskFullError, InputError
 from OnPolicyDistill.files import disk_errors
@@ -122,7 +123,7 @@ def _check_entries(archive: zipfile.ZipFile, settings: BackendSettings) -> None:
     total = sum(entry.file_size for entry in entries)
     if total > settings.max_bundle_bytes:
         raise BundleError(f"Unpacked it would be {total / 1e9:.1f} GB.", "That is over the limit.")
-    if total + settings.min_free_disk_gb * 1e9 > shutil.disk_usage(settings.workspace).free:
+    if total + load_reserves(settings).disk_gb * 1e9 > shutil.disk_usage(settings.workspace).free:
         raise DiskFullError(f"Unpacked it needs {total / 1e9:.1f} GB.", "Free some space first.")
 
 

@@ -7,9 +7,11 @@ from importlib.metadata import version
 from typing import Literal
 
 from fastapi import APIRouter
+from pydantic import Field
 
 from backend.history.views import View
 from backend.routers.dependencies import Here
+from backend.workbench import Bench
 
 router = APIRouter(tags=["instance"])
 
@@ -27,6 +29,7 @@ class Instance(View):
     pid: int
     version: str
     workspace: str
+    downloads: str = Field(description="Folder of what was downloaded from the hub.")
 
 
 class Shutdown(View):
@@ -42,13 +45,14 @@ def read_health() -> Health:
 
 
 @router.get("/instance")
-def read_instance(backend: Here) -> Instance:
+def read_instance(backend: Here, bench: Bench) -> Instance:
     """Return which backend answers."""
     return Instance(
         instance=backend.settings.instance,
         pid=os.getpid(),
         version=version("onpolicydistill"),
         workspace=str(backend.settings.workspace),
+        downloads=str(bench.library.hub.cache_dir),
     )
 
 

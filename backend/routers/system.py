@@ -13,6 +13,7 @@ from backend.live.messages import (
 )
 from backend.routers.dependencies import Here
 from backend.system.figures import SystemFigures
+from backend.system.reserves import Reserves, load_reserves, save_reserves
 from backend.workbench import Bench
 
 router = APIRouter(tags=["system"])
@@ -22,6 +23,19 @@ router = APIRouter(tags=["system"])
 def read_system(backend: Here) -> SystemFigures:
     """Return memory, disk and load."""
     return backend.figures or backend.sampler.sample()
+
+
+@router.get("/reserves")
+def read_reserves(backend: Here) -> Reserves:
+    """Return what runs must leave free."""
+    return load_reserves(backend.settings)
+
+
+@router.put("/reserves")
+def set_reserves(backend: Here, reserves: Reserves) -> Reserves:
+    """Set what runs must leave free; a run at work that leaves less is paused."""
+    save_reserves(backend.settings, reserves)
+    return reserves
 
 
 @router.websocket("/stream")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import psutil
 
 from backend.settings import BackendSettings
+from backend.system.reserves import load_reserves
 from OnPolicyDistill.errors import DiskFullError, RunError
 
 
@@ -16,21 +17,23 @@ class LowMemoryError(RunError):
 
 def check_disk(settings: BackendSettings) -> None:
     """Raise DiskFullError when the workspace's disk is nearly full."""
+    reserve_gb = load_reserves(settings).disk_gb
     free_gb = psutil.disk_usage(str(settings.workspace)).free / 1e9
-    if free_gb < settings.min_free_disk_gb:
+    if free_gb < reserve_gb:
         raise DiskFullError(
             f"The disk that holds {settings.workspace} has {free_gb:.1f} GB left; checkpoints need "
-            f"at least {settings.min_free_disk_gb:g} GB.",
-            "Free some space, for example by emptying the trash of runs.",
+            f"at least {reserve_gb:g} GB.",
+            "Free some space, for example by emptying the trash of runs, or set the reserve lower.",
         )
 
 
 def check_memory(settings: BackendSettings) -> None:
     """Raise LowMemoryError when the machine is about to run out of memory."""
+    reserve_gb = load_reserves(settings).memory_gb
     available_gb = psutil.virtual_memory().available / 1e9
-    if available_gb < settings.min_free_memory_gb:
+    if available_gb < reserve_gb:
         raise LowMemoryError(
-            f"This machine has {available_gb:.1f} GB of memory left; a run needs at least "
-            f"{settings.min_free_memory_gb:g} GB.",
-            "Close other programs, or pause what else is running.",
+            f"This machine has {available_gb:.1f} GB of memory left; {reserve_gb:g} GB are to stay "
+            "free beside a run.",
+            "Close other programs, or set the reserve lower.",
         )
