@@ -165,7 +165,8 @@ def _model_fields(config: RunConfig) -> str:
     if isinstance(config, SftConfig):
         return "sft.model"
     if isinstance(config, EvaluationConfig):
-        return "evaluation.variants"
+        numbers = range(len(config.evaluation.variants))
+        return ", ".join(f"evaluation.variants.{number}.model" for number in numbers)
     block = BLOCK_OF_METHOD[config.method]
     return f"{block}.student_model, {block}.teacher_model"
 

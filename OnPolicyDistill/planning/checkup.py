@@ -150,12 +150,7 @@ def _check_inputs(check: Checkup, settings: PromptDistillationSettings) -> None:
 
 def _check_evaluation(check: Checkup, settings: EvaluationSettings) -> None:
     """Check variants, their files, the items and the disk."""
-    field, file = "evaluation.inputs", settings.inputs
-    if check.needs_file(field, file, "file of labelled items") and file is not None:
-        path = Path(file)
-        check.validation = check.told(
-            field, path, lambda: lint_inputs(path, None, Ruler(), settings.labels)
-        )
+    _check_items(check, settings)
     if not settings.variants:
         message = "The evaluation names no variants."
         fix = "Name a model, perhaps with an adapter or a prompt."
@@ -167,6 +162,18 @@ def _check_evaluation(check: Checkup, settings: EvaluationSettings) -> None:
             check.needs_file(f"{field}.prompt", variant.prompt, "prompt")
         check.check_adapter(variant.adapter, field)
     check.check_disk()
+
+
+def _check_items(check: Checkup, settings: EvaluationSettings) -> None:
+    """Lint the labelled items; without gold there has to be a list of labels."""
+    field, file, labels = "evaluation.inputs", settings.inputs, settings.labels
+    if not check.needs_file(field, file, "file of labelled items") or file is None:
+        return
+    found = check.told(field, Path(file), lambda: lint_inputs(Path(file), None, Ruler(), labels))
+    check.validation = found
+    if found is not None and labels is None and found.num_prompts and not found.num_answers:
+        message = "No item has a gold label, and no labels are named."
+        check.add("error", "no_labels", field, message, "Name the labels, or add gold.")
 
 
 def _ruler(check: Checkup, settings: DistillationSettings) -> Ruler:

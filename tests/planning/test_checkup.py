@@ -198,3 +198,29 @@ def test_a_model_that_nobody_knows_is_told_at_the_fields_that_name_models(model_
     report = prompted(model_folder, tmp_path, student_model="nobody/nothing")
     fields = "prompt_distillation.student_model, prompt_distillation.teacher_model"
     assert found(report) == [("error", "model", fields)]
+
+
+def evaluated(model_folder, tmp_path, text, **changes):
+    """Check an evaluation of one variant on items of this text."""
+    (tmp_path / "items.csv").write_text(text)
+    variant = {"name": "a", "model": str(model_folder("s")), **changes.pop("variant", {})}
+    values = {"variants": [variant], "inputs": str(tmp_path / "items.csv"), **changes}
+    return check_run(parse_config({"evaluation": values}), tmp_path / "there")
+
+
+def test_labelled_items_are_linted_before_anybody_answers_them(model_folder, tmp_path):
+    report = evaluated(model_folder, tmp_path, "text,label\na b,x\nb,y,z\n")
+    assert found(report) == [("error", "columns", "evaluation.inputs")]
+    assert "line 3" in report.findings[0].message
+    assert report.validation.num_answers == 1
+
+
+def test_items_without_gold_need_a_list_of_labels(model_folder, tmp_path):
+    report = evaluated(model_folder, tmp_path, "a b\nb a\n")
+    assert found(report) == [("error", "no_labels", "evaluation.inputs")]
+    assert evaluated(model_folder, tmp_path, "a b\nb a\n", labels=["x"]).verdict == "ok"
+
+
+def test_an_unknown_model_of_a_variant_is_told_at_the_variant(model_folder, tmp_path):
+    report = evaluated(model_folder, tmp_path, "a,x\n", variant={"model": "nobody/nothing"})
+    assert found(report) == [("error", "model", "evaluation.variants.0.model")]
