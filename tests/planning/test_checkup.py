@@ -203,7 +203,8 @@ def test_a_model_that_nobody_knows_is_told_at_the_fields_that_name_models(model_
 def evaluated(model_folder, tmp_path, text, **changes):
     """Check an evaluation of one variant on items of this text."""
     (tmp_path / "items.csv").write_text(text)
-    variant = {"name": "a", "model": str(model_folder("s")), **changes.pop("variant", {})}
+    model = model_folder(f"model {len(changes)}")
+    variant = {"name": "a", "model": str(model), **changes.pop("variant", {})}
     values = {"variants": [variant], "inputs": str(tmp_path / "items.csv"), **changes}
     return check_run(parse_config({"evaluation": values}), tmp_path / "there")
 
