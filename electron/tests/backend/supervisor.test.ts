@@ -1,10 +1,10 @@
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtemp, readFile, realpath, rm } from "node:fs/promises";
+import { mkdtemp, readFile, readlink, realpath, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type News, QUIET } from "../../src/activity.js";
-import { BackendProcess, parseReady } from "../../src/backend-process.js";
+import { BackendProcess, parseReady, type Ready } from "../../src/backend-process.js";
 import { Feed } from "../../src/feed.js";
 import { LogRing } from "../../src/log-ring.js";
 import { MAX_RESTARTS, Supervisor, type SupervisorState } from "../../src/supervisor.js";
@@ -44,6 +44,64 @@ function supervise(workspace: string, command: readonly [string, ...string[]] = 
 function instance(port: number, token: string): Promise<Response> {
   const headers = { authorization: `Bearer ${token}` };
   return fetch(`http://127.0.0.1:${port}/api/instance`, { headers });
+}
+
+function serving({ state }: Supervisor): Ready | null {
+  return state.kind === "serving" ? state.ready : null;
+}
+
+async function ask(port: number, path: string, body?: unknown): Promise<unknown> {
+  const headers = { authorization: `Bearer ${TOKEN}`, "content-type": "application/json" };
+  const answer = await fetch(`http://127.0.0.1:${port}/api${path}`, {
+    headers,
+    ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }),
+  });
+  expect(answer.ok, `${path}: ${answer.status}`).toBe(true);
+  return answer.json();
+}
+
+/** Starts a long demonstration and returns its folder once it learns. */
+async function startRun(workspace: string, supervisor: Supervisor): Promise<string> {
+  const { port } = await until("the backend", () => serving(supervisor));
+  const presets = (await ask(port, "/presets")) as { name: string; config: object }[];
+  const demo = presets.find(({ name }) => name === "demo")?.config as { distillation: object };
+  const shorter = { num_steps: 5000, batch_size: 2, max_generation_tokens: 4, eval_every: 5000 };
+  const config = { ...demo, distillation: { ...demo.distillation, ...shorter } };
+  const { run_id } = (await ask(port, "/runs", { config, start: true })) as { run_id: string };
+  const folder = join(workspace, "runs", run_id);
+  cleanups.push(() => endWorker(folder));
+  await until("the first step", async () => (await lastStep(folder)) > 0);
+  return folder;
+}
+
+async function endWorker(folder: string): Promise<void> {
+  const worker = await readFile(join(folder, "worker.json"), "utf8").catch(() => null);
+  if (worker !== null) {
+    process.kill((JSON.parse(worker) as { pid: number }).pid, "SIGKILL");
+  }
+}
+
+interface EventLine {
+  kind: string;
+  step?: number;
+}
+
+async function eventsOf(folder: string): Promise<EventLine[]> {
+  const text = await readFile(join(folder, "events.jsonl"), "utf8").catch(() => "");
+  const whole = text.slice(0, text.lastIndexOf("\n") + 1);
+  return whole
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as EventLine);
+}
+
+async function lastLine(folder: string): Promise<EventLine> {
+  return (await eventsOf(folder)).at(-1) ?? { kind: "none" };
+}
+
+async function lastStep(folder: string): Promise<number> {
+  const steps = (await eventsOf(folder)).filter(({ kind }) => kind === "step_finished");
+  return steps.at(-1)?.step ?? 0;
 }
 
 describe("one backend", () => {
@@ -126,6 +184,26 @@ test("a killed backend is started again where it was, and ends when the shell qu
   expect(await supervisor.stop("keep")).toBe(true);
   expect(isRunning(second.pid)).toBe(false);
   expect(supervisor.state.kind).toBe("stopped");
+});
+
+test("a run at work goes on without the backend, or is paused with it", async () => {
+  const workspace = await makeFolder();
+  const first = supervise(workspace).supervisor;
+  const folder = await startRun(workspace, first);
+  expect(await first.stop("keep")).toBe(true);
+  const before = await lastStep(folder);
+  await until("a step without a backend", async () => (await lastStep(folder)) > before);
+
+  const second = supervise(workspace).supervisor;
+  const { port } = await until("the backend", () => serving(second));
+  await until("the run that went on", async () => {
+    const { run } = (await ask(port, `/runs/${basename(folder)}`)) as { run: { state: string } };
+    return run.state === "running";
+  });
+  expect(await second.stop("pause")).toBe(true);
+  await until("the paused run", async () => (await lastLine(folder)).kind === "run_paused");
+  const checkpoint = await readlink(join(folder, "checkpoints", "last"));
+  expect(Number(basename(checkpoint))).toBeGreaterThan(before);
 });
 
 test("the supervisor gives up after three restarts and keeps the backend's last words", async () => {

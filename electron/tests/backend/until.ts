@@ -1,11 +1,13 @@
 /** A machine busy with training takes half a minute to start a backend. */
 export const START_WITHIN_MS = 90_000;
 
+type Maybe<T> = T | undefined | false | null;
+
 /** Waits for a condition, with a bound. */
-export async function until<T>(what: string, look: () => T | undefined | false | null): Promise<T> {
+export async function until<T>(what: string, look: () => Maybe<T> | Promise<Maybe<T>>): Promise<T> {
   const deadline = Date.now() + START_WITHIN_MS;
   for (;;) {
-    const found = look();
+    const found = await look();
     if (found) {
       return found;
     }
