@@ -2,6 +2,19 @@
 
 const MINUS = "\u2212";
 
+/** Kept, because making one takes longer than a row of a list may. */
+const GROUPED = new Map<number, Intl.NumberFormat>();
+
+function grouped(maximumFractionDigits: number): Intl.NumberFormat {
+  const known = GROUPED.get(maximumFractionDigits);
+  if (known) {
+    return known;
+  }
+  const made = new Intl.NumberFormat("en-US", { maximumFractionDigits });
+  GROUPED.set(maximumFractionDigits, made);
+  return made;
+}
+
 /** Four significant digits at most, no trailing zeros; tiny numbers as 1.2e-5. */
 export function formatNumber(value: number | null | undefined, digits = 4): string {
   if (value === null || value === undefined || Number.isNaN(value)) {
@@ -18,12 +31,11 @@ export function formatNumber(value: number | null | undefined, digits = 4): stri
       .replace(/^-/, MINUS);
   }
   const decimals = size >= 1000 ? 0 : Math.max(0, digits - 1 - Math.floor(Math.log10(size || 1)));
-  const text = value.toLocaleString("en-US", { maximumFractionDigits: Math.min(decimals, digits) });
-  return text.replace(/^-/, MINUS);
+  return grouped(Math.min(decimals, digits)).format(value).replace(/^-/, MINUS);
 }
 
 export function formatCount(value: number): string {
-  return value.toLocaleString("en-US", { maximumFractionDigits: 0 });
+  return grouped(0).format(value);
 }
 
 /** One decimal, so that a figure that changes all the time keeps its width. */
@@ -88,20 +100,19 @@ export function formatAgo(unixSeconds: number, now = Date.now() / 1000): string 
   return ago < 7 * 86_400 ? `${Math.round(ago / 86_400)} d ago` : formatDate(unixSeconds);
 }
 
+const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
+const MOMENT = new Intl.DateTimeFormat("en-GB", {
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+});
+
 export function formatDate(unixSeconds: number): string {
-  return new Date(unixSeconds * 1000).toLocaleDateString("en-GB", {
-    day: "numeric",
-    month: "short",
-    year: "numeric",
-  });
+  return DAY.format(unixSeconds * 1000);
 }
 
 export function formatTime(unixSeconds: number): string {
-  return new Date(unixSeconds * 1000).toLocaleString("en-GB", {
-    day: "numeric",
-    month: "short",
-    hour: "2-digit",
-    minute: "2-digit",
-    second: "2-digit",
-  });
+  return MOMENT.format(unixSeconds * 1000);
 }

@@ -1,4 +1,12 @@
-import { createContext, type ReactNode, useContext, useMemo, useState } from "react";
+import {
+  createContext,
+  type ReactNode,
+  startTransition,
+  useCallback,
+  useContext,
+  useMemo,
+  useState,
+} from "react";
 import { Button } from "@/components/button";
 import { Slider } from "@/components/slider";
 import { Segments } from "@/components/tabs";
@@ -33,10 +41,12 @@ export function ChartBoard({ syncKey, children }: ChartBoardProps) {
   const [axis, setAxis] = useState<XAxis>("step");
   const [log, setLog] = useState(false);
   const [smoothing, setSmoothing] = useState(0.9);
-  const [zoom, setZoom] = useState<Zoom | null>(null);
+  const [zoom, changeZoom] = useState<Zoom | null>(null);
+  // Every chart of the board is drawn anew: in slices, so that the pointer never waits for all.
+  const setZoom = useCallback((next: Zoom | null) => startTransition(() => changeZoom(next)), []);
   const board = useMemo(
     () => ({ axis, log, smoothing, zoom, setZoom, syncKey }),
-    [axis, log, smoothing, zoom, syncKey],
+    [axis, log, smoothing, zoom, setZoom, syncKey],
   );
   const controls = (
     <div className="flex flex-wrap items-center gap-3">

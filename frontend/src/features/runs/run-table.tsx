@@ -2,7 +2,7 @@ import { Link } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import clsx from "clsx";
 import { ArrowDown, ArrowUp, Star } from "lucide-react";
-import { type ReactNode, useEffect, useRef } from "react";
+import { memo, type ReactNode, useEffect, useMemo, useRef } from "react";
 import type { Metric, RunSummary } from "@/api/types";
 import { Badge } from "@/components/badge";
 import { formatAgo, formatNumber, formatPercent } from "@/components/format";
@@ -34,7 +34,7 @@ const ROW_PX = 32;
 export function RunTable(props: RunTableProps) {
   const { runs, search, change, active } = props;
   const scroller = useRef<HTMLDivElement>(null);
-  const columns = columnsOf(search);
+  const columns = useMemo(() => columnsOf(search), [search]);
   const rows = useVirtualizer({
     count: runs.total,
     getScrollElement: () => scroller.current,
@@ -52,7 +52,7 @@ export function RunTable(props: RunTableProps) {
     }
   }, [active, rows]);
   const grid = {
-    gridTemplateColumns: `var(--run-columns) repeat(${columns.length}, var(--metric-column)) 84px`,
+    gridTemplateColumns: `var(--run-columns) repeat(${columns.length}, var(--metric-column)) 100px`,
   };
   return (
     <div ref={scroller} className="@container/runs min-h-0 grow overflow-auto border-t">
@@ -103,7 +103,13 @@ export function RunTable(props: RunTableProps) {
               )}
               style={{ ...grid, transform: `translateY(${item.start}px)` }}
             >
-              <Cells {...props} run={runs.row(item.index)} columns={columns} />
+              <Cells
+                run={runs.row(item.index)}
+                columns={columns}
+                selected={search.selected}
+                change={change}
+                metrics={props.metrics}
+              />
             </tr>
           ))}
         </tbody>
@@ -112,12 +118,16 @@ export function RunTable(props: RunTableProps) {
   );
 }
 
-interface CellsProps extends RunTableProps {
+interface CellsProps {
   run: RunSummary | undefined;
   columns: readonly string[];
+  selected: RunSearch["selected"];
+  change: RunTableProps["change"];
+  metrics: RunTableProps["metrics"];
 }
 
-function Cells({ run, columns, search, change, metrics }: CellsProps) {
+/** Rows that stay on the screen while it scrolls are not made again. */
+const Cells = memo(function Cells({ run, columns, selected, change, metrics }: CellsProps) {
   if (!run) {
     return (
       <td className="col-span-full">
@@ -131,8 +141,8 @@ function Cells({ run, columns, search, change, metrics }: CellsProps) {
         <input
           type="checkbox"
           aria-label={`Select ${run.name}`}
-          checked={search.selected?.includes(run.run_id) ?? false}
-          onChange={() => change({ selected: toggled(search.selected, run.run_id) })}
+          checked={selected?.includes(run.run_id) ?? false}
+          onChange={() => change({ selected: toggled(selected, run.run_id) })}
           className="accent-accent align-middle"
         />
       </td>
@@ -178,7 +188,7 @@ function Cells({ run, columns, search, change, metrics }: CellsProps) {
       <td className="num text-right whitespace-nowrap text-muted">{formatAgo(run.created)}</td>
     </>
   );
-}
+});
 
 function cellText(value: string | number | boolean | null | undefined, metric?: Metric): ReactNode {
   if (typeof value !== "number") {
