@@ -92,7 +92,7 @@ class Checkup:
         for finding in self.pair.findings:
             if finding.verdict == self.pair.verdict:
                 field = f"{block}.student_model"
-                fix = "Choose two models of one family, or read docs on what this means."
+                fix = "Choose two models of one family and generation."
                 self.add(severity, finding.code, field, finding.message, fix)
 
     def ruler_of(self, model: str, max_tokens: int) -> Ruler:

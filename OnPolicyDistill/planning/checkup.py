@@ -91,9 +91,9 @@ def _check_sft(check: Checkup, sft: SftSettings) -> None:
 
 
 def _check_prompt_distillation(check: Checkup, settings: PromptDistillationSettings) -> None:
-    """Check files, adapter and disk; on-policy training needs a pair as well."""
+    """Check files, adapter and disk; on-policy training needs a pair, if two models take part."""
     block = "prompt_distillation"
-    if settings.training == "on_policy":
+    if settings.training == "on_policy" and not settings.is_self_distillation:
         check.check_pair(settings, block)
     _check_teacher_prompt(check, settings)
     _check_inputs(check, settings)

@@ -104,3 +104,11 @@ def test_a_check_names_the_line_of_items_that_cannot_be_evaluated(tmp_path: Path
     wrong = [finding for finding in findings if finding.field == "evaluation.inputs"]
     assert [finding.severity for finding in wrong] == ["error"]
     assert f"{items}, line 3" in wrong[0].message
+
+
+def test_a_model_may_teach_itself_with_a_prompt(tmp_path: Path) -> None:
+    models = {"teacher_model": "tiny-answerer", "student_model": "tiny-answerer"}
+    config = parse_config({"prompt_distillation": {**models, "training": "on_policy"}})
+    assert "same_model" not in {finding.code for finding in check_run(config, tmp_path).findings}
+    plain = parse_config({"distillation": models})
+    assert "same_model" in {finding.code for finding in check_run(plain, tmp_path).findings}
