@@ -127,11 +127,12 @@ def print_story(result: DemoResult) -> None:
     print_text("")
     print_text(f"Reverse KL fell by {_share(fallen)} in {result.train_seconds:.0f} s of training.")
     print_text(
-        f"Teacher's share of the time: {_share(cache.cold_teacher_share)}, from a warm cache "
-        f"{_share(cache.warm_teacher_share)}."
+        "In a second run with one completion a prompt, the teacher takes "
+        f"{_share(cache.cold_teacher_share)} of a step at first and "
+        f"{_share(cache.warm_teacher_share)} once its scores are in the cache."
     )
     print_text(f"Proof of learning: {'passed' if result.proof_passed else 'FAILED'}.")
-    print_text(f"Adapter: {result.adapter_path}")
+    print_text(f"Adapter of the last step: {result.adapter_path}")
     print_text(f'Try it: opd generate --run {result.run_id} --compare --prompt "..."')
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from OnPolicyDistill.cli.output import WorkspaceOption, default_workspace
+from OnPolicyDistill.cli.output import WorkspaceOption, default_workspace, print_note
 
 
 def serve(
@@ -19,6 +19,8 @@ def serve(
     json: Annotated[bool, typer.Option("--json", help="Say in one JSON line when ready.")] = False,
 ) -> None:
     """Serve the screen on this machine, for this user only, until Ctrl-C."""
+    if not json:
+        print_note("Starting the screen ...")
     # By name, not by an import statement: imports from the library to the web are forbidden.
     server = importlib.import_module("backend.server")
     folder = workspace or default_workspace()

@@ -103,9 +103,12 @@ def _bad_json(line: int, text: str, error: Exception) -> BadLine:
     if text == "[" or (line == 1 and text.startswith("[")):
         fix = "Write one object a line, without brackets around them and commas between."
         return BadLine(line, "broken_json", "The file is a JSON array, not JSON lines.", fix)
+    if text[:1] not in ("{", "[", '"'):
+        message = "The line is text or CSV, not JSON."
+        return BadLine(line, "broken_json", message, "Write one JSON object on each line.")
     where = ""
     if isinstance(error, json.JSONDecodeError):
-        where = f": {error.msg} at column {error.colno}"
+        where = f": {error.msg.removesuffix(' at')} at column {error.colno}"
     message = f"The line is not valid JSON{where}."
     return BadLine(line, "broken_json", message, "Check quotes, commas and escapes.")
 

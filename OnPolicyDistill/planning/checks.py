@@ -63,12 +63,14 @@ class Checkup:
         except (DatasetError, ModelError) as error:
             self.add("error", "no_file", field, error.message, error.action)
             return None
-        if report.num_errors:
-            first = next(found for found in report.findings if found.severity == "error")
+        broken = [found for found in report.findings if found.severity == "error"]
+        if broken:
+            first = broken[0]
             where = f"{file}, line {first.line}" if first.line else str(file)
             message = f"{where}: {first.message}"
-            if report.num_errors > 1:
-                message += f" {report.num_errors} lines in all cannot be used."
+            num_lines = len({found.line for found in broken if found.line is not None})
+            if num_lines > 1:
+                message += f" {num_lines} lines in all cannot be used."
             self.add("error", first.code, field, message, first.fix)
         return report
 
