@@ -169,6 +169,9 @@ test("a long prompt is distilled away in three stages", async ({ page, backend, 
   await expect(page.getByText("Student without the prompt")).toBeVisible();
   await expect(page.getByRole("row").filter({ hasText: "student before" })).toBeVisible();
   await expect(page.getByRole("main")).not.toContainText(/divergence|rollout/i);
+  await page.getByRole("link", { name: "Labels, confusions and answers" }).click();
+  await expect(page.getByRole("heading", { name: "Variants on 6 items" })).toBeVisible();
+  await expect(page.getByRole("heading", { name: "Over the checkpoints" })).toBeVisible();
 });
 
 test("turning to another method and back loses nothing", async ({ page }) => {

@@ -15,6 +15,25 @@ export type Only = NonNullable<
 
 export const ANSWERS_PER_PAGE = 20;
 
+const LISTED = 200;
+
+/** Runs that may have an evaluation, newest first. */
+export function evaluatedRuns() {
+  return queryOptions({
+    queryKey: ["runs", "page", "evaluated"],
+    queryFn: async ({ signal }) => {
+      const pages = await Promise.all(
+        ["evaluation", "prompt_distillation"].map((method) => {
+          const query = { filter: [`method=${method}`], limit: LISTED };
+          return body(client.GET("/api/runs", { params: { query }, signal }));
+        }),
+      );
+      const runs = pages.flatMap((page) => page.runs).sort((a, b) => b.created - a.created);
+      return { runs, total: runs.length, offset: 0 };
+    },
+  });
+}
+
 export function evaluationReport(runId: string) {
   return queryOptions({
     queryKey: ["run", runId, "evaluation"],

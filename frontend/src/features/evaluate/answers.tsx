@@ -74,7 +74,9 @@ function AnswerRow({ answer }: { answer: Answer }) {
           {answer.text}
         </span>
         {answer.gold === null ? null : (
-          <span className="text-sm text-muted">gold {answer.gold}</span>
+          <span className="max-w-40 shrink-0 truncate text-sm text-muted" title={answer.gold}>
+            gold {answer.gold}
+          </span>
         )}
         <Badge tone={answer.gold === null ? "neutral" : isRight ? "good" : "bad"}>
           {answer.predicted ?? "unreadable"}

@@ -6,9 +6,14 @@ const DARK_FROM = 55;
 
 /** Gold labels down, answers across; a table in which each cell is as deep as its share of the row. */
 export function ConfusionMap({ variant }: { variant: VariantReport }) {
-  const columns = [...variant.labels, "unparseable"];
+  const columns = [...variant.labels, "unreadable"];
   return (
-    <div className="overflow-auto p-3">
+    <section
+      aria-label="Confusions"
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard must reach it
+      tabIndex={0}
+      className="overflow-auto p-3"
+    >
       <table className="num border-separate border-spacing-px text-sm">
         <caption className="pb-1 text-left text-sm text-muted">
           Gold label down, answer across; the number counts items.
@@ -25,7 +30,10 @@ export function ConfusionMap({ variant }: { variant: VariantReport }) {
                   place === columns.length - 1 && "pl-2",
                 )}
               >
-                <span className="inline-block max-h-24 rotate-180 truncate [writing-mode:vertical-rl]">
+                <span
+                  title={column}
+                  className="inline-block max-h-24 rotate-180 truncate [writing-mode:vertical-rl]"
+                >
                   {column}
                 </span>
               </th>
@@ -35,7 +43,11 @@ export function ConfusionMap({ variant }: { variant: VariantReport }) {
         <tbody>
           {variant.labels.map((label, row) => (
             <tr key={label}>
-              <th scope="row" className="max-w-32 truncate pr-2 text-right font-normal">
+              <th
+                scope="row"
+                title={label}
+                className="max-w-32 truncate pr-2 text-right font-normal"
+              >
                 {label}
               </th>
               <Cells counts={variant.confusion[row] ?? []} columns={columns} row={row} />
@@ -43,7 +55,7 @@ export function ConfusionMap({ variant }: { variant: VariantReport }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </section>
   );
 }
 

@@ -1,17 +1,22 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { models } from "@/api/models";
+import { runCheck } from "@/api/planning";
 import { ApiError } from "@/api/problem";
 import { queryClient } from "@/api/query-client";
 import { createRun } from "@/api/runs";
+import type { CheckReport } from "@/api/types";
 import { learnRun } from "@/api/workspace";
 import { Button } from "@/components/button";
 import { Card } from "@/components/card";
 import { Field } from "@/components/field";
 import { Input } from "@/components/input";
-import { Switch } from "@/components/switch";
+import { LintView } from "@/features/data/lint-view";
+import { SetPicker } from "@/features/data/set-picker";
 import { configOf, EMPTY_PLAN, type EvaluationPlan, errorsByPart } from "@/features/evaluate/plan";
 import { StudentPicker } from "@/features/evaluate/student-picker";
+import { Toggles } from "@/features/evaluate/toggles";
+import { useRested } from "@/features/new-run/use-rested";
 import { showError } from "@/features/runs/run-actions";
 
 interface EvaluateFormProps {
@@ -21,32 +26,26 @@ interface EvaluateFormProps {
 
 type TextKey = Exclude<keyof EvaluationPlan, "withBase" | "withoutPrompt">;
 
-const FIELDS: readonly { key: TextKey; part: string; label: string; help: string }[] = [
+interface TextFieldAbout {
+  key: TextKey;
+  part: string;
+  label: string;
+  help: string;
+}
+
+const WHO: readonly TextFieldAbout[] = [
   { key: "model", part: "model", label: "Model", help: "Alias, hub id or folder." },
+  { key: "adapter", part: "adapter", label: "Adapter", help: "Its folder; may be empty." },
   {
-    key: "adapter",
-    part: "adapter",
-    label: "Adapter",
-    help: "Folder of an adapter; may be empty.",
+    key: "teacher",
+    part: "teacher",
+    label: "Teacher",
+    help: "Another model that answers with the prompt, to agree with or not; may be empty.",
   },
-  {
-    key: "inputs",
-    part: "inputs",
-    label: "Labelled items",
-    help: "Path: JSONL with text and label, CSV, or one text a line.",
-  },
-  {
-    key: "prompt",
-    part: "prompt",
-    label: "System prompt",
-    help: "Path of a text file; may be empty.",
-  },
-  {
-    key: "labels",
-    part: "labels",
-    label: "Labels",
-    help: "With commas; empty takes those of the items.",
-  },
+];
+
+const HOW: readonly TextFieldAbout[] = [
+  { key: "labels", part: "labels", label: "Labels", help: "With commas; empty takes the items'." },
   { key: "maxSamples", part: "max_samples", label: "Items at most", help: "Empty takes all." },
   {
     key: "maxAnswerTokens",
@@ -57,10 +56,36 @@ const FIELDS: readonly { key: TextKey; part: string; label: string; help: string
   { key: "name", part: "run_name", label: "Name", help: "For people; may be empty." },
 ];
 
+const FILES = [
+  {
+    key: "inputs",
+    label: "Labelled items",
+    help: "One text a line with its label: JSONL or CSV. Without labels only agreement counts.",
+    kinds: ["inputs", "prompts", "text"],
+    endings: ["jsonl", "csv", "txt"],
+  },
+  {
+    key: "prompt",
+    label: "System prompt",
+    help: "A text file that is read before every item; may be empty.",
+    kinds: ["text"],
+    endings: ["md", "txt"],
+  },
+] as const;
+
+/** What the check says of a plan that is complete enough to be checked. */
+function usePlanCheck(plan: EvaluationPlan): CheckReport | undefined {
+  const rested = useRested(plan);
+  const isComplete = rested.model !== "" && rested.inputs !== "";
+  return useQuery({ ...runCheck(configOf(rested)), enabled: isComplete }).data;
+}
+
 /** A new evaluation: who answers, with or without a prompt, which items. */
 export function EvaluateForm({ onStarted, onCancel }: EvaluateFormProps) {
   const [plan, setPlan] = useState(EMPTY_PLAN);
+  const change = (part: Partial<EvaluationPlan>) => setPlan((old) => ({ ...old, ...part }));
   const known = useQuery(models()).data;
+  const check = usePlanCheck(plan);
   const start = useMutation({
     mutationFn: () => createRun({ config: configOf(plan), start: true, annotations: {} }),
     onSuccess: (run) => {
@@ -70,12 +95,16 @@ export function EvaluateForm({ onStarted, onCancel }: EvaluateFormProps) {
     },
     onError: showError,
   });
-  const problems = start.error instanceof ApiError ? (start.error.problem.errors ?? []) : [];
-  const errors = errorsByPart(problems);
+  const refused = start.error instanceof ApiError ? (start.error.problem.errors ?? []) : [];
+  const found = (check?.findings ?? []).flatMap(({ severity, field, message, fix }) =>
+    severity === "error" ? field.split(", ").map((at) => told(at, `${message} ${fix}`)) : [],
+  );
+  const errors = errorsByPart([...refused, ...found], plan.teacher);
   const names = [
     ...(known?.local ?? []).filter((model) => model.is_complete).map((model) => model.name),
     ...(known?.known ?? []).map((entry) => entry.alias),
   ];
+  const text = { plan, errors, change };
   return (
     <Card title="New evaluation">
       <form
@@ -85,22 +114,10 @@ export function EvaluateForm({ onStarted, onCancel }: EvaluateFormProps) {
           start.mutate();
         }}
       >
-        <StudentPicker onStudent={(student) => setPlan((old) => ({ ...old, ...student }))} />
-        <div className="grid gap-x-4 gap-y-3 md:grid-cols-2">
-          {FIELDS.map(({ key, part, label, help }) => (
-            <Field key={key} label={label} help={help} error={errors.get(part)}>
-              {(control) => (
-                <Input
-                  {...control}
-                  value={plan[key]}
-                  list={key === "model" ? "evaluate-models" : undefined}
-                  inputMode={key.startsWith("max") ? "numeric" : undefined}
-                  pattern={key.startsWith("max") ? "[0-9]*" : undefined}
-                  required={key === "model" || key === "inputs"}
-                  onChange={(event) => setPlan({ ...plan, [key]: event.target.value })}
-                />
-              )}
-            </Field>
+        <StudentPicker onStudent={change} />
+        <div className="grid gap-x-4 gap-y-3 md:grid-cols-3">
+          {WHO.map((about) => (
+            <TextField key={about.key} {...text} about={about} />
           ))}
         </div>
         <datalist id="evaluate-models">
@@ -108,9 +125,36 @@ export function EvaluateForm({ onStarted, onCancel }: EvaluateFormProps) {
             <option key={name} value={name} />
           ))}
         </datalist>
+        <div className="grid gap-x-4 gap-y-3 md:grid-cols-2">
+          {FILES.map(({ key, label, help, kinds, endings }) => (
+            <div key={key} className="flex min-w-0 flex-col gap-3">
+              <TextField {...text} about={{ key, part: key, label, help }} />
+              <SetPicker
+                label={`Drop the ${label.toLowerCase()} here`}
+                path={plan[key] || null}
+                onPath={(path) => change({ [key]: path })}
+                kinds={kinds}
+                endings={endings}
+              />
+              {key === "inputs" && check?.validation ? (
+                <LintView report={check.validation} noun="Items" answered="With gold" />
+              ) : null}
+            </div>
+          ))}
+        </div>
+        <div className="grid gap-x-4 gap-y-3 md:grid-cols-2 xl:grid-cols-4">
+          {HOW.map((about) => (
+            <TextField key={about.key} {...text} about={about} />
+          ))}
+        </div>
         <Toggles plan={plan} onPlan={setPlan} />
         <div className="flex gap-2">
-          <Button type="submit" look="primary" busy={start.isPending}>
+          <Button
+            type="submit"
+            look="primary"
+            busy={start.isPending}
+            disabled={check?.verdict === "error"}
+          >
             Start the evaluation
           </Button>
           <Button onClick={onCancel}>Cancel</Button>
@@ -120,43 +164,33 @@ export function EvaluateForm({ onStarted, onCancel }: EvaluateFormProps) {
   );
 }
 
-interface TogglesProps {
+function told(location: string, message: string) {
+  return { location, message };
+}
+
+interface TextFieldProps {
   plan: EvaluationPlan;
-  onPlan: (plan: EvaluationPlan) => void;
+  errors: ReadonlyMap<string, string>;
+  change: (part: Partial<EvaluationPlan>) => void;
+  about: TextFieldAbout;
 }
 
-function Toggles({ plan, onPlan }: TogglesProps) {
+function TextField({ plan, errors, change, about }: TextFieldProps) {
+  const { key, part, label, help } = about;
+  const isNumber = key.startsWith("max");
   return (
-    <div className="flex flex-wrap gap-x-6 gap-y-2">
-      {plan.adapter ? (
-        <Toggle
-          label="Also without the adapter"
-          checked={plan.withBase}
-          onChange={(withBase) => onPlan({ ...plan, withBase })}
+    <Field label={label} help={help} error={errors.get(part)}>
+      {(control) => (
+        <Input
+          {...control}
+          value={plan[key]}
+          list={key === "model" || key === "teacher" ? "evaluate-models" : undefined}
+          inputMode={isNumber ? "numeric" : undefined}
+          pattern={isNumber ? "[0-9]*" : undefined}
+          required={key === "model" || key === "inputs"}
+          onChange={(event) => change({ [key]: event.target.value })}
         />
-      ) : null}
-      {plan.prompt ? (
-        <Toggle
-          label="Also without the prompt"
-          checked={plan.withoutPrompt}
-          onChange={(withoutPrompt) => onPlan({ ...plan, withoutPrompt })}
-        />
-      ) : null}
-    </div>
-  );
-}
-
-interface ToggleProps {
-  label: string;
-  checked: boolean;
-  onChange: (checked: boolean) => void;
-}
-
-function Toggle({ label, checked, onChange }: ToggleProps) {
-  return (
-    <div className="flex items-center gap-2">
-      <Switch label={label} checked={checked} onChange={onChange} />
-      <span aria-hidden>{label}</span>
-    </div>
+      )}
+    </Field>
   );
 }

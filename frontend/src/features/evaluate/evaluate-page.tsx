@@ -1,8 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { ListChecks } from "lucide-react";
+import { evaluatedRuns } from "@/api/evaluations";
 import { describeError } from "@/api/problem";
-import { runPage } from "@/api/runs";
 import { Button } from "@/components/button";
 import { ButtonLink } from "@/components/button-link";
 import { PageHeader } from "@/components/page-header";
@@ -11,14 +11,12 @@ import { EmptyState, ErrorState, SkeletonRows } from "@/components/states";
 import { EvaluateForm } from "@/features/evaluate/evaluate-form";
 import { Findings } from "@/features/evaluate/findings";
 
-const METHODS: ReadonlySet<string> = new Set(["evaluation", "prompt_distillation"]);
-
 /** How variants answer labelled items: accuracy with its interval, confusions, errors, speed. */
 export function EvaluatePage() {
   const { run: chosen, form: isStarting = false } = useSearch({ from: "/evaluate" });
   const navigate = useNavigate({ from: "/evaluate" });
-  const query = useQuery(runPage({ limit: 200 }));
-  const runs = query.data?.runs.filter((run) => METHODS.has(run.method)) ?? [];
+  const query = useQuery(evaluatedRuns());
+  const runs = query.data?.runs ?? [];
   const run = runs.find((each) => each.run_id === chosen) ?? runs[0];
   const start = (
     <Button
@@ -54,7 +52,7 @@ export function EvaluatePage() {
                 </ButtonLink>
               </>
             ) : null}
-            {isStarting ? null : start}
+            {isStarting || !run ? null : start}
           </>
         }
       />

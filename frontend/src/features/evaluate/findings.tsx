@@ -51,10 +51,14 @@ function Unfinished({ run, atWork }: { run: RunSummary; atWork: boolean }) {
     <EmptyState title={atWork ? "Still answering" : "No evaluation in this run"}>
       {atWork ? (
         <>
-          <p className="max-w-lg truncate" dir="auto">
+          <p className="line-clamp-2 max-w-lg" dir="auto">
             {run.phase_detail || "Waiting for its turn."}
           </p>
-          <ProgressBar share={run.num_steps ? run.step / run.num_steps : 0} label="Variants done" />
+          <ProgressBar
+            share={run.num_steps ? run.step / run.num_steps : 0}
+            label={run.method === "evaluation" ? "Variants done" : "Steps done"}
+            className="mt-3"
+          />
         </>
       ) : (
         `It is ${run.state}. Open the run to see why, or resume it.`

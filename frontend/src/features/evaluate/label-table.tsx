@@ -1,12 +1,20 @@
 import type { VariantReport } from "@/api/evaluations";
 import { formatPercent } from "@/components/format";
+import { answerTitle } from "@/features/evaluate/wording";
 
 const HEADS = ["Items", "Accuracy %", "Precision %", "F1 %", "Most often taken for"];
 
 /** One row a label, the worst first. */
 export function LabelTable({ variant }: { variant: VariantReport }) {
+  const met = new Set(variant.per_label.map((score) => score.label));
+  const missing = variant.labels.filter((label) => !met.has(label));
   return (
-    <div className="max-h-120 overflow-auto">
+    <section
+      aria-label="Labels, worst first"
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard must reach it
+      tabIndex={0}
+      className="max-h-120 overflow-auto"
+    >
       <table className="num w-full">
         <thead className="sticky top-0 bg-surface">
           <tr className="h-8">
@@ -21,7 +29,9 @@ export function LabelTable({ variant }: { variant: VariantReport }) {
         <tbody>
           {variant.per_label.map((score) => (
             <tr key={score.label} className="h-7 border-t">
-              <th className="max-w-48 truncate px-3 text-left font-medium">{score.label}</th>
+              <th className="max-w-48 truncate px-3 text-left font-medium" title={score.label}>
+                {score.label}
+              </th>
               <td className="px-3 text-right">{score.num_items}</td>
               <td className="px-3 text-right">{formatPercent(score.accuracy)}</td>
               <td className="px-3 text-right">{formatPercent(score.precision)}</td>
@@ -29,12 +39,23 @@ export function LabelTable({ variant }: { variant: VariantReport }) {
               <td className="max-w-48 truncate px-3 text-right text-muted">
                 {score.confused_with === null
                   ? "–"
-                  : `${score.confused_with} (${score.num_confused})`}
+                  : `${answerTitle(score.confused_with)} (${score.num_confused})`}
+              </td>
+            </tr>
+          ))}
+          {missing.map((label) => (
+            <tr key={label} className="h-7 border-t text-muted">
+              <th className="max-w-48 truncate px-3 text-left font-normal" title={label}>
+                {label}
+              </th>
+              <td className="px-3 text-right">0</td>
+              <td className="px-3 text-right" colSpan={HEADS.length - 1}>
+                no item has this label
               </td>
             </tr>
           ))}
         </tbody>
       </table>
-    </div>
+    </section>
   );
 }

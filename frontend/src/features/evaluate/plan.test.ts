@@ -17,6 +17,23 @@ test("adapter and prompt make four variants with names of their own", () => {
   ]);
 });
 
+test("a teacher answers with the prompt and is what the others are compared with", () => {
+  const plan = { ...PLAN, adapter: "/a", prompt: "/p", teacher: "large", withBase: false };
+  expect(variantsOf(plan).map(({ name, model }) => `${name}: ${model}`)).toEqual([
+    "teacher with prompt: large",
+    "student after with prompt: tiny",
+    "student after: tiny",
+  ]);
+  expect(configOf(plan)["evaluation"]).toMatchObject({ teacher: "teacher with prompt" });
+  expect(configOf(PLAN)["evaluation"]).toMatchObject({ teacher: null });
+});
+
+test("what is wrong with the teacher is not told of the student", () => {
+  const error = { location: "evaluation.variants.0.model", message: "Nobody knows large." };
+  expect([...errorsByPart([error], "large").keys()]).toEqual(["teacher"]);
+  expect([...errorsByPart([error], "other").keys()]).toEqual(["model"]);
+});
+
 test("labels are separated by commas and blanks are none", () => {
   const config = configOf({ ...PLAN, labels: " de, en ,", maxSamples: "10" });
   expect(config["evaluation"]).toMatchObject({ labels: ["de", "en"], max_samples: 10 });

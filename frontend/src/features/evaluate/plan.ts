@@ -4,6 +4,8 @@ import type { ConfigValues } from "@/api/types";
 export interface EvaluationPlan {
   name: string;
   model: string;
+  /** Who answers beside the model, with the prompt where there is one; may be empty. */
+  teacher: string;
   adapter: string;
   prompt: string;
   inputs: string;
@@ -19,6 +21,7 @@ export interface EvaluationPlan {
 export const EMPTY_PLAN: EvaluationPlan = {
   name: "",
   model: "",
+  teacher: "",
   adapter: "",
   prompt: "",
   inputs: "",
@@ -29,19 +32,29 @@ export const EMPTY_PLAN: EvaluationPlan = {
   withoutPrompt: true,
 };
 
-/** The variants that a plan means: every wanted pair of adapter and prompt, each with a name. */
+/** What the teacher's variant is called, where there is a teacher. */
+function teacherName(plan: EvaluationPlan): string | null {
+  return plan.teacher ? `teacher${plan.prompt ? " with prompt" : ""}` : null;
+}
+
+/** The variants that a plan means: the teacher, then every wanted pair of adapter and prompt. */
 export function variantsOf(plan: EvaluationPlan) {
   const adapters = plan.adapter ? (plan.withBase ? [null, plan.adapter] : [plan.adapter]) : [null];
   const prompts = plan.prompt ? (plan.withoutPrompt ? [plan.prompt, null] : [plan.prompt]) : [null];
-  return adapters.flatMap((adapter) =>
+  const length = { max_answer_tokens: Number(plan.maxAnswerTokens) || 2048 };
+  const name = teacherName(plan);
+  const teacher = { model: plan.teacher, adapter: null, prompt: plan.prompt || null, ...length };
+  const own = plan.adapter ? null : plan.teacher ? "student" : "model";
+  const students = adapters.flatMap((adapter) =>
     prompts.map((prompt) => ({
-      name: `${adapter ? "student after" : plan.adapter ? "student before" : "model"}${prompt ? " with prompt" : ""}`,
+      name: `${own ?? (adapter ? "student after" : "student before")}${prompt ? " with prompt" : ""}`,
       model: plan.model,
       adapter,
       prompt,
-      max_answer_tokens: Number(plan.maxAnswerTokens) || 2048,
+      ...length,
     })),
   );
+  return [...(name ? [{ name, ...teacher }] : []), ...students];
 }
 
 /** The config of the run; what is left empty takes its default. */
@@ -53,17 +66,22 @@ export function configOf(plan: EvaluationPlan): ConfigValues {
       run_name: plan.name || null,
       variants: variantsOf(plan),
       inputs: plan.inputs || null,
+      teacher: teacherName(plan),
       labels: labels.length > 0 ? labels : null,
       max_samples: plan.maxSamples === "" ? null : Number(plan.maxSamples),
     },
   };
 }
 
-/** The backend's words by the last part of what they are about: `inputs`, `model`. */
+/** The backend's words by the field of the form that they are about: `inputs`, `model`. */
 export function errorsByPart(
   errors: readonly { location: string; message: string }[],
+  teacher = "",
 ): ReadonlyMap<string, string> {
   return new Map(
-    errors.map(({ location, message }) => [location.split(".").at(-1) ?? location, message]),
+    errors.map(({ location, message }) => {
+      const part = location.split(".").at(-1) ?? location;
+      return [part === "model" && teacher && message.includes(teacher) ? "teacher" : part, message];
+    }),
   );
 }

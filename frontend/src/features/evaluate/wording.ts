@@ -30,6 +30,14 @@ export function speedUp(seconds: number, teacherSeconds: number | undefined): nu
   return teacherSeconds === undefined || seconds <= 0 ? null : teacherSeconds / seconds;
 }
 
+// What the backend calls the column of replies without a label.
+const NO_LABEL = "(unparseable)";
+
+/** A label as answered; a reply without any is unreadable. */
+export function answerTitle(label: string): string {
+  return label === NO_LABEL ? "unreadable" : label;
+}
+
 /** A variant's key as words: student_after is "student after". */
 export function variantTitle(name: string): string {
   return name.replaceAll("_", " ");
