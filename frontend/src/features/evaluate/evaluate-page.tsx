@@ -3,6 +3,7 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { ListChecks } from "lucide-react";
 import { evaluatedRuns } from "@/api/evaluations";
 import { describeError } from "@/api/problem";
+import type { RunSummary } from "@/api/types";
 import { Button } from "@/components/button";
 import { ButtonLink } from "@/components/button-link";
 import { PageHeader } from "@/components/page-header";
@@ -35,22 +36,11 @@ export function EvaluatePage() {
         actions={
           <>
             {run ? (
-              <>
-                <Select
-                  label="Run"
-                  value={run.run_id}
-                  choices={runs.map((each) => ({
-                    value: each.run_id,
-                    label: each.name,
-                    hint: each.state,
-                  }))}
-                  onChange={(runId) => void navigate({ search: { run: runId } })}
-                  className="w-64 max-w-full"
-                />
-                <ButtonLink to="/runs/$runId" params={{ runId: run.run_id }}>
-                  Open the run
-                </ButtonLink>
-              </>
+              <RunChoice
+                run={run}
+                runs={runs}
+                onChoose={(runId) => void navigate({ search: { run: runId } })}
+              />
             ) : null}
             {isStarting || !run ? null : start}
           </>
@@ -77,5 +67,29 @@ export function EvaluatePage() {
         )}
       </div>
     </div>
+  );
+}
+
+interface RunChoiceProps {
+  run: RunSummary;
+  runs: readonly RunSummary[];
+  onChoose: (runId: string) => void;
+}
+
+/** Which run is looked at, and the way to its own page. */
+function RunChoice({ run, runs, onChoose }: RunChoiceProps) {
+  return (
+    <>
+      <Select
+        label="Run"
+        value={run.run_id}
+        choices={runs.map((each) => ({ value: each.run_id, label: each.name, hint: each.state }))}
+        onChange={onChoose}
+        className="w-64 max-w-full"
+      />
+      <ButtonLink to="/runs/$runId" params={{ runId: run.run_id }}>
+        Open the run
+      </ButtonLink>
+    </>
   );
 }
