@@ -28,6 +28,8 @@ class Chip:
     tflops: float
     decode_efficiency: float
     matmul_efficiency: float
+    # One decoded token costs at least this much: graph building and kernel launches.
+    seconds_per_decode_step: float = 0.0015
 
     @property
     def bytes_per_second(self) -> float:
@@ -73,8 +75,9 @@ CHIPS: dict[str, Chip] = {
     name: Chip(name, bandwidth, tflops, *EFFICIENCY[name.split("-")[0]])
     for name, bandwidth, tflops in SPECIFICATIONS
 }
-# A few cores of any other processor: enough for the embedded pair, no forecast for real models.
-OTHER_PROCESSOR = Chip("cpu", 20, 0.1, 0.5, 0.5)
+# Two cores of another processor, fitted to the embedded pair there: what its small matrices get, and
+# a token's kernels one after the other. No forecast for real models.
+OTHER_PROCESSOR = Chip("cpu", 20, 0.1, 0.5, 0.1, 0.010)
 
 
 def find_chip(name: str) -> Chip:

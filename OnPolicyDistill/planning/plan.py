@@ -229,7 +229,10 @@ def _assumptions(work: Workload, machine: _Machine) -> list[str]:
         found.append(f"Every completion runs to its limit of {work.completion_tokens} tokens.")
     if machine.chip is OTHER_PROCESSOR:
         found[2] = f"{OTHER_SHARE:.0%} of this memory is free for the run."
-        found.append("This processor is not in the table of chips: its times are a rough guess.")
+        found[0] = (
+            "A forecast from arithmetic, not a measurement. This processor is not in the table of "
+            "chips: its times were fitted to small models and can be off by several times."
+        )
     if work.teacher is not None and work.num_kept_rows == 0:
         found.append("Every rollout is fresh, so the teacher cache stays empty.")
     return found

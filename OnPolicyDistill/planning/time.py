@@ -13,8 +13,6 @@ from OnPolicyDistill.planning.dimensions import body_weights, head_weights
 from OnPolicyDistill.planning.models import ModelFacts
 from OnPolicyDistill.planning.workload import Workload
 
-# One decoded token costs at least this much: graph building and kernel launches.
-SECONDS_PER_DECODE_STEP = 0.0015
 DISK_BYTES_PER_SECOND = 3e9
 SECONDS_TO_START = 5.0
 # Passes over the body, in units of one forward pass. Frozen weights need no gradient of their own.
@@ -80,7 +78,7 @@ def sampling_seconds(facts: ModelFacts, work: Workload, chip: Chip, num_rows: in
     kv_bytes = rows * context * facts.dimensions.kv_bytes_per_token
     reading = (facts.decode_bytes(rows) + kv_bytes) / chip.bytes_per_second
     computing = _operations(facts, rows, rows) / chip.operations_per_second
-    each = max(reading, computing) + SECONDS_PER_DECODE_STEP
+    each = max(reading, computing) + chip.seconds_per_decode_step
     return num_rows / rows * (prefill + work.completion_tokens * each)
 
 
