@@ -75,7 +75,7 @@ CHIPS: dict[str, Chip] = {
     name: Chip(name, bandwidth, tflops, *EFFICIENCY[name.split("-")[0]])
     for name, bandwidth, tflops in SPECIFICATIONS
 }
-# Two cores of another processor, fitted to the embedded pair there: what its small matrices get, and
+# Two cores of another processor, fitted to the embedded pair: what its small matrices get, and
 # a token's kernels one after the other. No forecast for real models.
 OTHER_PROCESSOR = Chip("cpu", 20, 0.1, 0.5, 0.1, 0.010)
 
