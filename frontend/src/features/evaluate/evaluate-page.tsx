@@ -34,16 +34,16 @@ export function EvaluatePage() {
         title="Evaluate"
         detail="Answers to labelled items, counted"
         actions={
-          <>
-            {run ? (
+          run ? (
+            <>
               <RunChoice
                 run={run}
                 runs={runs}
                 onChoose={(runId) => void navigate({ search: { run: runId } })}
               />
-            ) : null}
-            {isStarting || !run ? null : start}
-          </>
+              {isStarting ? null : start}
+            </>
+          ) : null
         }
       />
       <div className="flex flex-col gap-3 px-4 pb-4">
