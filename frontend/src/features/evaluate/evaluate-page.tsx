@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { ListChecks } from "lucide-react";
+import type { ReactNode } from "react";
 import { evaluatedRuns } from "@/api/evaluations";
 import { describeError } from "@/api/problem";
 import type { RunSummary } from "@/api/types";
@@ -57,16 +58,30 @@ export function EvaluatePage() {
           <SkeletonRows count={8} />
         ) : query.error ? (
           <ErrorState {...describeError(query.error)} retry={() => void query.refetch()} />
-        ) : run ? (
-          <Findings key={run.run_id} run={run} others={runs.filter((each) => each !== run)} />
-        ) : isStarting ? null : (
-          <EmptyState title="Nothing evaluated yet" action={start}>
-            Let a model answer texts whose labels are known, with or without a prompt, before and
-            after it has learned.
-          </EmptyState>
+        ) : (
+          <Found run={run} runs={runs} start={isStarting ? null : start} />
         )}
       </div>
     </div>
+  );
+}
+
+interface FoundProps {
+  run: RunSummary | undefined;
+  runs: readonly RunSummary[];
+  /** The way to a first evaluation; null where it is being taken. */
+  start: ReactNode;
+}
+
+function Found({ run, runs, start }: FoundProps) {
+  if (run) {
+    return <Findings key={run.run_id} run={run} others={runs.filter((each) => each !== run)} />;
+  }
+  return start === null ? null : (
+    <EmptyState title="Nothing evaluated yet" action={start}>
+      Let a model answer texts whose labels are known, with or without a prompt, before and after it
+      has learned.
+    </EmptyState>
   );
 }
 
