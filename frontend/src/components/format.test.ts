@@ -5,6 +5,7 @@ import {
   formatDuration,
   formatNumber,
   formatPercent,
+  formatPlural,
   formatProbability,
 } from "@/components/format";
 
@@ -18,6 +19,14 @@ test("numbers keep four digits and lose their trailing zeros", () => {
 test("tiny and huge numbers are written as powers of ten", () => {
   expect(formatNumber(0.00001)).toBe("1.00e-5");
   expect(formatNumber(25_000_000)).toBe("2.50e7");
+});
+
+test("one of a thing stands in the singular", () => {
+  expect([0, 1, 2000].map((count) => formatPlural(count, "run"))).toEqual([
+    "0 runs",
+    "1 run",
+    "2,000 runs",
+  ]);
 });
 
 test("what is not there is a dash, never zero", () => {

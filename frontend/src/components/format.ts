@@ -38,6 +38,11 @@ export function formatCount(value: number): string {
   return grouped(0).format(value);
 }
 
+/** "1 run", "2 runs", "1,200 runs". */
+export function formatPlural(count: number, noun: string): string {
+  return `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;
+}
+
 /** One decimal, so that a figure that changes all the time keeps its width. */
 export function formatGigabytes(gigabytes: number): string {
   return gigabytes.toFixed(1);

@@ -11,7 +11,7 @@ import { Button } from "@/components/button";
 import { Card } from "@/components/card";
 import { Dialog } from "@/components/dialog";
 import { FileDrop } from "@/components/file-drop";
-import { formatAgo, formatBytes } from "@/components/format";
+import { formatAgo, formatBytes, formatPlural } from "@/components/format";
 import { Input } from "@/components/input";
 import { PageHeader } from "@/components/page-header";
 import { EmptyState, ErrorState, SkeletonRows } from "@/components/states";
@@ -130,7 +130,7 @@ function SetRow({ set, name, isChosen }: SetRowProps) {
         </span>
         <span className="num block truncate text-sm text-muted">
           {formatBytes(set.num_bytes)}, added {formatAgo(set.added)}
-          {set.used_by.length > 0 ? `, used by ${set.used_by.length} runs` : ""}
+          {set.used_by.length > 0 ? `, used by ${formatPlural(set.used_by.length, "run")}` : ""}
         </span>
       </Link>
       {set.origin === "shipped" ? null : (
@@ -163,7 +163,7 @@ function SetRow({ set, name, isChosen }: SetRowProps) {
         }
       >
         <p>
-          {set.used_by.length} runs name this file.{" "}
+          {set.used_by.length === 1 ? "1 run names" : `${set.used_by.length} runs name`} this file.{" "}
           {set.origin === "upload"
             ? "It was copied into the workspace and is deleted with this."
             : "The file itself stays where it is."}

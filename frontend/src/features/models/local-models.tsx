@@ -1,7 +1,7 @@
 import type { LocalModel, ModelList } from "@/api/types";
 import { Badge } from "@/components/badge";
 import { Card } from "@/components/card";
-import { formatBytes, formatNumber } from "@/components/format";
+import { formatBytes, formatNumber, formatPlural } from "@/components/format";
 import { EmptyState } from "@/components/states";
 import { RemoveModel } from "@/features/models/remove-model";
 import { Fits, Gigabytes } from "@/features/models/weights";
@@ -64,7 +64,7 @@ function LocalRow({ model }: { model: LocalModel }) {
         <Fits verdict={model.verdict} />
       </td>
       <td className="px-3 text-muted">
-        {model.used_by.length === 0 ? "–" : `${model.used_by.length} runs`}
+        {model.used_by.length === 0 ? "–" : formatPlural(model.used_by.length, "run")}
       </td>
       <td className="px-3 text-right">
         {model.origin === "embedded" ? null : <RemoveModel model={model} />}

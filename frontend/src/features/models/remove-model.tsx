@@ -6,7 +6,7 @@ import { queryClient } from "@/api/query-client";
 import type { LocalModel } from "@/api/types";
 import { Button } from "@/components/button";
 import { Dialog } from "@/components/dialog";
-import { formatBytes } from "@/components/format";
+import { formatBytes, formatPlural } from "@/components/format";
 import { showError } from "@/features/runs/run-actions";
 
 /** Deletes a download or forgets a folder, after saying who needs it. */
@@ -49,7 +49,7 @@ export function RemoveModel({ model }: { model: LocalModel }) {
         <p>
           {model.used_by.length === 0
             ? "No run names it."
-            : `Used by ${model.used_by.length} runs: they cannot be resumed without it.`}{" "}
+            : `Used by ${formatPlural(model.used_by.length, "run")}: what used it cannot be resumed without it.`}{" "}
           {model.origin === "hub"
             ? `${formatBytes(model.disk_bytes)} become free.`
             : "The folder itself stays where it is."}

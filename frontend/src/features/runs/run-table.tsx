@@ -72,7 +72,7 @@ export function RunTable(props: RunTableProps) {
               sortKey="distillation.student_model"
               search={search}
               change={change}
-              className="@max-[930px]/runs:hidden"
+              className="@max-[1000px]/runs:hidden"
             />
             <SortHeader label="Step" sortKey="step" search={search} change={change} right />
             <th className="pl-4 text-left font-normal @max-[1060px]/runs:hidden">Curve</th>
@@ -167,7 +167,7 @@ const Cells = memo(function Cells({ run, columns, selected, change, metrics }: C
         {run.state}
       </td>
       <td
-        className="truncate pr-3 text-muted @max-[930px]/runs:hidden"
+        className="truncate pr-3 text-muted @max-[1000px]/runs:hidden"
         title={run.teacher ? `${run.student} from ${run.teacher}` : run.student}
       >
         <span className="text-ink">{run.student || "–"}</span>
