@@ -45,7 +45,7 @@ const WHO: readonly TextFieldAbout[] = [
 ];
 
 const HOW: readonly TextFieldAbout[] = [
-  { key: "labels", part: "labels", label: "Labels", help: "With commas; empty takes the items'." },
+  { key: "labels", part: "labels", label: "Labels", help: "With commas; empty takes gold." },
   { key: "maxSamples", part: "max_samples", label: "Items at most", help: "Empty takes all." },
   {
     key: "maxAnswerTokens",
@@ -60,7 +60,7 @@ const FILES = [
   {
     key: "inputs",
     label: "Labelled items",
-    help: "One text a line with its label: JSONL or CSV. Without labels only agreement counts.",
+    help: "JSONL or CSV with text and label. Of items without gold only agreement is counted.",
     kinds: ["inputs", "prompts", "text"],
     endings: ["jsonl", "csv", "txt"],
   },

@@ -1,4 +1,5 @@
 import { useQueries, useQuery } from "@tanstack/react-query";
+import clsx from "clsx";
 import { metricCatalogue, metricHistory } from "@/api/metrics";
 import type { RunSummary } from "@/api/types";
 import { Chart } from "@/charts/chart";
@@ -25,7 +26,7 @@ export function Trend({ run }: { run: RunSummary }) {
   }
   return (
     <Card title="Over the checkpoints">
-      <div className="grid gap-4 lg:grid-cols-2">
+      <div className={clsx("grid gap-4", charts.length > 1 && "lg:grid-cols-2")}>
         {charts.map(({ key, history }) => {
           const metric = catalogue?.get(key);
           const isShare = metric?.unit === "share";

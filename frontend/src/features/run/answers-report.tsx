@@ -1,6 +1,5 @@
-import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { type EvaluationReport, evaluationReport, type VariantReport } from "@/api/evaluations";
+import type { EvaluationReport, VariantReport } from "@/api/evaluations";
 import { ApiError, describeError } from "@/api/problem";
 import type { RunSummary } from "@/api/types";
 import { ButtonLink } from "@/components/button-link";
@@ -9,17 +8,13 @@ import { formatNumber, formatPercent } from "@/components/format";
 import { ErrorState, Skeleton } from "@/components/states";
 import { VariantTable } from "@/features/evaluate/variant-table";
 import { intervalText, pointsText, speedUp } from "@/features/evaluate/wording";
+import { useEvaluationOf } from "@/features/run/evaluation-of";
 import { isAtWork } from "@/features/runs/run-state";
-
-const WATCH_MS = 5000;
 
 /** What answers to labelled items are worth: the variants measured so far, and the student's figures. */
 export function AnswersReport({ run }: { run: RunSummary }) {
   const navigate = useNavigate();
-  const query = useQuery({
-    ...evaluationReport(run.run_id),
-    refetchInterval: isAtWork(run.state) ? WATCH_MS : (false as const),
-  });
+  const query = useEvaluationOf(run);
   if (query.data) {
     const report = query.data;
     return (

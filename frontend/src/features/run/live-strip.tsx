@@ -1,3 +1,4 @@
+import clsx from "clsx";
 import type { LiveRun } from "@/api/live-run";
 import type { RunSummary } from "@/api/types";
 import { Card, Figure } from "@/components/card";
@@ -26,7 +27,12 @@ export function LiveStrip({ run, live }: { run: RunSummary; live: LiveRun }) {
   const detail = `${live.phase?.detail ?? run.phase_detail}${inPhase}`;
   return (
     <Card>
-      <div className="grid grid-cols-3 gap-x-6 gap-y-3 xl:grid-cols-6">
+      <div
+        className={clsx(
+          "grid grid-cols-3 gap-x-6 gap-y-3",
+          live.steps.length > 0 && "xl:grid-cols-6",
+        )}
+      >
         <Figure
           label="Phase"
           value={phase ? (PHASES[phase] ?? phase) : run.state}

@@ -26,10 +26,12 @@ export function Overview({ detail, live }: OverviewProps) {
   const atWork = isAtWork(run.state);
   const shown = live.run ?? run;
   const latest = live.steps.at(-1)?.metrics ?? {};
+  // What comes before the first step has no curves, and its stages say how far it is.
+  const hasBegun = face.stages.length === 0 || shown.step > 0 || !atWork;
   const hasRollouts = face.tabs.includes("rollouts");
   const beside = (
     <>
-      {face.main ? <TimeSplit run={run} latest={latest} /> : null}
+      {face.main && hasBegun ? <TimeSplit run={run} latest={latest} /> : null}
       <Alarms runId={run.run_id} alarms={live.alarms} />
       <Notes key={run.run_id} run={run} />
     </>
@@ -41,10 +43,10 @@ export function Overview({ detail, live }: OverviewProps) {
       {atWork ? <LiveStrip run={shown} live={live} /> : null}
       {atWork ? <LatestAlarm alarms={live.alarms} /> : null}
       <Report face={face} detail={detail} />
-      {face.main ? (
+      {face.main && hasBegun ? (
         <LearningCharts face={face} main={face.main} detail={detail} live={live} />
       ) : null}
-      {hasRollouts ? (
+      {hasRollouts && hasBegun ? (
         <div className="grid gap-3 lg:grid-cols-[minmax(0,1fr)_360px]">
           <RolloutStream runId={run.run_id} live={live} />
           <div className="flex flex-col gap-3">{beside}</div>

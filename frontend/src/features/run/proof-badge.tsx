@@ -39,6 +39,8 @@ export function ProofBadge({ passed, checks }: ProofBadgeProps) {
   );
 }
 
+const SIGNS = { above: "> ", at_most: "≤ " };
+
 export function ProofTable({ checks }: { checks: readonly Check[] }) {
   return (
     <table className="w-full text-left">
@@ -59,6 +61,7 @@ export function ProofTable({ checks }: { checks: readonly Check[] }) {
               {formatNumber(check.measured, 3)}
             </td>
             <td className="num py-1.5 pl-3 text-right whitespace-nowrap text-muted">
+              {check.bound ? SIGNS[check.bound] : ""}
               {formatNumber(check.limit, 3)}
             </td>
             <td className={`py-1.5 pl-3 ${check.passed ? "text-good" : "text-bad"}`}>

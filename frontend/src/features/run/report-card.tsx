@@ -2,6 +2,7 @@ import type { MetricSummary, RunDetail, RunSummary } from "@/api/types";
 import { Card, Figure } from "@/components/card";
 import { formatDuration, formatNumber, formatPercent } from "@/components/format";
 import { wilsonInterval } from "@/features/run/interval";
+import { isAtWork } from "@/features/runs/run-state";
 
 /** What the run is worth, in five numbers; each says from where to where. */
 export function ReportCard({ detail }: { detail: RunDetail }) {
@@ -18,7 +19,7 @@ export function ReportCard({ detail }: { detail: RunDetail }) {
           label="Held-out reverse KL fell by"
           value={kl && isMeasuredAgain(kl) ? formatPercent(1 - kl.last / kl.first) : "–"}
           unit={kl && isMeasuredAgain(kl) ? "%" : undefined}
-          note={klNote(kl)}
+          note={klNote(run, kl)}
         />
         <Figure
           label="Agreement with the teacher"
@@ -32,11 +33,7 @@ export function ReportCard({ detail }: { detail: RunDetail }) {
           unit={accuracy ? "%" : undefined}
           note={accuracyNote(run)}
         />
-        <Figure
-          label="Best checkpoint"
-          value={run.best_step ?? "–"}
-          note={run.best_step === null ? "none yet" : "step with the lowest reverse KL"}
-        />
+        <Figure label="Best checkpoint" value={run.best_step || "–"} note={bestNote(run)} />
         <Figure
           label="Time at work"
           value={formatDuration(seconds)}
@@ -51,7 +48,8 @@ export function ReportCard({ detail }: { detail: RunDetail }) {
 export function gapClosed(run: RunSummary): number | null {
   const accuracy = run.metrics["eval_accuracy"];
   const teacher = run.metrics["eval_teacher_accuracy"]?.last;
-  if (!accuracy || teacher === undefined || teacher <= accuracy.first) {
+  const hasMoved = accuracy && accuracy.minimum !== accuracy.maximum;
+  if (!hasMoved || teacher === undefined || teacher <= accuracy.first) {
     return null;
   }
   return (accuracy.last - accuracy.first) / (teacher - accuracy.first);
@@ -62,20 +60,37 @@ function isMeasuredAgain(metric: MetricSummary): boolean {
   return metric.first > 0 && metric.minimum !== metric.maximum;
 }
 
-function klNote(kl: MetricSummary | undefined): string {
+function bestNote(run: RunSummary): string {
+  if (run.best_step === null || (run.best_step === 0 && isAtWork(run.state))) {
+    return "none yet";
+  }
+  return run.best_step === 0
+    ? "no evaluation was better than the first"
+    : "step with the lowest reverse KL";
+}
+
+const SMALL_CHANGE = 0.02;
+
+function klNote(run: RunSummary, kl: MetricSummary | undefined): string {
   if (!kl) {
     return "no evaluation yet";
   }
-  return isMeasuredAgain(kl)
-    ? `${formatNumber(kl.first)} to ${formatNumber(kl.last)} nats/token`
-    : `${formatNumber(kl.last)} nats/token, measured once`;
+  if (!isMeasuredAgain(kl)) {
+    return `${formatNumber(kl.last)} nats/token, measured once`;
+  }
+  const way = `${formatNumber(kl.first)} to ${formatNumber(kl.last)} nats/token`;
+  return !isAtWork(run.state) && Math.abs(1 - kl.last / kl.first) < SMALL_CHANGE
+    ? `${way}: hardly anything was learned; raise learning_rate or num_steps`
+    : way;
 }
 
 function agreementNote(agreement: MetricSummary | undefined): string {
   if (!agreement) {
     return "no evaluation yet";
   }
-  return isMeasuredAgain(agreement) ? `from ${formatPercent(agreement.first)} %` : "measured once";
+  return isMeasuredAgain(agreement)
+    ? `from ${formatPercent(agreement.first)} %`
+    : "as at the start";
 }
 
 /** How sure the number is, where it came from, and how far that is on the way to the teacher. */

@@ -46,3 +46,12 @@ test("who learns from whom is said in words", () => {
   expect(whatHappens(detail("on_policy").run)).toBe("small learns from large");
   expect(whatHappens(detail("evaluation").run)).not.toContain("learns");
 });
+
+test("a training curve of softened models says its temperature", () => {
+  const labels = (temperature: number) =>
+    faceOf(detail("on_policy", { method: "on_policy", distillation: { temperature } }))
+      .main?.metrics.map(({ label }) => label)
+      .join();
+  expect(labels(2)).toBe("Training, T = 2,Held-out reverse KL");
+  expect(labels(1)).toBe("Training,Held-out reverse KL");
+});

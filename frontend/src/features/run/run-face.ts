@@ -91,12 +91,29 @@ export function faceOf({ run, config }: Pick<RunDetail, "run" | "config">): RunF
         config?.method === "prompt_distillation" &&
         config.prompt_distillation?.training === "on_policy";
       return isScored
-        ? { ...DISTANCE, report: "answers", stages: ["train", "evaluate"] }
+        ? { ...atTemperature(DISTANCE, config), report: "answers", stages: ["train", "evaluate"] }
         : { ...LOSS, report: "answers", stages: ["generate", "train", "evaluate"] };
     }
     default:
-      return DISTANCE;
+      return atTemperature(DISTANCE, config);
   }
+}
+
+/** Training may compare softened models, held-out numbers never do: the chart says so. */
+function atTemperature(face: RunFace, config: RunDetail["config"]): RunFace {
+  const temperature =
+    config?.method === "on_policy"
+      ? config.distillation?.temperature
+      : config?.method === "prompt_distillation"
+        ? config.prompt_distillation?.temperature
+        : undefined;
+  if (face.main === null || temperature === undefined || temperature === 1) {
+    return face;
+  }
+  const metrics = face.main.metrics.map((metric) =>
+    metric.key === "divergence" ? { ...metric, label: `Training, T = ${temperature}` } : metric,
+  );
+  return { ...face, main: { ...face.main, metrics } };
 }
 
 /** Who learns from whom, in a few words. */

@@ -1,12 +1,22 @@
 import { useMutation } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { Ellipsis, Pause, Play, Square, SquareX, Star } from "lucide-react";
+import {
+  Ellipsis,
+  MessagesSquare,
+  PackageOpen,
+  Pause,
+  Play,
+  Square,
+  SquareX,
+  Star,
+} from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { bundleUrl } from "@/api/files";
 import type { ConnectionState } from "@/api/run-events";
 import { duplicateRun } from "@/api/runs";
 import type { RunDetail, RunSummary } from "@/api/types";
 import { Button } from "@/components/button";
+import { ButtonLink } from "@/components/button-link";
 import { Dialog } from "@/components/dialog";
 import { Input } from "@/components/input";
 import { Menu } from "@/components/menu";
@@ -47,6 +57,7 @@ export function RunHeader({ detail, connection }: RunHeaderProps) {
         </h1>
         <div className="flex shrink-0 items-center gap-2">
           <Verbs run={run} />
+          <NextSteps run={run} />
           <MoreMenu run={run} />
         </div>
       </div>
@@ -62,6 +73,27 @@ export function RunHeader({ detail, connection }: RunHeaderProps) {
         </span>
       </div>
     </header>
+  );
+}
+
+/** What one does with a student that has learned. */
+function NextSteps({ run }: { run: RunSummary }) {
+  if (isAtWork(run.state) || !run.has_checkpoint) {
+    return null;
+  }
+  return (
+    <>
+      <ButtonLink
+        to="/playground"
+        search={{ run: run.run_id }}
+        icon={<MessagesSquare aria-hidden />}
+      >
+        Try it
+      </ButtonLink>
+      <ButtonLink to="/export" search={{ run: run.run_id }} icon={<PackageOpen aria-hidden />}>
+        Export
+      </ButtonLink>
+    </>
   );
 }
 
@@ -189,16 +221,6 @@ function MoreMenu({ run }: { run: RunSummary }) {
       <Menu
         trigger={<Button look="quiet" icon={<Ellipsis aria-hidden />} aria-label="More actions" />}
         items={[
-          {
-            label: "Try it in the playground",
-            disabled: !run.has_checkpoint,
-            onSelect: () => void navigate({ to: "/playground", search: { run: run.run_id } }),
-          },
-          {
-            label: "Export the student",
-            disabled: !run.has_checkpoint,
-            onSelect: () => void navigate({ to: "/export", search: { run: run.run_id } }),
-          },
           { label: "Duplicate", onSelect: () => duplicate.mutate() },
           {
             label: "Download as a bundle",

@@ -1,14 +1,12 @@
-import { useQuery } from "@tanstack/react-query";
 import { CircleCheck, CircleDashed, CircleDot } from "lucide-react";
-import { evaluationReport } from "@/api/evaluations";
 import type { LiveRun } from "@/api/live-run";
 import type { RunSummary } from "@/api/types";
 import { Card } from "@/components/card";
 import { formatDuration } from "@/components/format";
 import { ProgressBar } from "@/components/progress-bar";
+import { useEvaluationOf } from "@/features/run/evaluation-of";
 import type { RunFace } from "@/features/run/run-face";
 import { phaseSecondsLeft, type Stage, stagesOf } from "@/features/run/stages";
-import { isAtWork } from "@/features/runs/run-state";
 
 const TITLES: Record<Stage["name"], string> = {
   generate: "Generate",
@@ -23,7 +21,6 @@ const ICONS: Record<Stage["state"], typeof CircleDot> = {
 };
 
 const WORDS: Record<Stage["state"], string> = { done: "done", now: "at work", later: "to come" };
-const WATCH_MS = 5000;
 
 interface StageStripProps {
   names: RunFace["stages"];
@@ -33,10 +30,7 @@ interface StageStripProps {
 
 /** The stages of a run side by side: what is done, what is at work and for how long, what comes. */
 export function StageStrip({ names, run, live }: StageStripProps) {
-  const report = useQuery({
-    ...evaluationReport(run.run_id),
-    refetchInterval: isAtWork(run.state) ? WATCH_MS : (false as const),
-  });
+  const report = useEvaluationOf(run);
   const stages = stagesOf(names, run, live.phase, report.data?.variants.length ?? 0);
   return (
     <Card>
