@@ -82,7 +82,7 @@ def require(checks: tuple[Check, ...]) -> None:
     failed = [check for check in checks if not check.passed]
     if failed:
         listed = " ".join(
-            f"{check.claim} Measured {check.measured:.3g}, limit {check.limit:.3g}."
+            f"{check.claim} Measured {check.measured:.3g}, {check.limit_in_words}."
             for check in failed
         )
         raise ProofError(
@@ -154,11 +154,14 @@ def _check(
     at_most: float | None = None,
 ) -> Check:
     """Judge a number; `at_least` must be exceeded, and not-a-number never passes."""
-    if at_least is not None:
-        return Check(
-            name=name, passed=measured > at_least, measured=measured, limit=at_least, claim=claim
-        )
-    assert at_most is not None
+    above = at_least is not None
+    limit = at_least if at_least is not None else at_most
+    assert limit is not None
     return Check(
-        name=name, passed=measured <= at_most, measured=measured, limit=at_most, claim=claim
+        name=name,
+        passed=measured > limit if above else measured <= limit,
+        measured=measured,
+        limit=limit,
+        bound="above" if above else "at_most",
+        claim=claim,
     )

@@ -81,7 +81,14 @@ class Check(BaseModel):
     passed: bool
     measured: float
     limit: float
+    bound: Literal["above", "at_most"] | None = None  # logs of earlier versions do not say
     claim: str
+
+    @property
+    def limit_in_words(self) -> str:
+        """The limit with its direction, such as `above 1e-06`."""
+        words = {"above": "must be above ", "at_most": "may be ", None: "limit "}
+        return f"{words[self.bound]}{self.limit:.3g}{' at most' if self.bound == 'at_most' else ''}"
 
 
 class SelfTestFinished(EventBase):

@@ -111,6 +111,7 @@ class Digest:
         step = _count(record.get("step", facts.step))
         match kind:
             case "step_finished":
+                facts.phase, facts.phase_detail = "learning", ""
                 facts.recent = [*facts.recent[1 - RECENT_STEPS :], (step, time)]
                 self._measure(step, time, record)
             case "evaluation_finished":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backend.history.digest import Digest
-from OnPolicyDistill.runs.events import EventBase, Machine, PhaseChanged, RunStarted
+from OnPolicyDistill.runs.events import EventBase, Machine, PhaseChanged, RunStarted, StepFinished
 
 MACHINE = Machine(platform="t", processor="t", memory_gb=1, python="3", mlx="0", mlx_lm="0")
 
@@ -14,11 +14,15 @@ def started(num_steps: int) -> RunStarted:
     )
 
 
-def steps_after(*events: EventBase) -> int | None:
+def digested(*events: EventBase) -> Digest:
     digest = Digest()
     for seq, event in enumerate(events):
         digest.feed(event.model_copy(update={"seq": seq}).model_dump_json().encode())
-    return digest.facts.num_steps
+    return digest
+
+
+def steps_after(*events: EventBase) -> int | None:
+    return digested(*events).facts.num_steps
 
 
 def test_the_number_of_steps_is_the_newest_that_the_run_has_said() -> None:
@@ -30,3 +34,10 @@ def test_the_number_of_steps_is_the_newest_that_the_run_has_said() -> None:
 
 def test_a_run_whose_rows_decide_has_no_number_of_steps_yet() -> None:
     assert steps_after(started(0)) is None
+
+
+def test_a_step_ends_the_phase_before_it() -> None:
+    evaluating = PhaseChanged(phase="evaluating", step=0, detail="64 held-out prompts.")
+    assert digested(started(9), evaluating).facts.phase == "evaluating"
+    facts = digested(started(9), evaluating, StepFinished(step=1, metrics={})).facts
+    assert (facts.phase, facts.phase_detail) == ("learning", "")

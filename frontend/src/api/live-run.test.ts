@@ -118,3 +118,14 @@ test("a phase counts from where it began, and another one begins anew", () => {
   expect([answering.phaseBegan?.done, answering.phase?.done]).toEqual([1, 5]);
   expect(foldEvent(answering, phase(2, "evaluating", 2)).phaseBegan?.done).toBe(2);
 });
+
+test("a step ends the phase before it", () => {
+  const at = {
+    ...EMPTY_LIVE_RUN,
+    run: { ...run, phase: "evaluating", phase_detail: "64 prompts" },
+  };
+  const evaluating = { kind: "phase_changed", phase: "evaluating", seq: 0, time: 0, step: 0 };
+  const live = [evaluating as RunEvent, step(1, 1)].reduce(foldEvent, at);
+  expect(live.phase).toBeNull();
+  expect([live.run?.phase, live.run?.phase_detail]).toEqual(["learning", ""]);
+});

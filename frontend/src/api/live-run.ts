@@ -63,7 +63,14 @@ export function foldEvent(live: LiveRun, event: RunEvent): LiveRun {
         run: settled(live.run, event),
       };
     case "step_finished":
-      return { ...next, steps: keep(live.steps, event, KEPT.steps), run: stepped(live.run, event) };
+      return {
+        ...next,
+        steps: keep(live.steps, event, KEPT.steps),
+        // A step says of itself that whatever came before it is over.
+        phase: null,
+        phaseBegan: null,
+        run: stepped(live.run, event),
+      };
     case "evaluation_finished":
       return { ...next, evaluations: keep(live.evaluations, event, KEPT.evaluations) };
     case "rollout_sampled":
@@ -93,7 +100,15 @@ function keep<T>(list: readonly T[], item: T, count: number): T[] {
 }
 
 function stepped(run: RunSummary | null, event: EventOf<"step_finished">): RunSummary | null {
-  return run && { ...run, step: event.step, updated: event.time };
+  return (
+    run && {
+      ...run,
+      step: event.step,
+      updated: event.time,
+      phase: "learning",
+      phase_detail: "",
+    }
+  );
 }
 
 /** A run whose rows decide how many steps it takes says so in a phase. */

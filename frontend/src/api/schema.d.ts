@@ -1707,6 +1707,8 @@ export interface components {
             measured: number;
             /** Limit */
             limit: number;
+            /** Bound */
+            bound?: ("above" | "at_most") | null;
             /** Claim */
             claim: string;
         };
