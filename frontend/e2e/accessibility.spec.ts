@@ -14,7 +14,10 @@ test("axe finds nothing serious on any page in either theme", async ({ page, bac
   await untilState(backend, first.run_id, "finished");
   await untilState(backend, second.run_id, "finished");
   const found: string[] = [];
-  for (const { name, path, ready } of pagesOf([first.run_id, second.run_id])) {
+  for (const { name, path, ready } of pagesOf({
+    first: first.run_id,
+    second: second.run_id,
+  })) {
     await test.step(name, async () => {
       await page.goto(path);
       await expect(page.getByRole("main").getByText(ready).first()).toBeVisible();

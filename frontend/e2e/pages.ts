@@ -6,8 +6,15 @@ export interface ShownPage {
   ready: string;
 }
 
-export function pagesOf(runIds: readonly string[]): ShownPage[] {
-  const [first = "", second = ""] = runIds;
+/** Runs to show: two on-policy ones and, where there are any, of two more methods. */
+interface ShownRuns {
+  first: string;
+  second: string;
+  prompt?: string;
+  evaluation?: string;
+}
+
+export function pagesOf({ first, second, prompt, evaluation }: ShownRuns): ShownPage[] {
   const run = `/runs/${first}`;
   const compared = encodeURIComponent(JSON.stringify([first, second]));
   return [
@@ -18,7 +25,7 @@ export function pagesOf(runIds: readonly string[]): ShownPage[] {
     { name: "new-run-objective", path: "/new/objective", ready: "What is learned" },
     { name: "new-run-budget", path: "/new/budget", ready: "What if" },
     { name: "new-run-review", path: "/new/review", ready: "As YAML" },
-    { name: "runs", path: "/runs", ready: "in this list" },
+    { name: "runs", path: "/runs?curves=true", ready: "in this list" },
     { name: "run", path: run, ready: "Report card" },
     { name: "run-rollouts", path: `${run}?tab=rollouts`, ready: "Rollouts" },
     { name: "run-checkpoints", path: `${run}?tab=checkpoints`, ready: "Checkpoints" },
@@ -28,7 +35,12 @@ export function pagesOf(runIds: readonly string[]): ShownPage[] {
     { name: "models", path: "/models", ready: "tiny-teacher" },
     { name: "data", path: "/data", ready: "train" },
     { name: "playground", path: `/playground?run=${first}`, ready: "Base model" },
+    { name: "evaluate-new", path: "/evaluate?form=true", ready: "Labelled items" },
     { name: "export", path: `/export?run=${first}`, ready: "Model card" },
     { name: "settings", path: "/settings", ready: "Local API" },
+    ...(prompt ? [{ name: "run-prompt", path: `/runs/${prompt}`, ready: "Report card" }] : []),
+    ...(evaluation
+      ? [{ name: "evaluate", path: `/evaluate?run=${evaluation}`, ready: "Accuracy" }]
+      : []),
   ];
 }
