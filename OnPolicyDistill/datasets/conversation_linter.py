@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def lint_conversations(path: Path, other: Path | None, ruler: Ruler) -> LintRepo
     elsewhere = set() if other is None else {_mark(found) for found in _usable(other)}
     findings: list[Finding] = []
     texts: list[str] = []
+    measured: list[Conversation] = []
     seen: dict[bytes, int] = {}
     num_lines = 0
     for found in read_conversations(path):
@@ -43,6 +45,7 @@ def lint_conversations(path: Path, other: Path | None, ruler: Ruler) -> LintRepo
             findings.append(_warning(found, "leaked", message, "Remove it from one of the two."))
         try:
             texts.append(_text(found, ruler))
+            measured.append(found)
         except DatasetError as error:
             findings.append(_warning(found, "template_refuses", error.message, error.action))
     if not texts:
@@ -50,7 +53,19 @@ def lint_conversations(path: Path, other: Path | None, ruler: Ruler) -> LintRepo
         findings.append(
             Finding(line=None, severity="error", code="no_conversations", message=message, fix=fix)
         )
-    return report_of(FileFacts(path, num_lines, len(texts)), findings, ruler, texts)
+    lengths = ruler.measure(texts)
+    findings.extend(_too_long(measured, lengths, ruler))
+    return report_of(FileFacts(path, num_lines, len(texts)), findings, ruler, lengths)
+
+
+def _too_long(measured: list[Conversation], lengths: list[int], ruler: Ruler) -> Iterator[Finding]:
+    """Conversations that a run would leave out."""
+    unit = "tokens" if ruler.tokenizer else "characters"
+    for found, length in zip(measured, lengths, strict=True):
+        if length > ruler.limit:
+            message = f"The conversation has {length:,} {unit}; more than {ruler.limit:,}."
+            fix = "Shorten it or raise max_length; longer ones are left out."
+            yield _warning(found, "too_long", message, fix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +78,7 @@ class FileFacts:
 
 
 def report_of(
-    facts: FileFacts, findings: list[Finding], ruler: Ruler, texts: list[str]
+    facts: FileFacts, findings: list[Finding], ruler: Ruler, lengths: list[int]
 ) -> LintReport:
     """Sum up a file: what was found in it, and how long its usable lines are."""
     counts = Counter(finding.code for finding in findings)
@@ -73,7 +88,7 @@ def report_of(
         path=str(facts.path),
         verdict="error" if severities["error"] else "warning" if findings else "ok",
         num_lines=facts.num_lines,
-        num_prompts=len(texts),
+        num_prompts=len(lengths),
         num_answers=facts.num_answers,
         num_errors=severities["error"],
         num_warnings=severities["warning"],
@@ -82,7 +97,7 @@ def report_of(
         num_unlisted=len(findings) - len(listed),
         counts=dict(sorted(counts.items())),
         findings=listed,
-        lengths=histogram(ruler.measure(texts), "tokens" if ruler.tokenizer else "characters"),
+        lengths=histogram(lengths, "tokens" if ruler.tokenizer else "characters"),
     )
 
 

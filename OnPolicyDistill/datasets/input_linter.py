@@ -34,8 +34,8 @@ def lint_inputs(
             lint.take(line, found)
     if not lint.texts:
         lint.note(None, "error", "no_inputs", "The file has no usable inputs.", "Write one a line.")
-    texts = [_asked(text, ruler) for text in lint.texts]
-    return report_of(FileFacts(path, num_lines, lint.num_gold), lint.findings, ruler, texts)
+    lengths = ruler.measure([_asked(text, ruler) for text in lint.texts])
+    return report_of(FileFacts(path, num_lines, lint.num_gold), lint.findings, ruler, lengths)
 
 
 @dataclass(slots=True)

@@ -70,3 +70,11 @@ def test_a_file_of_conversations_is_told_from_one_of_prompts(
     line: JsonValue, expected: bool, tmp_path: Path
 ) -> None:
     assert holds_conversations(write(tmp_path / "a.jsonl", line)) is expected
+
+
+def test_conversations_that_a_run_leaves_out_are_told(tmp_path: Path) -> None:
+    long: JsonValue = {"prompt": "Hello", "completion": "Hi " * 20}
+    ruler = Ruler(max_prompt_tokens=10)
+    report = lint_conversations(write(tmp_path / "a.jsonl", PAIR, long), None, ruler)
+    assert [(found.line, found.code) for found in report.findings] == [(2, "too_long")]
+    assert report.verdict == "warning"
