@@ -7,6 +7,7 @@ one of the method blocks: `distillation:` means `on_policy`, the others are name
 from __future__ import annotations
 
 from collections.abc import Hashable
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,6 +17,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from OnPolicyDistill.errors import ConfigError
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.evaluation import EvaluationSettings
+from OnPolicyDistill.settings.problems import nearest, problem_in_words, setting_keys
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
 from OnPolicyDistill.settings.training import Settings
@@ -105,13 +107,21 @@ def parse_config(values: object, source: str = "config") -> RunConfig:
             raise ConfigError(
                 f"{source} names no method and has {len(blocks)} of the blocks "
                 f"{', '.join(METHOD_OF_BLOCK)}.",
-                "Add a line such as `method: on_policy`.",
+                _which_block(list(map(str, values))),
             )
         values = {"method": METHOD_OF_BLOCK[blocks[0]], **values}
     try:
         return RUN_CONFIG.validate_python(values)
     except ValidationError as error:
         raise _explain(error, source) from error
+
+
+def _which_block(given: list[str]) -> str:
+    for name in given:
+        block = nearest(name, list(METHOD_OF_BLOCK))
+        if block not in (None, name):
+            return f"Is {name} meant to be {block}?"
+    return "Add a line such as `method: on_policy`."
 
 
 def load_config(path: Path) -> RunConfig:
@@ -194,16 +204,26 @@ def with_overrides(values: dict[str, object], overrides: dict[str, object]) -> d
     return result
 
 
+@cache
+def _known_keys() -> list[str]:
+    configs = (OnPolicyConfig, SftConfig, PromptDistillationConfig, EvaluationConfig)
+    return [key for config in configs for key in setting_keys(config)]
+
+
 def _explain(error: ValidationError, source: str) -> ConfigError:
     locations = []
     for problem in error.errors(include_url=False):
         # The first part is the union's tag, which is no field of the file.
         field = ".".join(str(part) for part in problem["loc"][1:]) or "method"
-        message = str(problem["msg"]).removeprefix("Value error, ")
-        locations.append((field, message))
-    listed = "; ".join(f"{field}: {message}" for field, message in locations)
+        locations.append((field, problem_in_words(problem, field, _known_keys())))
+    if len(locations) == 1:
+        (field, message), *_ = locations
+        listed = f"a wrong setting: {field}: {message}."
+    else:
+        lines = (f"\n  {field}: {message}" for field, message in locations)
+        listed = f"{len(locations)} wrong settings:{';'.join(lines)}."
     return ConfigError(
-        f"{source} has {'a wrong setting' if len(locations) == 1 else 'wrong settings'}: {listed}.",
+        f"{source} has {listed}",
         "Correct it and try again.",
         tuple(locations),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -158,6 +159,12 @@ def find_model(name: str) -> KnownModel | None:
         return model
     form: Form = TypeAdapter(Form).validate_python(suffix.group(1))
     return model.model_copy(update={"form": form}) if model.original_id else None
+
+
+def propose_model(name: str) -> str:
+    """`Is it tiny-teacher? ` for a name that nearly is one, else nothing."""
+    near = get_close_matches(name.strip().lower(), _by_alias(), 1, cutoff=0.8)
+    return f"Is it {near[0]}? " if near else ""
 
 
 def lora_targets(model_type: str) -> tuple[str, ...] | None:

@@ -100,7 +100,7 @@ def test_each_wrong_setting_is_named_with_its_place() -> None:
         "distillation.lora.rank",
         "distillation.colour",
     }
-    assert "test.yaml has wrong settings" in str(caught.value)
+    assert "test.yaml has 3 wrong settings" in str(caught.value)
     assert caught.value.exit_code == 2
 
 

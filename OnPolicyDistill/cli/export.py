@@ -111,7 +111,9 @@ def _from_run(name: str, checkpoint: str, model: str | None, workspace: Path | N
     from OnPolicyDistill.runs.checkpoints import pointed
 
     run = open_run(name, workspace)
-    chosen = choose_checkpoint(run, checkpoint if pointed(run, checkpoint) else "last")
+    # A run that was never evaluated has no best checkpoint; its last one is meant then.
+    is_there = checkpoint != "best" or pointed(run, "best") is not None
+    chosen = choose_checkpoint(run, checkpoint if is_there else "last")
     return Source(model or base_model(run.config()), chosen, facts_of_run(run, int(chosen.name)))
 
 

@@ -22,7 +22,7 @@ from OnPolicyDistill.models.hub import download_model
 from OnPolicyDistill.models.parameters import flat_arrays
 from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.models.weight_files import fingerprint_model, read_json, weight_files
-from OnPolicyDistill.registry import find_model, local_folder
+from OnPolicyDistill.registry import find_model, local_folder, propose_model
 
 
 def load_policy(name: str, mixed_precision: bool = True) -> Policy:
@@ -86,7 +86,7 @@ def find_folder(name: str) -> Path:
         return download_model(name)
     raise ModelError(
         f"There is no model {name!r}: no folder, no known alias and no hub id.",
-        "List the known ones: opd models.",
+        f"{propose_model(name)}List the known ones: opd models.",
     )
 
 

@@ -20,7 +20,7 @@ from OnPolicyDistill.planning.dimensions import (
     weight_bytes,
 )
 from OnPolicyDistill.planning.weights import read_weights
-from OnPolicyDistill.registry import KnownModel, find_model, local_folder
+from OnPolicyDistill.registry import KnownModel, find_model, local_folder, propose_model
 
 FLOAT32_BYTES = 4
 
@@ -83,7 +83,7 @@ def describe_model(name: str, mixed_precision: bool = True) -> ModelFacts:
     else:
         raise ModelError(
             f"There is no model {name!r}: no folder, no known alias, nothing downloaded.",
-            "List the known ones with opd models, or download it first.",
+            f"{propose_model(name)}List the known ones with opd models, or download it first.",
         )
     return facts if mixed_precision else _as_float32(facts)
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from OnPolicyDistill.datasets.tokenizer_files import TokenizerFiles, load_tokenizer_files
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.planning.sides import Side, side_from_files, side_from_registry
-from OnPolicyDistill.registry import KnownModel, find_model, local_folder
+from OnPolicyDistill.registry import KnownModel, find_model, local_folder, propose_model
 
 PairVerdict = Literal["ok", "warning", "mismatch"]
 PairCode = Literal[
@@ -124,7 +124,7 @@ def _known(name: str, other: str) -> KnownModel:
     if known is None:
         raise ModelError(
             f"{name} is not on this machine and not in the registry, so it cannot be checked.",
-            "Download it, or give a folder.",
+            f"{propose_model(name)}Download it, or give a folder.",
         )
     return known
 

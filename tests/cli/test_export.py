@@ -66,6 +66,20 @@ def test_an_export_of_another_checkpoint_shows_its_numbers(
     assert "| 0.6000 |" in (out / "README.md").read_text(encoding="utf-8")
 
 
+def test_any_checkpoint_that_the_run_has_can_go_out_and_no_other(
+    opd: Opd, run: RunDirectory, tmp_path: Path
+) -> None:
+    for name, figure in (("5", "0.5000"), ("000005", "0.5000"), ("last", "0.6000")):
+        out = tmp_path / name
+        assert opd("export", run.run_id, "--out", str(out), "--from", name).exit_code == 0
+        assert f"| {figure} |" in (out / "README.md").read_text(encoding="utf-8")
+    for name in ("7", "abc", "-3"):
+        refused = opd("export", run.run_id, "--out", str(tmp_path / "no"), f"--from={name}")
+        assert refused.exit_code == 2
+        assert f"has no checkpoint {name}" in refused.err
+    assert not (tmp_path / "no").exists()
+
+
 def test_a_fused_model_completes_prompts_without_its_adapter(
     opd: Opd, run: RunDirectory, tmp_path: Path
 ) -> None:
