@@ -24,7 +24,7 @@ export function ProofBadge({ passed, checks }: ProofBadgeProps) {
       label="Proof of learning"
       align="end"
       trigger={
-        <button type="button" className="rounded-sm hover:brightness-110">
+        <button type="button" className="flex rounded-sm hover:brightness-110">
           <Badge tone={passed ? "good" : "bad"}>
             {passed ? <ShieldCheck aria-hidden /> : <ShieldX aria-hidden />}
             {passed ? "Proof of learning passed" : "Proof of learning failed"}

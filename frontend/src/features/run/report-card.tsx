@@ -89,7 +89,7 @@ function agreementNote(agreement: MetricSummary | undefined): string {
     return "no evaluation yet";
   }
   return isMeasuredAgain(agreement)
-    ? `from ${formatPercent(agreement.first)} %`
+    ? `from ${formatPercent(agreement.first)}\u00a0%`
     : "as at the start";
 }
 
@@ -104,10 +104,10 @@ export function accuracyNote(run: RunSummary): string {
   const gap = gapClosed(run);
   return [
     interval
-      ? `95 % interval ${formatPercent(interval.low)} to ${formatPercent(interval.high)} % on ${count} prompts`
+      ? `95\u00a0% interval ${formatPercent(interval.low)} to ${formatPercent(interval.high)}\u00a0% on ${count} prompts`
       : "",
-    `from ${formatPercent(accuracy.first)} %`,
-    gap === null ? "" : `${formatPercent(gap, 0)} % of the gap closed`,
+    `from ${formatPercent(accuracy.first)}\u00a0%`,
+    gap === null ? "" : `${formatPercent(gap, 0)}\u00a0% of the gap closed`,
   ]
     .filter(Boolean)
     .join(", ");

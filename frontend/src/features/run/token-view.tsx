@@ -18,7 +18,7 @@ export function TokenView({ id, tokens }: { id: string; tokens: readonly Rollout
   }
 
   return (
-    <div className="grid gap-3 lg:grid-cols-[minmax(0,1fr)_340px]">
+    <div className="grid items-start gap-3 lg:grid-cols-[minmax(0,1fr)_340px]">
       <div
         role="listbox"
         aria-label="Tokens of the completion"
