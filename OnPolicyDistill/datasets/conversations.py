@@ -1,8 +1,9 @@
 """Conversation sets: JSONL files for supervised fine-tuning, checked line by line.
 
 One object a line: {"messages": [...]} that end with the assistant's turn, {"prompt": "...",
-"completion": "..."}, or ShareGPT's {"conversations": [{"from": "human", "value": "..."}, ...]} with
-perhaps a `system` beside them. Every assistant turn is something to learn.
+"completion": "..."} (or "answer", as in sets of prompts), or ShareGPT's {"conversations":
+[{"from": "human", "value": "..."}, ...]} with perhaps a `system` beside them. Every
+assistant turn is something to learn.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def form_keys(values: Mapping[str, JsonValue]) -> tuple[str, ...]:
         return ("messages",)
     if "conversations" in values:
         return ("conversations", "system")
-    return ("prompt", "completion")
+    return ("prompt", "completion" if "completion" in values else "answer")
 
 
 def read_conversations(path: Path) -> Iterator[Conversation | BadLine]:
@@ -102,9 +103,9 @@ def conversation_of(record: Record) -> Conversation | BadLine:
         return _check_messages(values["messages"], record.line)
     if "conversations" in values:
         return _of_sharegpt(record)
-    prompt, completion = values.get("prompt"), values.get("completion")
+    prompt, completion = values.get("prompt"), values.get("completion", values.get("answer"))
     if not isinstance(prompt, str) or not isinstance(completion, str):
-        message = "The line has neither messages nor prompt and completion nor conversations."
+        message = "The line has neither messages nor conversations nor prompt with completion."
         return BadLine(record.line, "missing_messages", message, f"Write {EXAMPLE}.")
     messages: list[JsonValue] = [
         {"role": "user", "content": prompt},

@@ -5,7 +5,6 @@ Three formats: one text a line, JSONL, and CSV. It knows neither models nor prom
 
 from __future__ import annotations
 
-import csv
 import random
 import re
 import unicodedata
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from OnPolicyDistill.datasets.csv_lines import read_csv
 from OnPolicyDistill.datasets.records import BYTE_ORDER_MARK, BadLine, Record, read_records
 from OnPolicyDistill.errors import DatasetError
 
@@ -218,39 +218,11 @@ def _from_lines(path: Path) -> Iterator[Row | BadLine]:
 
 
 def _from_csv(path: Path) -> Iterator[Row | BadLine]:
-    header: list[str] | None = None
     lines = _lines(path)
     if isinstance(lines, BadLine):
         yield lines
-        return
-    reader = csv.reader(lines, strict=True)
-    line = 1
-    try:
-        for cells in reader:
-            started, line = line, reader.line_num + 1
-            if not any(cell.strip() for cell in cells):
-                continue
-            if header is None:
-                header, is_header = _header(cells)
-                if is_header:
-                    continue
-            if len(cells) > len(header):
-                message = f"The line has {len(cells)} columns, but there are {len(header)}."
-                yield BadLine(started, "columns", message, "Put texts with commas in quotes.")
-                continue
-            yield started, {key: cell for key, cell in zip(header, cells, strict=False) if cell}
-    except csv.Error as error:
-        message = f"The line is not valid CSV: {error}."
-        yield BadLine(line, "broken_csv", message, "Check its quotes; nothing behind it is read.")
-
-
-def _header(cells: Sequence[str]) -> tuple[list[str], bool]:
-    """Names of the columns, and whether the first line is where they come from."""
-    named = [cell.strip().lower() for cell in cells]
-    if any(key in named for key in TEXT_KEYS):
-        return named, True
-    unnamed = [f"column {number}" for number in range(3, len(cells) + 1)]
-    return ["text", "label", *unnamed][: len(cells)], False
+    else:
+        yield from read_csv(lines, TEXT_KEYS)
 
 
 def _lines(path: Path) -> list[str] | BadLine:

@@ -18,7 +18,7 @@ from backend.backend import Backend
 from backend.history.tables import ValueRow
 from backend.problems import ConflictError, NotFoundError
 from backend.prompt_sets.views import PromptSetView, SetKind, SetRecord
-from OnPolicyDistill.datasets.conversations import Conversation, conversation_of
+from OnPolicyDistill.datasets.conversations import Conversation, conversation_of, is_conversation
 from OnPolicyDistill.datasets.labelled import TEXT_KEYS, LabelledItem, read_items
 from OnPolicyDistill.datasets.prompts import Prompt, prompt_of
 from OnPolicyDistill.datasets.records import Record, read_records
@@ -200,7 +200,8 @@ def _kind(file: Path) -> SetKind:
 
 
 def _kind_of(record: Record) -> SetKind:
-    if isinstance(conversation_of(record), Conversation):
+    # Prompts with an answer can be learned from as conversations too; they are called prompts.
+    if is_conversation(record.values) and isinstance(conversation_of(record), Conversation):
         return "conversations"
     if isinstance(prompt_of(record, 0), Prompt) or not record.values.keys() & set(TEXT_KEYS):
         return "prompts"

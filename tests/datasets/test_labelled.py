@@ -35,12 +35,14 @@ def test_json_lines_name_text_gold_and_source(tmp_path: Path) -> None:
     assert (second.text, second.gold, second.source) == ("x", "3", None)
 
 
-def test_a_csv_has_a_header_or_text_and_label(tmp_path: Path) -> None:
+def test_a_csv_names_its_columns_or_has_one(tmp_path: Path) -> None:
     headed = load_items(written(tmp_path, "a.csv", 'Label,Text,x\nde,"Ja,\nnein",1\n\nen,yes,2\n'))
     assert [(item.text, item.gold) for item in headed] == [("Ja,\nnein", "de"), ("yes", "en")]
     assert headed[0].extra == {"x": "1"}
-    bare = load_items(written(tmp_path, "b.csv", "Ja,de\nyes\n"))
-    assert [(item.text, item.gold) for item in bare] == [("Ja", "de"), ("yes", None)]
+    bare = load_items(written(tmp_path, "b.csv", 'Ja\n"yes, sir"\n'))
+    assert [(item.text, item.gold) for item in bare] == [("Ja", None), ("yes, sir", None)]
+    with pytest.raises(DatasetError, match=r"the first line names id, body\. Name the columns"):
+        load_items(written(tmp_path, "c.csv", "id,body\n1,Bonjour\n"))
 
 
 @pytest.mark.parametrize(

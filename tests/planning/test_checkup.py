@@ -223,5 +223,7 @@ def test_items_without_gold_need_a_list_of_labels(model_folder, tmp_path):
 
 
 def test_an_unknown_model_of_a_variant_is_told_at_the_variant(model_folder, tmp_path):
-    report = evaluated(model_folder, tmp_path, "a,x\n", variant={"model": "nobody/nothing"})
+    report = evaluated(
+        model_folder, tmp_path, "text,label\na,x\n", variant={"model": "nobody/nothing"}
+    )
     assert found(report) == [("error", "model", "evaluation.variants.0.model")]

@@ -171,7 +171,7 @@ def test_positions_are_one_place_before_their_labels(policy: Policy) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ({"prompt": "a"}, "neither messages nor prompt and completion"),
+        ({"prompt": "a"}, "nor prompt with completion"),
         ({"messages": []}, "not a list with messages"),
         ({"messages": [{"content": "a"}]}, "has no role"),
         ({"messages": [{"role": "user"}]}, "has no content"),
@@ -190,9 +190,10 @@ def test_lines_that_cannot_be_learned_are_named(
         load_conversations(file)
 
 
-def test_prompt_and_completion_are_a_conversation_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("key", ["completion", "answer"])
+def test_prompt_and_completion_are_a_conversation_too(tmp_path: Path, key: str) -> None:
     file = tmp_path / "set.jsonl"
-    file.write_text('{"prompt": "a", "completion": "b"}\n')
+    file.write_text(json.dumps({"prompt": "a", key: "b"}))
     (conversation,) = load_conversations(file)
     assert [message["content"] for message in conversation.messages] == ["a", "b"]
 
