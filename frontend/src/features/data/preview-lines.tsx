@@ -34,7 +34,7 @@ function Tokens({ tokens }: { tokens: readonly string[] }) {
     <p className="mt-1 max-h-24 overflow-y-auto rounded-sm bg-sunken p-1 font-mono text-sm whitespace-pre-wrap">
       {tokens.map((token, index) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: a token is its place
-        <span key={index} className={index % 2 === 0 ? "" : "bg-hover"}>
+        <span key={index} className={index % 2 === 0 ? "" : "bg-selected"}>
           {token}
         </span>
       ))}

@@ -5,30 +5,30 @@ import type { Preset } from "@/api/types";
 import { Card } from "@/components/card";
 import { Prose } from "@/components/prose";
 import { useDraft } from "@/features/new-run/draft";
+import { METHODS, presetsOf } from "@/features/new-run/methods";
 
-const SHOWN = 3;
 const DEMO = "demo";
 
 function usePresets() {
   const list = useQuery(presets()).data ?? [];
   const take = useDraft((draft) => draft.take);
   const navigate = useNavigate();
-  // The demonstration comes first: it needs no download and ends in a minute.
-  const ordered = [...list].sort((a, b) => Number(b.name === DEMO) - Number(a.name === DEMO));
+  // One of each method; demonstrations, which need no download, come first.
+  const recipes = METHODS.flatMap(({ id }) => presetsOf(id, list).slice(0, 1));
   const open = (preset: Preset, step: string) => {
     take(preset);
     void navigate({ to: "/new/$step", params: { step } });
   };
-  return { ordered, open };
+  return { list, recipes, open };
 }
 
 /** The shipped presets, as one click into a planned run. */
 export function StartFrom() {
-  const { ordered, open } = usePresets();
+  const { recipes, open } = usePresets();
   return (
     <Card title="Start from" flush>
       <ul className="divide-y">
-        {ordered.slice(0, SHOWN).map((preset) => (
+        {recipes.map((preset) => (
           <li key={preset.name}>
             <button
               type="button"
@@ -49,8 +49,8 @@ export function StartFrom() {
 
 /** What a new workspace shows in place of runs: the shortest way to one, and the way to one's own. */
 export function FirstRun() {
-  const { ordered, open } = usePresets();
-  const demo = ordered.find((preset) => preset.name === DEMO);
+  const { list, open } = usePresets();
+  const demo = list.find((preset) => preset.name === DEMO);
   return (
     <section className="flex flex-col gap-4 rounded-lg border bg-surface p-6">
       <div>
@@ -71,9 +71,9 @@ export function FirstRun() {
         <Way
           title="Plan your own run"
           text="Choose a teacher, a student, prompts to practise on and held-out ones. You see whether both models fit into this machine before anything starts."
-          disabled={ordered.length === 0}
+          disabled={list.length === 0}
           onOpen={() => {
-            const own = ordered.find((preset) => preset.name === "default") ?? ordered[0];
+            const own = list.find((preset) => preset.name === "default") ?? list[0];
             if (own) {
               open(own, "models");
             }

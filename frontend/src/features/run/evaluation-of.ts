@@ -3,7 +3,7 @@ import { evaluationReport } from "@/api/evaluations";
 import type { RunSummary } from "@/api/types";
 import { isAtWork } from "@/features/runs/run-state";
 
-const WATCH_MS = 5000;
+const WATCH_MS = 2000;
 
 /** The variants measured so far; asked again while there may be more of them. */
 export function useEvaluationOf(run: RunSummary) {

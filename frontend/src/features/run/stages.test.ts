@@ -29,11 +29,13 @@ test("answers are counted while the teacher gives them", () => {
 });
 
 test("variants answer before the student learns as well", () => {
-  expect(states(run("running", 0), phase("evaluating", 8, 52), 1)).toEqual([
-    "done",
-    "later",
-    "now",
-  ]);
+  for (const numVariants of [0, 1]) {
+    expect(states(run("running", 0), phase("evaluating", 8, 52), numVariants)).toEqual([
+      "done",
+      "later",
+      "now",
+    ]);
+  }
 });
 
 test("held-out rows between two steps belong to the training", () => {
@@ -54,4 +56,6 @@ test("a counted phase ends when its rate says so", () => {
   expect(phaseSecondsLeft({ ...live, phaseBegan: phase("generating", 10, 100, 10) })).toBe(35);
   expect(phaseSecondsLeft({ ...live, phaseBegan: live.phase })).toBeNull();
   expect(phaseSecondsLeft(EMPTY_LIVE_RUN)).toBeNull();
+  const over = { ...live, phase: phase("generating", 100, 100, 20) };
+  expect(phaseSecondsLeft({ ...over, phaseBegan: phase("generating", 10, 100, 10) })).toBeNull();
 });

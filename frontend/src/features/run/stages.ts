@@ -27,7 +27,7 @@ export function stagesOf(
     now === "generate" && phase?.total ? { done: phase.done ?? 0, total: phase.total } : null;
   const facts = {
     generate: {
-      isDone: step > 0 || numVariants > 0,
+      isDone: step > 0 || numVariants > 0 || now === "evaluate" || now === "train",
       share: answers ? answers.done / answers.total : null,
       note: answers ? `${answers.done} of ${answers.total} answers` : "",
     },
@@ -73,5 +73,6 @@ export function phaseSecondsLeft({ phase, phaseBegan }: LiveRun): number | null 
   }
   const done = phase.done - (phaseBegan.done ?? 0);
   const seconds = phase.time - phaseBegan.time;
-  return done > 0 && seconds > 0 ? ((phase.total - phase.done) * seconds) / done : null;
+  const isKnown = done > 0 && seconds > 0 && phase.done < phase.total;
+  return isKnown ? ((phase.total - phase.done) * seconds) / done : null;
 }
