@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { Link, useSearch } from "@tanstack/react-router";
+import { useSearch } from "@tanstack/react-router";
 import { useMemo } from "react";
 import { describeError } from "@/api/problem";
 import { comparison } from "@/api/runs";
@@ -9,11 +9,12 @@ import { Button } from "@/components/button";
 import { ButtonLink } from "@/components/button-link";
 import { Card } from "@/components/card";
 import { download, toCsv } from "@/components/download";
-import { formatNumber, formatPercent } from "@/components/format";
 import { PageHeader } from "@/components/page-header";
-import { EmptyState, ErrorState, SkeletonRows } from "@/components/states";
+import { EmptyState, ErrorState, Notice, SkeletonRows } from "@/components/states";
 import { ComparedCharts } from "@/features/compare/compared-charts";
+import { parted, whatDoesNotCompare } from "@/features/compare/measured";
 import { SamePrompts } from "@/features/compare/same-prompts";
+import { CompareTable, LastValues } from "@/features/compare/tables";
 import { RunStateBadge } from "@/features/runs/run-state";
 
 export function ComparePage() {
@@ -44,7 +45,8 @@ export function ComparePage() {
 }
 
 function Compared({ data }: { data: Comparison }) {
-  const rows = useMemo(() => data.metrics.filter((metric) => metric.values.some(Boolean)), [data]);
+  const [heldOut, inTraining] = useMemo(() => parted(data), [data]);
+  const caution = whatDoesNotCompare(data);
   return (
     <div className="flex flex-col">
       <PageHeader
@@ -58,6 +60,10 @@ function Compared({ data }: { data: Comparison }) {
         }
       />
       <div className="flex flex-col gap-3 px-4 pb-4">
+        {caution.map((words) => (
+          <Notice key={words} tone="warn" title={words} />
+        ))}
+        <Legend runs={data.runs} />
         <ComparedCharts runs={data.runs} />
         <Card title="Runs" flush>
           <CompareTable data={data} head="">
@@ -97,89 +103,31 @@ function Compared({ data }: { data: Comparison }) {
             </CompareTable>
           )}
         </Card>
-        <Card title="Last values" flush>
-          <CompareTable data={data} head="Metric">
-            {rows.map((metric) => (
-              <tr key={metric.key} className="num h-8 border-t">
-                <th className="px-3 text-left font-normal text-muted" title={metric.key}>
-                  {metric.title} <span className="text-faint">{metric.unit}</span>
-                </th>
-                {metric.values.map((value, index) => (
-                  <td key={data.runs[index]?.run_id} className="px-3 whitespace-nowrap">
-                    {valueText(value?.last, metric.unit)}
-                    {index > 0 ? <Delta metric={metric} index={index} /> : null}
-                  </td>
-                ))}
-              </tr>
-            ))}
-          </CompareTable>
-        </Card>
+        <LastValues title="Held out, last values" data={data} metrics={heldOut} />
+        <LastValues title="In training, last values" data={data} metrics={inTraining} />
         <SamePrompts runs={data.runs} />
       </div>
     </div>
   );
 }
 
-interface CompareTableProps {
-  data: Comparison;
-  head: string;
-  children: React.ReactNode;
-}
-
-function CompareTable({ data, head, children }: CompareTableProps) {
+/** Which line is whose. */
+function Legend({ runs }: { runs: Comparison["runs"] }) {
   return (
-    <div className="overflow-x-auto">
-      <table className="w-full">
-        <thead>
-          <tr className="h-8">
-            <th className="label w-64 px-3 text-left font-normal">{head}</th>
-            {data.runs.map((run, place) => (
-              <th key={run.run_id} className="px-3 text-left font-medium">
-                <span className="flex items-center gap-2">
-                  <span
-                    aria-hidden
-                    className="size-2 shrink-0 rounded-full"
-                    style={{ background: roleColor(place) }}
-                  />
-                  <Link
-                    to="/runs/$runId"
-                    params={{ runId: run.run_id }}
-                    className="max-w-56 truncate hover:underline"
-                  >
-                    {run.name}
-                  </Link>
-                </span>
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>{children}</tbody>
-      </table>
-    </div>
-  );
-}
-
-type ComparedMetric = Comparison["metrics"][number];
-
-function valueText(value: number | undefined, unit: string): string {
-  return unit === "share" ? formatPercent(value) : formatNumber(value);
-}
-
-/** Green where the difference is for the better, red where it is for the worse. */
-function Delta({ metric, index }: { metric: ComparedMetric; index: number }) {
-  const delta = metric.deltas[index];
-  if (delta === null || delta === undefined || delta === 0) {
-    return null;
-  }
-  const isBetter = metric.better === "lower" ? delta < 0 : delta > 0;
-  const tone = metric.better === "neither" ? "text-muted" : isBetter ? "text-good" : "text-bad";
-  const size =
-    metric.unit === "share" ? formatPercent(Math.abs(delta)) : formatNumber(Math.abs(delta), 3);
-  return (
-    <span className={`ml-2 text-sm ${tone}`}>
-      {delta > 0 ? "+" : "\u2212"}
-      {size}
-    </span>
+    <ul aria-label="Colours of the runs" className="flex flex-wrap gap-x-4 gap-y-1">
+      {runs.map((run, place) => (
+        <li key={run.run_id} className="flex min-w-0 items-center gap-1.5">
+          <span
+            aria-hidden
+            className="h-0.5 w-4 shrink-0"
+            style={{ background: roleColor(place) }}
+          />
+          <span className="truncate" title={run.name}>
+            {run.name}
+          </span>
+        </li>
+      ))}
+    </ul>
   );
 }
 

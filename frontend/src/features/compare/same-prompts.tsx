@@ -57,6 +57,9 @@ export function SamePrompts({ runs }: { runs: readonly RunSummary[] }) {
         </p>
       ) : (
         <ul className="divide-y">
+          <li className="px-3 py-2 text-sm text-muted">
+            Each run's newest sample of a prompt; look at the steps before you judge the students.
+          </li>
           {query.data.prompts.map((each) => (
             <PromptRow key={each.prompt} same={each} runs={runs} />
           ))}

@@ -1,0 +1,41 @@
+import { expect, test } from "vitest";
+import type { Comparison } from "@/api/types";
+import { parted, unitOf, valueText, whatDoesNotCompare } from "@/features/compare/measured";
+
+function metric(key: string, title: string, unit: string, isMeasured = true) {
+  return { key, title, unit, values: [isMeasured ? { last: 1 } : null], deltas: [null] };
+}
+
+const DATA = {
+  metrics: [
+    metric("agreement", "Agreement", "share"),
+    metric("eval_agreement", "Agreement", "share"),
+    metric("evictions", "Evictions", "", false),
+    metric("num_tokens", "Tokens", "tokens"),
+  ],
+  settings: [],
+} as unknown as Comparison;
+
+function differingIn(...keys: string[]): Comparison {
+  return { ...DATA, settings: keys.map((key) => ({ key, values: [1, 2] })) };
+}
+
+test("what is held out and what is training stand apart, and what nobody measured is left out", () => {
+  const [heldOut, inTraining] = parted(DATA);
+  expect(heldOut.map(({ key }) => key)).toEqual(["eval_agreement"]);
+  expect(inTraining.map(({ key }) => key)).toEqual(["agreement", "num_tokens"]);
+});
+
+test("shares are percentages, and a unit is not said twice", () => {
+  expect(DATA.metrics.map(unitOf)).toEqual(["%", "%", "", ""]);
+  expect(valueText(0.787, "share")).toBe("78.7");
+});
+
+test("different held-out data and different losses are said to be different", () => {
+  expect(whatDoesNotCompare(differingIn("distillation.learning_rate"))).toEqual([]);
+  const [heldOut, trained] = whatDoesNotCompare(
+    differingIn("distillation.eval_prompts", "distillation.temperature"),
+  );
+  expect(heldOut).toContain("(eval_prompts)");
+  expect(trained).toContain("(temperature)");
+});

@@ -1,0 +1,50 @@
+/** What of compared runs was measured, and whether it may be compared at all. */
+import type { Comparison } from "@/api/types";
+import { formatNumber, formatPercent } from "@/components/format";
+
+export type ComparedMetric = Comparison["metrics"][number];
+
+/** The metrics that some run measured: those on held-out data, and those of training. */
+export function parted(data: Comparison): readonly [ComparedMetric[], ComparedMetric[]] {
+  const measured = data.metrics.filter((metric) => metric.values.some(Boolean));
+  const isHeldOut = ({ key }: ComparedMetric) => key.startsWith("eval_");
+  return [measured.filter(isHeldOut), measured.filter((metric) => !isHeldOut(metric))];
+}
+
+export function valueText(value: number | undefined, unit: string): string {
+  return unit === "share" ? formatPercent(value) : formatNumber(value);
+}
+
+/** The unit behind a title, unless the title says it already. */
+export function unitOf({ title, unit }: ComparedMetric): string {
+  if (unit === "share") {
+    return "%";
+  }
+  return title.toLowerCase().includes(unit.toLowerCase()) ? "" : unit;
+}
+
+const HELD_OUT = [
+  "validation_prompts",
+  "eval_prompts",
+  "validation_conversations",
+  "validation_inputs",
+  "eval_inputs",
+  "inputs",
+];
+const TRAINED = ["temperature", "divergence", "kl_weight", "ce_weight"];
+
+/** Differences in the settings that make numbers of one name mean different things. */
+export function whatDoesNotCompare({ settings }: Comparison): string[] {
+  const differing = settings.map(({ key }) => key.split(".").at(-1) ?? key);
+  const named = (keys: readonly string[]) => keys.filter((key) => differing.includes(key));
+  const heldOut = named(HELD_OUT);
+  const trained = named(TRAINED);
+  return [
+    heldOut.length > 0
+      ? `Held-out numbers were measured on different data (${heldOut.join(", ")}): they show each run's own course, not which run is better.`
+      : "",
+    trained.length > 0
+      ? `Loss and training divergence mean different things here (${trained.join(", ")}); held-out reverse KL and agreement do not depend on them.`
+      : "",
+  ].filter(Boolean);
+}
