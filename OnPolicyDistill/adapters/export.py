@@ -57,7 +57,9 @@ def export_adapter(source: Path, target: Path, facts: CardFacts) -> Path:
     with _whole_folder(target) as folder:
         for name in (CONFIG_FILE, WEIGHTS_FILE):
             shutil.copyfile(source / name, folder / name)
-        usage = f"mlx_lm.generate --model {facts.base_model} --adapter-path {target.name}"
+        # A name that the hub does not know is a folder's, wherever that is.
+        base = facts.base_model if "/" in facts.base_model else f"PATH/TO/{facts.base_model}"
+        usage = f"mlx_lm.generate --model {base} --adapter-path {target.name}"
         _write_card(folder, facts, usage)
     return target
 

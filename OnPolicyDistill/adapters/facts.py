@@ -24,6 +24,7 @@ METHOD_TITLES = {
     "prompt_distillation": "prompt distillation",
     "evaluation": "evaluation",
 }
+SHOWN_SETTINGS = ("num_steps", "batch_size", "learning_rate", "temperature", "divergence")
 HELD_OUT = ("eval_reverse_kl", "eval_loss", "eval_agreement", "eval_accuracy")
 
 
@@ -70,11 +71,14 @@ def public_name(model: str) -> str:
 
 
 def _settings(config: RunConfig) -> dict[str, str]:
-    """What was changed from the defaults, without paths of this machine."""
-    changed = settings_of(config).model_dump(mode="json", exclude_defaults=True)
-    for name, value in changed.pop("lora", {}).items():
-        changed[f"lora.{name}"] = value
-    return {key: str(value) for key, value in changed.items() if "/" not in str(value)}
+    """What matters most and what was changed from the defaults, without this machine's paths."""
+    settings = settings_of(config)
+    everything = settings.model_dump(mode="json")
+    shown = {key: everything[key] for key in SHOWN_SETTINGS if key in everything}
+    shown |= settings.model_dump(mode="json", exclude_defaults=True, exclude={"lora"})
+    for name, value in everything.get("lora", {}).items():
+        shown[f"lora.{name}"] = value
+    return {key: str(v) for key, v in shown.items() if v is not None and "/" not in str(v)}
 
 
 def _measurements(run: RunDirectory, step: int) -> tuple[Measurement, ...]:

@@ -3,7 +3,7 @@ import { Search } from "lucide-react";
 import { useEffect, useState } from "react";
 import { useWorkspace } from "@/api/workspace";
 import { useOverlays } from "@/app/overlays";
-import { formatDuration, formatGigabytes, formatNumber } from "@/components/format";
+import { formatDuration, formatMemory, formatNumber } from "@/components/format";
 import { KeyHint } from "@/components/key-hint";
 import { ProgressBar } from "@/components/progress-bar";
 import { Tooltip } from "@/components/tooltip";
@@ -99,7 +99,7 @@ function MemoryChip() {
     <Tooltip
       content={
         <span className="num">
-          {formatNumber(system.memory_available_gb, 3)} GB available, swap{" "}
+          {formatMemory(system.memory_available_gb)} GB available, swap{" "}
           {formatNumber(system.swap_used_gb, 3)} GB, disk {formatNumber(system.disk_free_gb, 3)} GB
           free
         </span>
@@ -108,8 +108,8 @@ function MemoryChip() {
       <span className="num flex h-8 items-center gap-2 rounded-md border px-2 whitespace-nowrap">
         <ProgressBar label="Memory in use" share={share} tone={tone} className="w-10" />
         <span>
-          {formatGigabytes(used)}
-          <span className="text-faint"> / {formatGigabytes(system.memory_total_gb)} GB</span>
+          {formatMemory(used)}
+          <span className="text-faint"> / {formatMemory(system.memory_total_gb)} GB</span>
         </span>
       </span>
     </Tooltip>

@@ -48,6 +48,11 @@ export function formatGigabytes(gigabytes: number): string {
   return gigabytes.toFixed(1);
 }
 
+/** A machine's memory as it is sold and as `opd plan` names it: 128 GB are 2^37 bytes. */
+export function formatMemory(gigabytes: number): string {
+  return formatGigabytes((gigabytes * 1e9) / 2 ** 30);
+}
+
 /** A share (0 to 1) as a percentage without its sign. */
 export function formatPercent(share: number | null | undefined, decimals = 1): string {
   return share === null || share === undefined || Number.isNaN(share)

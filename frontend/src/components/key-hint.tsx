@@ -1,3 +1,6 @@
+const IS_MAC = /mac/i.test(navigator.userAgent);
+const ELSEWHERE: Record<string, string> = { "⌘": "Ctrl", "⇧": "Shift" };
+
 /** Keys to press, one box a key: `keys="G R"` is G, then R. */
 export function KeyHint({ keys }: { keys: string }) {
   return (
@@ -7,7 +10,7 @@ export function KeyHint({ keys }: { keys: string }) {
           key={key}
           className="inline-flex h-4.5 min-w-4.5 items-center justify-center rounded-sm border border-line-strong bg-sunken px-1 font-sans text-xs text-muted"
         >
-          {key}
+          {IS_MAC ? key : (ELSEWHERE[key] ?? key)}
         </kbd>
       ))}
     </span>

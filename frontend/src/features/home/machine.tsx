@@ -1,6 +1,6 @@
 import type { SystemFigures } from "@/api/types";
 import { Card } from "@/components/card";
-import { formatGigabytes, formatNumber } from "@/components/format";
+import { formatGigabytes, formatMemory, formatNumber } from "@/components/format";
 import { ProgressBar } from "@/components/progress-bar";
 import { Skeleton } from "@/components/states";
 
@@ -13,12 +13,19 @@ export function Machine({ system }: { system: SystemFigures | null }) {
   const disk = system.disk_total_gb - system.disk_free_gb;
   return (
     <Card title="This machine">
-      <Meter label="Memory" used={memory} total={system.memory_total_gb} almostFull={0.85} />
+      <Meter
+        label="Memory"
+        used={memory}
+        total={system.memory_total_gb}
+        almostFull={0.85}
+        format={formatMemory}
+      />
       <Meter
         label="Disk of the workspace"
         used={disk}
         total={system.disk_total_gb}
         almostFull={0.95}
+        format={formatGigabytes}
       />
       <p className="num mt-2 text-sm text-muted">
         Processor {formatNumber(system.cpu_percent, 2)} %, swap{" "}
@@ -37,16 +44,17 @@ interface MeterProps {
   total: number;
   /** The share from which it is a worry. */
   almostFull: number;
+  format: (gigabytes: number) => string;
 }
 
-function Meter({ label, used, total, almostFull }: MeterProps) {
+function Meter({ label, used, total, almostFull, format }: MeterProps) {
   const share = used / total;
   return (
     <div className="mb-2">
       <div className="num flex justify-between">
         <span>{label}</span>
         <span>
-          {formatGigabytes(used)} <span className="text-faint">of {formatGigabytes(total)} GB</span>
+          {format(used)} <span className="text-faint">of {format(total)} GB used</span>
         </span>
       </div>
       <ProgressBar label={label} share={share} tone={share > almostFull ? "warn" : "accent"} />

@@ -49,3 +49,8 @@ test("a failure keeps what was written and says what to do", () => {
     action: "Choose a smaller teacher.",
   });
 });
+
+test("the sign with which an answer ends is no part of it", () => {
+  const token = { id: 1, text: "yes", logprob: 0, is_end: false, top: [] };
+  expect(textOf([token, { ...token, text: "<|im_end|>", is_end: true }])).toBe("yes");
+});

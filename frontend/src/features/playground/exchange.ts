@@ -86,6 +86,7 @@ function asProbabilities(top: readonly TopToken[]) {
   return top.map(({ text, logprob }) => ({ text, probability: Math.exp(logprob) }));
 }
 
+/** What a voice says; the sign with which it ended is no part of it. */
 export function textOf(tokens: readonly GeneratedToken[]): string {
-  return tokens.map((token) => token.text).join("");
+  return tokens.map((token) => (token.is_end ? "" : token.text)).join("");
 }

@@ -153,7 +153,9 @@ function QuestionForm({ runs, runId, onRun, isAsking, isBlocked, ask, stop }: Qu
   const [temperature, setTemperature] = useState("0");
   const [maxTokens, setMaxTokens] = useState("256");
   const [checkpoint, setCheckpoint] = useState<"best" | "last">("best");
-  const canAsk = !isBlocked && prompt.trim() !== "";
+  const isHot = !(Number(temperature) >= 0 && Number(temperature) <= 4) || temperature === "";
+  const isLong = !(Number.isInteger(Number(maxTokens)) && Number(maxTokens) >= 1);
+  const canAsk = !isBlocked && !isHot && !isLong && prompt.trim() !== "";
   function send() {
     if (!canAsk) {
       return;
@@ -176,6 +178,7 @@ function QuestionForm({ runs, runId, onRun, isAsking, isBlocked, ask, stop }: Qu
     <Card>
       <form
         className="flex flex-col gap-2"
+        noValidate
         onSubmit={(event) => {
           event.preventDefault();
           send();
@@ -208,6 +211,8 @@ function QuestionForm({ runs, runId, onRun, isAsking, isBlocked, ask, stop }: Qu
             Temperature
             <Input
               id="temperature"
+              aria-invalid={isHot}
+              title={isHot ? "A number from 0 to 4" : undefined}
               type="number"
               min={0}
               max={4}
@@ -221,6 +226,8 @@ function QuestionForm({ runs, runId, onRun, isAsking, isBlocked, ask, stop }: Qu
             Max tokens
             <Input
               id="max-tokens"
+              aria-invalid={isLong}
+              title={isLong ? "A whole number, 1 or more" : undefined}
               type="number"
               min={1}
               max={16_384}

@@ -3,6 +3,7 @@ import { Button } from "@/components/button";
 import { ScrolledText } from "@/components/scrolled-text";
 import { Notice } from "@/components/states";
 import { useRunVerb } from "@/features/runs/run-actions";
+import { isAtWork } from "@/features/runs/run-state";
 
 /** Why a run is not going on: its post-mortem, its own last words, or damage in its folder. */
 export function Ending({ detail }: { detail: RunDetail }) {
@@ -14,7 +15,7 @@ export function Ending({ detail }: { detail: RunDetail }) {
           {run.damage}
         </Notice>
       ) : null}
-      {postmortem ? (
+      {isAtWork(run.state) ? null : postmortem ? (
         <Notice
           tone="bad"
           title={postmortem.message}

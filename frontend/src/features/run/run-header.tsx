@@ -143,6 +143,7 @@ function RunName({ run }: { run: RunSummary }) {
 function Verbs({ run }: { run: RunSummary }) {
   const verb = useRunVerb();
   const [isAsking, setAsking] = useState(false);
+  const canBeKilled = verbsFor(run.state).includes("kill");
   const send = (name: RunVerb) => verb.mutate({ runId: run.run_id, verb: name });
   return (
     <>
@@ -160,7 +161,7 @@ function Verbs({ run }: { run: RunSummary }) {
         </Button>
       ))}
       <Dialog
-        open={isAsking}
+        open={isAsking && canBeKilled}
         onOpenChange={setAsking}
         title="Stop this run now?"
         footer={
