@@ -119,7 +119,7 @@ def test_the_card_says_what_it_is_and_what_was_measured(policy: Policy, tmp_path
         "from tiny-teacher",
         "| Task accuracy | 40 % | 95 % |",
         "- rank: 4",
-        "mlx_lm.generate --model tiny-student --adapter-path out",
+        "mlx_lm.generate --model PATH/TO/tiny-student --adapter-path out",
         "`distill_1`",
     ):
         assert words in card
