@@ -22,11 +22,13 @@ from backend.backend import Backend
 from backend.settings import BackendSettings, new_secret
 from backend.workspace_lock import workspace_lock
 from OnPolicyDistill.errors import InputError
+from OnPolicyDistill.files import write_text_atomically
 
 HOST = "127.0.0.1"
 TOKEN_VARIABLE = "OPD_TOKEN"
 PARENT_POLL_SECONDS = 0.5
 GRACE_SECONDS = 5
+PORT_FILE = "last_port"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,16 +63,27 @@ def serve_with(options: ServeOptions) -> None:
         InputError: the port is taken.
         RunError: another backend holds the workspace.
     """
-    listener = bind(options.port)
+    listener = _bind_again(options)
     settings = make_settings(options, listener.getsockname()[1])
     settings.workspace.mkdir(parents=True, exist_ok=True)
     with workspace_lock(settings):
+        write_text_atomically(settings.workspace / PORT_FILE, str(settings.port))
         backend = Backend(settings)
         server = _Server(_configure(backend), options, settings)
         backend.on_stop = server.ask_to_exit
         if options.watch_parent:
             _exit_with_parent(server)
         server.run(sockets=[listener])
+
+
+def _bind_again(options: ServeOptions) -> socket.socket:
+    """Bind the port that was asked for, else the workspace's last one: open pages find it there."""
+    if options.port == 0:
+        try:
+            return bind(int((options.workspace.expanduser() / PORT_FILE).read_text()))
+        except (OSError, ValueError, InputError):
+            pass  # none yet, or taken by something else
+    return bind(options.port)
 
 
 def bind(port: int) -> socket.socket:

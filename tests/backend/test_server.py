@@ -16,6 +16,7 @@ import httpx
 import psutil
 import pytest
 
+from backend.server import bind
 from tests.backend.conftest import FAKE_WORKER, TOKEN, wait_until
 
 pytestmark = pytest.mark.timeout(90)
@@ -79,6 +80,17 @@ def test_without_a_token_in_the_environment_one_is_made(tmp_path: Path) -> None:
         line_of(process)
         url = line_of(process).strip().split("?")[0]
         assert httpx.get(f"{url}api/runs", headers=BEARER).status_code == 401
+
+
+def test_the_next_backend_of_a_workspace_is_where_the_last_one_was(tmp_path: Path) -> None:
+    with backend_process(tmp_path, "--ready-json") as process:
+        port = ready(process)["port"]
+    with backend_process(tmp_path, "--ready-json") as process:
+        assert ready(process)["port"] == port
+    with bind(int(str(port))) as holder:
+        holder.listen()
+        with backend_process(tmp_path, "--ready-json") as process:
+            assert ready(process)["port"] != port
 
 
 def test_sigterm_ends_it_cleanly(tmp_path: Path) -> None:

@@ -4,11 +4,18 @@ import { useEffect } from "react";
 import { followMenu } from "@/api/desktop";
 import { queryClient } from "@/api/query-client";
 import { openWorkspace } from "@/api/workspace";
-import { router } from "@/app/router";
+import { loadAllPages, router } from "@/app/router";
 import { TooltipProvider } from "@/components/tooltip";
+
+/** The first page comes first. */
+const LOAD_REST_AFTER_MS = 3000;
 
 export function App() {
   useEffect(() => openWorkspace(), []);
+  useEffect(() => {
+    const timer = setTimeout(() => void loadAllPages().catch(() => undefined), LOAD_REST_AFTER_MS);
+    return () => clearTimeout(timer);
+  }, []);
   useEffect(() => followMenu((path) => router.history.push(path)), []);
   return (
     <QueryClientProvider client={queryClient}>

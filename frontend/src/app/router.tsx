@@ -123,6 +123,13 @@ export const router = createRouter({
   defaultErrorComponent: PageError,
 });
 
+/** Fetches every page's code, so that none is missing when the backend has gone. */
+export async function loadAllPages(): Promise<void> {
+  for (const { options } of Object.values(router.routesById)) {
+    await options.component?.preload?.();
+  }
+}
+
 declare module "@tanstack/react-router" {
   interface Register {
     router: typeof router;
