@@ -42,8 +42,9 @@ test("the shortcuts do what the cheat sheet says", async ({ page, backend }) => 
   await expect(page.getByRole("dialog")).toHaveCount(0);
 
   await keys.press("ControlOrMeta+k");
+  await expect(page.getByPlaceholder("Search runs and commands")).toBeFocused();
   await keys.type("second of");
-  await expect(page.getByRole("option", { name: /second of two/ })).toBeVisible();
+  await expect(page.getByRole("option", { name: /second of two/, selected: true })).toBeVisible();
   await keys.press("Enter");
   await expect(page).toHaveURL(/\/runs\/distill_/);
 });
