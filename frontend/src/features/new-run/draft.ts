@@ -9,6 +9,8 @@ interface Draft {
   config: ConfigValues;
 }
 
+const DRAFT_KEY = "opd.draft";
+
 interface DraftState extends Draft {
   /** Drafts of the methods that are not chosen now, as they were left. */
   others: Readonly<Record<string, Draft>>;
@@ -36,7 +38,7 @@ export const useDraft = create<DraftState>()(
       set: (key, value) => set(({ config }) => ({ config: withSetting(config, key, value) })),
       clear: () => set({ preset: null, config: {} }),
     }),
-    { name: "opd.draft" },
+    { name: DRAFT_KEY },
   ),
 );
 
@@ -50,6 +52,17 @@ function setAside({ preset, config, others }: DraftState): Pick<DraftState, "oth
   return preset === null || typeof method !== "string"
     ? { others }
     : { others: { ...others, [method]: { preset, config } } };
+}
+
+/** Takes over what another window does to the draft: there is one, wherever it is looked at. */
+export function followOtherWindows(): () => void {
+  const hear = (event: StorageEvent) => {
+    if (event.key === DRAFT_KEY) {
+      void useDraft.persist.rehydrate();
+    }
+  };
+  window.addEventListener("storage", hear);
+  return () => window.removeEventListener("storage", hear);
 }
 
 /** A config as JSON values, without the types of the schema. */

@@ -12,9 +12,13 @@ export function ModelsStep() {
   const method = useDraft((draft) => methodOf(draft.config));
   const fields = useGroup("models");
   const list = useQuery(models()).data;
+  const here = (list?.local ?? []).filter((model) => model.is_complete).map(({ name }) => name);
+  const elsewhere = (list?.known ?? [])
+    .map(({ alias }) => alias)
+    .filter((alias) => !here.includes(alias));
   const suggestions = [
-    ...(list?.local ?? []).filter((model) => model.is_complete).map((model) => model.name),
-    ...(list?.known ?? []).map((entry) => entry.alias),
+    ...here.map((value) => ({ value, note: "on this machine" })),
+    ...elsewhere.map((value) => ({ value, note: "is downloaded first" })),
   ];
   if (!fields) {
     return <Skeleton className="h-40" />;

@@ -1,14 +1,16 @@
 import { useQuery } from "@tanstack/react-query";
-import { Link, Navigate, useParams } from "@tanstack/react-router";
+import { Link, Navigate, useNavigate, useParams } from "@tanstack/react-router";
 import clsx from "clsx";
 import { type ReactNode, useEffect } from "react";
+import { models } from "@/api/models";
 import { presets } from "@/api/planning";
+import { Button } from "@/components/button";
 import { ButtonLink } from "@/components/button-link";
 import { PageHeader } from "@/components/page-header";
 import { Notice, SkeletonRows } from "@/components/states";
 import { BudgetStep } from "@/features/new-run/budget-step";
 import { DataStep } from "@/features/new-run/data-step";
-import { useDraft } from "@/features/new-run/draft";
+import { followOtherWindows, useDraft } from "@/features/new-run/draft";
 import { useHomelessErrors } from "@/features/new-run/field-errors";
 import { MethodStep } from "@/features/new-run/method-step";
 import { methodOf } from "@/features/new-run/methods";
@@ -26,20 +28,29 @@ const CONTENT: Record<StepId, ReactNode> = {
   review: <ReviewStep />,
 };
 
-const FIRST_PRESET = "default";
+/** What fits what there is: the embedded pair until the user has a model of their own. */
+const FIRST_PRESETS = { withModels: "default", without: "demo" };
 
 /** Six pages of one draft; each has its address, and the draft survives a reload. */
 export function NewRunPage() {
   const { step } = useParams({ from: "/new/$step" });
-  const { preset, config, take } = useDraft();
+  const navigate = useNavigate();
+  const { preset, config, take, clear } = useDraft();
   const title = preset === null ? null : methodOf(config).title;
   const known = useQuery(presets()).data;
+  const local = useQuery(models()).data?.local;
   useEffect(() => {
-    const first = known?.find(({ name }) => name === FIRST_PRESET) ?? known?.[0];
-    if (preset === null && first) {
+    if (preset !== null || !known || !local) {
+      return;
+    }
+    const hasOwn = local.some(({ origin, is_complete }) => origin !== "embedded" && is_complete);
+    const wanted = hasOwn ? FIRST_PRESETS.withModels : FIRST_PRESETS.without;
+    const first = known.find(({ name }) => name === wanted) ?? known[0];
+    if (first) {
       take(first);
     }
-  }, [preset, known, take]);
+  }, [preset, known, local, take]);
+  useEffect(followOtherWindows, []);
   if (!isStep(step)) {
     return <Navigate to="/new/$step" params={{ step: "method" }} replace />;
   }
@@ -47,7 +58,20 @@ export function NewRunPage() {
   const after = neighbour(step, 1);
   return (
     <div className="flex h-full flex-col">
-      <PageHeader title="New run" detail={title} />
+      <PageHeader
+        title="New run"
+        detail={title}
+        actions={
+          <Button
+            onClick={() => {
+              clear();
+              void navigate({ to: "/new/$step", params: { step: "method" } });
+            }}
+          >
+            Start over
+          </Button>
+        }
+      />
       <Stepper step={step} />
       <div className="min-h-0 grow overflow-y-auto p-4">
         {step === "method" || step === "review" ? null : <HomelessErrors />}

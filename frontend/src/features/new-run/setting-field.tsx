@@ -8,9 +8,15 @@ import { type Setting, useDraft, valueIn } from "@/features/new-run/draft";
 import { useFieldError } from "@/features/new-run/field-errors";
 import { parseSetting, wordsOf } from "@/features/new-run/setting-text";
 
+/** A value that may be meant, and what there is to know of it. */
+export interface Suggestion {
+  value: string;
+  note: string;
+}
+
 interface SettingFieldProps {
   field: FormField;
-  suggestions?: readonly string[];
+  suggestions?: readonly Suggestion[];
 }
 
 /** One setting of the config as the backend describes it; its errors land below it. */
@@ -35,9 +41,7 @@ export function SettingField({ field, suggestions }: SettingFieldProps) {
           suggestions={suggestions}
           onChange={(next, wrong) => {
             setMistake(wrong);
-            if (wrong === undefined) {
-              set(field.key, next);
-            }
+            set(field.key, next);
           }}
         />
       )}
@@ -49,7 +53,7 @@ interface SettingControlProps {
   field: FormField;
   value: Setting;
   control: ControlProps;
-  suggestions: readonly string[] | undefined;
+  suggestions: readonly Suggestion[] | undefined;
   onChange: (value: Setting, mistake?: string) => void;
 }
 
@@ -115,7 +119,7 @@ function TextControl({ field, value, control, suggestions, onChange }: SettingCo
       {suggestions ? (
         <datalist id={listId}>
           {suggestions.map((suggestion) => (
-            <option key={suggestion} value={suggestion} />
+            <option key={suggestion.value} value={suggestion.value} label={suggestion.note} />
           ))}
         </datalist>
       ) : null}

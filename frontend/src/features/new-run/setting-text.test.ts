@@ -26,6 +26,12 @@ test("what is no number is refused in words", () => {
   expect(parseSetting(rate, "1e-").mistake).toBe("Type a number.");
 });
 
+test("what is wrong is kept as it was typed, for the backend to refuse", () => {
+  expect(parseSetting(rate, "abc").value).toBe("abc");
+  expect(parseSetting(rate, "2").value).toBe(2);
+  expect(parseSetting(steps, "").value).toBe("");
+});
+
 test("an empty box is null where the setting may be empty", () => {
   expect(parseSetting({ ...steps, nullable: true }, "")).toEqual({ value: null });
   expect(parseSetting(steps, "").mistake).toBe("Num steps must not be empty.");

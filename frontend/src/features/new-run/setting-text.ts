@@ -12,13 +12,16 @@ export function wordsOf(value: Setting | undefined): string {
 type Ranges = Pick<FormField, "kind" | "nullable" | "title"> &
   Partial<Pick<FormField, "minimum" | "maximum" | "above" | "below">>;
 
-/** What was typed as a setting, or what is wrong with it. */
+/**
+ * What was typed as a setting, and what is wrong with it. What is wrong stays in the draft as it was
+ * typed, so that no run starts with an older value than the one that is seen.
+ */
 export function parseSetting(field: Ranges, text: string): { value: Setting; mistake?: string } {
   const trimmed = text.trim();
   if (trimmed === "") {
     return field.nullable
       ? { value: null }
-      : { value: null, mistake: `${field.title} must not be empty.` };
+      : { value: "", mistake: `${field.title} must not be empty.` };
   }
   if (field.kind === "list") {
     // Labels may have spaces in them, names of layers have none.
@@ -31,12 +34,12 @@ export function parseSetting(field: Ranges, text: string): { value: Setting; mis
   const number = Number(trimmed);
   if (!Number.isFinite(number) || (field.kind === "integer" && !Number.isInteger(number))) {
     return {
-      value: null,
+      value: trimmed,
       mistake: field.kind === "integer" ? "Type a whole number." : "Type a number.",
     };
   }
   const mistake = outOfRange(field, number);
-  return mistake ? { value: null, mistake } : { value: number };
+  return mistake ? { value: number, mistake } : { value: number };
 }
 
 function outOfRange(
