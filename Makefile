@@ -14,7 +14,7 @@ CHROMIUM = $(shell echo "$$OPD_CHROMIUM"; command -v chromium || command -v goog
 SCREEN_READY := frontend/node_modules/.ready
 SHELL_READY := electron/node_modules/.ready
 
-.PHONY: setup demo test test-browser chromium check check-screen check-shell test-shell build app dev bench lock openblas
+.PHONY: setup demo test test-browser screenshots chromium check check-screen check-shell test-shell build app dev bench lock openblas
 
 setup: $(READY)
 
@@ -47,7 +47,7 @@ openblas:
 demo: setup
 	$(VENV)/bin/opd demo
 
-test: setup check test-shell
+test: setup check test-shell test-browser
 	$(PYTHON) -m pytest
 
 ifdef NODE
@@ -76,6 +76,10 @@ test-browser: setup build chromium
 	  echo "There is no Chromium here, so the screen's stories were left out: name one in OPD_CHROMIUM."; \
 	fi
 
+# The pictures in docs/images, taken anew; a quarter of an hour, most of it demonstrations.
+screenshots: setup build chromium
+	cd frontend && npm run screenshots
+
 # Electron's own binary is neither fetched nor needed to check the shell's modules.
 $(SHELL_READY): electron/package-lock.json
 	cd electron && ELECTRON_SKIP_BINARY_DOWNLOAD=1 npm install --no-save --no-audit --no-fund --loglevel=error
@@ -94,7 +98,7 @@ app: $(SHELL_READY) | $(UV)
 	@$(MAKE) --no-print-directory build
 	cd electron && UV=$(abspath $(UV)) npm run app
 else
-build app check-screen check-shell test-shell test-browser:
+build app check-screen check-shell test-shell test-browser screenshots:
 	@echo "There is no Node here, so the screen was left out: it needs Node 20.19 or later."
 endif
 

@@ -11,6 +11,8 @@ export default defineConfig({
   workers: 1,
   fullyParallel: false,
   forbidOnly: true,
+  // A story that fails once and then passes is reported as flaky.
+  retries: 1,
   timeout: 900_000,
   expect: { timeout: 60_000 },
   reporter: [["list", { printSteps: true }]],
@@ -28,5 +30,8 @@ export default defineConfig({
       args: ["--no-sandbox", "--disable-gpu", "--disable-quic"],
     },
   },
-  projects: [{ name: "stories", testMatch: /.*\.spec\.ts/ }],
+  projects: [
+    { name: "stories", testMatch: /.*\.spec\.ts/ },
+    { name: "pictures", testMatch: /.*\.pictures\.ts/, timeout: 3_600_000, retries: 0 },
+  ],
 });
