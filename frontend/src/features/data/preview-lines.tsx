@@ -1,4 +1,6 @@
+import { useState } from "react";
 import type { PreviewItem } from "@/api/types";
+import { Button } from "@/components/button";
 
 /** Lines of a file as they are, and as a model reads them where one is chosen. */
 export function PreviewLines({ items }: { items: readonly PreviewItem[] }) {
@@ -28,16 +30,28 @@ function PreviewLine({ item }: { item: PreviewItem }) {
   );
 }
 
-/** The rendered prompt, every other token shaded. */
+// A longer line would push the next ones out of sight.
+const SHORT_TOKENS = 120;
+
+/** The line as the template renders it, every other token shaded; a long one opens. */
 function Tokens({ tokens }: { tokens: readonly string[] }) {
+  const [isOpen, setOpen] = useState(tokens.length <= SHORT_TOKENS);
+  const shown = isOpen ? tokens : tokens.slice(0, SHORT_TOKENS);
   return (
-    <p className="mt-1 max-h-24 overflow-y-auto rounded-sm bg-sunken p-1 font-mono text-sm whitespace-pre-wrap">
-      {tokens.map((token, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: a token is its place
-        <span key={index} className={index % 2 === 0 ? "" : "bg-selected"}>
-          {token}
-        </span>
-      ))}
-    </p>
+    <>
+      <p className="mt-1 rounded-sm bg-sunken p-1 font-mono text-sm break-words whitespace-pre-wrap">
+        {shown.map((token, index) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: a token is its place
+          <span key={index} className={index % 2 === 0 ? "" : "bg-selected"}>
+            {token}
+          </span>
+        ))}
+      </p>
+      {isOpen ? null : (
+        <Button size="sm" className="mt-1" onClick={() => setOpen(true)}>
+          Show all of it
+        </Button>
+      )}
+    </>
   );
 }

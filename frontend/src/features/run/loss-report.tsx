@@ -1,6 +1,7 @@
 import type { RunDetail } from "@/api/types";
 import { Card, Figure } from "@/components/card";
 import { formatDuration, formatNumber, formatPercent } from "@/components/format";
+import { bestNote } from "@/features/run/report-card";
 
 /** What fine-tuning is worth: how far the loss on held-out conversations fell. */
 export function LossReport({ detail }: { detail: RunDetail }) {
@@ -33,8 +34,8 @@ export function LossReport({ detail }: { detail: RunDetail }) {
         />
         <Figure
           label="Best checkpoint"
-          value={run.best_step ?? "–"}
-          note={run.best_step === null ? "none yet" : "step with the lowest held-out loss"}
+          value={run.best_step || "–"}
+          note={bestNote(run, "held-out loss")}
         />
         <Figure
           label="Time at work"

@@ -33,7 +33,11 @@ export function ReportCard({ detail }: { detail: RunDetail }) {
           unit={accuracy ? "%" : undefined}
           note={accuracyNote(run)}
         />
-        <Figure label="Best checkpoint" value={run.best_step || "–"} note={bestNote(run)} />
+        <Figure
+          label="Best checkpoint"
+          value={run.best_step || "–"}
+          note={bestNote(run, "reverse KL")}
+        />
         <Figure
           label="Time at work"
           value={formatDuration(seconds)}
@@ -60,13 +64,14 @@ function isMeasuredAgain(metric: MetricSummary): boolean {
   return metric.first > 0 && metric.minimum !== metric.maximum;
 }
 
-function bestNote(run: RunSummary): string {
+/** What the best step is the best of; step 0 is before anything was learned. */
+export function bestNote(run: RunSummary, measure: string): string {
   if (run.best_step === null || (run.best_step === 0 && isAtWork(run.state))) {
     return "none yet";
   }
   return run.best_step === 0
     ? "no evaluation was better than the first"
-    : "step with the lowest reverse KL";
+    : `step with the lowest ${measure}`;
 }
 
 const SMALL_CHANGE = 0.02;
