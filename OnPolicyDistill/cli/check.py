@@ -127,7 +127,9 @@ def _check_parts(
     """Check only what was named: a pair, prompt files, or both."""
     pair, lints = _pair_of(student, teacher), _lints_of(student, files)
     if pair is None and not lints:
-        raise InputError("Nothing to check is named.", "Give a config, a pair or --prompts.")
+        raise InputError(
+            "Nothing to check is named.", "Give a config or a preset, as in: opd check default."
+        )
     if json:
         print_json(
             {

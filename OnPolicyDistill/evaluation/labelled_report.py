@@ -158,7 +158,10 @@ def read_report(path: Path) -> EvaluationReport:
         return EvaluationReport.model_validate_json(path.read_bytes())
     except FileNotFoundError as error:
         message = f"There is no report of an evaluation in {path.parent}."
-        raise InputError(message, "Let the evaluation finish.") from error
+        action = (
+            "Name a run of an evaluation or of prompt distillation that has measured something."
+        )
+        raise InputError(message, action) from error
     except (OSError, ValidationError) as error:
         message = f"{path} is no report of an evaluation."
         raise InputError(message, "Evaluate again.") from error

@@ -16,6 +16,7 @@ from OnPolicyDistill.config import (
 )
 from OnPolicyDistill.datasets.conversation_linter import lint_conversations
 from OnPolicyDistill.datasets.input_linter import lint_inputs
+from OnPolicyDistill.datasets.labelled import labels_of, load_items
 from OnPolicyDistill.datasets.linter import LintReport, Ruler, lint_prompts
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.planning.check_report import CheckReport, PromptText
@@ -28,6 +29,7 @@ from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSetti
 from OnPolicyDistill.settings.sft import SftSettings
 
 FEW_HELD_OUT = 20
+MANY_LABELS = 30
 SHOWN_CHARACTERS = 2_000
 
 
@@ -171,7 +173,14 @@ def _check_items(check: Checkup, settings: EvaluationSettings) -> None:
         return
     found = check.told(field, Path(file), lambda: lint_inputs(Path(file), None, Ruler(), labels))
     check.validation = found
-    if found is not None and labels is None and found.num_prompts and not found.num_answers:
+    if found is None or labels is not None or found.num_errors:
+        return
+    names = labels_of(load_items(Path(file)))
+    if len(names) > max(MANY_LABELS, found.num_answers // 2):
+        message = f"The items have {len(names)} different labels: they look like free answers."
+        fix = "Answers are compared with labels word for word; name the labels that count."
+        check.add("warning", "free_answers", field, message, fix)
+    if found.num_prompts and not found.num_answers:
         message = "No item has a gold label, and no labels are named."
         check.add("error", "no_labels", field, message, "Name the labels, or add gold.")
 

@@ -180,7 +180,7 @@ test("turning to another method and back loses nothing", async ({ page }) => {
   await page.getByRole("combobox", { name: "Model", exact: true }).fill("tiny-student");
   await chooseMethod(page, /^On-policy distillation/);
   await proceed(page, "models");
-  await expect(page.getByRole("combobox", { name: "Student model" })).toHaveValue("qwen2.5-7b");
+  await expect(page.getByRole("combobox", { name: "Student model" })).toHaveValue("tiny-student");
   await chooseMethod(page, /^Supervised fine-tuning/);
   await proceed(page, "models");
   await expect(page.getByRole("combobox", { name: "Model", exact: true })).toHaveValue(

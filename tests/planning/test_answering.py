@@ -112,3 +112,16 @@ def test_a_model_may_teach_itself_with_a_prompt(tmp_path: Path) -> None:
     assert "same_model" not in {finding.code for finding in check_run(config, tmp_path).findings}
     plain = parse_config({"distillation": models})
     assert "same_model" in {finding.code for finding in check_run(plain, tmp_path).findings}
+
+
+def test_free_answers_in_place_of_labels_are_a_warning(tmp_path: Path) -> None:
+    variants = [{"name": "one", "model": "tiny-answerer"}]
+
+    def codes(labels: list[str]) -> set[str]:
+        items = tmp_path / "items.csv"
+        items.write_text("\n".join(["text,label", *(f"x{n},{a}" for n, a in enumerate(labels))]))
+        config = parse_config({"evaluation": {"inputs": str(items), "variants": variants}})
+        return {finding.code for finding in check_run(config, tmp_path).findings}
+
+    assert "free_answers" in codes([f"the {n} of May" for n in range(40)])
+    assert "free_answers" not in codes([f"label {n % 40}" for n in range(100)])
