@@ -128,7 +128,7 @@ def _check_parts(
     pair, lints = _pair_of(student, teacher), _lints_of(student, files)
     if pair is None and not lints:
         raise InputError(
-            "Nothing to check is named.", "Give a config or a preset, as in: opd check default."
+            "Nothing to check is named.", "Give a config or preset: opd check default."
         )
     if json:
         print_json(
