@@ -2,8 +2,8 @@ import { createRun, expect, SLOW, stepNumber, test } from "./stage";
 
 test("the page lives through a killed backend and misses nothing", async ({ page, backend }) => {
   const { run_id } = await createRun(backend, {
-    num_steps: 60,
-    eval_every: 30,
+    num_steps: 40,
+    eval_every: 20,
     checkpoint_every: 2,
   });
   await page.goto(`/runs/${run_id}`);
@@ -17,10 +17,10 @@ test("the page lives through a killed backend and misses nothing", async ({ page
 
   await expect(page.getByText("finished", { exact: true })).toBeVisible(SLOW);
   const shown = page.getByRole("table", { name: "Divergence: Training" });
-  await expect(shown.locator("tbody tr").last().locator("th")).toHaveText("60");
+  await expect(shown.locator("tbody tr").last().locator("th")).toHaveText("40");
   const { num_points, step } = await backend.ask<{ num_points: number; step: number[] }>(
     `/runs/${run_id}/metrics/divergence?px=1000`,
   );
-  expect(num_points).toBe(60);
-  expect(step).toEqual(Array.from({ length: 60 }, (_, index) => index + 1));
+  expect(num_points).toBe(40);
+  expect(step).toEqual(Array.from({ length: 40 }, (_, index) => index + 1));
 });

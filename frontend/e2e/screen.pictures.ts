@@ -13,7 +13,7 @@ const LARGEST_BYTES = 250_000;
 const STEPS = {
   batch_size: 8,
   max_generation_tokens: 24,
-  eval_prompts: 40,
+  eval_prompts: 100,
   eval_every: 15,
   checkpoint_every: 15,
 };
