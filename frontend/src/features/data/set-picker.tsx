@@ -47,7 +47,7 @@ export function SetPicker({ label, path, onPath, kinds, endings }: SetPickerProp
           placeholder="Choose a set of this workspace"
           choices={offered.map((set) => ({
             value: set.path,
-            label: setName(set, offered),
+            label: setName(set, sets),
             hint: set.origin === "shipped" ? "shipped" : undefined,
           }))}
           onChange={onPath}

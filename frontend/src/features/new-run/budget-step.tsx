@@ -57,7 +57,7 @@ function Forecast({ plan, error }: { plan: Plan; error: Error | null }) {
       <Card title="Memory" actions={<Badge tone={verdict.tone}>{verdict.label}</Badge>}>
         <MemoryBars plan={plan} />
       </Card>
-      <Card title="Time">
+      <Card title="Time and disk">
         <div className="grid grid-cols-[repeat(auto-fit,minmax(128px,1fr))] gap-x-6 gap-y-4">
           <Figure
             label="The whole run"
@@ -70,11 +70,8 @@ function Forecast({ plan, error }: { plan: Plan; error: Error | null }) {
             note={`${formatCount(plan.num_steps)} steps${paceOf(plan)}`}
           />
           <TimeSplit plan={plan} />
-          <Figure
-            label="Evaluations"
-            value={plan.num_evaluations}
-            note={`${formatNumber(disk, 3)} GB free on the disk`}
-          />
+          <Figure label="Evaluations" value={plan.num_evaluations} note="on held-out data" />
+          <Figure label="Free on the disk" value={formatNumber(disk, 3)} unit="GB" />
         </div>
       </Card>
       <Advice plan={plan} />

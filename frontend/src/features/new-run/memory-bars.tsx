@@ -18,6 +18,11 @@ function isPart(plan: Plan, part: string): boolean {
   return isModel || plan.phases.some((phase) => (phase.parts[part] ?? 0) > 0);
 }
 
+/** The plan rounds to hundredths; a tiny model is not nothing. */
+function sizeOf(gigabytes: number): string {
+  return gigabytes < 0.005 ? "< 0.01 GB" : `${formatNumber(gigabytes, 3)} GB`;
+}
+
 /** One stacked bar a phase against what the machine can give. */
 export function MemoryBars({ plan }: { plan: Plan }) {
   const scale = Math.max(plan.memory_gb, ...plan.phases.map((phase) => phase.total_gb)) * 1.02;
@@ -76,7 +81,7 @@ export function MemoryBars({ plan }: { plan: Plan }) {
               {part.replaceAll("_", " ")}
             </dt>
             <dd className="ml-auto whitespace-nowrap text-muted">
-              {formatNumber(plan.parts[part] ?? 0, 3)} GB
+              {sizeOf(plan.parts[part] ?? 0)}
             </dd>
           </div>
         ))}
