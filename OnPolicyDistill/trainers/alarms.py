@@ -75,8 +75,8 @@ def _truncated(steps: Sequence[Metrics], max_tokens: int) -> Alarm | None:
     return Alarm(
         "truncated",
         f"{share:.0%} of this step's completions were cut at {max_tokens} tokens and have no end.",
-        "Raise max_generation_tokens (in prompt distillation max_answer_tokens), or look whether the "
-        "student repeats itself.",
+        "Raise max_generation_tokens (in prompt distillation max_answer_tokens), or look whether "
+        "the student repeats itself.",
     )
 
 
