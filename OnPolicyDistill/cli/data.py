@@ -30,17 +30,15 @@ def lint(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Check a file of prompts or conversations; ends with 2 when a line cannot be used."""
-    from OnPolicyDistill.datasets.conversation_linter import lint_conversations
-    from OnPolicyDistill.datasets.conversations import holds_conversations
-    from OnPolicyDistill.datasets.linter import Ruler, lint_prompts
+    """Check prompts, conversations or labelled items; ends with 2 when a line cannot be used."""
+    from OnPolicyDistill.datasets.kinds import kind_of, lint_file
+    from OnPolicyDistill.datasets.linter import Ruler
 
-    lint = lint_conversations if holds_conversations(file) else lint_prompts
-    report = lint(file, other, Ruler() if model is None else ruler_of(model))
+    report = lint_file(file, other, Ruler() if model is None else ruler_of(model))
     if json:
         print_json(report.model_dump(mode="json"))
     else:
-        print_lint_report(report)
+        print_lint_report(report, {"text": "lines"}.get(kind_of(file), kind_of(file)))
     if report.verdict == "error":
         raise typer.Exit(2)
 
@@ -103,8 +101,8 @@ def ruler_of(model: str) -> Ruler:
     return Ruler(load_tokenizer_files(folder), ChatTemplate.load(folder))
 
 
-def print_lint_report(report: LintReport) -> None:
-    """Print findings as `file:line: what. what to do.` and a summary."""
+def print_lint_report(report: LintReport, counted: str = "prompts") -> None:
+    """Print findings as `file:line: what. what to do.` and a summary of what was counted."""
     for finding in report.findings:
         line = "" if finding.line is None else f":{finding.line}"
         print_text(f"{report.path}{line}: {finding.severity}: {finding.message} {finding.fix}")
@@ -112,7 +110,7 @@ def print_lint_report(report: LintReport) -> None:
         print_text(f"{report.path}: and {report.num_unlisted} findings more.")
     lengths = report.lengths
     print_text(
-        f"{report.path}: {report.num_prompts} prompts, {report.num_answers} answers, "
+        f"{report.path}: {report.num_prompts} {counted}, {report.num_answers} answers, "
         f"{report.num_errors} errors, {report.num_warnings} warnings; "
         f"median {lengths.median} {lengths.unit}, longest {lengths.longest}."
     )

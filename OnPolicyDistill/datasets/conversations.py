@@ -71,16 +71,6 @@ def is_conversation(values: Mapping[str, JsonValue]) -> bool:
     return "conversations" in values or ("completion" in values and "prompt" in values)
 
 
-def holds_conversations(path: Path) -> bool:
-    """Whether the first readable line of a file is a conversation.
-
-    Raises:
-        DatasetError: the file cannot be read at all.
-    """
-    records = (record for record in read_records(path) if isinstance(record, Record))
-    return is_conversation(next(records, Record(1, {})).values)
-
-
 def form_keys(values: Mapping[str, JsonValue]) -> tuple[str, ...]:
     """The keys of a line that hold its conversation; all others are extra."""
     if "messages" in values:

@@ -11,9 +11,10 @@ from threading import Lock
 
 from backend.models.place import Hub
 from backend.problems import WrongFieldError
-from backend.prompt_sets.views import PreviewItem, PreviewPage, SetKind
+from backend.prompt_sets.views import PreviewItem, PreviewPage
 from OnPolicyDistill.datasets.chat_template import ChatTemplate
 from OnPolicyDistill.datasets.conversations import read_conversations
+from OnPolicyDistill.datasets.kinds import SetKind
 from OnPolicyDistill.datasets.labelled import LabelledItem, read_items
 from OnPolicyDistill.datasets.linter import LintReport, Ruler, lint_prompts
 from OnPolicyDistill.datasets.prompt_rules import Finding, problem_finding

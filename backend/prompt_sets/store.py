@@ -17,16 +17,15 @@ from sqlalchemy.orm import Session
 from backend.backend import Backend
 from backend.history.tables import ValueRow
 from backend.problems import ConflictError, NotFoundError
-from backend.prompt_sets.views import PromptSetView, SetKind, SetRecord
-from OnPolicyDistill.datasets.conversations import Conversation, conversation_of, is_conversation
-from OnPolicyDistill.datasets.labelled import TEXT_KEYS, LabelledItem, read_items
+from backend.prompt_sets.views import PromptSetView, SetRecord
+from OnPolicyDistill.datasets.kinds import ENDINGS, PEEKED_LINES, SetKind, kind_of
+from OnPolicyDistill.datasets.labelled import LabelledItem, read_items
 from OnPolicyDistill.datasets.prompts import Prompt, prompt_of
 from OnPolicyDistill.datasets.records import Record, read_records
 from OnPolicyDistill.errors import DatasetError
 from OnPolicyDistill.files import disk_errors, shipped_folder, write_text_atomically
 
 RECORD_FILE = "set.json"
-PEEKED_LINES = 50
 DATA_KEYS = (
     "distillation.prompts",
     "distillation.validation_prompts",
@@ -37,8 +36,6 @@ DATA_KEYS = (
     "prompt_distillation.validation_inputs",
     "evaluation.inputs",
 )
-# An upload keeps the ending that says how it is read; whatever else is JSON lines.
-ENDINGS: dict[str, SetKind] = {".csv": "inputs", ".txt": "text", ".md": "text"}
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
 
@@ -116,7 +113,7 @@ class PromptSets:
             "id": set_id,
             "name": name,
             "origin": origin,
-            "kind": _kind(file),
+            "kind": kind_of(file),
             "path": str(file),
             "added": time.time(),
         }
@@ -177,35 +174,12 @@ def _shipped() -> tuple[SetRecord, ...]:
             id=f"shipped-{_slug(file.relative_to(root).with_suffix('').as_posix())}",
             name=file.stem.replace("_", " "),
             origin="shipped",
-            kind=_kind(file),
+            kind=kind_of(file),
             path=str(file),
             added=file.stat().st_mtime,
         )
         for file in (*sorted(root.glob("*/*.jsonl")), *sorted(root.glob("*/prompt.md")))
     )
-
-
-def _kind(file: Path) -> SetKind:
-    """What the ending or the first usable line says; a file with none is taken for prompts."""
-    known = ENDINGS.get(file.suffix.lower())
-    if known is not None:
-        return known
-    try:
-        for record in islice(read_records(file), PEEKED_LINES):
-            if isinstance(record, Record):
-                return _kind_of(record)
-    except DatasetError:
-        return "prompts"
-    return "prompts"
-
-
-def _kind_of(record: Record) -> SetKind:
-    # Prompts with an answer can be learned from as conversations too; they are called prompts.
-    if is_conversation(record.values) and isinstance(conversation_of(record), Conversation):
-        return "conversations"
-    if isinstance(prompt_of(record, 0), Prompt) or not record.values.keys() & set(TEXT_KEYS):
-        return "prompts"
-    return "inputs"
 
 
 def _answers(path: Path, kind: SetKind) -> Iterator[bool]:

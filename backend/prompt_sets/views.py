@@ -7,10 +7,9 @@ from typing import Literal
 from pydantic import Field
 
 from backend.history.views import View
+from OnPolicyDistill.datasets.kinds import SetKind
 from OnPolicyDistill.datasets.prompt_rules import Finding
 
-# Inputs are labelled items; a text is a long prompt, or inputs one a line.
-SetKind = Literal["prompts", "conversations", "inputs", "text"]
 SetOrigin = Literal["upload", "path", "shipped"]
 
 

@@ -95,3 +95,16 @@ def test_conversations_are_linted_as_what_they_are(opd: Opd, tmp_path: Path) -> 
     assert outcome.exit_code == 2
     assert f"{file}:2: warning: Same as line 1." in outcome.out
     assert f"{file}:3: error: " in outcome.out
+    assert f"{file}: 2 conversations, " in outcome.out
+
+
+def test_labelled_items_are_linted_as_what_they_are(opd: Opd, tmp_path: Path) -> None:
+    for name, text, found in (
+        ("a.csv", "text,label\nJa,de\nyes,en\n", "a.csv: 2 inputs, 2 answers, 0 errors"),
+        ("b.txt", "Ja\nyes\n", "b.txt: 2 lines, 0 answers, 0 errors"),
+        ("c.jsonl", '{"text": "Ja", "label": "de"}\n', "c.jsonl: 1 inputs, 1 answers, 0 errors"),
+    ):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        outcome = opd("data", "lint", str(tmp_path / name))
+        assert outcome.exit_code == 0
+        assert found in outcome.out

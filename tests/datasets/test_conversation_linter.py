@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from OnPolicyDistill.datasets.chat_template import ChatTemplate
 from OnPolicyDistill.datasets.conversation_linter import lint_conversations
-from OnPolicyDistill.datasets.conversations import holds_conversations
+from OnPolicyDistill.datasets.kinds import kind_of
 from OnPolicyDistill.datasets.linter import Ruler
 
 PAIR: JsonValue = {"prompt": "Hello", "completion": "Hi"}
@@ -69,7 +69,8 @@ def test_a_template_that_refuses_a_conversation_is_told(tmp_path: Path) -> None:
 def test_a_file_of_conversations_is_told_from_one_of_prompts(
     line: JsonValue, expected: bool, tmp_path: Path
 ) -> None:
-    assert holds_conversations(write(tmp_path / "a.jsonl", line)) is expected
+    kind = kind_of(write(tmp_path / "a.jsonl", line))
+    assert kind == ("conversations" if expected else "prompts")
 
 
 def test_conversations_that_a_run_leaves_out_are_told(tmp_path: Path) -> None:
