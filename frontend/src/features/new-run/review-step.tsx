@@ -1,6 +1,6 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { checkedConfig, presets, runCheck } from "@/api/planning";
+import { checkedConfig, formFields, presets, runCheck } from "@/api/planning";
 import { describeError } from "@/api/problem";
 import { createRun } from "@/api/runs";
 import type { CheckReport } from "@/api/types";
@@ -18,6 +18,8 @@ import {
   plain,
   useDraft,
 } from "@/features/new-run/draft";
+import { methodOf } from "@/features/new-run/methods";
+import { SettingField } from "@/features/new-run/setting-field";
 import { wordsOf } from "@/features/new-run/setting-text";
 import { showError } from "@/features/runs/run-actions";
 
@@ -78,6 +80,9 @@ function Findings({ report }: { report: CheckReport }) {
 function StartCard({ canStart }: { canStart: boolean }) {
   const { config, clear } = useDraft();
   const navigate = useNavigate();
+  const name = useQuery(formFields()).data?.find(
+    ({ key }) => key === `${methodOf(config).block}.run_name`,
+  );
   const isBusy = useWorkspace(({ queue }) => queue?.active !== null && queue !== null);
   const create = useMutation({
     mutationFn: (start: boolean) =>
@@ -100,6 +105,11 @@ function StartCard({ canStart }: { canStart: boolean }) {
           ? "Another run is at work; this one starts when it is done."
           : "The run works in its own process: you may close this window."}
       </p>
+      {name ? (
+        <div className="mb-3">
+          <SettingField field={name} />
+        </div>
+      ) : null}
       <div className="flex gap-2">
         <Button
           look="primary"
