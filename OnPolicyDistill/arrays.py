@@ -3,6 +3,10 @@
 On Linux the CPU wheel of MLX links a reference BLAS that is about a hundred times slower than
 OpenBLAS at float32 matrix products. Loading OpenBLAS globally before the first `import mlx.core`
 makes the dynamic linker prefer its symbols, so entry points import this module first.
+
+The CPU wheel takes every array from the C library and gives it back at once. glibc maps large ones
+anew each time, and the kernel clears every page of them again: told to keep up to a gigabyte, it
+copies the keys and values of a long prompt about three times faster (docs/lab-notebook.md).
 """
 
 from __future__ import annotations
@@ -12,6 +16,9 @@ import sys
 from typing import cast
 
 OPENBLAS_LIBRARY = "libopenblas.so.0"
+# Of glibc's malloc.h.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+KEPT_BYTES = 2**30
 
 
 def prefer_openblas() -> bool:
@@ -25,7 +32,19 @@ def prefer_openblas() -> bool:
     return True
 
 
+def keep_freed_memory() -> bool:
+    """Let glibc reuse what MLX frees; False where there is no glibc or MLX was imported before."""
+    if not sys.platform.startswith("linux") or "mlx.core" in sys.modules:
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
+    return all(mallopt(option, KEPT_BYTES) == 1 for option in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD))
+
+
 openblas_loaded = prefer_openblas()
+freed_memory_kept = keep_freed_memory()
 
 import mlx.core as mx  # noqa: E402  (after OpenBLAS, on purpose)
 
