@@ -14,8 +14,8 @@ RESERVES_FILE = "reserves.json"
 class Reserves(View):
     """GB of 1e9 bytes that stay free: below them no run starts, and one at work is paused."""
 
-    memory_gb: float = Field(ge=0, le=1_000, description="Memory that stays available.")
-    disk_gb: float = Field(ge=0, le=100_000, description="Room on the workspace's disk.")
+    memory_gb: float = Field(ge=0, le=1e9, description="Memory that stays available.")
+    disk_gb: float = Field(ge=0, le=1e9, description="Room on the workspace's disk.")
 
 
 def load_reserves(settings: BackendSettings) -> Reserves:

@@ -26,7 +26,7 @@ async def test_reserves_are_kept_and_heeded(
         check_memory(settings)
 
 
-@pytest.mark.parametrize("value", [-1, 1e9, "much", None])
+@pytest.mark.parametrize("value", [-1, 1e10, "much", None])
 async def test_reserves_that_make_no_sense_are_refused(
     client: httpx.AsyncClient, value: object
 ) -> None:
