@@ -34,7 +34,7 @@ from OnPolicyDistill.runs.log import read_events
 from tests.e2e.conftest import Stage, wait_until
 
 NUM_KILLS = int(os.environ.get("OPD_SOAK_KILLS", "25"))
-KILLING_SECONDS = float(os.environ.get("OPD_SOAK_SECONDS", "90"))
+KILLING_SECONDS = float(os.environ.get("OPD_SOAK_SECONDS", "60"))
 SEED = int(os.environ.get("OPD_SOAK_SEED", "1"))
 NUM_STEPS = 120
 VERBS = {"created": "start", "paused": "resume", "interrupted": "resume", "failed": "resume"}

@@ -83,5 +83,5 @@ def test_routes_with_something_behind_them_answer_as_documented(
     operations = [found.ok() for found in schema.get_all_operations()]
     ours = [operation for operation in operations if operation.path.startswith(ROUTES)]
     assert len(ours) >= 25
-    found = [text for operation in ours for text in disagreements(operation, 8)]
+    found = [text for operation in ours for text in disagreements(operation, 5)]
     assert not found, "\n\n".join(found)
