@@ -7,6 +7,7 @@ OPENBLAS := libopenblas.so.0
 # uv from the machine where there is one, else a private copy.
 UV := $(shell command -v uv 2>/dev/null || echo build/uv/bin/uv)
 SOURCES := OnPolicyDistill backend benchmarks tests
+SERVING := tests/backend tests/cli tests/e2e
 
 # The screen is checked and built where there is Node; everything else works without it.
 NODE := $(shell command -v node 2>/dev/null)
@@ -14,7 +15,7 @@ CHROMIUM = $(shell echo "$$OPD_CHROMIUM"; command -v chromium || command -v goog
 SCREEN_READY := frontend/node_modules/.ready
 SHELL_READY := electron/node_modules/.ready
 
-.PHONY: setup demo test test-browser screenshots chromium check check-screen check-shell test-shell build app dev bench lock openblas
+.PHONY: setup demo test test-serving test-training test-browser screenshots chromium check check-screen check-shell test-shell build app dev bench lock openblas
 
 setup: $(READY)
 
@@ -47,8 +48,15 @@ openblas:
 demo: setup
 	$(VENV)/bin/opd demo
 
+# The two halves wait for processes much of the time: side by side they take half as long.
 test: setup check test-shell test-browser
-	$(PYTHON) -m pytest
+	@$(MAKE) --no-print-directory -j2 --output-sync=line test-serving test-training
+
+test-serving: setup
+	$(PYTHON) -m pytest $(SERVING)
+
+test-training: setup
+	$(PYTHON) -m pytest $(SERVING:%=--ignore=%)
 
 ifdef NODE
 # Not `npm ci`: it insists on other platforms' binaries in the lock file, which not every mirror has.
