@@ -50,7 +50,7 @@ demo: setup
 
 # The two halves wait for processes much of the time: side by side they take half as long.
 test: setup check test-shell test-browser
-	@$(MAKE) --no-print-directory -j2 --output-sync=line test-serving test-training
+	@$(MAKE) --no-print-directory -j2 test-serving test-training
 
 test-serving: setup
 	$(PYTHON) -m pytest $(SERVING)
