@@ -7,7 +7,7 @@ OPENBLAS := libopenblas.so.0
 # uv from the machine where there is one, else a private copy.
 UV := $(shell command -v uv 2>/dev/null || echo build/uv/bin/uv)
 SOURCES := OnPolicyDistill backend benchmarks tests
-SERVING := tests/backend tests/cli tests/e2e
+SERVING := tests/backend tests/e2e
 
 # The screen is checked and built where there is Node; everything else works without it.
 NODE := $(shell command -v node 2>/dev/null)
