@@ -48,14 +48,12 @@ openblas:
 demo: setup
 	$(VENV)/bin/opd demo
 
-# The two halves wait for processes much of the time: side by side they take half as long.
+# Both halves wait for processes much of the time, so they run side by side.
 test: setup check test-shell test-browser
 	@$(MAKE) --no-print-directory -j2 test-serving test-training
 
 test-serving: setup
-	$(PYTHON) -m pytest -o cache_dir=.cache/serving $(SERVING) || \
-	  { echo "Told once more, in case the machine was too busy:"; \
-	    $(PYTHON) -m pytest -o cache_dir=.cache/serving --last-failed $(SERVING); }
+	$(PYTHON) -m pytest $(SERVING)
 
 test-training: setup
 	$(PYTHON) -m pytest $(SERVING:%=--ignore=%)

@@ -270,9 +270,11 @@ async def test_a_resume_right_after_a_death_is_kept(
     live_client: httpx.AsyncClient, make_run: MakeRun, how: str
 ) -> None:
     """Before the supervisor has noticed: it looks every 0.2 s."""
-    run = make_run("steps=60 pause=0.02")
+    run = make_run("steps=200 pause=0.02")
     await do(live_client, run, "start")
     await until(live_client, run, "running")
+    # Killed before its first event, it would rightly begin anew instead of being resumed.
+    wait_until(lambda: last_event(run.events_file) is not None)
     worker = run.worker()
     assert worker is not None
     if how == "api":
