@@ -11,6 +11,8 @@ from OnPolicyDistill.head import VocabularyHead
 from OnPolicyDistill.losses.targets import HiddenTargets
 
 N, V, P = 7, 40, 48
+# What the pair's numbers are sums of: at most 12 products a logit, and 40 tokens a softmax.
+NUM_TERMS = 12 + V
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ import pytest
 from OnPolicyDistill.head import VocabularyHead
 from OnPolicyDistill.losses.comparison import compare_distributions
 from OnPolicyDistill.losses.targets import HiddenTargets, top_k_targets
+from tests.losses.conftest import NUM_TERMS
+from tests.rounding import agree
 
 
 def head_of(*probabilities: float) -> VocabularyHead:
@@ -48,7 +50,7 @@ def test_chunks_and_rows_do_not_mix(pair: Any) -> None:
     for left, right in zip(astuple(whole), astuple(parts), strict=True):
         assert left.shape == (7,)
         assert left.dtype == mx.float32
-        assert mx.allclose(left, right, atol=1e-6)
+        assert agree(left, right, NUM_TERMS)
 
 
 def test_top_k_targets_bound_the_kls_from_below(pair: Any) -> None:

@@ -11,6 +11,8 @@ from OnPolicyDistill.losses.objective import Divergence, Objective
 from OnPolicyDistill.losses.softened import soften
 from OnPolicyDistill.losses.targets import Targets, TopKTargets, top_ids, top_k_targets
 from OnPolicyDistill.losses.top_k import bucketed_divergence
+from tests.losses.conftest import NUM_TERMS
+from tests.rounding import agree, rounding
 
 DIVERGENCES: list[Divergence] = ["reverse_kl", "forward_kl", "jsd"]
 
@@ -85,14 +87,15 @@ def test_the_bound_rises_with_k_and_is_exact_at_the_whole_vocabulary(
 ) -> None:
     exact_value, exact_gradient, exact = fused(pair, pair.targets, objective(name))
     below = mx.zeros((7,))
+    slack = rounding(NUM_TERMS, exact.divergence.max().item())
     for k in (1, 4, 16, 39, 40):
         targets = top_k_targets(pair.targets, pair.labels, k, 2.0)
         value, gradient, stats = fused(pair, targets, objective(name))
-        assert (stats.divergence >= below - 1e-6).all().item()
-        assert (stats.divergence <= exact.divergence + 1e-6).all().item()
+        assert (stats.divergence >= below - slack).all().item()
+        assert (stats.divergence <= exact.divergence + slack).all().item()
         below = stats.divergence
         for field in ("cross_entropy", "agreement", "student_logprob", "sampled_reverse_kl"):
-            assert mx.allclose(getattr(stats, field), getattr(exact, field), atol=1e-6)
+            assert agree(getattr(stats, field), getattr(exact, field), NUM_TERMS)
         if k >= 39:
             assert value.item() == pytest.approx(exact_value.item(), rel=1e-5)
             assert mx.allclose(gradient, exact_gradient, rtol=1e-4, atol=1e-6)

@@ -27,6 +27,7 @@ from OnPolicyDistill.runs.events import Event, RolloutRecord
 from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.reporting import StopRequest
 from OnPolicyDistill.trainers.on_policy import train
+from tests.rounding import SAME_ADAPTER, parted
 
 
 class Classroom(Protocol):
@@ -153,9 +154,7 @@ def test_four_micro_batches_of_one_equal_one_of_four(classroom: Classroom) -> No
     apart = classroom.create(batch_size=1, gradient_accumulation_steps=4)
     train(together)
     train(apart)
-    expected, found = adapter(together), adapter(apart)
-    for name, weight in expected.items():
-        assert mx.allclose(found[name], weight, rtol=1e-3, atol=1e-5).item(), name
+    assert parted(adapter(apart), adapter(together)) < SAME_ADAPTER
 
 
 @pytest.mark.parametrize(
@@ -328,9 +327,7 @@ def test_checkpointed_gradients_give_the_same_adapter(classroom: Classroom) -> N
     plain, recomputed = classroom.create(), classroom.create(grad_checkpoint=True)
     train(plain)
     train(recomputed)
-    expected, found = adapter(plain), adapter(recomputed)
-    for name, weight in expected.items():
-        assert mx.allclose(found[name], weight, rtol=1e-3, atol=1e-5).item(), name
+    assert parted(adapter(recomputed), adapter(plain)) < SAME_ADAPTER
 
 
 def test_a_plateau_ends_the_run_early(classroom: Classroom) -> None:

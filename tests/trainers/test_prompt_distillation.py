@@ -27,6 +27,7 @@ from OnPolicyDistill.runs.events import Event, PhaseChanged, RunFinished
 from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.reporting import StopRequest
 from OnPolicyDistill.trainers.prompt_distillation import train
+from tests.rounding import SAME_ADAPTER, parted
 
 INPUTS = ["guten Tag", "good day", "bonjour", "buenos dias", "merhaba", "namaste"]
 HELD_OUT = ["gute Nacht", "good night"]
@@ -211,7 +212,7 @@ def test_accumulated_micro_batches_learn_what_one_batch_learns(
     train(split)
     left, right = adapter_of(whole), adapter_of(split)
     assert max(float(mx.abs(left[name]).max()) for name in left if name[-1] == "b") > 1e-3
-    assert all(mx.allclose(left[name], right[name], atol=1e-5) for name in left)
+    assert parted(left, right) < SAME_ADAPTER
 
 
 def test_answers_of_another_run_are_used_again_and_no_teacher_samples(
