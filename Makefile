@@ -8,6 +8,10 @@ OPENBLAS := libopenblas.so.0
 UV := $(shell command -v uv 2>/dev/null || echo build/uv/bin/uv)
 SOURCES := OnPolicyDistill backend benchmarks tests
 SERVING := tests/backend tests/e2e
+# Tests of numbers, which OpenBLAS computes otherwise on other processors.
+NUMERIC := tests/test_arrays.py tests/losses tests/generation tests/teacher tests/adapters tests/optim tests/trainers
+# OpenBLAS's kernels for Intel and AMD with AVX2, and for anything older.
+KERNELS := Haswell Zen Nehalem
 
 # The screen is checked and built where there is Node; everything else works without it.
 NODE := $(shell command -v node 2>/dev/null)
@@ -15,14 +19,14 @@ CHROMIUM = $(shell echo "$$OPD_CHROMIUM"; command -v chromium || command -v goog
 SCREEN_READY := frontend/node_modules/.ready
 SHELL_READY := electron/node_modules/.ready
 
-.PHONY: setup demo test test-serving test-training test-browser screenshots chromium check check-screen check-shell test-shell build app dev bench lock openblas
+.PHONY: setup demo test test-serving test-training test-demos test-kernels test-two-kernels test-browser screenshots chromium check check-screen check-shell test-shell build app dev bench lock openblas
 
 setup: $(READY)
 
 $(READY): requirements.lock pyproject.toml | $(UV) openblas
 	@echo "Creating $(VENV) with the locked packages"
 	@$(UV) venv --quiet --allow-existing --python '>=3.11,<3.15' $(VENV)
-	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip sync --quiet requirements.lock
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip sync --quiet --compile-bytecode requirements.lock
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip install --quiet --no-deps --editable .
 	@touch $@
 	@echo "Ready: $(VENV)/bin/opd --help"
@@ -48,15 +52,41 @@ openblas:
 demo: setup
 	$(VENV)/bin/opd demo
 
-# Both halves wait for processes much of the time, so they run side by side.
-test: setup check test-shell test-browser
-	@$(MAKE) --no-print-directory -j2 test-serving test-training
+# Three lanes side by side, as each waits for processes and browsers much of the time.
+test: setup check test-shell
+	@$(MAKE) --no-print-directory -j3 test-browser test-serving test-training
 
 test-serving: setup
 	$(PYTHON) -m pytest $(SERVING)
 
-test-training: setup
+test-training: setup test-two-kernels
 	$(PYTHON) -m pytest $(SERVING:%=--ignore=%)
+
+# The demonstrations whole, as `opd demo` runs them; `make test` has a short form of each.
+test-demos: setup
+	$(PYTHON) -m pytest -m demonstration
+
+# Every test of numbers under every kernel, with one thread and with two.
+test-kernels: setup
+	@for kernel in $(KERNELS); do for threads in 1 2; do \
+	  $(RUN_KERNEL) || exit 1; \
+	done; done
+
+# What `make test` has time for: losses and generation under a new and an old kernel.
+test-two-kernels: NUMERIC := tests/test_arrays.py tests/losses tests/generation
+test-two-kernels: setup
+	@threads=1; for kernel in Haswell Nehalem; do $(RUN_KERNEL) || exit 1; done
+
+# A kernel's own instructions must be there; elsewhere than on x86-64 there are other kernels.
+define RUN_KERNEL
+if [ "$$(uname -m)" != x86_64 ] || \
+    { [ "$$kernel" != Nehalem ] && ! grep -qw avx2 /proc/cpuinfo 2>/dev/null; }; then \
+  echo "This processor cannot run OpenBLAS's kernels for $$kernel: left out."; \
+else \
+  echo "OpenBLAS's kernels for $$kernel, threads: $$threads"; \
+  OPENBLAS_CORETYPE=$$kernel OPENBLAS_NUM_THREADS=$$threads $(PYTHON) -m pytest -q $(NUMERIC); \
+fi
+endef
 
 ifdef NODE
 # Not `npm ci`: it insists on other platforms' binaries in the lock file, which not every mirror has.

@@ -1,8 +1,12 @@
+import ctypes
+import os
 import platform
 import subprocess
 import sys
 
 import pytest
+
+from OnPolicyDistill.arrays import OPENBLAS_LIBRARY, openblas_loaded
 
 COUNT_FAULTS = """
 import resource
@@ -32,3 +36,11 @@ def test_large_arrays_use_memory_that_was_freed_before():
     assert kept == "True"
     # Five copies of 64 MB are 78,000 pages when each is mapped anew.
     assert int(faults) < 20_000
+
+
+@pytest.mark.skipif(not openblas_loaded, reason="there is no OpenBLAS here")
+@pytest.mark.skipif("OPENBLAS_CORETYPE" not in os.environ, reason="no kernel was asked for")
+def test_the_kernel_that_was_asked_for_computes():
+    name = ctypes.CDLL(OPENBLAS_LIBRARY).openblas_get_corename
+    name.restype = ctypes.c_char_p
+    assert name().decode().lower() == os.environ["OPENBLAS_CORETYPE"].lower()

@@ -7,6 +7,7 @@ the embedded answerer learns its answers and needs neither. The run is an ordina
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -26,6 +27,7 @@ from OnPolicyDistill.runs.reporting import Observer, StopRequest
 from OnPolicyDistill.trainers.prompt_distillation import train
 
 PRESET = "prompt_distillation/demo.yaml"
+UNCHANGED: Mapping[str, object] = {}
 SHIPPED = ("teacher_prompt", "inputs", "validation_inputs")
 
 
@@ -60,15 +62,20 @@ class PromptDemoResult(BaseModel):
 
 
 def run_prompt_demo(
-    workspace: Path, observer: Observer | None = None, stop: StopRequest | None = None
+    workspace: Path,
+    observer: Observer | None = None,
+    stop: StopRequest | None = None,
+    changes: Mapping[str, object] = UNCHANGED,
 ) -> PromptDemoResult:
     """Distil the shipped prompt into the embedded answerer and measure what came of it.
+
+    `changes` replace settings of the preset's block, for a shorter run.
 
     Raises:
         DistillError: the run failed; its log says why.
     """
     started = time.perf_counter()
-    run = create_run(workspace, prompt_demo_config())
+    run = create_run(workspace, prompt_demo_config(changes))
     train(run, observer, stop)
     event = last_event(run.events_file)
     if not isinstance(event, RunFinished):
@@ -83,8 +90,11 @@ def run_prompt_demo(
     )
 
 
-def prompt_demo_config() -> PromptDistillationConfig:
-    """Return the shipped preset with its files by their place on this machine."""
+def prompt_demo_config(changes: Mapping[str, object] = UNCHANGED) -> PromptDistillationConfig:
+    """Return the shipped preset with its files by their place on this machine.
+
+    `changes` replace settings of its block.
+    """
     values = read_yaml(shipped_folder("configs") / PRESET)
     assert isinstance(values, dict)
     settings = values["prompt_distillation"]
@@ -93,7 +103,8 @@ def prompt_demo_config() -> PromptDistillationConfig:
         f"prompt_distillation.{key}": str(data / settings[key].removeprefix("data/"))
         for key in SHIPPED
     }
-    config = parse_config(with_overrides(values, paths), PRESET)
+    changed = {f"prompt_distillation.{key}": value for key, value in changes.items()}
+    config = parse_config(with_overrides(values, paths | changed), PRESET)
     assert isinstance(config, PromptDistillationConfig)
     return config
 

@@ -8,6 +8,7 @@ A second, short run on fixed rollouts shows what the teacher cache saves.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -29,6 +30,7 @@ from OnPolicyDistill.trainers.on_policy import train
 
 PRESET = "demo.yaml"
 CACHE_EPOCHS = 3
+UNCHANGED: Mapping[str, object] = {}
 
 
 class StudentNumbers(BaseModel):
@@ -78,15 +80,20 @@ class DemoResult(BaseModel):
 
 
 def run_demo(
-    workspace: Path, observer: Observer | None = None, stop: StopRequest | None = None
+    workspace: Path,
+    observer: Observer | None = None,
+    stop: StopRequest | None = None,
+    changes: Mapping[str, object] = UNCHANGED,
 ) -> DemoResult:
     """Distil the embedded pair in a workspace and measure what came of it.
+
+    `changes` replace settings of the preset's block, for a shorter run.
 
     Raises:
         DistillError: the run failed; its log says why.
     """
     started = time.perf_counter()
-    config = demo_config({})
+    config = demo_config(changes)
     run = create_run(workspace, config)
     train(run, observer, stop)
     cache = _measure_cache(workspace, stop)
@@ -109,7 +116,7 @@ def run_demo(
     )
 
 
-def demo_config(overrides: dict[str, object]) -> OnPolicyConfig:
+def demo_config(overrides: Mapping[str, object]) -> OnPolicyConfig:
     """Return the shipped demonstration preset, with some settings of the block replaced."""
     values = read_yaml(shipped_folder("configs") / PRESET)
     assert isinstance(values, dict)

@@ -10,8 +10,6 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from sklearn.metrics import precision_recall_fscore_support
-
 from OnPolicyDistill.evaluation.labelled_report import (
     UNPARSEABLE,
     ClassificationReport,
@@ -100,6 +98,9 @@ def _label_scores(
     """Scores of the labels that occur as gold, worst first."""
     if not graded:
         return ()
+    # Here and not above: it takes a second, which every run and command would pay at its start.
+    from sklearn.metrics import precision_recall_fscore_support  # noqa: PLC0415
+
     precision, recall, f1, support = precision_recall_fscore_support(
         [p.gold for p in graded],
         [UNPARSEABLE if p.predicted is None else p.predicted for p in graded],

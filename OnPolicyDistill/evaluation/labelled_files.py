@@ -11,7 +11,6 @@ from pathlib import Path
 
 from OnPolicyDistill.evaluation.classification import classify
 from OnPolicyDistill.evaluation.comparison import compare_variants
-from OnPolicyDistill.evaluation.confusion_plot import plot_confusions
 from OnPolicyDistill.evaluation.labelled_report import (
     HEAT_MAP,
     REPORT,
@@ -39,6 +38,9 @@ def write_evaluation(folder: Path, answered: Answered) -> EvaluationReport:
     report = report_on(answered)
     write_text_atomically(folder / REPORT, report.model_dump_json(indent=1))
     if any(variant.num_graded for variant in report.variants):
+        # Here and not above, as matplotlib takes a third of a second.
+        from OnPolicyDistill.evaluation.confusion_plot import plot_confusions  # noqa: PLC0415
+
         plot_confusions(report.variants, folder / HEAT_MAP)
     return report
 

@@ -182,7 +182,6 @@ def disagreements(operation: schemathesis.APIOperation, max_examples: int) -> li
     return []
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_backend_answers_as_documented(api: schemathesis.BaseSchema) -> None:
     operations = [result.ok() for result in api.get_all_operations()]

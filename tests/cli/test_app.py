@@ -115,6 +115,18 @@ def test_the_help_loads_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_training_loads_neither_plots_nor_statistics() -> None:
+    code = (
+        "import sys\n"
+        "import OnPolicyDistill.arrays\n"
+        "from OnPolicyDistill.trainers import on_policy, prompt_distillation, sft\n"
+        "heavy = {'sklearn', 'scipy', 'pandas', 'matplotlib', 'fastapi', 'sqlalchemy'}\n"
+        "print(sorted(heavy & {name.partition('.')[0] for name in sys.modules}))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_the_package_itself_is_the_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "OnPolicyDistill", "runs", "show", "x", "--workspace", "/nowhere"],

@@ -14,7 +14,30 @@ def test_the_preset_names_files_that_are_there() -> None:
         assert Path(str(file)).is_file()
 
 
-@pytest.mark.slow
+def test_a_short_demonstration_teaches_without_the_prompt(tmp_path: Path) -> None:
+    changes = {
+        "max_inputs": 48,
+        "eval_inputs": 20,
+        "num_steps": 20,
+        "warmup_steps": 4,
+        "eval_every": 12,
+        "checkpoint_every": 12,
+    }
+    result = run_prompt_demo(tmp_path, changes=changes)
+    teacher, before, after = (
+        result.teacher_with_prompt,
+        result.student_before,
+        result.student_after,
+    )
+    assert teacher.accuracy > 0.5
+    assert before.accuracy < 0.2
+    assert after.parse_rate > before.parse_rate + 0.5
+    assert after.accuracy > before.accuracy + 0.2
+    assert teacher.tokens_per_answer >= 5 * after.tokens_per_answer
+    assert (find_run(tmp_path, result.run_id).path / "generated" / "rejects.jsonl").is_file()
+
+
+@pytest.mark.demonstration
 def test_a_student_without_the_prompt_ends_like_the_teacher_with_it(tmp_path: Path) -> None:
     result = run_prompt_demo(tmp_path)
     teacher, after = result.teacher_with_prompt, result.student_after

@@ -8,7 +8,19 @@ from OnPolicyDistill.demo.story import run_demo
 from OnPolicyDistill.runs.directory import list_runs
 
 
-@pytest.mark.slow
+def test_a_short_demonstration_nears_its_teacher(tmp_path: Path) -> None:
+    changes = {"num_steps": 15, "eval_every": 15, "checkpoint_every": 15, "eval_prompts": 40}
+    result = run_demo(tmp_path, changes=changes)
+    assert result.proof_passed
+    assert result.after.reverse_kl < 0.5 * result.before.reverse_kl
+    assert result.after.agreement > result.before.agreement + 0.05
+    assert result.teacher.accuracy > result.before.accuracy + 0.3
+    assert result.cache.warm_teacher_share < 0.5 * result.cache.cold_teacher_share
+    assert {run.run_id for run in list_runs(tmp_path)} == {result.run_id, result.cache.run_id}
+    assert (Path(result.adapter_path) / "adapters.safetensors").is_file()
+
+
+@pytest.mark.demonstration
 def test_the_demonstration_keeps_its_promises(tmp_path: Path) -> None:
     result = run_demo(tmp_path)
     assert result.proof_passed

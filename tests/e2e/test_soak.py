@@ -39,7 +39,7 @@ SEED = int(os.environ.get("OPD_SOAK_SEED", "1"))
 NUM_STEPS = 120
 VERBS = {"created": "start", "paused": "resume", "interrupted": "resume", "failed": "resume"}
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(KILLING_SECONDS + 900)]
+pytestmark = pytest.mark.timeout(KILLING_SECONDS + 900)
 
 
 class Follower:

@@ -23,7 +23,7 @@ from OnPolicyDistill.runs.log import last_event, read_events
 from OnPolicyDistill.runs.postmortem import PostMortem
 from tests.e2e.conftest import Json, Stage, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 
 def heard(stage: Stage, run: RunDirectory, after: int) -> Iterator[Json]:

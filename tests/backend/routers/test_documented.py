@@ -75,7 +75,6 @@ def schema(
         bench.downloads.cancel(download.id)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_routes_with_something_behind_them_answer_as_documented(
     schema: schemathesis.BaseSchema,
