@@ -26,7 +26,6 @@ from OnPolicyDistill.cli.models import app as models_app
 from OnPolicyDistill.cli.output import default_workspace, print_note, print_text
 from OnPolicyDistill.cli.plan import plan
 from OnPolicyDistill.cli.runs import app as runs_app
-from OnPolicyDistill.cli.serve import serve
 from OnPolicyDistill.cli.training import resume, train
 from OnPolicyDistill.errors import DistillError
 
@@ -77,7 +76,6 @@ app.command()(evaluate)
 app.command()(compare)
 app.command()(fuse)
 app.command()(export)
-app.command()(serve)
 app.command()(bench)
 app.add_typer(runs_app, name="runs")
 app.add_typer(models_app, name="models")

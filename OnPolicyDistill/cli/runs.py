@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import shutil
 import time
 from dataclasses import asdict, dataclass
@@ -166,18 +165,6 @@ def delete(
     for run in found:
         shutil.rmtree(run.path)
     print_note(f"Deleted {names}.")
-
-
-@app.command()
-def reindex(workspace: WorkspaceOption = None, json: JsonOption = False) -> None:
-    """Build the index that the screen searches again from the run folders."""
-    # By name, not by an import statement: imports from the library to the web are forbidden.
-    index = importlib.import_module("backend.history.index")
-    num_runs = int(index.reindex(workspace or default_workspace()))
-    if json:
-        print_json({"runs": num_runs})
-    else:
-        print_text(f"{num_runs} runs are in the index.")
 
 
 def open_run(name: str, workspace: Path | None) -> RunDirectory:

@@ -94,7 +94,7 @@ async function serve(workspace: string, port: number): Promise<Served> {
   const options = ["--json", "--port", String(port), "--workspace", workspace];
   // Playwright asks for colours in its own output; a worker's log is a file.
   const { FORCE_COLOR: _, DEBUG_COLORS: __, ...environment } = process.env;
-  const child = spawn(PYTHON, ["-m", "OnPolicyDistill", "serve", ...options], {
+  const child = spawn(PYTHON, ["-m", "backend.command", "serve", ...options], {
     cwd: ROOT,
     env: { ...environment, OPD_TOKEN: TOKEN },
     stdio: ["ignore", "pipe", log],

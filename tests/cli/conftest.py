@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from backend.command import main
 from benchmarks.pair import Scale, write_pair
-from OnPolicyDistill.cli.app import main
 
 
 @dataclass(frozen=True)

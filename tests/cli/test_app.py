@@ -104,7 +104,7 @@ def test_a_file_that_cannot_be_read_is_named(opd: Opd, monkeypatch: pytest.Monke
 def test_the_help_loads_nothing_heavy() -> None:
     code = (
         "import sys\n"
-        "from OnPolicyDistill.cli.app import main\n"
+        "from backend.command import main\n"
         "try:\n"
         "    main(['--help'])\n"
         "except SystemExit:\n"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 def test_the_backend_says_where_it_serves_and_ends_on_an_interrupt(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "OnPolicyDistill", "serve", "--json", "--workspace", str(tmp_path)],
+        [sys.executable, "-m", "backend.command", "serve", "--json", "--workspace", str(tmp_path)],
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -1,0 +1,56 @@
+"""The `opd` command whole: the library's commands and those that need the backend.
+
+This is where both may be known. The library's own `python -m OnPolicyDistill` is everything but
+these two; a worker is started with it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from OnPolicyDistill.cli.app import app, main
+from OnPolicyDistill.cli.output import (
+    JsonOption,
+    WorkspaceOption,
+    default_workspace,
+    print_json,
+    print_note,
+    print_text,
+)
+from OnPolicyDistill.cli.runs import app as runs_app
+
+
+@app.command()
+def serve(
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="0 lets the system choose a free one.")
+    ] = 0,
+    open_page: Annotated[bool, typer.Option("--open/--no-open", help="Open the browser.")] = True,
+    workspace: WorkspaceOption = None,
+    json: Annotated[bool, typer.Option("--json", help="Say in one JSON line when ready.")] = False,
+) -> None:
+    """Serve the screen on this machine, for this user only, until Ctrl-C."""
+    if not json:
+        print_note("Starting the screen ...")
+    from backend.server import serve as serve_workspace
+
+    folder = workspace or default_workspace()
+    raise typer.Exit(serve_workspace(folder, port, open_page and not json, json))
+
+
+@runs_app.command()
+def reindex(workspace: WorkspaceOption = None, json: JsonOption = False) -> None:
+    """Build the index that the screen searches again from the run folders."""
+    from backend.history.index import reindex as reindex_workspace
+
+    num_runs = reindex_workspace(workspace or default_workspace())
+    if json:
+        print_json({"runs": num_runs})
+    else:
+        print_text(f"{num_runs} runs are in the index.")
+
+
+if __name__ == "__main__":
+    main()
