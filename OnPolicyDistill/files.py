@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from OnPolicyDistill.errors import DiskFullError
+from OnPolicyDistill.macos import full_sync
 
 
 @contextmanager
@@ -25,19 +26,13 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise
 
 
-def sync_directory(path: Path) -> None:
-    """Make renames inside a folder durable."""
+def sync_whole(path: Path) -> None:
+    """Make a file's bytes, or the names in a folder, outlive a power cut."""
     handle = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        full_sync(handle)
     finally:
         os.close(handle)
-
-
-def sync_file(path: Path) -> None:
-    """Make a file's bytes durable."""
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())
 
 
 def append_whole(descriptor: int, data: bytes) -> int:
@@ -67,9 +62,18 @@ def write_text_atomically(path: Path, text: str) -> None:
                 stream.flush()
                 os.fsync(stream.fileno())
             temporary.replace(path)
-            sync_directory(path.parent)
+            _sync_names(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _sync_names(folder: Path) -> None:
+    """Hand renames inside a folder to the drive; small files need no more."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def shipped_folder(name: str) -> Path:

@@ -13,8 +13,7 @@ from OnPolicyDistill.files import (
     append_whole,
     disk_errors,
     shipped_folder,
-    sync_directory,
-    sync_file,
+    sync_whole,
     write_text_atomically,
 )
 
@@ -106,8 +105,8 @@ def test_a_disk_that_takes_a_line_in_pieces_gets_all_of_it(
 def test_syncing_works_on_files_and_folders(tmp_path: Path) -> None:
     file = tmp_path / "a"
     file.write_text("a")
-    sync_file(file)
-    sync_directory(tmp_path)
+    sync_whole(file)
+    sync_whole(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["configs", "data"])

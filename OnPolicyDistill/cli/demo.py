@@ -35,13 +35,14 @@ def demo(
     from OnPolicyDistill.cli.progress import watched
     from OnPolicyDistill.demo.story import demo_config, run_demo
     from OnPolicyDistill.evaluation.report import write_report
+    from OnPolicyDistill.macos import awake
     from OnPolicyDistill.runs.directory import find_run
     from OnPolicyDistill.runs.reporting import StopRequest
 
     folder = workspace or default_workspace()
     num_steps = demo_config({}).distillation.num_steps
     stop = StopRequest()
-    with stop.on_signals(), watched(num_steps, None) as observer:
+    with awake(), stop.on_signals(), watched(num_steps, None) as observer:
         result = run_demo(folder, observer, stop)
     run = find_run(folder, result.run_id)
     write_report(run)
@@ -59,13 +60,14 @@ def prompt_distillation(workspace: WorkspaceOption = None, json: JsonOption = Fa
     from OnPolicyDistill.cli.progress import watched
     from OnPolicyDistill.demo.prompt_story import prompt_demo_config, run_prompt_demo
     from OnPolicyDistill.evaluation.report import write_report
+    from OnPolicyDistill.macos import awake
     from OnPolicyDistill.runs.directory import find_run
     from OnPolicyDistill.runs.reporting import StopRequest
 
     folder = workspace or default_workspace()
     num_steps = prompt_demo_config().prompt_distillation.num_steps
     stop = StopRequest()
-    with stop.on_signals(), watched(num_steps, None) as observer:
+    with awake(), stop.on_signals(), watched(num_steps, None) as observer:
         result = run_prompt_demo(folder, observer, stop)
     run = find_run(folder, result.run_id)
     write_report(run)

@@ -104,13 +104,14 @@ def work_on(run: RunDirectory, checkpoint: Path | None, json: bool) -> None:
     from OnPolicyDistill.cli.progress import watched
     from OnPolicyDistill.config import num_steps_of
     from OnPolicyDistill.evaluation.report import write_report
+    from OnPolicyDistill.macos import awake
     from OnPolicyDistill.runs.reporting import StopRequest
 
     config = run.config()
     stop = StopRequest()
     print_note(f"Run {run.run_id} in {run.path}")
     num_steps = num_steps_of(config)
-    with stop.on_signals(), watched(num_steps, run.log_file) as observer:
+    with awake(), stop.on_signals(), watched(num_steps, run.log_file) as observer:
         load_mlx()
         work = _trainer(config)
         try:

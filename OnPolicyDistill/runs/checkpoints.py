@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from OnPolicyDistill.errors import RunError
-from OnPolicyDistill.files import disk_errors, sync_directory, sync_file
+from OnPolicyDistill.files import disk_errors, sync_whole
 from OnPolicyDistill.runs.directory import RunDirectory
 
 STATE_FILE = "state.json"
@@ -51,11 +51,11 @@ def save_checkpoint(
             _write(write_arrays, partial)
             (partial / STATE_FILE).write_text(state.model_dump_json(indent=1), encoding="utf-8")
             for file in partial.iterdir():
-                sync_file(file)
-            sync_directory(partial)
+                sync_whole(file)
+            sync_whole(partial)
             shutil.rmtree(final, ignore_errors=True)
             partial.rename(final)
-            sync_directory(run.checkpoints)
+            sync_whole(run.checkpoints)
         finally:
             _discard_partial(run)
         point(run, "last", final)
@@ -83,7 +83,7 @@ def point(run: RunDirectory, name: str, checkpoint: Path) -> None:
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(checkpoint.name)
     temporary.replace(run.checkpoints / name)
-    sync_directory(run.checkpoints)
+    sync_whole(run.checkpoints)
 
 
 def read_state(checkpoint: Path) -> TrainingState:

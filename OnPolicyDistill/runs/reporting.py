@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import signal
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import psutil
 
 from OnPolicyDistill.errors import DistillError, StoppedError
 from OnPolicyDistill.files import append_whole, disk_errors
+from OnPolicyDistill.macos import process_memory_bytes
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.events import (
     TORN_LINE_REPAIRED,
@@ -180,8 +182,8 @@ def describe_machine() -> Machine:
 
 
 def process_memory_gb() -> float:
-    """Resident memory of this process in GB (1e9 bytes)."""
-    return float(psutil.Process().memory_info().rss) / 1e9
+    """Memory of this process in GB (1e9 bytes): footprint on a Mac, resident set elsewhere."""
+    return process_memory_bytes(os.getpid()) / 1e9
 
 
 def free_disk_gb(path: Path) -> float:

@@ -25,6 +25,7 @@ from OnPolicyDistill.evaluation.playground_messages import (
     Stop,
     StoppedMessage,
 )
+from OnPolicyDistill.macos import process_memory_bytes
 
 LOG_FILE = "playground.log"
 IDLE_SECONDS = 600.0
@@ -105,7 +106,7 @@ class Playground:
             student=None if ask is None else ask.student,
             adapter=None if ask is None else ask.adapter,
             teacher=None if ask is None else ask.teacher,
-            memory_gb=_resident_gb(self._process.pid),
+            memory_gb=_memory_gb(self._process.pid),
             unload_in_seconds=None if is_busy else max(rest, 0.0),
         )
 
@@ -178,8 +179,8 @@ class Playground:
                 return
 
 
-def _resident_gb(pid: int) -> float | None:
+def _memory_gb(pid: int) -> float | None:
     try:
-        return psutil.Process(pid).memory_info().rss / 1e9
+        return process_memory_bytes(pid) / 1e9
     except psutil.Error:
         return None

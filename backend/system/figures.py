@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from pathlib import Path
@@ -10,6 +11,7 @@ import psutil
 from pydantic import Field
 
 from backend.history.views import View
+from OnPolicyDistill.macos import process_memory_bytes
 
 OOM_COUNTERS = (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat"))
 REMEMBERED_SAMPLES = 60
@@ -27,8 +29,10 @@ class SystemFigures(View):
     disk_free_gb: float = Field(description="On the disk that holds the workspace.")
     cpu_percent: float = Field(description="Of all cores together since the last sample.")
     load_1min: float
-    backend_memory_gb: float
-    worker_memory_gb: float | None = Field(None, description="Resident size of the active run.")
+    backend_memory_gb: float = Field(
+        description="Of this backend: physical footprint on macOS, resident set size elsewhere."
+    )
+    worker_memory_gb: float | None = Field(None, description="Of the active run, likewise.")
     worker_cpu_percent: float | None = Field(None, description="100 is one core.")
     gpu_memory_gb: float | None = Field(
         None, description="MLX's active memory by the active run's last step."
@@ -40,7 +44,7 @@ class SystemSampler:
 
     def __init__(self, workspace: Path) -> None:
         self._workspace = workspace
-        self._me = psutil.Process()
+        self._pid = os.getpid()
         self._worker: psutil.Process | None = None
         self._available: deque[float] = deque(maxlen=REMEMBERED_SAMPLES)
         self._oom_kills = _count_oom_kills()
@@ -50,7 +54,7 @@ class SystemSampler:
         """Take a sample."""
         memory, disk = psutil.virtual_memory(), psutil.disk_usage(str(self._workspace))
         self._available.append(memory.available / max(memory.total, 1))
-        resident, load = self._look_at_worker(worker_pid)
+        occupied, load = self._look_at_worker(worker_pid)
         return SystemFigures(
             time=time.time(),
             memory_total_gb=memory.total / 1e9,
@@ -60,8 +64,8 @@ class SystemSampler:
             disk_free_gb=disk.free / 1e9,
             cpu_percent=psutil.cpu_percent(None),
             load_1min=psutil.getloadavg()[0],
-            backend_memory_gb=self._me.memory_info().rss / 1e9,
-            worker_memory_gb=resident,
+            backend_memory_gb=process_memory_bytes(self._pid) / 1e9,
+            worker_memory_gb=occupied,
             worker_cpu_percent=load,
             gpu_memory_gb=gpu_gb,
         )
@@ -73,7 +77,7 @@ class SystemSampler:
         try:
             if self._worker is None or self._worker.pid != pid:
                 self._worker = psutil.Process(pid)
-            return self._worker.memory_info().rss / 1e9, self._worker.cpu_percent(None)
+            return process_memory_bytes(pid) / 1e9, self._worker.cpu_percent(None)
         except psutil.Error:
             return None, None
 

@@ -5312,11 +5312,14 @@ export interface components {
             cpu_percent: number;
             /** Load 1Min */
             load_1min: number;
-            /** Backend Memory Gb */
+            /**
+             * Backend Memory Gb
+             * @description Of this backend: physical footprint on macOS, resident set size elsewhere.
+             */
             backend_memory_gb: number;
             /**
              * Worker Memory Gb
-             * @description Resident size of the active run.
+             * @description Of the active run, likewise.
              */
             worker_memory_gb: number | null;
             /**
