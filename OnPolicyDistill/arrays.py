@@ -4,6 +4,11 @@ On Linux the CPU wheel of MLX links a reference BLAS that is about a hundred tim
 OpenBLAS at float32 matrix products. Loading OpenBLAS globally before the first `import mlx.core`
 makes the dynamic linker prefer its symbols, so entry points import this module first.
 
+MLX may round float32 products to TF32's ten mantissa bits where the GPU can (M5, some CUDA
+devices), which the proof of learning and held-out figures would show. It reads the wish once, at
+its first product, so it is refused here, in every process, unless the user's environment asks
+for it.
+
 The CPU wheel takes every array from the C library and gives it back at once. glibc maps large ones
 anew each time, and the kernel clears every page of them again: told to keep up to a gigabyte, it
 copies the keys and values of a long prompt about three times faster (docs/lab-notebook.md).
@@ -12,13 +17,26 @@ copies the keys and values of a long prompt about three times faster (docs/lab-n
 from __future__ import annotations
 
 import ctypes
+import os
+import re
 import sys
+from collections.abc import MutableMapping
 from typing import cast
 
+TF32_VARIABLE = "MLX_ENABLE_TF32"
 OPENBLAS_LIBRARY = "libopenblas.so.0"
 # Of glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_BYTES = 2**30
+
+
+def refuse_tf32(environment: MutableMapping[str, str]) -> bool:
+    """Ask MLX for whole float32 products; True where the environment asks for TF32 instead.
+
+    MLX reads the leading number of the text, and none as 0.
+    """
+    number = re.match(r"\s*[+-]?\d+", environment.setdefault(TF32_VARIABLE, "0"))
+    return number is not None and int(number[0]) != 0
 
 
 def prefer_openblas() -> bool:
@@ -43,10 +61,11 @@ def keep_freed_memory() -> bool:
     return all(mallopt(option, KEPT_BYTES) == 1 for option in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD))
 
 
+tf32_wanted = refuse_tf32(os.environ)
 openblas_loaded = prefer_openblas()
 freed_memory_kept = keep_freed_memory()
 
-import mlx.core as mx  # noqa: E402  (after OpenBLAS, on purpose)
+import mlx.core as mx  # noqa: E402  (after all of the above, on purpose)
 
 
 def as_float(value: mx.array) -> float:

@@ -6,7 +6,12 @@ import sys
 
 import pytest
 
-from OnPolicyDistill.arrays import OPENBLAS_LIBRARY, openblas_loaded
+from OnPolicyDistill.arrays import (
+    OPENBLAS_LIBRARY,
+    TF32_VARIABLE,
+    openblas_loaded,
+    refuse_tf32,
+)
 
 COUNT_FAULTS = """
 import resource
@@ -44,3 +49,62 @@ def test_the_kernel_that_was_asked_for_computes():
     name = ctypes.CDLL(OPENBLAS_LIBRARY).openblas_get_corename
     name.restype = ctypes.c_char_p
     assert name().decode().lower() == os.environ["OPENBLAS_CORETYPE"].lower()
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [(None, False), ("0", False), ("1", True), (" 2", True), ("true", False), ("", False)],
+)
+def test_tf32_is_refused_unless_the_user_asks_for_it_as_mlx_reads_it(
+    given: str | None, wanted: bool
+) -> None:
+    environment = {} if given is None else {TF32_VARIABLE: given}
+    assert refuse_tf32(environment) is wanted
+    assert environment[TF32_VARIABLE] == ("0" if given is None else given)
+
+
+def test_tf32_is_refused_in_this_process_and_in_those_it_starts() -> None:
+    assert os.environ[TF32_VARIABLE] == "0"
+
+
+ENTRIES = {
+    "commands": "from OnPolicyDistill.cli import app, device; device.load_mlx()",
+    "playground": "import OnPolicyDistill.cli.playground",
+    "exports": "import OnPolicyDistill.cli.exporting",
+    "downloads": "import backend.downloads.worker",
+    "schooling": "import OnPolicyDistill.demo.schooling",
+    "benchmarks": "import benchmarks.suite",
+    "one benchmark": "import benchmarks.sampling",
+    "tests": "import tests.conftest",
+}
+# Imports each entry anew and stops at its first import of MLX, which costs no time: was the door
+# opened before? Whatever an entry imports first is a name that the search finds.
+FIRST_LOOK = """
+import os, sys
+from importlib.abc import MetaPathFinder
+
+class Door(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.split(".")[0] in ("mlx", "mlx_lm"):
+            raise InterruptedError(os.environ.get("MLX_ENABLE_TF32", "unset"))
+
+sys.meta_path.insert(0, Door())
+for entry in sys.argv[1:]:
+    ours = ("OnPolicyDistill", "backend", "benchmarks", "tests")
+    for name in [name for name in sys.modules if name.startswith(ours)]:
+        del sys.modules[name]
+    os.environ.pop("MLX_ENABLE_TF32", None)
+    try:
+        exec(entry)
+        print("no MLX")
+    except InterruptedError as found:
+        print(found)
+"""
+
+
+def test_every_entry_comes_through_the_door_before_it_loads_mlx() -> None:
+    command = [sys.executable, "-c", FIRST_LOOK, *ENTRIES.values()]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    first_looks = dict(zip(ENTRIES, found.stdout.splitlines(), strict=True))
+    assert first_looks.pop("downloads") in ("0", "no MLX")
+    assert set(first_looks.values()) == {"0"}
