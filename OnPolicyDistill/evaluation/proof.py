@@ -1,7 +1,7 @@
 """The proof of learning: before a run spends hours, measure that it can teach at all.
 
 A trainer whose teacher is a copy of its student, whose gradients are zero, or whose adapter is not
-in the graph draws the same calm curves as one that works. Six measurements tell them apart. The
+in the graph draws the same calm curves as one that works. Ten measurements tell them apart. The
 probe step they need is undone: the run begins with the bits it would have begun with anyway.
 """
 
@@ -16,9 +16,9 @@ from mlx.optimizers import Optimizer
 
 from OnPolicyDistill.arrays import as_float
 from OnPolicyDistill.errors import ProofError
+from OnPolicyDistill.evaluation.rescoring import rescore, rescoring_checks
 from OnPolicyDistill.head import VocabularyHead
 from OnPolicyDistill.losses.comparison import compare_distributions
-from OnPolicyDistill.losses.cross_entropy import label_logprobs
 from OnPolicyDistill.losses.targets import HiddenTargets
 from OnPolicyDistill.memory import checksum
 from OnPolicyDistill.models.parameters import flat_arrays
@@ -29,8 +29,35 @@ from OnPolicyDistill.runs.events import Check
 
 SMALLEST_KL = 1e-6
 LARGEST_SELF_KL = 1e-4
-LOGPROB_LIMIT = {mx.float32: 1e-3}
-LOW_PRECISION_LOGPROB_LIMIT = 0.1
+
+SAMPLED_OTHERWISE = (
+    "The student does not sample what it scores. Choose another model of its family, and report "
+    "which one this is: its cache, positions or padding are read differently while decoding."
+)
+# The likely cause of each failed check, and what to do.
+ADVICE = {
+    "teacher_differs": "Teacher and student are the same model: name two different ones.",
+    "equal_teacher": "Student and output head do not fit together: download the student again.",
+    "completions_whole": (
+        "Sampling lost or repeated a token at the end: compare eos_token_id in the student's "
+        "generation_config.json with what its chat template writes."
+    ),
+    "logprobs_match": SAMPLED_OTHERWISE,
+    "logprobs_near": SAMPLED_OTHERWISE,
+    "logprobs_unbiased": (
+        "Sampling left out tokens that scoring counts, or saw another adapter: check top_p and "
+        "student_adapter."
+    ),
+    "temperature_matches": (
+        "Tokens were drawn at another temperature than 1: check generation_temperature."
+    ),
+    "gradient_flows": (
+        "The loss does not reach the adapter: check lora.targets and lora.layers, and that "
+        "kl_weight or ce_weight is above 0."
+    ),
+    "adapter_moves": "The step was too small for the adapter's type: raise learning_rate.",
+    "base_stays": "Weights outside the adapter learn: remove what unfreezes them, and report it.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +86,23 @@ def prove_learning(probe: Probe) -> tuple[Check, ...]:
     itself = HiddenTargets(hidden, probe.head)
     alone = mx.abs(compare_distributions(hidden, probe.head, itself, batch.labels).reverse_kl).max()
     checks = [
-        _check(
+        Check.above(
             "teacher_differs",
             "Teacher and student give different distributions (mean reverse KL, nats).",
             as_float(apart),
-            at_least=SMALLEST_KL,
+            SMALLEST_KL,
         ),
-        _check(
+        Check.at_most(
             "equal_teacher",
             "A teacher equal to the student teaches nothing (largest reverse KL, nats).",
             as_float(alone),
-            at_most=LARGEST_SELF_KL,
+            LARGEST_SELF_KL,
         ),
     ]
     if probe.samples_policy:
-        checks.append(_sampling_check(probe, hidden, batch.labels))
-    return (*checks, *_step_checks(probe))
+        rescored = rescore(hidden, probe.head, batch.labels)
+        checks.extend(rescoring_checks(probe.rollouts, rescored, probe.student.stop_ids))
+    return tuple(map(_advised, (*checks, *_step_checks(probe))))
 
 
 def require(checks: tuple[Check, ...]) -> None:
@@ -82,24 +110,17 @@ def require(checks: tuple[Check, ...]) -> None:
     failed = [check for check in checks if not check.passed]
     if failed:
         listed = " ".join(
-            f"{check.claim} Measured {check.measured:.3g}, {check.limit_in_words}."
+            f"{check.claim} Measured {check.measured_in_words}, {check.limit_in_words}."
             for check in failed
         )
         raise ProofError(
             f"The proof of learning failed, so training was not started: {listed}",
-            "Check that teacher and student are different models and that the adapter has targets.",
+            " ".join(dict.fromkeys(check.advice for check in failed)),
         )
 
 
-def _sampling_check(probe: Probe, hidden: mx.array, labels: mx.array) -> Check:
-    rescored = label_logprobs(hidden, probe.head, labels)
-    sampled = mx.array([value for rollout in probe.rollouts for value in rollout.logprobs])
-    return _check(
-        "logprobs_match",
-        "Logprobs noted while sampling equal re-scored ones (largest difference, nats).",
-        as_float(mx.abs(rescored - sampled).max()),
-        at_most=LOGPROB_LIMIT.get(hidden.dtype, LOW_PRECISION_LOGPROB_LIMIT),
-    )
+def _advised(check: Check) -> Check:
+    return check if check.passed else check.model_copy(update={"advice": ADVICE[check.name]})
 
 
 def _step_checks(probe: Probe) -> tuple[Check, Check, Check]:
@@ -117,23 +138,17 @@ def _step_checks(probe: Probe) -> tuple[Check, Check, Check]:
     frozen_moved = abs(checksum(_frozen(probe)) - frozen_sum)
     model.load_weights(list(before.items()), strict=False)
     return (
-        _check(
-            "gradient_flows",
-            "The loss has a gradient in the adapter (its norm).",
-            norm,
-            at_least=0.0,
+        Check.above(
+            "gradient_flows", "The loss has a gradient in the adapter (its norm).", norm, 0
         ),
-        _check(
-            "adapter_moves",
-            "One step changes the adapter (sum of absolute changes).",
-            moved,
-            at_least=0.0,
+        Check.above(
+            "adapter_moves", "One step changes the adapter (sum of absolute changes).", moved, 0
         ),
-        _check(
+        Check.at_most(
             "base_stays",
             "One step leaves every frozen weight as it was (difference of their checksums).",
-            float(frozen_moved),
-            at_most=0.0,
+            frozen_moved,
+            0,
         ),
     )
 
@@ -143,25 +158,3 @@ def _frozen(probe: Probe) -> list[mx.array]:
     trainable = flat_arrays(model.trainable_parameters())
     everything = flat_arrays(model.parameters())
     return [value for name, value in everything.items() if name not in trainable]
-
-
-def _check(
-    name: str,
-    claim: str,
-    measured: float,
-    *,
-    at_least: float | None = None,
-    at_most: float | None = None,
-) -> Check:
-    """Judge a number; `at_least` must be exceeded, and not-a-number never passes."""
-    above = at_least is not None
-    limit = at_least if at_least is not None else at_most
-    assert limit is not None
-    return Check(
-        name=name,
-        passed=measured > limit if above else measured <= limit,
-        measured=measured,
-        limit=limit,
-        bound="above" if above else "at_most",
-        claim=claim,
-    )

@@ -6,7 +6,9 @@ resume and happens again: the later line counts.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import math
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -75,14 +77,56 @@ class PhaseChanged(EventBase):
 class Check(BaseModel):
     """One measured claim of the proof of learning."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_serialization_defaults_required=True
+    )
 
     name: str
     passed: bool
-    measured: float
+    measured: float | None = Field(description="Null where it came out as no finite number.")
     limit: float
     bound: Literal["above", "at_most"] | None = None  # logs of earlier versions do not say
     claim: str
+    figures: dict[str, float] = Field({}, description="What else was measured with it, by name.")
+    advice: str = Field("", description="Where it failed: the likely cause, and what to do.")
+
+    @classmethod
+    def above(cls, name: str, claim: str, measured: float, limit: float) -> Self:
+        """Judge a number that must exceed its limit; one that is not finite never does."""
+        finite = measured if math.isfinite(measured) else None
+        passed = finite is not None and finite > limit
+        return cls(
+            name=name, passed=passed, measured=finite, limit=limit, bound="above", claim=claim
+        )
+
+    @classmethod
+    def at_most(
+        cls,
+        name: str,
+        claim: str,
+        measured: float,
+        limit: float,
+        figures: Mapping[str, float] | None = None,
+    ) -> Self:
+        """Judge a number that may not exceed its limit; one that is not finite always does."""
+        finite = measured if math.isfinite(measured) else None
+        bound = limit if math.isfinite(limit) else 0.0
+        return cls(
+            name=name,
+            passed=finite is not None and finite <= bound,
+            measured=finite,
+            limit=bound,
+            bound="at_most",
+            claim=claim,
+            figures={key: value for key, value in (figures or {}).items() if math.isfinite(value)},
+        )
+
+    @property
+    def measured_in_words(self) -> str:
+        """What was measured and the figures beside it, such as `0.03 (p99 0.1, max 0.14)`."""
+        words = "not a number" if self.measured is None else f"{self.measured:.3g}"
+        beside = ", ".join(f"{name} {value:.3g}" for name, value in self.figures.items())
+        return f"{words} ({beside})" if beside else words
 
     @property
     def limit_in_words(self) -> str:

@@ -41,7 +41,7 @@ def test_a_run_is_trained_and_reported(opd: Opd, workspace: Path, pair: Path) ->
     assert (config.distillation.run_name, config.distillation.lora.rank) == ("first", 3)
     assert run.state() == "finished"
     assert "3 of 3 steps, completed" in outcome.out
-    assert "Proof of learning: 6 of 6 checks passed." in outcome.err
+    assert "Proof of learning: 10 of 10 checks passed." in outcome.err
     assert f"Report, plots and checkpoints are in {run.path}" in outcome.err
     for name in ("report.txt", "report.png", "report.svg", "events.jsonl", "rollouts.jsonl"):
         assert (run.path / name).stat().st_size > 0

@@ -27,6 +27,7 @@ from OnPolicyDistill.runs.events import Event, RolloutRecord
 from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.reporting import StopRequest
 from OnPolicyDistill.trainers.on_policy import train
+from tests.other_kernels import tf32
 from tests.rounding import SAME_ADAPTER, parted
 
 
@@ -139,6 +140,26 @@ def test_only_the_adapter_changes(classroom: Classroom) -> None:
     checks = {c.name: c for e in events(run, "self_test_finished") for c in e.checks}
     assert checks["base_stays"].passed
     assert checks["adapter_moves"].measured > 0
+    assert not any(check.advice for check in checks.values())
+
+
+def test_a_failed_proof_says_in_the_log_what_to_do(classroom: Classroom) -> None:
+    run = classroom.create(teacher_model=str(classroom.root / "student"))
+    with pytest.raises(ProofError, match="name two different ones"):
+        train(run)
+    checks = {c.name: c for e in events(run, "self_test_finished") for c in e.checks}
+    assert checks["teacher_differs"].advice.startswith("Teacher and student are the same model")
+
+
+def test_the_proof_holds_where_products_keep_ten_bits(classroom: Classroom) -> None:
+    run = classroom.create(num_steps=1, max_generation_tokens=24)
+    with tf32():
+        train(run)
+    checks = {c.name: c for e in events(run, "self_test_finished") for c in e.checks}
+    assert len(checks) == 10
+    assert all(check.passed for check in checks.values())
+    # Far above what whole float32 products give: the emulation is at work.
+    assert checks["logprobs_match"].figures["max"] > 1e-4
 
 
 def test_sampled_logprobs_equal_rescored_ones(classroom: Classroom) -> None:

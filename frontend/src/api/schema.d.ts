@@ -1703,14 +1703,31 @@ export interface components {
             name: string;
             /** Passed */
             passed: boolean;
-            /** Measured */
-            measured: number;
+            /**
+             * Measured
+             * @description Null where it came out as no finite number.
+             */
+            measured: number | null;
             /** Limit */
             limit: number;
             /** Bound */
-            bound?: ("above" | "at_most") | null;
+            bound: ("above" | "at_most") | null;
             /** Claim */
             claim: string;
+            /**
+             * Figures
+             * @description What else was measured with it, by name.
+             * @default {}
+             */
+            figures: {
+                [key: string]: number;
+            };
+            /**
+             * Advice
+             * @description Where it failed: the likely cause, and what to do.
+             * @default
+             */
+            advice: string;
         };
         /**
          * CheckFinding

@@ -56,9 +56,17 @@ export function ProofTable({ checks }: { checks: readonly Check[] }) {
       <tbody>
         {checks.map((check) => (
           <tr key={check.name} className="border-t align-top">
-            <td className="py-1.5">{check.claim}</td>
+            <td className="py-1.5">
+              {check.claim}
+              {check.advice && <p className="text-bad">{check.advice}</p>}
+            </td>
             <td className="num py-1.5 pl-3 text-right whitespace-nowrap">
-              {formatNumber(check.measured, 3)}
+              {check.measured === null ? "no number" : formatNumber(check.measured, 3)}
+              {Object.entries(check.figures).map(([name, value]) => (
+                <p key={name} className="text-muted">
+                  {name} {formatNumber(value, 3)}
+                </p>
+              ))}
             </td>
             <td className="num py-1.5 pl-3 text-right whitespace-nowrap text-muted">
               {check.bound ? SIGNS[check.bound] : ""}
