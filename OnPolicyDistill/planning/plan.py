@@ -15,9 +15,10 @@ import psutil
 from pydantic import BaseModel, ConfigDict, Field
 
 from OnPolicyDistill.config import EvaluationConfig, RunConfig
+from OnPolicyDistill.machine import raised_gpu_limit
 from OnPolicyDistill.planning.advice import Advice, advise, in_words_of, verdict_of, warn
 from OnPolicyDistill.planning.answering import answering_stages
-from OnPolicyDistill.planning.chips import OTHER_PROCESSOR, Chip, find_chip, this_chip
+from OnPolicyDistill.planning.chips import OTHER_PROCESSOR, Chip, Source, find_chip, this_chip
 from OnPolicyDistill.planning.lengths import count_held_out, measure_prompts
 from OnPolicyDistill.planning.memory import PhaseMemory, answering_memory, forecast_memory, peak
 from OnPolicyDistill.planning.models import ModelFacts
@@ -30,7 +31,7 @@ GB = 1e9
 GPU_SHARES = ((64, 0.84), (36, 0.75), (0, 0.67))
 OTHER_SHARE = 0.9
 RESERVE_SHARE, LARGEST_RESERVE_BYTES = 0.125, 8 * GIB
-# Arithmetic and efficiencies: a third faster at best, half as slow again at worst.
+# Every published speed lies between: a third faster at best, half as slow again at worst.
 FASTER, SLOWER = 0.7, 1.5
 
 
@@ -103,6 +104,9 @@ class Plan(BaseModel):
     num_steps: int
     num_evaluations: int
     chip: str
+    chip_source: Source = Field(
+        description="known: published figures; estimated: of a chip near it; unknown: newer."
+    )
     student: PlanModel
     teacher: PlanModel | None
     adapter_parameters: int
@@ -127,6 +131,8 @@ def plan_run(
     memory = round(memory_gb * GIB) if memory_gb is not None else psutil.virtual_memory().total
     is_mac = memory_gb is not None or machine is not OTHER_PROCESSOR
     limit = gpu_limit(memory) if is_mac else round(memory * OTHER_SHARE)
+    if memory_gb is None and chip is None:
+        limit = raised_gpu_limit() or limit
     work = make_workload(config, measure_prompts(config), count_held_out(config))
     stages = answering_stages(config)
     phases, times = forecast_memory(work), forecast_time(work, machine)
@@ -200,6 +206,7 @@ def _assemble(
         num_steps=times.num_steps,
         num_evaluations=times.num_evaluations,
         chip=machine.chip.name,
+        chip_source=machine.chip.source,
         student=_model(work.student),
         teacher=None if work.teacher is None else _model(work.teacher),
         adapter_parameters=work.num_adapter_parameters,
@@ -221,7 +228,7 @@ def _model(facts: ModelFacts) -> PlanModel:
 
 def _assumptions(work: Workload, machine: _Machine) -> list[str]:
     found = [
-        "A forecast from arithmetic, not a measurement: expect 70 % to 150 % of the time.",
+        "A forecast, fitted to published speeds, not a measurement: expect 70 % to 150 % of it.",
         f"Prompts: {work.prompts.source}.",
         f"macOS lets the GPU have {_gb(machine.limit):g} GB of this memory.",
     ]
@@ -233,6 +240,8 @@ def _assumptions(work: Workload, machine: _Machine) -> list[str]:
             "A forecast from arithmetic, not a measurement. This processor is not in the table of "
             "chips: its times were fitted to small models and can be off by several times."
         )
+    if machine.chip.note:
+        found.append(machine.chip.note)
     if work.teacher is not None and work.num_kept_rows == 0:
         found.append("Every rollout is fresh, so the teacher cache stays empty.")
     return found

@@ -1,7 +1,7 @@
-"""How long a run takes: bytes over bandwidth for decoding, operations over throughput otherwise.
+"""How long a run takes: the passes of its steps, evaluations and stages, added up.
 
-A forecast from arithmetic and a few efficiencies, not a measurement; docs/verification says what
-was measured where.
+A forecast from arithmetic and fitted constants, not a measurement; docs/verification says what was
+measured where.
 """
 
 from __future__ import annotations
@@ -9,18 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from OnPolicyDistill.planning.chips import Chip
-from OnPolicyDistill.planning.dimensions import body_weights, head_weights
 from OnPolicyDistill.planning.models import ModelFacts
+from OnPolicyDistill.planning.passes import (
+    backward_passes,
+    decode_seconds,
+    project_seconds,
+    read_seconds,
+)
 from OnPolicyDistill.planning.workload import Workload
 
 DISK_BYTES_PER_SECOND = 3e9
 SECONDS_TO_START = 5.0
-# Passes over the body, in units of one forward pass. Frozen weights need no gradient of their own.
-BACKWARD_PASSES = 1.0
 # The adapter, the optimizer and everything small, as a share of the learning pass.
 SMALL_WORK = 0.05
-# Tokens scattered over many experts make small products: about half the throughput of large ones.
-EXPERT_EFFICIENCY = 0.5
+PREFILL_TOKENS = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +75,28 @@ def sampling_seconds(facts: ModelFacts, work: Workload, chip: Chip, num_rows: in
         return 0.0
     rows = min(num_rows, work.settings.rows_per_step)
     prompt_tokens = work.prompts.typical_tokens
-    prefill = _operations(facts, rows * prompt_tokens, 0) / chip.operations_per_second
+    prefill = _read_in_parts(facts, rows * prompt_tokens, prompt_tokens, PREFILL_TOKENS, chip)
+    prefill += project_seconds(facts.dimensions, rows, chip)
     context = prompt_tokens + work.completion_tokens / 2
-    kv_bytes = rows * context * facts.dimensions.kv_bytes_per_token
-    reading = (facts.decode_bytes(rows) + kv_bytes) / chip.bytes_per_second
-    computing = _operations(facts, rows, rows) / chip.operations_per_second
-    each = max(reading, computing) + chip.seconds_per_decode_step
+    each = decode_seconds(facts, rows, context, chip)
     return num_rows / rows * (prefill + work.completion_tokens * each)
 
 
 def forward_seconds(facts: ModelFacts, work: Workload, chip: Chip, num_rows: float) -> float:
-    """Time to read `num_rows` whole rows."""
-    tokens = num_rows * work.typical_row_tokens
-    return _operations(facts, tokens, 0, work.typical_row_tokens) / chip.operations_per_second
+    """Time to read `num_rows` whole rows, a micro-batch at once."""
+    row_tokens = work.typical_row_tokens
+    at_once = work.settings.batch_size * row_tokens
+    return _read_in_parts(facts, num_rows * row_tokens, row_tokens, at_once, chip)
+
+
+def _read_in_parts(
+    facts: ModelFacts, tokens: float, row_tokens: int, most: int, chip: Chip
+) -> float:
+    """Time to read tokens in passes of at most `most`."""
+    if tokens == 0:
+        return 0.0
+    size = min(tokens, most)
+    return tokens / size * read_seconds(facts, size, row_tokens, chip)
 
 
 def _step(work: Workload, chip: Chip) -> StepSeconds:
@@ -103,16 +114,14 @@ def _step(work: Workload, chip: Chip) -> StepSeconds:
 
 
 def _learning_seconds(work: Workload, chip: Chip, rows: int) -> float:
-    passes = 1 + BACKWARD_PASSES + (1 if work.settings.grad_checkpoint else 0)
-    if work.lora is None:
-        passes += 1
+    recomputes, learns_all = work.settings.grad_checkpoint, work.lora is None
+    passes = 1 + backward_passes(chip, work.learned_share, recomputes, learns_all)
     forward = forward_seconds(work.student, work, chip, rows)
     positions = rows * work.learned_positions
     # Student logits and their gradient, and the teacher's logits from its hidden states.
-    heads = 2 * head_weights(work.student.dimensions)
+    projecting = 2 * project_seconds(work.student.dimensions, positions, chip)
     if work.teacher is not None:
-        heads += head_weights(work.teacher.dimensions)
-    projecting = 2 * positions * heads / chip.operations_per_second
+        projecting += project_seconds(work.teacher.dimensions, positions, chip)
     return (forward * passes + projecting) * (1 + SMALL_WORK)
 
 
@@ -148,12 +157,3 @@ def _cached_share(work: Workload) -> float:
     """Share of kept rows that the cache still knows; one that is too small forgets in turn."""
     needed = work.cache_bytes_needed
     return 1.0 if needed <= work.cache_bytes else 0.0
-
-
-def _operations(facts: ModelFacts, tokens: float, positions: float, context: float = 0.0) -> float:
-    """Operations of a forward pass over tokens, with logits at some positions."""
-    d = facts.dimensions
-    experts = d.experts_per_token if d.num_experts else None
-    body = 2 * body_weights(d, experts) / (EXPERT_EFFICIENCY if d.num_experts else 1)
-    attention = 2 * d.num_layers * d.query_width * context
-    return tokens * (body + attention) + 2 * positions * head_weights(d)

@@ -78,6 +78,14 @@ class Workload:
         return adapter_parameters(dimensions, self.lora, targets)
 
     @property
+    def learned_share(self) -> float:
+        """Share of the layers that gradients go through: from the first that learns to the last."""
+        layers = self.student.dimensions.num_layers
+        if self.lora is None or self.lora.layers <= 0:
+            return 1.0
+        return min(self.lora.layers, layers) / layers
+
+    @property
     def keeps_rollouts(self) -> bool:
         """Whether completions are made once and used again every epoch."""
         d = self.distillation

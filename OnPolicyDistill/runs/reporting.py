@@ -15,6 +15,7 @@ import psutil
 
 from OnPolicyDistill.errors import DistillError, StoppedError
 from OnPolicyDistill.files import append_whole, disk_errors
+from OnPolicyDistill.machine import processor_name
 from OnPolicyDistill.macos import process_memory_bytes
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.events import (
@@ -173,7 +174,7 @@ def describe_machine() -> Machine:
     """Return what this process runs on, without importing MLX."""
     return Machine(
         platform=platform.platform(terse=True),
-        processor=platform.machine() or "unknown",
+        processor=processor_name(),
         memory_gb=round(psutil.virtual_memory().total / 1e9, 1),
         python=platform.python_version(),
         mlx=_installed("mlx"),

@@ -3669,6 +3669,12 @@ export interface components {
             num_evaluations: number;
             /** Chip */
             chip: string;
+            /**
+             * Chip Source
+             * @description known: published figures; estimated: of a chip near it; unknown: newer.
+             * @enum {string}
+             */
+            chip_source: "known" | "estimated" | "unknown";
             student: components["schemas"]["PlanModel"];
             teacher: components["schemas"]["PlanModel"] | null;
             /** Adapter Parameters */
