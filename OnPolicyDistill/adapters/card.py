@@ -26,6 +26,7 @@ class CardFacts:
     run_id: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
     measurements: tuple[Measurement, ...] = ()
+    caveats: str = ""
     usage: str = ""
 
 
@@ -49,6 +50,7 @@ def write_card(facts: CardFacts) -> str:
     ]
     if facts.measurements:
         parts.append("## Measured on held-out prompts\n\n" + _table(facts.measurements))
+        parts += [facts.caveats] if facts.caveats else []
     if facts.settings:
         lines = [f"- {key}: {value}" for key, value in facts.settings.items()]
         parts.append("## Settings\n\n" + "\n".join(lines))

@@ -9,10 +9,11 @@ from OnPolicyDistill.config import RunConfig, settings_of
 from OnPolicyDistill.errors import InputError
 from OnPolicyDistill.registry import find_model
 from OnPolicyDistill.runs.directory import RunDirectory
-from OnPolicyDistill.runs.history import fold
+from OnPolicyDistill.runs.events import EvaluationFinished
+from OnPolicyDistill.runs.history import RunHistory, fold
 from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.metrics import METRICS
-from OnPolicyDistill.runs.wording import format_metric
+from OnPolicyDistill.runs.wording import CHOSEN_ON_SAME, format_interval, format_metric
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.evaluation import EvaluationSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
@@ -25,7 +26,14 @@ METHOD_TITLES = {
     "evaluation": "evaluation",
 }
 SHOWN_SETTINGS = ("num_steps", "batch_size", "learning_rate", "temperature", "divergence")
-HELD_OUT = ("eval_reverse_kl", "eval_loss", "eval_agreement", "eval_accuracy")
+HELD_OUT = (
+    "eval_reverse_kl",
+    "eval_off_policy_reverse_kl",
+    "eval_loss",
+    "eval_agreement",
+    "eval_off_policy_agreement",
+    "eval_accuracy",
+)
 
 
 def base_model(config: RunConfig) -> str:
@@ -48,6 +56,7 @@ def facts_of_run(run: RunDirectory, step: int) -> CardFacts:
     """
     config = run.config()
     settings = settings_of(config)
+    history = fold(read_events(run.events_file))
     teacher = ""
     if isinstance(settings, DistillationSettings | PromptDistillationSettings):
         teacher = settings.teacher_model
@@ -58,7 +67,8 @@ def facts_of_run(run: RunDirectory, step: int) -> CardFacts:
         teacher=public_name(teacher) if teacher else "",
         run_id=run.run_id,
         settings=_settings(config),
-        measurements=_measurements(run, step),
+        measurements=_measurements(history, step),
+        caveats=_caveats(history, step),
     )
 
 
@@ -81,17 +91,34 @@ def _settings(config: RunConfig) -> dict[str, str]:
     return {key: str(v) for key, v in shown.items() if v is not None and "/" not in str(v)}
 
 
-def _measurements(run: RunDirectory, step: int) -> tuple[Measurement, ...]:
-    history = fold(read_events(run.events_file))
-    before = history.before.metrics if history.before else {}
-    until = [evaluation for evaluation in history.evaluations if evaluation.step <= step]
-    after = until[-1].metrics if until else {}
+def _measurements(history: RunHistory, step: int) -> tuple[Measurement, ...]:
+    after = _evaluation_until(history, step)
     return tuple(
-        Measurement(
-            METRICS[key].title,
-            format_metric(key, before[key]) if key in before else "",
-            format_metric(key, after[key]),
-        )
+        Measurement(METRICS[key].title, _said(history.before, key), _said(after, key))
         for key in HELD_OUT
-        if key in after
+        if after is not None and key in after.metrics
     )
+
+
+def _said(evaluation: EvaluationFinished | None, key: str) -> str:
+    """A value with its interval, empty where it was not measured."""
+    if evaluation is None or key not in evaluation.metrics:
+        return ""
+    value = format_metric(key, evaluation.metrics[key])
+    interval = evaluation.intervals.get(key)
+    return value if interval is None else f"{value} ({format_interval(key, interval)})"
+
+
+def _caveats(history: RunHistory, step: int) -> str:
+    """Over what the intervals are, and whether this checkpoint was chosen by these numbers."""
+    after, parts = _evaluation_until(history, step), []
+    if after is not None and after.intervals:
+        parts.append(f"In brackets: 95 % intervals over {after.num_prompts} prompts.")
+    if history.best is not None and history.best is after and len(history.evaluations) > 1:
+        parts.append(CHOSEN_ON_SAME)
+    return " ".join(parts)
+
+
+def _evaluation_until(history: RunHistory, step: int) -> EvaluationFinished | None:
+    until = [evaluation for evaluation in history.evaluations if evaluation.step <= step]
+    return until[-1] if until else None

@@ -19,7 +19,7 @@ from OnPolicyDistill.cli.output import (
 
 if TYPE_CHECKING:
     from OnPolicyDistill.demo.prompt_story import PromptDemoResult
-    from OnPolicyDistill.demo.story import DemoResult
+    from OnPolicyDistill.demo.story import DemoResult, StudentNumbers, TeacherNumbers
 
 app = typer.Typer(invoke_without_command=True)
 
@@ -110,20 +110,20 @@ def print_variants(result: PromptDemoResult) -> None:
 def print_story(result: DemoResult) -> None:
     """Before and after on held-out prompts, and what proves them."""
     before, after, teacher = result.before, result.after, result.teacher
+    kls = [f"{numbers.reverse_kl:.4f}" for numbers in (before, after)]
     print_text("")
     print_table(
         ["held-out prompts", "student before", "student after", "teacher"],
         [
-            [
-                "task accuracy",
-                _share(before.accuracy),
-                _share(after.accuracy),
-                _share(teacher.accuracy),
-            ],
+            ["task accuracy", *(_share(numbers.accuracy) for numbers in (before, after, teacher))],
+            _intervals("accuracy", before, after, teacher),
             ["agreement with the teacher", _share(before.agreement), _share(after.agreement), ""],
-            ["reverse KL (nats/token)", f"{before.reverse_kl:.4f}", f"{after.reverse_kl:.4f}", ""],
+            _intervals("agreement", before, after),
+            ["reverse KL (nats/token)", *kls, ""],
+            _intervals("reverse_kl", before, after),
         ],
     )
+    print_text("Second lines: 95 % intervals over the prompts.")
     fallen = 1 - after.reverse_kl / before.reverse_kl
     cache = result.cache
     print_text("")
@@ -136,6 +136,15 @@ def print_story(result: DemoResult) -> None:
     print_text(f"Proof of learning: {'passed' if result.proof_passed else 'FAILED'}.")
     print_text(f"Adapter of the last step: {result.adapter_path}")
     print_text(f'Try it: opd generate --run {result.run_id} --compare --prompt "..."')
+
+
+def _intervals(name: str, *measured: StudentNumbers | TeacherNumbers) -> list[str]:
+    """The line below a figure's: its interval for each who has one."""
+    from OnPolicyDistill.runs.wording import format_interval
+
+    bounds = [one.model_dump()[f"{name}_interval"] for one in measured]
+    said = [format_interval(f"eval_{name}", interval) for interval in bounds]
+    return ["", *said, *[""] * (3 - len(said))]
 
 
 def _share(value: float) -> str:

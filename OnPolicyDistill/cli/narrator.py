@@ -20,13 +20,27 @@ from OnPolicyDistill.runs.events import (
     Warned,
 )
 from OnPolicyDistill.runs.history import STEP_PHASES
-from OnPolicyDistill.runs.wording import format_change, format_metric, format_seconds
+from OnPolicyDistill.runs.wording import (
+    format_change,
+    format_interval,
+    format_metric,
+    format_seconds,
+)
 
 STEPS_FOR_RATE = 20
 SHOWN_METRICS = ("loss", "divergence")
-SHOWN_EVALUATION = ("eval_reverse_kl", "eval_loss", "eval_agreement", "eval_accuracy")
+SHOWN_EVALUATION = (
+    "eval_reverse_kl",
+    "eval_off_policy_reverse_kl",
+    "eval_loss",
+    "eval_agreement",
+    "eval_off_policy_agreement",
+    "eval_accuracy",
+)
 SHORT_NAMES = {
     "eval_reverse_kl": "reverse KL",
+    "eval_off_policy_reverse_kl": "reverse KL off-policy",
+    "eval_off_policy_agreement": "agreement off-policy",
     "eval_loss": "held-out loss",
     "eval_agreement": "agreement",
     "eval_accuracy": "task accuracy",
@@ -95,16 +109,24 @@ class Narrator:
         parts = []
         for key in SHOWN_EVALUATION:
             if key in event.metrics:
-                parts.append(f"{SHORT_NAMES[key]} {self._compared(key, event.metrics[key])}")
-        best = ", the best so far" if event.is_best and event.step else ""
-        return f"Held out at step {event.step}: {', '.join(parts)}{best}."
+                parts.append(f"{SHORT_NAMES[key]} {self._compared(key, event)}")
+        return f"Held out at step {event.step}: {', '.join(parts)}{_rank(event)}."
 
-    def _compared(self, key: str, value: float) -> str:
-        before = self._before.get(key)
-        if before is None or before == value:
-            return format_metric(key, value)
-        change = format_change(key, before, value)
-        return f"{format_metric(key, value)} ({change})" if change else format_metric(key, value)
+    def _compared(self, key: str, event: EvaluationFinished) -> str:
+        value, before = event.metrics[key], self._before.get(key)
+        interval = event.intervals.get(key)
+        notes = [] if interval is None else [format_interval(key, interval)]
+        if before is not None and before != value:
+            notes.append(format_change(key, before, value))
+        said = ", ".join(note for note in notes if note)
+        return format_metric(key, value) + (f" ({said})" if said else "")
+
+
+def _rank(event: EvaluationFinished) -> str:
+    """What became of `best`; the first evaluation has nothing to compare with."""
+    if not event.is_best or not event.step:
+        return ""
+    return ", as good as the best so far" if event.improved is False else ", the best so far"
 
 
 def describe_split(metrics: dict[str, float]) -> str:

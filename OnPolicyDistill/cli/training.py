@@ -207,5 +207,6 @@ def _summary(run: RunDirectory) -> dict[str, object]:
         "state": run.state(),
         "because": event.because if isinstance(event, RunFinished) else None,
         "report": event.report if isinstance(event, RunFinished) else {},
+        "intervals": event.intervals if isinstance(event, RunFinished) else {},
         "adapter_path": None if adapter is None else str(adapter),
     }

@@ -1,6 +1,6 @@
-"""In which order a run sees its rows: every one once an epoch, each epoch shuffled anew.
+"""Which rows a run uses: every one once an epoch, each epoch shuffled anew; a part drawn evenly.
 
-Both orders are pure functions of seed and place, so a data cursor is all that a resume needs.
+Orders and parts are pure functions of seed and place, so a data cursor is all that a resume needs.
 """
 
 from __future__ import annotations
@@ -15,6 +15,18 @@ def row_at(number: int, num_rows: int, seed: int) -> int:
     """Index of the row that a run uses as its `number`-th, both from 0; a pure function."""
     epoch, place = divmod(number, num_rows)
     return _epoch_order(seed, epoch, num_rows)[place]
+
+
+def drawn_evenly(num_rows: int, wanted: int, seed: int) -> tuple[int, ...]:
+    """Indices of `wanted` rows, rising: one of each of as many equal stretches of the file.
+
+    A file is often sorted, by style or by source, so its first rows would stand for one part only.
+    """
+    if wanted >= num_rows:
+        return tuple(range(num_rows))
+    edges = np.arange(wanted + 1) * num_rows // wanted
+    drawn = np.random.default_rng([seed, num_rows, wanted]).integers(edges[:-1], edges[1:])
+    return tuple(map(int, drawn))
 
 
 # Micro-batches that are sorted together: rows of a window come in any order of windows.

@@ -34,13 +34,19 @@ UNCHANGED: Mapping[str, object] = {}
 
 
 class StudentNumbers(BaseModel):
-    """The student on held-out prompts: distances in nats a token at temperature 1, shares of 1."""
+    """The student on held-out prompts: distances in nats a token at temperature 1, shares of 1.
+
+    Intervals are 95 % intervals over the prompts, low and high.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     accuracy: float
+    accuracy_interval: tuple[float, float]
     reverse_kl: float
+    reverse_kl_interval: tuple[float, float]
     agreement: float
+    agreement_interval: tuple[float, float]
 
 
 class TeacherNumbers(BaseModel):
@@ -49,6 +55,7 @@ class TeacherNumbers(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     accuracy: float
+    accuracy_interval: tuple[float, float]
 
 
 class CacheNumbers(BaseModel):
@@ -97,7 +104,8 @@ def run_demo(
     run = create_run(workspace, config)
     train(run, observer, stop)
     cache = _measure_cache(workspace, stop)
-    report = _report(run)
+    finished = _finished(run)
+    report, key = finished.report, "before_eval_teacher_accuracy"
     adapter = last_checkpoint(run)
     assert adapter is not None
     settings = config.distillation
@@ -108,9 +116,9 @@ def run_demo(
         student_path=str(shipped_folder("data") / "models" / settings.student_model),
         teacher_path=str(shipped_folder("data") / "models" / settings.teacher_model),
         adapter_path=str(adapter.resolve()),
-        before=_numbers(report, "before"),
-        after=_numbers(report, "after"),
-        teacher=TeacherNumbers(accuracy=report["before_eval_teacher_accuracy"]),
+        before=_numbers(finished, "before"),
+        after=_numbers(finished, "after"),
+        teacher=TeacherNumbers(accuracy=report[key], accuracy_interval=finished.intervals[key]),
         cache=cache,
         proof_passed=_proof_passed(run),
     )
@@ -165,10 +173,10 @@ def _measure_cache(workspace: Path, stop: StopRequest | None) -> CacheNumbers:
     )
 
 
-def _report(run: RunDirectory) -> dict[str, float]:
+def _finished(run: RunDirectory) -> RunFinished:
     for event in read_events(run.events_file):
         if isinstance(event, RunFinished):
-            return event.report
+            return event
     raise RunError(f"Run {run.run_id} did not finish.", "Start the demonstration again.")
 
 
@@ -177,9 +185,8 @@ def _proof_passed(run: RunDirectory) -> bool:
     return bool(events) and all(event.passed for event in events)
 
 
-def _numbers(report: dict[str, float], moment: str) -> StudentNumbers:
-    return StudentNumbers(
-        accuracy=report[f"{moment}_eval_accuracy"],
-        reverse_kl=report[f"{moment}_eval_reverse_kl"],
-        agreement=report[f"{moment}_eval_agreement"],
-    )
+def _numbers(finished: RunFinished, moment: str) -> StudentNumbers:
+    names = {name: f"{moment}_eval_{name}" for name in ("accuracy", "reverse_kl", "agreement")}
+    figures = {name: finished.report[key] for name, key in names.items()}
+    intervals = {f"{name}_interval": finished.intervals[key] for name, key in names.items()}
+    return StudentNumbers.model_validate(figures | intervals)

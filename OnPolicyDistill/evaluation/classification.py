@@ -6,38 +6,21 @@ a column of its own; it is never left out.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from OnPolicyDistill.evaluation.intervals import wilson_interval
 from OnPolicyDistill.evaluation.labelled_report import (
     UNPARSEABLE,
     ClassificationReport,
     ErrorExample,
-    Interval,
     LabelScore,
     Prediction,
 )
 
-Z_95 = 1.959963984540054  # the 97.5th percentile of the standard normal distribution
 MAX_EXAMPLES = 3
 WORST_LABELS = 3
 PREVIEW_CHARACTERS = 200
-
-
-def wilson_interval(num_correct: int, num_items: int, z: float = Z_95) -> Interval:
-    """Return the score interval of a share.
-
-    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference,
-    JASA 22 (1927), 209-212.
-    """
-    if not 0 <= num_correct <= num_items or num_items == 0:
-        raise ValueError("num_correct must be between 0 and num_items, which is at least 1.")
-    share, spread = num_correct / num_items, z * z / num_items
-    middle = share + spread / 2
-    reach = z * math.sqrt(share * (1 - share) / num_items + spread / (4 * num_items))
-    low, high = (middle - reach) / (1 + spread), (middle + reach) / (1 + spread)
-    return Interval(low=max(low, 0.0), high=min(high, 1.0))
 
 
 def classify(

@@ -13,10 +13,8 @@ from itertools import combinations
 import numpy as np
 
 from OnPolicyDistill.errors import InputError
+from OnPolicyDistill.evaluation.intervals import NUM_RESAMPLES, resample
 from OnPolicyDistill.evaluation.labelled_report import Interval, PairComparison, Prediction
-
-NUM_RESAMPLES = 10_000
-RESAMPLES_AT_ONCE = 500
 
 
 def compare_variants(
@@ -74,11 +72,6 @@ def paired_bootstrap(
     differences: np.ndarray[tuple[int, ...], np.dtype[np.int8]], seed: int, resamples: int
 ) -> Interval:
     """The 2.5th and 97.5th percentile of the mean of resampled per-item differences (N,)."""
-    generator = np.random.default_rng(seed)
-    means = []
-    for start in range(0, resamples, RESAMPLES_AT_ONCE):
-        rows = min(RESAMPLES_AT_ONCE, resamples - start)
-        drawn = generator.integers(0, len(differences), (rows, len(differences)))
-        means.append(differences[drawn].mean(axis=1))
-    low, high = np.percentile(np.concatenate(means), (2.5, 97.5))
+    means = resample(differences.astype(float)[None], seed, resamples)[:, 0] / len(differences)
+    low, high = np.percentile(means, (2.5, 97.5))
     return Interval(low=float(low), high=float(high))

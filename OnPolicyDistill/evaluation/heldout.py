@@ -2,7 +2,8 @@
 
 Distances are taken on completions the student samples now, at temperature 1 and with the same
 seeds every time; accuracy on its greedy completions. When the teacher is no longer loaded, the
-distances are taken on its own completions instead, which the cache still knows.
+distances are taken on its own completions instead, which the cache still knows. That is another
+quantity (2.80 and 0.344 nats for one untrained student), so it has another name.
 
 Letters: N completion positions.
 """
@@ -14,8 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import mlx.core as mx
+import numpy as np
 
-from OnPolicyDistill.arrays import as_float
+from OnPolicyDistill.arrays import float_list
+from OnPolicyDistill.evaluation.intervals import Measured, mean_interval, measure, sums_by_row
 from OnPolicyDistill.generation.loop import generate
 from OnPolicyDistill.generation.request import GenerationHooks, GenerationRequest
 from OnPolicyDistill.generation.sampling import SamplingSettings
@@ -23,9 +26,12 @@ from OnPolicyDistill.head import VocabularyHead
 from OnPolicyDistill.losses.comparison import compare_distributions
 from OnPolicyDistill.models.policy import Policy, decode, hidden_states
 from OnPolicyDistill.rollout import Rollout, pack
+from OnPolicyDistill.runs.prompt_values import PromptValues
 from OnPolicyDistill.teacher.scoring import EXACT, Teacher
 
 MAX_SEED = 2**31 - 1
+# What keys of distances begin with, by whose completions they are measured on.
+ON_POLICY, OFF_POLICY = "eval_", "eval_off_policy_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,8 @@ class EncodedPrompt:
 class HeldOut:
     """The prompts of an evaluation and how to complete them.
 
-    `fixed` are the teacher's own completions, for a teacher that will be unloaded.
+    `fixed` are the teacher's own completions, for a teacher that will be unloaded. They were drawn
+    from `num_available` prompts, where that is said.
     """
 
     prompts: tuple[EncodedPrompt, ...]
@@ -50,6 +57,19 @@ class HeldOut:
     max_rows: int
     seed: int
     fixed: tuple[Rollout, ...] = ()
+    num_available: int | None = None
+
+    @property
+    def in_words(self) -> str:
+        """How many prompts there are, and how they were chosen."""
+        return describe_drawn(len(self.prompts), self.num_available, "held-out prompts")
+
+
+def describe_drawn(num_drawn: int, num_available: int | None, noun: str) -> str:
+    """How many of a file's rows are used and how they were chosen, as a sentence."""
+    if num_available is None or num_drawn == num_available:
+        return f"{num_drawn:,} {noun}."
+    return f"{num_drawn:,} of {num_available:,} {noun}, drawn evenly over the file by the seed."
 
 
 def derive_seed(seed: int, purpose: str, counter: int) -> int:
@@ -74,24 +94,21 @@ def complete(
     return generate(policy.model, request, hooks)
 
 
-def graded_prompts(held_out: HeldOut) -> tuple[EncodedPrompt, ...]:
-    """Return the prompts that have an answer: what accuracy is counted over."""
-    return tuple(prompt for prompt in held_out.prompts if prompt.answer is not None)
-
-
-def measure_accuracy(policy: Policy, held_out: HeldOut, hooks: GenerationHooks) -> float | None:
-    """Share of greedy completions that equal the prompt's answer; None where no prompt has one."""
-    with_answer = graded_prompts(held_out)
+def grade(policy: Policy, held_out: HeldOut, hooks: GenerationHooks) -> tuple[float | None, ...]:
+    """Mark every prompt: 1.0 where the greedy completion equals its answer, None without one."""
+    with_answer = tuple(prompt for prompt in held_out.prompts if prompt.answer is not None)
     if not with_answer:
-        return None
+        return (None,) * len(held_out.prompts)
     graded = HeldOut(with_answer, held_out.max_tokens, held_out.max_rows, held_out.seed)
     greedy = complete(policy, graded, SamplingSettings(temperature=0.0), hooks)
-    right = sum(
-        rollout.finish_reason == "stop"
-        and decode(policy, rollout.completion_ids).strip() == (prompt.answer or "").strip()
+    marks = {
+        prompt.index: float(
+            rollout.finish_reason == "stop"
+            and decode(policy, rollout.completion_ids).strip() == (prompt.answer or "").strip()
+        )
         for prompt, rollout in zip(with_answer, greedy, strict=True)
-    )
-    return right / len(with_answer)
+    }
+    return tuple(marks.get(prompt.index) for prompt in held_out.prompts)
 
 
 def evaluate_student(
@@ -100,21 +117,50 @@ def evaluate_student(
     teacher: Teacher,
     held_out: HeldOut,
     hooks: GenerationHooks,
-) -> dict[str, float]:
-    """Measure the student against its teacher; keys and units are declared in runs/metrics.py."""
+) -> Measured:
+    """Measure the student against its teacher; keys and units are declared in runs/metrics.py.
+
+    Distances on the teacher's own completions have names of their own, and completion lengths are
+    the student's or not reported.
+    """
     rollouts: Sequence[Rollout] = held_out.fixed
-    if teacher.is_loaded and not held_out.fixed:
+    if not held_out.fixed:
         rollouts = complete(student, held_out, SamplingSettings(), hooks)
-    metrics = _distances(student, head, teacher, rollouts, held_out)
-    lengths = [len(rollout.completion_ids) for rollout in rollouts]
-    cut = sum(rollout.finish_reason == "length" for rollout in rollouts)
-    metrics["eval_completion_tokens"] = sum(lengths) / len(lengths)
-    metrics["eval_truncated_share"] = cut / len(rollouts)
-    accuracy = measure_accuracy(student, held_out, hooks)
-    if accuracy is not None:
-        metrics["eval_accuracy"] = accuracy
-        metrics["eval_num_graded"] = float(len(graded_prompts(held_out)))
-    return metrics
+    lengths = tuple(len(rollout.completion_ids) for rollout in rollouts)
+    shares: dict[str, tuple[float | None, ...]] = {}
+    if not held_out.fixed:
+        cut = tuple(float(rollout.finish_reason == "length") for rollout in rollouts)
+        shares["eval_truncated_share"] = cut
+    marks = grade(student, held_out, hooks)
+    if any(mark is not None for mark in marks):
+        shares["eval_accuracy"] = marks
+    values = PromptValues(
+        prompts=tuple(prompt.index for prompt in held_out.prompts),
+        tokens=lengths,
+        token_sums=_distances(student, head, teacher, rollouts, held_out),
+        shares=shares,
+    )
+    return _with_counts(measure(values, held_out.seed), held_out)
+
+
+def _with_counts(measured: Measured, held_out: HeldOut) -> Measured:
+    """Add the mean length of the student's completions, and how many prompts were graded."""
+    values, metrics, intervals = measured.values, {**measured.metrics}, {**measured.intervals}
+    if not held_out.fixed:
+        lengths = np.array(values.tokens, float)
+        metrics["eval_completion_tokens"] = float(lengths.mean())
+        interval = mean_interval(lengths, held_out.seed)
+        if interval is not None:
+            intervals["eval_completion_tokens"] = interval
+    graded = [mark for mark in values.shares.get("eval_accuracy", ()) if mark is not None]
+    if graded:
+        metrics["eval_num_graded"] = float(len(graded))
+    return Measured(metrics, intervals, values)
+
+
+def distance_metric(held_out: HeldOut) -> str:
+    """The metric that decides which checkpoint is best: by whose completions are measured."""
+    return (OFF_POLICY if held_out.fixed else ON_POLICY) + "reverse_kl"
 
 
 def _distances(
@@ -123,9 +169,10 @@ def _distances(
     teacher: Teacher,
     rollouts: Sequence[Rollout],
     held_out: HeldOut,
-) -> dict[str, float]:
-    sums: dict[str, float] = {}
-    num_tokens = 0
+) -> dict[str, tuple[float, ...]]:
+    """Sums over each completion's tokens, by metric key."""
+    sums: dict[str, tuple[float, ...]] = {}
+    prefix = OFF_POLICY if held_out.fixed else ON_POLICY
     for start in range(0, len(rollouts), held_out.max_rows):
         rows = rollouts[start : start + held_out.max_rows]
         batch = pack(rows)
@@ -134,15 +181,16 @@ def _distances(
         hidden = hidden_states(student.model, batch.tokens)
         hidden = mx.take(hidden.reshape(-1, hidden.shape[-1]), batch.positions, axis=0)  # (N, D)
         compared = compare_distributions(hidden, head, targets, batch.labels)
+        lengths = [len(row.completion_ids) for row in rows]
         named = {
-            "eval_reverse_kl": compared.reverse_kl,
-            "eval_forward_kl": compared.forward_kl,
-            "eval_agreement": compared.agreement,
-            "eval_top5_agreement": compared.top5_agreement,
-            "eval_student_entropy": compared.student_entropy,
-            "eval_teacher_entropy": compared.teacher_entropy,
+            "reverse_kl": compared.reverse_kl,
+            "forward_kl": compared.forward_kl,
+            "agreement": compared.agreement,
+            "top5_agreement": compared.top5_agreement,
+            "student_entropy": compared.student_entropy,
+            "teacher_entropy": compared.teacher_entropy,
         }
-        for key, values in named.items():
-            sums[key] = sums.get(key, 0.0) + as_float(values.sum())
-        num_tokens += batch.num_tokens
-    return {key: total / num_tokens for key, total in sums.items()}
+        for name, values in named.items():
+            key = prefix + name
+            sums[key] = sums.get(key, ()) + sums_by_row(float_list(values), lengths)
+    return sums

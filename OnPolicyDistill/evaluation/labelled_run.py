@@ -19,6 +19,7 @@ from OnPolicyDistill.datasets.labelled import LabelledItem, labels_of, load_item
 from OnPolicyDistill.errors import ConfigError, InputError
 from OnPolicyDistill.evaluation.answering import AnswerRules, answer_items, live_line
 from OnPolicyDistill.evaluation.classification import classify
+from OnPolicyDistill.evaluation.intervals import Bounds, wilson_interval
 from OnPolicyDistill.evaluation.labelled_files import Answered, write_evaluation
 from OnPolicyDistill.evaluation.labelled_report import (
     FOLDER,
@@ -127,7 +128,14 @@ def _evaluate(assignment: Assignment) -> None:
         answers[variant.name] = done
         reporter.step = number
         report = classify(variant.name, done, assignment.labels)
-        reporter.emit(EvaluationFinished(step=number, metrics=variant_metrics(report)))
+        reporter.emit(
+            EvaluationFinished(
+                step=number,
+                metrics=variant_metrics(report),
+                intervals=variant_intervals(report),
+                num_prompts=report.num_items,
+            )
+        )
     if loaded is not None:
         unload(loaded[1])
     _finish(assignment, answers, tuple(files))
@@ -216,6 +224,23 @@ def variant_metrics(report: ClassificationReport) -> dict[str, float]:
         "eval_truncated_share": report.truncated_share,
     }
     return {key: value for key, value in metrics.items() if value is not None}
+
+
+def variant_intervals(report: ClassificationReport) -> dict[str, Bounds]:
+    """Intervals of a variant's shares of items, by metric key."""
+    shares = {
+        "eval_parse_rate": report.parse_rate,
+        "eval_teacher_agreement": report.teacher_agreement,
+        "eval_truncated_share": report.truncated_share,
+    }
+    found = {
+        key: wilson_interval(round(share * report.num_items), report.num_items)
+        for key, share in shares.items()
+        if share is not None
+    }
+    if report.interval is not None:
+        found["eval_accuracy"] = report.interval
+    return {key: (interval.low, interval.high) for key, interval in found.items()}
 
 
 def read_prompt(path: Path) -> str:

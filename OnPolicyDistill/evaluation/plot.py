@@ -29,6 +29,20 @@ BASE = "#868e96"
 INK = "#212529"
 MUTED = "#6c757d"
 LINE = "#e9ecef"
+HELD_OUT = (
+    ("eval_reverse_kl", "reverse KL (student || teacher)", STUDENT),
+    ("eval_off_policy_reverse_kl", "reverse KL, off-policy", STUDENT),
+    ("eval_forward_kl", "forward KL (teacher || student)", STUDENT_SECOND),
+    ("eval_off_policy_forward_kl", "forward KL, off-policy", STUDENT_SECOND),
+    ("eval_loss", "held-out loss", STUDENT),
+)
+AGREEMENT = (
+    ("eval_agreement", "agreement", STUDENT),
+    ("eval_off_policy_agreement", "agreement, off-policy", STUDENT),
+    ("eval_top5_agreement", "top-5 agreement", STUDENT_SECOND),
+    ("eval_off_policy_top5_agreement", "top-5 agreement, off-policy", STUDENT_SECOND),
+    ("eval_accuracy", "task accuracy", "#099268"),
+)
 PHASE_COLOURS = {
     "sampling": STUDENT,
     "scoring": TEACHER,
@@ -66,10 +80,12 @@ def _styled() -> AbstractContextManager[None]:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One line: steps and values."""
+    """One line: steps, values, and their intervals where all of them have one."""
 
     steps: tuple[int, ...]
     values: tuple[float, ...]
+    lows: tuple[float, ...] = ()
+    highs: tuple[float, ...] = ()
 
 
 def plot_history(history: RunHistory, title: str, path: Path) -> None:
@@ -115,9 +131,9 @@ Panel = Callable[[Axes, RunHistory], None]
 
 def _panels(history: RunHistory) -> list[Panel]:
     panels: list[Panel] = [_draw_learning]
-    if _evaluation(history, "eval_reverse_kl") or _evaluation(history, "eval_loss"):
+    if any(_evaluation(history, key) for key, _, _ in HELD_OUT):
         panels.append(_draw_held_out)
-    if _evaluation(history, "eval_agreement"):
+    if any(_evaluation(history, key) for key, _, _ in AGREEMENT):
         panels.append(_draw_agreement)
     panels.append(_draw_time)
     return panels
@@ -140,32 +156,26 @@ def _draw_learning(axes: Axes, history: RunHistory) -> None:
 
 
 def _draw_held_out(axes: Axes, history: RunHistory) -> None:
-    series = (
-        ("eval_reverse_kl", "reverse KL (student || teacher)", STUDENT),
-        ("eval_forward_kl", "forward KL (teacher || student)", STUDENT_SECOND),
-        ("eval_loss", "held-out loss", STUDENT),
+    drawn = [
+        (curve, label, colour)
+        for key, label, colour in HELD_OUT
+        if (curve := _evaluation(history, key)) is not None
+    ]
+    has_loss = _evaluation(history, "eval_loss") is not None
+    title = "Held-out loss" if has_loss else "Held-out divergence"
+    _prepare(axes, f"{title}, 95 % intervals" if drawn[0][0].lows else title, "nats / token")
+    for curve, label, colour in drawn:
+        _draw_evaluation(axes, curve, label, colour)
+    axes.axhline(
+        drawn[0][0].values[0], color=BASE, linestyle="--", linewidth=1, label="before training"
     )
-    has_kl = _evaluation(history, "eval_reverse_kl") is not None
-    _prepare(axes, "Held-out divergence" if has_kl else "Held-out loss", "nats / token")
-    for key, label, colour in series:
-        _draw_evaluation(axes, _evaluation(history, key), label, colour)
-    before = _evaluation(history, "eval_reverse_kl") or _evaluation(history, "eval_loss")
-    if before is not None:
-        axes.axhline(
-            before.values[0], color=BASE, linestyle="--", linewidth=1, label="before training"
-        )
     axes.set_ylim(bottom=0)
     axes.legend(loc="upper right")
 
 
 def _draw_agreement(axes: Axes, history: RunHistory) -> None:
-    series = (
-        ("eval_agreement", "agreement", STUDENT),
-        ("eval_top5_agreement", "top-5 agreement", STUDENT_SECOND),
-        ("eval_accuracy", "task accuracy", "#099268"),
-    )
     _prepare(axes, "Held-out agreement and accuracy", "%")
-    for key, label, colour in series:
+    for key, label, colour in AGREEMENT:
         _draw_evaluation(axes, _percent(_evaluation(history, key)), label, colour)
     teacher = _percent(_evaluation(history, "eval_teacher_accuracy"))
     if teacher is not None:
@@ -201,6 +211,10 @@ def _draw_time(axes: Axes, history: RunHistory) -> None:
 
 def _draw_evaluation(axes: Axes, curve: Curve | None, label: str, colour: str) -> None:
     if curve is not None:
+        if curve.lows:
+            axes.fill_between(
+                curve.steps, curve.lows, curve.highs, color=colour, alpha=0.13, linewidth=0
+            )
         axes.plot(
             curve.steps,
             curve.values,
@@ -233,10 +247,12 @@ def _training(history: RunHistory, key: str) -> Curve | None:
 
 
 def _evaluation(history: RunHistory, key: str) -> Curve | None:
-    points = [
-        (event.step, event.metrics[key]) for event in history.evaluations if key in event.metrics
-    ]
-    return _curve(points)
+    found = [event for event in history.evaluations if key in event.metrics]
+    curve = _curve([(event.step, event.metrics[key]) for event in found])
+    if curve is None or any(key not in event.intervals for event in found):
+        return curve
+    lows, highs = zip(*(event.intervals[key] for event in found), strict=True)
+    return Curve(curve.steps, curve.values, lows, highs)
 
 
 def _curve(points: Sequence[tuple[int, float]]) -> Curve | None:
@@ -246,4 +262,9 @@ def _curve(points: Sequence[tuple[int, float]]) -> Curve | None:
 
 
 def _percent(curve: Curve | None) -> Curve | None:
-    return curve and Curve(curve.steps, tuple(100 * value for value in curve.values))
+    if curve is None:
+        return None
+    scaled = (
+        tuple(100 * value for value in part) for part in (curve.values, curve.lows, curve.highs)
+    )
+    return Curve(curve.steps, *scaled)

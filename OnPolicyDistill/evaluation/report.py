@@ -25,8 +25,10 @@ from OnPolicyDistill.runs.history import RunHistory, fold
 from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.metrics import METRICS, Metric
 from OnPolicyDistill.runs.wording import (
+    CHOSEN_ON_SAME,
     describe_models,
     format_change,
+    format_interval,
     format_metric,
     format_seconds,
 )
@@ -37,11 +39,16 @@ REPORT_IMAGES = ("report.png", "report.svg")
 HELD_OUT = (
     "eval_loss",
     "eval_reverse_kl",
+    "eval_off_policy_reverse_kl",
     "eval_forward_kl",
+    "eval_off_policy_forward_kl",
     "eval_agreement",
+    "eval_off_policy_agreement",
     "eval_top5_agreement",
+    "eval_off_policy_top5_agreement",
     "eval_accuracy",
     "eval_student_entropy",
+    "eval_off_policy_student_entropy",
     "eval_completion_tokens",
     "eval_truncated_share",
 )
@@ -49,6 +56,7 @@ HELD_OUT = (
 TEACHERS_OWN = {
     "eval_accuracy": "eval_teacher_accuracy",
     "eval_student_entropy": "eval_teacher_entropy",
+    "eval_off_policy_student_entropy": "eval_off_policy_teacher_entropy",
 }
 BAR_WIDTH = 24
 
@@ -141,10 +149,29 @@ def _held_out(history: RunHistory) -> list[str]:
     for key in HELD_OUT:
         if key in after.metrics:
             rows.append(_row(METRICS[key], columns, history.latest(TEACHERS_OWN.get(key, ""))))
+            rows += _interval_row(key, columns)
     if not any(row[-1] for row in rows[1:]):
         rows = [row[:-1] for row in rows]
     steps = ", ".join(f"{name}: step {event.step}" for name, event in columns.items() if event)
-    return [*_align(rows), f"({steps})", *_gap_closed(history)]
+    return [*_align(rows), f"({steps})", *_caveats(history), *_gap_closed(history)]
+
+
+def _interval_row(key: str, columns: dict[str, EvaluationFinished | None]) -> list[list[str]]:
+    """A row of intervals below a row of values, where there are any."""
+    found = [event and event.intervals.get(key) for event in columns.values()]
+    if not any(found):
+        return []
+    return [["", *(format_interval(key, one) if one else "" for one in found), "", ""]]
+
+
+def _caveats(history: RunHistory) -> list[str]:
+    """Over what the intervals are, and what `best` owes to having been chosen."""
+    after, lines = history.after, []
+    if after is not None and after.intervals:
+        lines.append(f"Second lines: 95 % intervals over {after.num_prompts} prompts.")
+    if history.best is not None and len(history.evaluations) > 1:
+        lines.append(CHOSEN_ON_SAME)
+    return lines
 
 
 def _labelled(run: RunDirectory) -> list[str]:

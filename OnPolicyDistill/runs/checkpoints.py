@@ -18,7 +18,11 @@ STATE_FILE = "state.json"
 
 
 class TrainingState(BaseModel):
-    """What a resume needs beside the arrays; random streams are derived from seed and step."""
+    """What a resume needs beside the arrays; random streams are derived from seed and step.
+
+    What evaluations are compared by lies in the run (runs/prompt_values.py), found by these steps;
+    `evaluations_since_best` counts from the last improvement (optim/stopping.py).
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -29,6 +33,10 @@ class TrainingState(BaseModel):
     num_tokens: int
     first_metric: float | None = None
     best_metric: float | None = None
+    best_step: int | None = None
+    improved_step: int | None = None
+    lowest_step: int | None = None
+    lowest_metric: float | None = None
     evaluations_since_best: int = 0
     evaluations_far_off: int = 0
     evaluated_step: int = -1

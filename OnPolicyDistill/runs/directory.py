@@ -44,7 +44,7 @@ RUN_PREFIX = {
 }
 
 # Settings that were added after runs had been made, which must keep their hash.
-NEWER_SETTINGS = ("num_epochs", "warmup_ratio", "length_buckets", "thinking")
+NEWER_SETTINGS = ("num_epochs", "warmup_ratio", "length_buckets", "thinking", "best_of_equals")
 
 RunState = Literal["created", "running", "paused", "finished", "failed", "interrupted"]
 

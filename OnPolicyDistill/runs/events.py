@@ -164,12 +164,19 @@ class RolloutSampled(EventBase):
 
 
 class EvaluationFinished(EventBase):
-    """Held-out metrics at a step; step 0 is the student before training."""
+    """Held-out metrics at a step; step 0 is the student before training.
+
+    `intervals` are 95 % intervals over the prompts, low and high by metric key. `is_best` says that
+    `best` points here; `improved` that the metric is better than ever before beyond chance.
+    """
 
     kind: Literal["evaluation_finished"] = "evaluation_finished"
     step: int
     metrics: dict[str, float]
+    intervals: dict[str, tuple[float, float]] = {}
+    num_prompts: int | None = None
     is_best: bool = False
+    improved: bool | None = None  # logs of earlier versions do not say
 
 
 class CheckpointSaved(EventBase):
@@ -209,12 +216,13 @@ class RunResumed(EventBase):
 
 
 class RunFinished(EventBase):
-    """The run is complete; `report` holds the final numbers by metric key."""
+    """The run is complete; `report` holds the final numbers, `intervals` those that have one."""
 
     kind: Literal["run_finished"] = "run_finished"
     step: int
     because: FinishedBecause
     report: dict[str, float]
+    intervals: dict[str, tuple[float, float]] = {}
 
 
 class RunFailed(EventBase):

@@ -10,6 +10,11 @@ from OnPolicyDistill.settings.evaluation import EvaluationSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
 
+CHOSEN_ON_SAME = (
+    "`best` was chosen on the prompts it is measured on, so its figures flatter it a little; among "
+    "evaluations that do not differ beyond chance best_of_equals decides."
+)
+
 
 def format_metric(key: str, value: float) -> str:
     """A metric's value as people read it: shares in %, the rest with its unit's precision."""
@@ -21,6 +26,12 @@ def format_metric(key: str, value: float) -> str:
     if unit.startswith("nats"):
         return f"{value:.4f}"
     return f"{value:.4g}"
+
+
+def format_interval(key: str, interval: tuple[float, float]) -> str:
+    """A metric's interval as people read it, the unit once."""
+    low, high = (format_metric(key, bound) for bound in interval)
+    return f"{low.removesuffix(' %')} to {high}"
 
 
 def format_change(key: str, before: float, after: float) -> str:

@@ -34,10 +34,17 @@ class DistillationSettings(OptimizerSettings):
         None, description="JSONL file of held-out prompts; training without one is refused."
     )
     eval_fraction: float = Field(
-        1.0, gt=0, le=1, description="Share of the validation file that each evaluation uses."
+        1.0,
+        gt=0,
+        le=1,
+        description="Share of the validation file that evaluations use, drawn once by the seed, "
+        "evenly over the file.",
     )
     eval_prompts: int | None = Field(
-        64, ge=1, description="At most this many validation prompts an evaluation; empty means all."
+        64,
+        ge=1,
+        description="At most this many validation prompts, drawn once by the seed, evenly over the "
+        "file; empty means all.",
     )
     temperature: float = Field(
         2.0, ge=1.0, le=4.0, description="Softens both distributions in the KL term (1.0 to 4.0)."

@@ -98,10 +98,16 @@ class PromptDistillationSettings(OptimizerSettings):
         2048, ge=2, le=131_072, description="Longer conversations are left out and counted."
     )
     max_inputs: int | None = Field(
-        None, ge=1, description="At most this many inputs are answered and learned; empty: all."
+        None,
+        ge=1,
+        description="At most this many inputs are answered and learned, drawn evenly over the file "
+        "by the seed; empty: all.",
     )
     eval_inputs: int | None = Field(
-        None, ge=1, description="At most this many held-out inputs in the evaluation stage."
+        None,
+        ge=1,
+        description="At most this many held-out inputs, drawn evenly over the file by the seed; "
+        "empty: all.",
     )
     lora: LoraSettings = Field(
         default_factory=lambda: LoraSettings(rank=32, alpha=16.0),

@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 Schedule = Literal["constant", "linear", "cosine"]
+BestOfEquals = Literal["later", "earlier"]
 
 
 class Settings(BaseModel):
@@ -86,7 +87,15 @@ class OptimizerSettings(Settings):
     )
     eval_every: int = Field(100, ge=1, description="Steps between evaluations on held-out data.")
     early_stop_patience: int = Field(
-        0, ge=0, description="Evaluations without improvement before the run stops; 0 never stops."
+        0,
+        ge=0,
+        description="Evaluations without an improvement beyond chance before the run stops; 0 "
+        "never stops.",
+    )
+    best_of_equals: BestOfEquals = Field(
+        "later",
+        description="Which checkpoint is `best` among those whose held-out metric does not differ "
+        "beyond chance: the one with more training, or the first.",
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Where every random choice starts.")
     run_name: str | None = Field(

@@ -17,7 +17,6 @@ MIN_GROWN_TOKENS = 32.0
 COLLAPSED_SHARE = 0.1
 DIVERGENCE_GROWTH = 1.5
 PLATEAU_EVALUATIONS = 3
-PLATEAU_SHARE = 0.01
 
 Metrics = Mapping[str, float]
 
@@ -52,18 +51,17 @@ def remember(steps: list[Metrics], metrics: Metrics) -> None:
         del steps[WINDOW_STEPS]
 
 
-def plateau_alarm(divergences: Sequence[float]) -> Alarm | None:
-    """Return an alarm when the last evaluations brought nothing; held-out values, oldest first."""
-    if len(divergences) <= PLATEAU_EVALUATIONS:
-        return None
-    before = min(divergences[:-PLATEAU_EVALUATIONS])
-    after = min(divergences[-PLATEAU_EVALUATIONS:])
-    if after < before * (1 - PLATEAU_SHARE):
+def plateau_alarm(since_improved: int, title: str, now: float) -> Alarm | None:
+    """Return an alarm when the last evaluations brought nothing beyond chance.
+
+    `since_improved` counts them; `title` and `now` are the metric's name and last value (nats).
+    """
+    if since_improved < PLATEAU_EVALUATIONS:
         return None
     return Alarm(
         "plateau",
-        f"The last {PLATEAU_EVALUATIONS} evaluations brought nothing: the held-out divergence is "
-        f"{after:.4f} nats, and was {before:.4f} before.",
+        f"The last {since_improved} evaluations brought nothing beyond chance: {title} is "
+        f"{now:.4f} nats.",
         "Stop and keep the best checkpoint, or go on with a lower learning_rate or a higher rank.",
     )
 

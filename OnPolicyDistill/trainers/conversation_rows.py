@@ -14,7 +14,7 @@ Letters: B rows, T padded length, N learned positions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import mlx.core as mx
 
@@ -29,10 +29,14 @@ from OnPolicyDistill.settings.sft import Thinking
 
 @dataclass(frozen=True, slots=True)
 class ConversationRow:
-    """Token ids of a conversation and the places of those to learn, never the first."""
+    """Token ids of a conversation and the places of those to learn, never the first.
+
+    `conversation` is the line it comes from: rows of one line are one draw of an evaluation.
+    """
 
     token_ids: tuple[int, ...]
     learned: tuple[int, ...]
+    conversation: int = 0
 
 
 def encode_conversation(
@@ -56,7 +60,7 @@ def encode_conversation(
         shown = "" if row is None else written
         rows.append(_continued(policy, row, turn.prompt[len(shown) :], turn.completion))
         written = turn.prompt + turn.completion
-    return tuple(rows)
+    return tuple(replace(row, conversation=conversation.line) for row in rows)
 
 
 def _continued(

@@ -16,7 +16,8 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from OnPolicyDistill.arrays import as_float
-from OnPolicyDistill.evaluation.heldout import derive_seed, evaluate_student
+from OnPolicyDistill.evaluation.heldout import derive_seed, distance_metric, evaluate_student
+from OnPolicyDistill.evaluation.intervals import share_of
 from OnPolicyDistill.evaluation.proof import Probe, prove_learning, require
 from OnPolicyDistill.losses.distillation import TokenStats, distillation_loss
 from OnPolicyDistill.losses.targets import HiddenTargets, Targets
@@ -28,6 +29,7 @@ from OnPolicyDistill.optim.stopping import Verdict
 from OnPolicyDistill.rollout import Rollout, pack
 from OnPolicyDistill.runs.checkpoints import TrainingState
 from OnPolicyDistill.runs.events import SelfTestFinished
+from OnPolicyDistill.runs.metrics import METRICS
 from OnPolicyDistill.runs.reporting import (
     process_memory_gb,
 )
@@ -42,7 +44,6 @@ from OnPolicyDistill.trainers.records import Scored, StepReport, rollout_records
 from OnPolicyDistill.trainers.rollouts import Row, rows_of_step, sample, uses_fixed_rollouts
 
 PROBE_ROWS = 4
-BEST_METRIC = "eval_reverse_kl"
 
 
 def take_step(lesson: Lesson, state: TrainingState) -> TrainingState:
@@ -171,18 +172,19 @@ def _report(lesson: Lesson, report: StepReport) -> None:
 def evaluate(lesson: Lesson, state: TrainingState) -> tuple[TrainingState, Verdict]:
     """Measure the student on held-out prompts and judge where the run stands."""
     settings, materials = lesson.settings, lesson.materials
-    lesson.reporter.phase("evaluating", f"{len(materials.held_out.prompts)} held-out prompts.")
-    metrics = evaluate_student(
+    lesson.reporter.phase("evaluating", materials.held_out.in_words)
+    measured = evaluate_student(
         lesson.student, lesson.head, lesson.teacher, materials.held_out, materials.hooks
     )
-    if state.step == 0 and lesson.teacher_accuracy is not None:
-        metrics["eval_teacher_accuracy"] = lesson.teacher_accuracy
-    lesson.divergences.append(metrics[BEST_METRIC])
-    plateau = plateau_alarm(lesson.divergences)
+    if state.step == 0 and any(mark is not None for mark in lesson.teacher_marks):
+        key = "eval_teacher_accuracy"
+        measured.metrics[key], measured.intervals[key] = share_of(lesson.teacher_marks)
+    key = distance_metric(materials.held_out)
+    state, verdict = take_evaluation(lesson.reporter, state, measured, key, settings)
+    title, value = METRICS[key].title, measured.metrics[key]
+    plateau = plateau_alarm(state.evaluations_since_best, title, value)
     lesson.raise_alarms(() if plateau is None else (plateau,))
-    return take_evaluation(
-        lesson.reporter, state, metrics, BEST_METRIC, settings.early_stop_patience
-    )
+    return state, verdict
 
 
 def journey(lesson: Lesson) -> Journey:

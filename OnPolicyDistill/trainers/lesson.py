@@ -20,7 +20,7 @@ from OnPolicyDistill.adapters.files import (
 from OnPolicyDistill.adapters.lora import AttachedAdapter, attach_adapter, linear_layer_names
 from OnPolicyDistill.config import OnPolicyConfig
 from OnPolicyDistill.errors import PairError
-from OnPolicyDistill.evaluation.heldout import derive_seed, measure_accuracy
+from OnPolicyDistill.evaluation.heldout import derive_seed, grade
 from OnPolicyDistill.head import VocabularyHead
 from OnPolicyDistill.losses.objective import Objective
 from OnPolicyDistill.memory import prepare_device
@@ -44,8 +44,8 @@ from OnPolicyDistill.trainers.rollouts import uses_fixed_rollouts
 class Lesson:
     """Student, teacher, prompts, loss and optimizer of one run; only their arrays change.
 
-    `alarms` are the warnings that were given already, `recent` the metrics they come from and
-    `divergences` the held-out ones, oldest first.
+    `teacher_marks` say which held-out prompts the teacher answers rightly. `alarms` are the
+    warnings that were given already, `recent` the metrics they come from.
     """
 
     run: RunDirectory
@@ -56,13 +56,12 @@ class Lesson:
     head: VocabularyHead
     adapter: AttachedAdapter
     teacher: Teacher
-    teacher_accuracy: float | None
+    teacher_marks: tuple[float | None, ...]
     materials: Materials
     objective: Objective
     updater: Updater
     alarms: set[str] = field(default_factory=set)
     recent: list[Metrics] = field(default_factory=list)
-    divergences: list[float] = field(default_factory=list)
 
     def raise_alarms(self, alarms: Iterable[Alarm]) -> None:
         """Warn of what this session has not warned of yet."""
@@ -104,7 +103,7 @@ def prepare_lesson(run: RunDirectory, reporter: Reporter, stop: StopRequest) -> 
     teacher.share_prefix(
         [prompt.ids for prompt in (*materials.prompts, *materials.held_out.prompts)]
     )
-    teacher_accuracy = measure_accuracy(teacher.policy, materials.held_out, materials.hooks)
+    teacher_marks = grade(teacher.policy, materials.held_out, materials.hooks)
     if uses_fixed_rollouts(settings):
         materials.make_completions("teacher", teacher.policy)
     if not settings.keep_teacher_loaded:
@@ -122,7 +121,7 @@ def prepare_lesson(run: RunDirectory, reporter: Reporter, stop: StopRequest) -> 
         head=vocabulary_head(student),
         adapter=adapter,
         teacher=teacher,
-        teacher_accuracy=teacher_accuracy,
+        teacher_marks=teacher_marks,
         materials=materials,
         objective=_objective(settings),
         updater=Updater(create_adamw(settings, student.model), student.model, settings),

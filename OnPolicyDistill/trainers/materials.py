@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from OnPolicyDistill.datasets.order import drawn_evenly
 from OnPolicyDistill.datasets.prompts import load_prompts
 from OnPolicyDistill.errors import ConfigError, DatasetError
 from OnPolicyDistill.evaluation.heldout import EncodedPrompt, HeldOut, complete
@@ -105,7 +106,10 @@ def gather_materials(
     wanted = max(1, round(settings.eval_fraction * len(held)))
     wanted = min(wanted, settings.eval_prompts or wanted)
     rows = settings.batch_size * settings.gradient_accumulation_steps
-    held_out = HeldOut(held[:wanted], settings.max_generation_tokens, rows, settings.seed)
+    drawn = tuple(held[place] for place in drawn_evenly(len(held), wanted, settings.seed))
+    held_out = HeldOut(
+        drawn, settings.max_generation_tokens, rows, settings.seed, num_available=len(held)
+    )
     store = CompletionStore(run.path / COMPLETIONS_FILE)
     hooks = GenerationHooks(should_stop=stop)
     return Materials(settings, prompts, held_out, store, reporter, hooks)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from OnPolicyDistill.config import num_steps_of, settings_of
 from OnPolicyDistill.errors import ConfigError, DivergedError, StoppedError
-from OnPolicyDistill.optim.stopping import Progress, Verdict, judge
+from OnPolicyDistill.evaluation.intervals import Bounds, Measured, paired_change
+from OnPolicyDistill.optim.stopping import Evaluated, Progress, Verdict, judge
 from OnPolicyDistill.runs.checkpoints import (
     TrainingState,
     directory_bytes,
@@ -31,7 +32,9 @@ from OnPolicyDistill.runs.events import (
     RunResumed,
     RunStarted,
 )
+from OnPolicyDistill.runs.history import fold
 from OnPolicyDistill.runs.log import last_event, read_events
+from OnPolicyDistill.runs.prompt_values import discard_values_after, read_values, write_values
 from OnPolicyDistill.runs.reporting import Reporter, describe_machine
 from OnPolicyDistill.settings.training import OptimizerSettings
 
@@ -61,10 +64,10 @@ def begin(run: RunDirectory, reporter: Reporter, checkpoint: Path | None) -> Tra
     if checkpoint is not None:
         state = _matching_state(run, checkpoint, state.config_hash)
         point(run, "last", checkpoint)
-        if is_best(state):
-            # A crash between a checkpoint and its link left `best` at an older one.
-            point(run, "best", checkpoint)
     discard_checkpoints_after(run, state.step)
+    # A crash between a checkpoint and its link, or what was discarded, left `best` elsewhere.
+    _point_best(run, state)
+    discard_values_after(run, state.step)
     reporter.step = state.step
     reporter.emit(RunResumed(step=state.step, machine=describe_machine()))
     return state
@@ -131,39 +134,53 @@ def is_evaluation_due(settings: OptimizerSettings, state: TrainingState) -> bool
 
 
 def is_checkpoint_due(settings: OptimizerSettings, state: TrainingState, verdict: Verdict) -> bool:
-    """Whether a checkpoint is written now: every so often, at the end, and of each new best."""
+    """Whether a checkpoint is written now: every so often, at the end, and where `best` moves."""
     if state.step == 0:
         return False
     at_milestone = state.step % settings.checkpoint_every == 0 or state.step == settings.num_steps
-    return at_milestone or verdict in ("improved", "plateau")
+    return at_milestone or verdict in ("improved", "equal", "plateau")
 
 
 def is_best(state: TrainingState) -> bool:
-    """Whether the state is the best that was evaluated so far."""
-    return state.evaluated_step == state.step and state.evaluations_since_best == 0
+    """Whether the state is the one that `best` points at."""
+    return state.evaluated_step == state.step == state.best_step
 
 
 def take_evaluation(
     reporter: Reporter,
     state: TrainingState,
-    metrics: dict[str, float],
+    measured: Measured,
     key: str,
-    patience: int,
+    settings: OptimizerSettings,
 ) -> tuple[TrainingState, Verdict]:
-    """Report held-out metrics, of which `key` (lower is better) decides what is best.
+    """Keep and report an evaluation, of which `key` (lower is better) decides what is best.
 
     Raises:
         DivergedError: the run is far worse than it began, evaluation after evaluation.
     """
-    before = Progress(
-        state.first_metric,
-        state.best_metric,
-        state.evaluations_since_best,
-        state.evaluations_far_off,
+    run, values, metrics = reporter.run, measured.values, measured.metrics
+    write_values(run, state.step, values)
+
+    def change_since(step: int) -> Bounds | None:
+        return paired_change(read_values(run, step), values, key, settings.seed)
+
+    after, verdict = judge(
+        _progress(state),
+        Evaluated(state.step, metrics[key], change_since),
+        settings.early_stop_patience,
+        settings.best_of_equals,
     )
-    after, verdict = judge(before, metrics[key], patience)
-    improved = verdict == "improved"
-    reporter.emit(EvaluationFinished(step=state.step, metrics=metrics, is_best=improved))
+    is_now_best = after.best_step == state.step
+    reporter.emit(
+        EvaluationFinished(
+            step=state.step,
+            metrics=metrics,
+            intervals=measured.intervals,
+            num_prompts=len(values.prompts),
+            is_best=is_now_best,
+            improved=verdict == "improved",
+        )
+    )
     if verdict == "diverged":
         raise DivergedError(
             f"After {state.step} steps {key} is {metrics[key]:.4g}, and it began at "
@@ -172,18 +189,35 @@ def take_evaluation(
         )
     update = {
         "first_metric": after.first,
-        "best_metric": after.best,
-        "evaluations_since_best": after.since_best,
+        "best_metric": metrics[key] if is_now_best else state.best_metric,
+        "best_step": after.best_step,
+        "improved_step": after.improved_step,
+        "lowest_step": after.lowest_step,
+        "lowest_metric": after.lowest,
+        "evaluations_since_best": after.since_improved,
         "evaluations_far_off": after.far_off,
         "evaluated_step": state.step,
     }
     return state.model_copy(update=update), verdict
 
 
+def _progress(state: TrainingState) -> Progress:
+    return Progress(
+        first=state.first_metric,
+        best_step=state.best_step,
+        improved_step=state.improved_step,
+        lowest_step=state.lowest_step,
+        lowest=state.lowest_metric,
+        since_improved=state.evaluations_since_best,
+        far_off=state.evaluations_far_off,
+    )
+
+
 def save(journey: Journey, state: TrainingState) -> None:
     """Write a checkpoint of the state unless it is there; the best one so far is pointed at."""
     run, reporter = journey.run, journey.reporter
     if state.step == 0 or any(int(path.name) == state.step for path in list_checkpoints(run)):
+        _point_best(run, state)
         return
     reporter.phase("saving", f"Writing checkpoint {state.step}.")
     path = save_checkpoint(run, state, journey.save_arrays)
@@ -201,6 +235,13 @@ def save(journey: Journey, state: TrainingState) -> None:
     reporter.sync()
 
 
+def _point_best(run: RunDirectory, state: TrainingState) -> None:
+    """Point `best` at the checkpoint of the best step, where there is one."""
+    for path in list_checkpoints(run):
+        if int(path.name) == state.best_step:
+            point(run, "best", path)
+
+
 def finish(
     run: RunDirectory,
     reporter: Reporter,
@@ -212,21 +253,22 @@ def finish(
 
     `figures` are added as they are.
     """
-    evaluations: dict[int, dict[str, float]] = {}
-    best = 0
-    for event in read_events(run.events_file):
-        if event.kind == "run_resumed":
-            evaluations = {step: e for step, e in evaluations.items() if step <= event.step}
-        if event.kind == "evaluation_finished":
-            evaluations[event.step] = event.metrics
-            best = event.step if event.is_best else best
+    history = fold(read_events(run.events_file))
     report = {"train_seconds": state.train_seconds, "trained_tokens": float(state.num_tokens)}
-    if evaluations:
-        moments = {"before": min(evaluations), "best": best, "after": max(evaluations)}
-        report["best_step"] = float(best)
-        for moment, step in moments.items():
-            report |= {f"{moment}_{k}": v for k, v in evaluations.get(step, {}).items()}
-    reporter.emit(RunFinished(step=state.step, because=because, report=report | dict(figures)))
+    intervals: dict[str, Bounds] = {}
+    if history.evaluations:
+        first = history.evaluations[0]
+        best = history.best or first
+        report["best_step"] = float(best.step)
+        for moment, event in (("before", first), ("best", best), ("after", history.after)):
+            assert event is not None
+            report |= {f"{moment}_{key}": value for key, value in event.metrics.items()}
+            intervals |= {f"{moment}_{key}": bounds for key, bounds in event.intervals.items()}
+    reporter.emit(
+        RunFinished(
+            step=state.step, because=because, report=report | dict(figures), intervals=intervals
+        )
+    )
 
 
 def _matching_state(run: RunDirectory, checkpoint: Path, expected_hash: str) -> TrainingState:

@@ -58,7 +58,7 @@ def prepare_prompted_lesson(
         head=vocabulary_head(student),
         adapter=adapter,
         teacher=PromptedTeacher(teacher_policy, cache, EXACT, views),
-        teacher_accuracy=None,
+        teacher_marks=(),
         materials=Materials(
             lesson_settings,
             prompts["train"],

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from OnPolicyDistill.datasets.answers import Split
 from OnPolicyDistill.datasets.labelled import LabelledItem, load_items, without_duplicates
+from OnPolicyDistill.datasets.order import drawn_evenly
 from OnPolicyDistill.errors import ConfigError, DatasetError
+from OnPolicyDistill.evaluation.heldout import describe_drawn
 from OnPolicyDistill.models.policy import Policy, decode, encode_text
 from OnPolicyDistill.rollout import Rollout
 from OnPolicyDistill.runs.reporting import Reporter
@@ -35,7 +37,9 @@ def read_questions(settings: PromptDistillationSettings, reporter: Reporter) -> 
     """
     train = without_duplicates(load_items(_file(settings, "inputs", settings.inputs)))
     named = _file(settings, "validation_inputs", settings.validation_inputs)
-    held_out = without_duplicates(load_items(named))[: settings.eval_inputs]
+    available = without_duplicates(load_items(named))
+    held_out = _drawn(available, settings.eval_inputs, settings)
+    reporter.phase("loading", describe_drawn(len(held_out), len(available), "held-out inputs"))
     hidden = {_words(item.text) for item in held_out}
     kept = [item for item in train if _words(item.text) not in hidden]
     if len(kept) < len(train):
@@ -51,8 +55,15 @@ def read_questions(settings: PromptDistillationSettings, reporter: Reporter) -> 
         prompt = file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} is no readable text file.", "Save it as UTF-8.") from error
-    kept = kept[: settings.max_inputs]
-    return Questions({"train": kept, "held_out": held_out}, prompt, settings)
+    train = _drawn(kept, settings.max_inputs, settings)
+    return Questions({"train": train, "held_out": held_out}, prompt, settings)
+
+
+def _drawn(
+    items: Sequence[LabelledItem], limit: int | None, settings: PromptDistillationSettings
+) -> list[LabelledItem]:
+    places = drawn_evenly(len(items), limit or len(items), settings.seed)
+    return [items[place] for place in places]
 
 
 def ask(text: str, prompt: str | None) -> list[dict[str, str]]:

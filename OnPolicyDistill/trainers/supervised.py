@@ -14,14 +14,16 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 import mlx.core as mx
 import mlx.nn as nn
 
-from OnPolicyDistill.arrays import as_float
+from OnPolicyDistill.arrays import as_float, float_list
 from OnPolicyDistill.datasets.order import bucketed_rows, row_at
 from OnPolicyDistill.evaluation.heldout import derive_seed
+from OnPolicyDistill.evaluation.intervals import Measured, measure, sums_by_row
 from OnPolicyDistill.losses.cross_entropy import (
     cross_entropy,
     cross_entropy_from_logits,
@@ -33,6 +35,7 @@ from OnPolicyDistill.optim.gradients import Gradients, add_gradients
 from OnPolicyDistill.optim.stopping import Verdict
 from OnPolicyDistill.rollout import PackedBatch
 from OnPolicyDistill.runs.checkpoints import TrainingState
+from OnPolicyDistill.runs.prompt_values import PromptValues
 from OnPolicyDistill.runs.reporting import process_memory_gb
 from OnPolicyDistill.settings.training import OptimizerSettings
 from OnPolicyDistill.trainers.conversation_rows import ConversationRow, pack_rows
@@ -140,10 +143,9 @@ def evaluate(course: Course, state: TrainingState) -> tuple[TrainingState, Verdi
         return state, "waiting"
     course.reporter.phase("evaluating", f"{len(course.held_out)} held-out conversations.")
     started = time.perf_counter()
-    metrics = {BEST_METRIC: held_out_loss(course.student, course.held_out, course.settings)}
-    metrics["eval_seconds"] = time.perf_counter() - started
-    patience = course.settings.early_stop_patience
-    return take_evaluation(course.reporter, state, metrics, BEST_METRIC, patience)
+    measured = measure_loss(course.student, course.held_out, course.settings)
+    measured.metrics["eval_seconds"] = time.perf_counter() - started
+    return take_evaluation(course.reporter, state, measured, BEST_METRIC, course.settings)
 
 
 def journey(course: Course) -> Journey:
@@ -158,16 +160,29 @@ def journey(course: Course) -> Journey:
     )
 
 
-def held_out_loss(
+def measure_loss(
     student: Policy, rows: Sequence[ConversationRow], settings: OptimizerSettings
-) -> float:
-    """Mean -log p of the learned tokens of all rows together, in nats a token."""
-    total, num_tokens = 0.0, 0
+) -> Measured:
+    """Mean -log p of the learned tokens of all rows together, in nats a token, and its interval."""
+    losses: dict[int, float] = {}
+    tokens: Counter[int] = Counter()
     head = output_head(student.model, student.vocab_size)
     for start in range(0, len(rows), settings.batch_size):
-        batch = pack_rows(rows[start : start + settings.batch_size])
+        some = rows[start : start + settings.batch_size]
+        batch = pack_rows(some)
         hidden = hidden_states(student.model, batch.tokens)
         hidden = mx.take(hidden.reshape(-1, hidden.shape[-1]), batch.positions, axis=0)  # (N, D)
-        total -= as_float(label_logprobs(hidden, head, batch.labels).sum())
-        num_tokens += batch.num_tokens
-    return total / num_tokens
+        logprobs = float_list(label_logprobs(hidden, head, batch.labels))
+        for row, total in zip(some, sums_by_row(logprobs, _lengths(some)), strict=True):
+            losses[row.conversation] = losses.get(row.conversation, 0.0) - total
+            tokens[row.conversation] += len(row.learned)
+    values = PromptValues(
+        prompts=tuple(losses),
+        tokens=tuple(tokens[conversation] for conversation in losses),
+        token_sums={BEST_METRIC: tuple(losses.values())},
+    )
+    return measure(values, settings.seed)
+
+
+def _lengths(rows: Sequence[ConversationRow]) -> list[int]:
+    return [len(row.learned) for row in rows]

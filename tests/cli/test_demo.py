@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from OnPolicyDistill.cli.demo import print_story, print_variants
@@ -15,9 +17,23 @@ RESULT = DemoResult(
     student_path="/data/models/tiny-student",
     teacher_path="/data/models/tiny-teacher",
     adapter_path="/runs/distill_1/checkpoints/000100",
-    before=StudentNumbers(accuracy=0.4, reverse_kl=1.0, agreement=0.7),
-    after=StudentNumbers(accuracy=0.9, reverse_kl=0.125, agreement=0.95),
-    teacher=TeacherNumbers(accuracy=0.97),
+    before=StudentNumbers(
+        accuracy=0.4,
+        accuracy_interval=(0.31, 0.5),
+        reverse_kl=1.0,
+        reverse_kl_interval=(0.8, 1.2),
+        agreement=0.7,
+        agreement_interval=(0.65, 0.75),
+    ),
+    after=StudentNumbers(
+        accuracy=0.9,
+        accuracy_interval=(0.83, 0.94),
+        reverse_kl=0.125,
+        reverse_kl_interval=(0.064, 0.177),
+        agreement=0.95,
+        agreement_interval=(0.93, 0.97),
+    ),
+    teacher=TeacherNumbers(accuracy=0.97, accuracy_interval=(0.92, 0.99)),
     cache=CacheNumbers(run_id="distill_2", cold_teacher_share=0.3, warm_teacher_share=0.01),
     proof_passed=True,
 )
@@ -30,6 +46,12 @@ def test_before_and_after_stand_side_by_side(capsys: pytest.CaptureFixture[str])
     assert accuracy.split() == ["task", "accuracy", "40.0", "%", "90.0", "%", "97.0", "%"]
     (distance,) = [line for line in lines if line.startswith("reverse KL")]
     assert distance.split()[-2:] == ["1.0000", "0.1250"]
+    assert re.split(" {2,}", lines[lines.index(accuracy) + 1].strip()) == [
+        "31.0 to 50.0 %",
+        "83.0 to 94.0 %",
+        "92.0 to 99.0 %",
+    ]
+    assert "0.0640 to 0.1770" in lines[lines.index(distance) + 1]
     assert "Reverse KL fell by 87.5 % in 100 s of training." in lines
     assert "Proof of learning: passed." in lines
     assert "Adapter of the last step: /runs/distill_1/checkpoints/000100" in lines

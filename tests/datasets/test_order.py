@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from OnPolicyDistill.datasets.order import bucketed_rows, row_at
+from OnPolicyDistill.datasets.order import bucketed_rows, drawn_evenly, row_at
 
 LENGTHS = [int(length) for length in np.random.default_rng(0).integers(5, 500, 300)]
 
@@ -17,6 +17,24 @@ def test_plain_rows_come_once_an_epoch() -> None:
     rows = [row_at(number, 7, 3) for number in range(14)]
     assert sorted(rows[:7]) == sorted(rows[7:]) == list(range(7))
     assert rows[:7] != rows[7:]
+
+
+def test_a_part_of_a_sorted_file_stands_for_all_of_it() -> None:
+    styles = [0] * 100 + [1] * 50 + [2] * 50
+    drawn = drawn_evenly(200, 20, seed=4)
+    assert list(drawn) == sorted(set(drawn))
+    assert [styles[row] for row in drawn] == [0] * 10 + [1] * 5 + [2] * 5
+
+
+def test_which_rows_are_drawn_depends_on_the_seed_alone_and_all_can_be() -> None:
+    assert drawn_evenly(50, 8, 1) == drawn_evenly(50, 8, 1)
+    assert drawn_evenly(50, 8, 1) != drawn_evenly(50, 8, 2)
+    assert {row for seed in range(200) for row in drawn_evenly(50, 8, seed)} == set(range(50))
+
+
+@pytest.mark.parametrize("wanted", [5, 6, 100])
+def test_a_part_as_large_as_the_file_is_the_file(wanted: int) -> None:
+    assert drawn_evenly(5, wanted, 0) == (0, 1, 2, 3, 4)
 
 
 @pytest.mark.parametrize("num_rows", [1, 3, 7, 8, 300])

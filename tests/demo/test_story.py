@@ -31,4 +31,10 @@ def test_the_demonstration_keeps_its_promises(tmp_path: Path) -> None:
     assert result.after.accuracy - result.before.accuracy > 0.6 * way
     assert result.cache.warm_teacher_share < 0.5 * result.cache.cold_teacher_share
     assert {run.run_id for run in list_runs(tmp_path)} == {result.run_id, result.cache.run_id}
+    for numbers in (result.before, result.after):
+        low, high = numbers.reverse_kl_interval
+        assert low < numbers.reverse_kl < high
+        low, high = numbers.accuracy_interval
+        assert low <= numbers.accuracy <= high
+    assert result.after.reverse_kl_interval[1] < result.before.reverse_kl_interval[0]
     assert (Path(result.adapter_path) / "adapters.safetensors").is_file()

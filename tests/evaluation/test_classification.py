@@ -1,6 +1,7 @@
 import pytest
 
-from OnPolicyDistill.evaluation.classification import agreement, classify, wilson_interval
+from OnPolicyDistill.evaluation.classification import agreement, classify
+from OnPolicyDistill.evaluation.intervals import wilson_interval
 from OnPolicyDistill.evaluation.labelled_report import (
     UNPARSEABLE,
     ClassificationReport,

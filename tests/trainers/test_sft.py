@@ -23,7 +23,7 @@ from OnPolicyDistill.settings.sft import SftSettings
 from OnPolicyDistill.trainers.conversation_rows import pack_rows
 from OnPolicyDistill.trainers.course import Course, prepare_course
 from OnPolicyDistill.trainers.sft import train
-from OnPolicyDistill.trainers.supervised import differentiate, held_out_loss, rows_of_step
+from OnPolicyDistill.trainers.supervised import differentiate, measure_loss, rows_of_step
 
 PAIRS = [("third of March", "03-03"), ("fourth of May", "05-04"), ("noon", "12:00 of the day")]
 ADAPTER = {"rank": 4, "alpha": 8}
@@ -129,8 +129,11 @@ def test_the_untrained_model_has_the_loss_that_plain_numpy_finds(
             scores = logits[place - 1]
             total += np.log(np.exp(scores).sum()) - scores[row.token_ids[place]]
             count += 1
-    measured = held_out_loss(course.student, course.rows, course.settings)
-    assert measured == pytest.approx(total / count, rel=1e-5)
+    measured = measure_loss(course.student, course.rows, course.settings)
+    assert measured.metrics["eval_loss"] == pytest.approx(total / count, rel=1e-5)
+    low, high = measured.intervals["eval_loss"]
+    assert low < total / count < high
+    assert len(measured.values.prompts) == len({row.conversation for row in course.rows})
 
 
 @pytest.mark.parametrize("lora", [ADAPTER, None])
