@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from backend.history.digest import Digest
+from backend.history.digest import HIGH, LOW, Digest
 from backend.history.runlog import RunLog
 from backend.history.views import View
 from OnPolicyDistill.runs.metrics import METRICS
@@ -37,7 +37,8 @@ class MetricHistory(View):
     """A metric in buckets of `bucket` points; lists are parallel, in order of steps.
 
     `step`, `time` (Unix seconds) and `tokens` (completion tokens so far) are those of a bucket's
-    last point.
+    last point. `low` and `high` hold 95 % intervals of the points, the widest of each bucket; they
+    are empty where a point has none.
     """
 
     key: str
@@ -50,6 +51,8 @@ class MetricHistory(View):
     minimum: tuple[float, ...]
     maximum: tuple[float, ...]
     mean: tuple[float, ...]
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
 
 
 def metric_history(
@@ -67,6 +70,12 @@ def _history(
         return None
     points = series.points(first, last, px)
     metric = METRICS.get(key)
+    lows, highs = (digest.series.get(key + end) for end in (LOW, HIGH))
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    if lows is not None and highs is not None and np.array_equal(lows.steps, series.steps):
+        low = tuple(lows.points(first, last, px).minimum.tolist())
+        high = tuple(highs.points(first, last, px).maximum.tolist())
     return MetricHistory.model_construct(
         key=key,
         unit="" if metric is None else metric.unit,
@@ -78,6 +87,8 @@ def _history(
         minimum=tuple(points.minimum.tolist()),
         maximum=tuple(points.maximum.tolist()),
         mean=tuple(points.mean.tolist()),
+        low=low,
+        high=high,
     )
 
 

@@ -105,6 +105,7 @@ PLACES: dict[str, tuple[Group, str]] = {
     "eval_fraction": ("evaluation", "share*"),
     "eval_prompts": ("evaluation", "prompts*"),
     "early_stop_patience": ("evaluation", "evaluations*"),
+    "best_of_equals": ("evaluation", "*"),
     "seed": ("run", "*"),
     "run_name": ("run", ""),
 }

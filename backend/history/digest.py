@@ -22,6 +22,11 @@ BULK = 4096
 MAX_NUMBER = 1e300
 MAX_COUNT = 2**53
 
+# What marks of evaluations say that `best` points at.
+BEST, AS_GOOD = "best so far", "as good as the best so far"
+# Behind a metric's key, where the ends of its intervals are kept.
+LOW, HIGH = ".low", ".high"
+
 Record: TypeAlias = dict[str, JsonValue]
 
 
@@ -53,6 +58,7 @@ class Facts:
     ending: Record | None = None
     num_warnings: int = 0
     best_step: int | None = None
+    num_held_out: int | None = None
     marks: list[Mark] = field(default_factory=list)
     recent: list[tuple[int, float]] = field(default_factory=list)
 
@@ -115,10 +121,7 @@ class Digest:
                 facts.recent = [*facts.recent[1 - RECENT_STEPS :], (step, time)]
                 self._measure(step, time, record)
             case "evaluation_finished":
-                self._measure(step, time, record)
-                if record.get("is_best"):
-                    facts.best_step = step
-                self._mark("evaluation", step, time, "best so far" if record.get("is_best") else "")
+                self._fold_evaluation(step, time, record)
             case "phase_changed":
                 facts.phase, facts.phase_detail = _text(record, "phase"), _text(record, "detail")
                 facts.num_steps = _count(record.get("num_steps")) or facts.num_steps
@@ -132,6 +135,20 @@ class Digest:
             case _:
                 self._fold_turn(kind, step, time, record)
         facts.step = step
+
+    def _fold_evaluation(self, step: int, time: float, record: Record) -> None:
+        """Fold an evaluation; the ends of its intervals are metrics of their own."""
+        facts = self.facts
+        metrics, intervals = record.get("metrics"), record.get("intervals")
+        if isinstance(metrics, dict) and isinstance(intervals, dict):
+            record = {**record, "metrics": metrics | _ends(intervals)}
+        self._measure(step, time, record)
+        facts.num_held_out = _count(record.get("num_prompts")) or facts.num_held_out
+        text = ""
+        if record.get("is_best"):
+            facts.best_step = step
+            text = BEST if record.get("improved") is not False else AS_GOOD
+        self._mark("evaluation", step, time, text)
 
     def _fold_turn(self, kind: str, step: int, time: float, record: Record) -> None:
         """Fold what begins, tests, interrupts or ends a run."""
@@ -171,7 +188,7 @@ class Digest:
         facts.marks = [mark for mark in facts.marks if mark.step <= step or mark.kind == "warning"]
         facts.recent = []
         if facts.best_step is not None and facts.best_step > step:
-            best = [mark.step for mark in facts.marks if mark.text == "best so far"]
+            best = [mark.step for mark in facts.marks if mark.text in (BEST, AS_GOOD)]
             facts.best_step = best[-1] if best else None
 
     def _mark(self, kind: str, step: int, time: float, text: str) -> None:
@@ -228,6 +245,14 @@ def _number(value: object) -> float:
     """Read a number; what no trainer writes counts as nothing."""
     is_number = isinstance(value, int | float) and abs(value) < MAX_NUMBER
     return float(value) if is_number else 0.0  # type: ignore[arg-type]  # checked above
+
+
+def _ends(intervals: dict[str, JsonValue]) -> Record:
+    ends: Record = {}
+    for key, bounds in intervals.items():
+        if isinstance(bounds, list) and len(bounds) == 2:
+            ends[key + LOW], ends[key + HIGH] = bounds
+    return ends
 
 
 def _count(value: object) -> int:

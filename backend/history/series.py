@@ -80,6 +80,12 @@ class Series:
         self._settle()
         return self._times[: self._size]
 
+    def at(self, step: int) -> float | None:
+        """The value at a step, None where there is none."""
+        place = int(np.searchsorted(self.steps, step))
+        found = place < self._size and int(self._steps[place]) == step
+        return float(self._values[place]) if found else None
+
     def append(self, step: int, time: float, value: float) -> None:
         """Add a value at a step."""
         self.extend(np.array([step]), np.array([time]), np.array([value]))

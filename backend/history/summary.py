@@ -10,11 +10,12 @@ from functools import lru_cache
 
 from pydantic import JsonValue
 
-from backend.history.digest import Digest
+from backend.history.digest import HIGH, LOW, Digest
 from backend.history.runlog import RunLog
 from backend.history.views import MetricSummary, RunDetail, RunSummary, Value
 from OnPolicyDistill.config import RunConfig, settings_of
 from OnPolicyDistill.errors import ConfigError, RunError
+from OnPolicyDistill.evaluation.labelled_report import Interval
 from OnPolicyDistill.runs.annotations import Annotations, read_annotations
 from OnPolicyDistill.runs.checkpoints import last_checkpoint
 from OnPolicyDistill.runs.directory import RunDirectory, RunState
@@ -84,6 +85,7 @@ def _summarize(log: RunLog, digest: Digest, state: RunState, facts: RunFacts) ->
         sparkline=_sparkline(digest),
         proof_passed=None if said.self_test is None else bool(said.self_test.get("passed")),
         best_step=said.best_step,
+        num_held_out=said.num_held_out,
         num_events=said.num_events,
         num_warnings=said.num_warnings,
         has_checkpoint=last_checkpoint(run) is not None,
@@ -110,6 +112,7 @@ def _detail(run: RunDirectory, digest: Digest, facts: RunFacts, summary: RunSumm
         config_yaml=run.config_file.read_text(encoding="utf-8", errors="replace"),
         self_test=tuple(Check.model_validate(check) for check in checks),
         report=_numbers(report),
+        report_intervals=_intervals(ending.get("intervals")),
         failure=_words(ending.get("message")),
         failure_code=_words(ending.get("code")),
         failure_action=_words(ending.get("action")) or "",
@@ -120,6 +123,17 @@ def _detail(run: RunDirectory, digest: Digest, facts: RunFacts, summary: RunSumm
 def _numbers(values: JsonValue) -> dict[str, float]:
     found = values if isinstance(values, dict) else {}
     return {key: value for key, value in found.items() if isinstance(value, int | float)}
+
+
+def _intervals(values: JsonValue) -> dict[str, Interval]:
+    found: dict[str, Interval] = {}
+    for key, bounds in values.items() if isinstance(values, dict) else ():
+        match bounds:
+            case [int() | float() as low, int() | float() as high]:
+                found[key] = Interval(low=low, high=high)
+            case _:
+                pass
+    return found
 
 
 def _words(value: JsonValue) -> str | None:
@@ -179,10 +193,19 @@ def _metrics(digest: Digest) -> dict[str, MetricSummary]:
             first=float(series.values[0]),
             minimum=float(series.values.min()),
             maximum=float(series.values.max()),
+            last_interval=_interval_at(digest, key, int(series.steps[-1])),
+            first_interval=_interval_at(digest, key, int(series.steps[0])),
         )
         for key, series in sorted(digest.series.items())
-        if len(series)
+        if len(series) and not key.endswith((LOW, HIGH))
     }
+
+
+def _interval_at(digest: Digest, key: str, step: int) -> Interval | None:
+    """The interval of a metric at a step, None where it has none."""
+    ends = [digest.series.get(key + end) for end in (LOW, HIGH)]
+    low, high = (None if series is None else series.at(step) for series in ends)
+    return None if low is None or high is None else Interval(low=low, high=high)
 
 
 def _sparkline(digest: Digest) -> tuple[float, ...]:

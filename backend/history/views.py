@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from OnPolicyDistill.config import RunConfig
+from OnPolicyDistill.evaluation.labelled_report import Interval
 from OnPolicyDistill.runs.annotations import Annotations
 from OnPolicyDistill.runs.events import Check
 from OnPolicyDistill.runs.postmortem import PostMortem
@@ -35,12 +36,14 @@ class View(BaseModel):
 
 
 class MetricSummary(View):
-    """A metric over the steps that count."""
+    """A metric over the steps that count; held-out means have 95 % intervals over prompts."""
 
     last: float
     first: float
     minimum: float
     maximum: float
+    last_interval: Interval | None = Field(None, description="Low and high of `last`.")
+    first_interval: Interval | None = Field(None, description="Those of `first`.")
 
 
 class RunSummary(View):
@@ -65,6 +68,7 @@ class RunSummary(View):
     sparkline: tuple[float, ...] = Field((), description="Loss or divergence in 32 buckets.")
     proof_passed: bool | None = Field(None, description="Proof of learning; null before it ran.")
     best_step: int | None = None
+    num_held_out: int | None = Field(None, description="Prompts of the last evaluation.")
     num_events: int = 0
     num_warnings: int = 0
     has_checkpoint: bool = Field(False, description="A resume has somewhere to start from.")
@@ -85,6 +89,9 @@ class RunDetail(View):
     config_yaml: str
     self_test: tuple[Check, ...] = ()
     report: dict[str, float] = Field(default_factory=dict, description="Final numbers.")
+    report_intervals: dict[str, Interval] = Field(
+        default_factory=dict, description="95 % intervals of final numbers, by the same keys."
+    )
     failure: str | None = Field(None, description="What a failed run said.")
     failure_code: str | None = Field(None, description="A stable word for it, for programs.")
     failure_action: str = Field("", description="What can be done about it.")

@@ -8,6 +8,8 @@ import pytest
 from backend.backend import Backend
 from backend.settings import BackendSettings
 from OnPolicyDistill.runs.annotations import Annotations, read_annotations, write_annotations
+from OnPolicyDistill.runs.events import EvaluationFinished, RunFinished
+from OnPolicyDistill.runs.log import EventWriter
 from tests.backend.conftest import MakeRun, write_steps
 
 pytestmark = pytest.mark.timeout(60)
@@ -234,3 +236,30 @@ async def test_a_log_that_grows_changes_the_entry(
     assert (await client.get(f"/api/runs/{run.run_id}")).json()["run"]["num_events"] == 0
     write_steps(run, 2)
     assert (await client.get(f"/api/runs/{run.run_id}")).json()["run"]["step"] == 2
+
+
+async def test_held_out_figures_carry_their_intervals_everywhere(
+    client: httpx.AsyncClient, make_run: MakeRun
+) -> None:
+    run = make_run()
+    key, metrics = "eval_reverse_kl", {"eval_reverse_kl": 0.5}
+    with EventWriter(run.events_file) as writer:
+        for step, bounds in ((0, (1.5, 2.5)), (10, (0.4, 0.7))):
+            writer.write(
+                EvaluationFinished(
+                    step=step, metrics=metrics, intervals={key: bounds}, num_prompts=64
+                )
+            )
+        report, intervals = {"after_eval_reverse_kl": 0.5}, {"after_eval_reverse_kl": (0.4, 0.7)}
+        writer.write(RunFinished(step=10, because="completed", report=report, intervals=intervals))
+    detail = (await client.get(f"/api/runs/{run.run_id}")).json()
+    summary = detail["run"]["metrics"]
+    assert list(summary) == [key]
+    assert summary[key]["last_interval"] == {"low": 0.4, "high": 0.7}
+    assert summary[key]["first_interval"] == {"low": 1.5, "high": 2.5}
+    assert detail["run"]["num_held_out"] == 64
+    assert detail["report_intervals"] == {"after_eval_reverse_kl": {"low": 0.4, "high": 0.7}}
+    path = f"/api/runs/{run.run_id}/metrics"
+    history = (await client.get(f"{path}/{key}")).json()
+    assert (history["low"], history["high"]) == ([1.5, 0.4], [2.5, 0.7])
+    assert (await client.get(f"{path}/{key}.low")).status_code == 422

@@ -2084,10 +2084,17 @@ export interface components {
             eval_every?: number;
             /**
              * Early Stop Patience
-             * @description Evaluations without improvement before the run stops; 0 never stops.
+             * @description Evaluations without an improvement beyond chance before the run stops; 0 never stops.
              * @default 0
              */
             early_stop_patience?: number;
+            /**
+             * Best Of Equals
+             * @description Which checkpoint is `best` among those whose held-out metric does not differ beyond chance: the one with more training, or the first.
+             * @default later
+             * @enum {string}
+             */
+            best_of_equals?: "later" | "earlier";
             /**
              * Seed
              * @description Where every random choice starts.
@@ -2135,13 +2142,13 @@ export interface components {
             validation_prompts?: string | null;
             /**
              * Eval Fraction
-             * @description Share of the validation file that each evaluation uses.
+             * @description Share of the validation file that evaluations use, drawn once by the seed, evenly over the file.
              * @default 1
              */
             eval_fraction?: number;
             /**
              * Eval Prompts
-             * @description At most this many validation prompts an evaluation; empty means all.
+             * @description At most this many validation prompts, drawn once by the seed, evenly over the file; empty means all.
              * @default 64
              */
             eval_prompts?: number | null;
@@ -2356,6 +2363,9 @@ export interface components {
         /**
          * EvaluationFinished
          * @description Held-out metrics at a step; step 0 is the student before training.
+         *
+         *     `intervals` are 95 % intervals over the prompts, low and high by metric key. `is_best` says that
+         *     `best` points here; `improved` that the metric is better than ever before beyond chance.
          */
         EvaluationFinished: {
             /**
@@ -2382,10 +2392,24 @@ export interface components {
                 [key: string]: number;
             };
             /**
+             * Intervals
+             * @default {}
+             */
+            intervals: {
+                [key: string]: [
+                    number,
+                    number
+                ];
+            };
+            /** Num Prompts */
+            num_prompts: number | null;
+            /**
              * Is Best
              * @default false
              */
             is_best: boolean;
+            /** Improved */
+            improved: boolean | null;
         };
         /**
          * EvaluationReport
@@ -3333,7 +3357,8 @@ export interface components {
          * @description A metric in buckets of `bucket` points; lists are parallel, in order of steps.
          *
          *     `step`, `time` (Unix seconds) and `tokens` (completion tokens so far) are those of a bucket's
-         *     last point.
+         *     last point. `low` and `high` hold 95 % intervals of the points, the widest of each bucket; they
+         *     are empty where a point has none.
          */
         MetricHistory: {
             /** Key */
@@ -3356,10 +3381,20 @@ export interface components {
             maximum: number[];
             /** Mean */
             mean: number[];
+            /**
+             * Low
+             * @default []
+             */
+            low: number[];
+            /**
+             * High
+             * @default []
+             */
+            high: number[];
         };
         /**
          * MetricSummary
-         * @description A metric over the steps that count.
+         * @description A metric over the steps that count; held-out means have 95 % intervals over prompts.
          */
         MetricSummary: {
             /** Last */
@@ -3370,6 +3405,10 @@ export interface components {
             minimum: number;
             /** Maximum */
             maximum: number;
+            /** @description Low and high of `last`. */
+            last_interval: components["schemas"]["Interval"] | null;
+            /** @description Those of `first`. */
+            first_interval: components["schemas"]["Interval"] | null;
         };
         /**
          * ModelList
@@ -4059,10 +4098,17 @@ export interface components {
             eval_every?: number;
             /**
              * Early Stop Patience
-             * @description Evaluations without improvement before the run stops; 0 never stops.
+             * @description Evaluations without an improvement beyond chance before the run stops; 0 never stops.
              * @default 0
              */
             early_stop_patience?: number;
+            /**
+             * Best Of Equals
+             * @description Which checkpoint is `best` among those whose held-out metric does not differ beyond chance: the one with more training, or the first.
+             * @default later
+             * @enum {string}
+             */
+            best_of_equals?: "later" | "earlier";
             /**
              * Seed
              * @description Where every random choice starts.
@@ -4212,12 +4258,12 @@ export interface components {
             max_length?: number;
             /**
              * Max Inputs
-             * @description At most this many inputs are answered and learned; empty: all.
+             * @description At most this many inputs are answered and learned, drawn evenly over the file by the seed; empty: all.
              */
             max_inputs?: number | null;
             /**
              * Eval Inputs
-             * @description At most this many held-out inputs in the evaluation stage.
+             * @description At most this many held-out inputs, drawn evenly over the file by the seed; empty: all.
              */
             eval_inputs?: number | null;
             /** @description The student's adapter, all that learns. */
@@ -4653,6 +4699,13 @@ export interface components {
                 [key: string]: number;
             };
             /**
+             * Report Intervals
+             * @description 95 % intervals of final numbers, by the same keys.
+             */
+            report_intervals: {
+                [key: string]: components["schemas"]["Interval"];
+            };
+            /**
              * Failure
              * @description What a failed run said.
              */
@@ -4734,7 +4787,7 @@ export interface components {
         };
         /**
          * RunFinished
-         * @description The run is complete; `report` holds the final numbers by metric key.
+         * @description The run is complete; `report` holds the final numbers, `intervals` those that have one.
          */
         RunFinished: {
             /**
@@ -4764,6 +4817,16 @@ export interface components {
             /** Report */
             report: {
                 [key: string]: number;
+            };
+            /**
+             * Intervals
+             * @default {}
+             */
+            intervals: {
+                [key: string]: [
+                    number,
+                    number
+                ];
             };
         };
         /**
@@ -4949,6 +5012,11 @@ export interface components {
             proof_passed: boolean | null;
             /** Best Step */
             best_step: number | null;
+            /**
+             * Num Held Out
+             * @description Prompts of the last evaluation.
+             */
+            num_held_out: number | null;
             /**
              * Num Events
              * @default 0
@@ -5183,10 +5251,17 @@ export interface components {
             eval_every?: number;
             /**
              * Early Stop Patience
-             * @description Evaluations without improvement before the run stops; 0 never stops.
+             * @description Evaluations without an improvement beyond chance before the run stops; 0 never stops.
              * @default 0
              */
             early_stop_patience?: number;
+            /**
+             * Best Of Equals
+             * @description Which checkpoint is `best` among those whose held-out metric does not differ beyond chance: the one with more training, or the first.
+             * @default later
+             * @enum {string}
+             */
+            best_of_equals?: "later" | "earlier";
             /**
              * Seed
              * @description Where every random choice starts.
@@ -5404,6 +5479,9 @@ export interface components {
         /**
          * TrainingState
          * @description What a resume needs beside the arrays; random streams are derived from seed and step.
+         *
+         *     What evaluations are compared by lies in the run (runs/prompt_values.py), found by these steps;
+         *     `evaluations_since_best` counts from the last improvement (optim/stopping.py).
          */
         TrainingState: {
             /** Step */
@@ -5420,6 +5498,14 @@ export interface components {
             first_metric?: number | null;
             /** Best Metric */
             best_metric?: number | null;
+            /** Best Step */
+            best_step?: number | null;
+            /** Improved Step */
+            improved_step?: number | null;
+            /** Lowest Step */
+            lowest_step?: number | null;
+            /** Lowest Metric */
+            lowest_metric?: number | null;
             /**
              * Evaluations Since Best
              * @default 0

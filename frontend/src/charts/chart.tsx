@@ -3,7 +3,7 @@ import { ImageDown } from "lucide-react";
 import { type ReactNode, useId, useMemo, useState } from "react";
 import { ChartTable } from "@/charts/chart-table";
 import { roleColor } from "@/charts/colors";
-import { type Curve, describeCurve } from "@/charts/curves";
+import { type Curve, describeCurve, intervalAt } from "@/charts/curves";
 import { type Mark, marksNear } from "@/charts/marks";
 import { savePicture } from "@/charts/picture";
 import { useKeyboardCursor } from "@/charts/use-keyboard-cursor";
@@ -147,7 +147,12 @@ function valueText(
 ): string {
   const column = data[1 + place * 4];
   const value = index === null ? curve.mean.at(-1) : column?.[index];
-  return value === null || value === undefined ? "–" : format(value);
+  if (value === null || value === undefined) {
+    return "–";
+  }
+  const at = index === null ? curve.x.length - 1 : curve.x.indexOf(data[0][index] ?? Number.NaN);
+  const sure = intervalAt(curve, at);
+  return sure ? `${format(value)} (${format(sure[0])} to ${format(sure[1])})` : format(value);
 }
 
 function Key({ curve }: { curve: Curve }) {

@@ -30,6 +30,14 @@ test("the raw line stands behind only when there is smoothing", () => {
   expect(raw).toEqual([3, 2, 1]);
 });
 
+test("the band of held-out values is their interval, and a screen reader hears it", () => {
+  const sure = curve({ low: [2.5, 1.8, 0.6], high: [3.5, 2.2, 1.4], sparse: true });
+  const [, , , high, low] = alignCurves([sure], 0);
+  expect(high).toEqual([3.5, 2.2, 1.4]);
+  expect(low).toEqual([2.5, 1.8, 0.6]);
+  expect(describeCurve(sure, String)).toContain("95 % interval at the end: 0.6 to 1.4.");
+});
+
 test("a band appears only where a bucket holds several points, so no spike is lost", () => {
   const [, , , high, low] = alignCurves(
     [curve({ bucket: 4, maximum: [9, 2, 1], minimum: [0, 1, 1] })],

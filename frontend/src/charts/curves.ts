@@ -13,6 +13,9 @@ export interface Curve {
   mean: readonly number[];
   minimum: readonly number[];
   maximum: readonly number[];
+  /** 95 % intervals, one entry a bucket, where all points have one. */
+  low?: readonly number[];
+  high?: readonly number[];
   /** Points in a bucket. */
   bucket: number;
   /** Sparse points (evaluations) are drawn with dots and never smoothed. */
@@ -32,12 +35,18 @@ export function alignCurves(curves: readonly Curve[], smoothing: number): [numbe
     const smooth = curve.sparse ? 0 : smoothing;
     const line = debiasedEma(curve.mean, smooth, curve.bucket);
     const raw = smooth > 0 ? curve.mean : [];
-    const wide = curve.bucket > 1;
-    return [line, raw, wide ? curve.maximum : [], wide ? curve.minimum : []].map((values) =>
-      spread(values, curve.x, place, xs.length),
-    );
+    const [low, high] = bandOf(curve);
+    return [line, raw, high, low].map((values) => spread(values, curve.x, place, xs.length));
   });
   return [xs, ...columns];
+}
+
+/** What the band around a curve is: its intervals, else the extremes of its buckets. */
+function bandOf(curve: Curve): readonly [readonly number[], readonly number[]] {
+  if (curve.low && curve.high && curve.low.length > 0) {
+    return [curve.low, curve.high];
+  }
+  return curve.bucket > 1 ? [curve.minimum, curve.maximum] : [[], []];
 }
 
 function spread(
@@ -67,7 +76,16 @@ export function describeCurve(curve: Curve, format: (value: number) => string): 
   const low = curve.minimum.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
   const high = curve.maximum.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
   const trend = last < first ? "fell" : last > first ? "rose" : "stayed";
-  return `${curve.label} ${trend} from ${format(first)} to ${format(last)}, between ${format(low)} and ${format(high)}.`;
+  const sure = intervalAt(curve, curve.mean.length - 1);
+  const range = sure ? ` 95 % interval at the end: ${format(sure[0])} to ${format(sure[1])}.` : "";
+  return `${curve.label} ${trend} from ${format(first)} to ${format(last)}, between ${format(low)} and ${format(high)}.${range}`;
+}
+
+/** The interval of a curve's point, null where it has none. */
+export function intervalAt(curve: Curve, place: number): readonly [number, number] | null {
+  const low = curve.low?.[place];
+  const high = curve.high?.[place];
+  return low === undefined || high === undefined ? null : [low, high];
 }
 
 /** At most `count` rows spread evenly, the last one always among them. */

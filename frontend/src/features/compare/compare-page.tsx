@@ -103,7 +103,11 @@ function Compared({ data }: { data: Comparison }) {
             </CompareTable>
           )}
         </Card>
-        <LastValues title="Held out, last values" data={data} metrics={heldOut} />
+        <LastValues
+          title="Held out, last values and 95 % intervals"
+          data={data}
+          metrics={heldOut}
+        />
         <LastValues title="In training, last values" data={data} metrics={inTraining} />
         <SamePrompts runs={data.runs} />
       </div>
@@ -138,7 +142,15 @@ function saveTable(data: Comparison): void {
     metric.key,
     ...metric.values.map((value) => value?.last ?? null),
   ]);
-  download("comparison.csv", toCsv(header, [...settings, ...metrics]), "text/csv");
+  const intervals = data.metrics
+    .filter((metric) => metric.values.some((value) => value?.last_interval))
+    .flatMap((metric) =>
+      (["low", "high"] as const).map((end) => [
+        `${metric.key} ${end}`,
+        ...metric.values.map((value) => value?.last_interval?.[end] ?? null),
+      ]),
+    );
+  download("comparison.csv", toCsv(header, [...settings, ...metrics, ...intervals]), "text/csv");
 }
 
 function saveJson(data: Comparison): void {

@@ -8,7 +8,15 @@ import { formatDuration, formatNumber } from "@/components/format";
 import { ChartBoard, useBoard } from "@/features/run/chart-board";
 import { curveOf, zoomTo } from "@/features/run/history-curve";
 
-const OFFERED = ["eval_reverse_kl", "divergence", "eval_agreement", "loss", "tokens_per_second"];
+const OFFERED = [
+  "eval_reverse_kl",
+  "eval_off_policy_reverse_kl",
+  "divergence",
+  "eval_agreement",
+  "eval_off_policy_agreement",
+  "loss",
+  "tokens_per_second",
+];
 const PX = 600;
 
 interface ComparedChartsProps {

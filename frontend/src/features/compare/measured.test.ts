@@ -39,3 +39,12 @@ test("different held-out data and different losses are said to be different", ()
   expect(heldOut).toContain("(eval_prompts)");
   expect(trained).toContain("(temperature)");
 });
+
+test("whatever changes what is held out, or what a loss means, is named", () => {
+  for (const key of ["eval_fraction", "max_generation_tokens", "keep_teacher_loaded", "seed"]) {
+    expect(whatDoesNotCompare(differingIn(`distillation.${key}`))[0]).toContain(`(${key})`);
+  }
+  expect(whatDoesNotCompare(differingIn("distillation.teacher_weight"))).toEqual([
+    expect.stringContaining("(teacher_weight)"),
+  ]);
+});

@@ -26,12 +26,16 @@ export function unitOf({ title, unit }: ComparedMetric): string {
 const HELD_OUT = [
   "validation_prompts",
   "eval_prompts",
+  "eval_fraction",
+  "max_generation_tokens",
+  "keep_teacher_loaded",
+  "seed",
   "validation_conversations",
   "validation_inputs",
   "eval_inputs",
   "inputs",
 ];
-const TRAINED = ["temperature", "divergence", "kl_weight", "ce_weight"];
+const TRAINED = ["temperature", "divergence", "kl_weight", "ce_weight", "teacher_weight"];
 
 /** Differences in the settings that make numbers of one name mean different things. */
 export function whatDoesNotCompare({ settings }: Comparison): string[] {
@@ -41,7 +45,7 @@ export function whatDoesNotCompare({ settings }: Comparison): string[] {
   const trained = named(TRAINED);
   return [
     heldOut.length > 0
-      ? `Held-out numbers were measured on different data (${heldOut.join(", ")}): they show each run's own course, not which run is better.`
+      ? `Held-out numbers were measured on different prompts or completions (${heldOut.join(", ")}): they show each run's own course, not which run is better.`
       : "",
     trained.length > 0
       ? `Loss and training divergence mean different things here (${trained.join(", ")}); held-out reverse KL and agreement do not depend on them.`

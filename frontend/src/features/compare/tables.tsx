@@ -3,6 +3,7 @@ import type { Comparison } from "@/api/types";
 import { roleColor } from "@/charts/colors";
 import { Card } from "@/components/card";
 import { formatNumber, formatPercent } from "@/components/format";
+import { intervalText } from "@/components/interval";
 import { type ComparedMetric, unitOf, valueText } from "@/features/compare/measured";
 
 interface LastValuesProps {
@@ -28,6 +29,11 @@ export function LastValues({ title, data, metrics }: LastValuesProps) {
               <td key={data.runs[index]?.run_id} className="px-3 whitespace-nowrap">
                 {valueText(value?.last, metric.unit)}
                 {index > 0 ? <Delta metric={metric} index={index} /> : null}
+                {value?.last_interval ? (
+                  <span className="ml-2 text-sm text-faint">
+                    {intervalText(value.last_interval, metric.unit)}
+                  </span>
+                ) : null}
               </td>
             ))}
           </tr>

@@ -7,7 +7,14 @@ import { Card } from "@/components/card";
 import { formatNumber } from "@/components/format";
 import { curveOf } from "@/features/run/history-curve";
 
-const OFFERED = ["eval_accuracy", "eval_loss", "eval_reverse_kl", "eval_agreement"];
+const OFFERED = [
+  "eval_accuracy",
+  "eval_loss",
+  "eval_reverse_kl",
+  "eval_off_policy_reverse_kl",
+  "eval_agreement",
+  "eval_off_policy_agreement",
+];
 const PX = 600;
 
 /** What was held out, at every evaluation while the student learned. */

@@ -1,7 +1,8 @@
 import clsx from "clsx";
 import type { EvaluationReport, VariantReport } from "@/api/evaluations";
 import { formatNumber, formatPercent } from "@/components/format";
-import { intervalText, speedUp, variantTitle } from "@/features/evaluate/wording";
+import { intervalText } from "@/components/interval";
+import { speedUp, variantTitle } from "@/features/evaluate/wording";
 
 interface VariantTableProps {
   report: EvaluationReport;
@@ -73,7 +74,7 @@ function cells(variant: VariantReport, teacher: VariantReport | undefined): stri
     variant === teacher ? null : speedUp(variant.seconds_per_answer, teacher?.seconds_per_answer);
   return [
     formatPercent(variant.accuracy),
-    intervalText(variant.interval),
+    intervalText(variant.interval, "share") || "–",
     formatPercent(variant.macro_f1),
     formatPercent(variant.parse_rate),
     formatPercent(variant.teacher_agreement),

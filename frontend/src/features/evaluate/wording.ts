@@ -1,12 +1,6 @@
 import type { PairComparison } from "@/api/evaluations";
-import { formatPercent } from "@/components/format";
 
 const MINUS = "\u2212";
-
-/** "92.3 to 96.1" of a share's interval. */
-export function intervalText(interval: { low: number; high: number } | null): string {
-  return interval ? `${formatPercent(interval.low)} to ${formatPercent(interval.high)}` : "–";
-}
 
 /** Percentage points with their sign. */
 export function pointsText(share: number): string {

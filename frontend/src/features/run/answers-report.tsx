@@ -5,9 +5,10 @@ import type { RunSummary } from "@/api/types";
 import { ButtonLink } from "@/components/button-link";
 import { Card, Figure } from "@/components/card";
 import { formatNumber, formatPercent } from "@/components/format";
+import { intervalText } from "@/components/interval";
 import { ErrorState, Skeleton } from "@/components/states";
 import { VariantTable } from "@/features/evaluate/variant-table";
-import { intervalText, pointsText, speedUp } from "@/features/evaluate/wording";
+import { pointsText, speedUp } from "@/features/evaluate/wording";
 import { useEvaluationOf } from "@/features/run/evaluation-of";
 import { isAtWork } from "@/features/runs/run-state";
 
@@ -98,7 +99,7 @@ function accuracyNote(after: VariantReport, before: VariantReport | undefined): 
     return "the held-out inputs have no right answers";
   }
   const from = before ? `, from ${formatPercent(before.accuracy)} %` : "";
-  return `95 % interval ${intervalText(after.interval)} %${from}`;
+  return `95 % interval ${intervalText(after.interval, "share")} %${from}`;
 }
 
 function distance(after: VariantReport, teacher: VariantReport | undefined): string {

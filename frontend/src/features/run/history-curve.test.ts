@@ -13,6 +13,8 @@ const history: MetricHistory = {
   minimum: [1, 0.5],
   maximum: [3, 1.5],
   mean: [2, 1],
+  low: [],
+  high: [],
 };
 
 function finished(step: number, metrics: Record<string, number>): EventOf<"step_finished"> {

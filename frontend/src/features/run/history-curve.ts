@@ -62,6 +62,8 @@ export function curveOf(history: MetricHistory, settings: CurveSettings): Curve 
     minimum: history.minimum,
     maximum: history.maximum,
     bucket: history.bucket,
+    low: history.low,
+    high: history.high,
     sparse: settings.sparse ?? false,
   };
 }

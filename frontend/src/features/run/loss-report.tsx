@@ -1,7 +1,8 @@
 import type { RunDetail } from "@/api/types";
 import { Card, Figure } from "@/components/card";
 import { formatDuration, formatNumber, formatPercent } from "@/components/format";
-import { bestNote } from "@/features/run/report-card";
+import { withInterval } from "@/components/interval";
+import { bestNote, ChosenNote, wayText } from "@/features/run/report-card";
 
 /** What fine-tuning is worth: how far the loss on held-out conversations fell. */
 export function LossReport({ detail }: { detail: RunDetail }) {
@@ -22,8 +23,8 @@ export function LossReport({ detail }: { detail: RunDetail }) {
             held === undefined
               ? "nothing was held out"
               : isAgain
-                ? `${formatNumber(held.first)} to ${formatNumber(held.last)} nats/token`
-                : `${formatNumber(held.last)} nats/token, measured once`
+                ? wayText(held)
+                : `${withInterval(formatNumber(held.last), held.last_interval)} nats/token, measured once`
           }
         />
         <Figure
@@ -43,6 +44,7 @@ export function LossReport({ detail }: { detail: RunDetail }) {
           note={tokens === undefined ? undefined : `${formatNumber(tokens, 3)} tok/s at the end`}
         />
       </div>
+      <ChosenNote run={run} />
     </Card>
   );
 }

@@ -3,6 +3,7 @@ import type { RunDetail } from "@/api/types";
 import { Alarms, LatestAlarm } from "@/features/run/alarms";
 import { AnswersReport } from "@/features/run/answers-report";
 import { Ending } from "@/features/run/ending";
+import { heldOutDistance } from "@/features/run/held-out";
 import { LearningCharts } from "@/features/run/learning-charts";
 import { LiveStrip } from "@/features/run/live-strip";
 import { LossReport } from "@/features/run/loss-report";
@@ -63,7 +64,7 @@ function Report({ face, detail }: { face: RunFace; detail: RunDetail }) {
   if (face.report === "answers") {
     return <AnswersReport run={run} />;
   }
-  const measured = face.report === "loss" ? "eval_loss" : "eval_reverse_kl";
+  const measured = face.report === "loss" ? "eval_loss" : heldOutDistance(run).reverseKl;
   if (isAtWork(run.state) && !run.metrics[measured]) {
     return null;
   }

@@ -1,14 +1,16 @@
 import type { MetricSummary, RunDetail, RunSummary } from "@/api/types";
 import { Card, Figure } from "@/components/card";
 import { formatDuration, formatNumber, formatPercent } from "@/components/format";
-import { wilsonInterval } from "@/features/run/interval";
+import { intervalText, withInterval } from "@/components/interval";
+import { heldOutDistance } from "@/features/run/held-out";
 import { isAtWork } from "@/features/runs/run-state";
 
 /** What the run is worth, in five numbers; each says from where to where. */
 export function ReportCard({ detail }: { detail: RunDetail }) {
   const { run } = detail;
-  const kl = run.metrics["eval_reverse_kl"];
-  const agreement = run.metrics["eval_agreement"];
+  const distance = heldOutDistance(run);
+  const kl = run.metrics[distance.reverseKl];
+  const agreement = run.metrics[distance.agreement];
   const accuracy = run.metrics["eval_accuracy"];
   const seconds = run.started && run.updated ? run.updated - run.started : null;
   const tokens = run.metrics["tokens_per_second"]?.last;
@@ -16,13 +18,13 @@ export function ReportCard({ detail }: { detail: RunDetail }) {
     <Card title="Report card">
       <div className="grid grid-cols-2 gap-x-6 gap-y-4 md:grid-cols-3 lg:grid-cols-5">
         <Figure
-          label="Held-out reverse KL fell by"
+          label={`Held-out reverse KL${distance.suffix} fell by`}
           value={kl && isMeasuredAgain(kl) ? formatPercent(1 - kl.last / kl.first) : "–"}
           unit={kl && isMeasuredAgain(kl) ? "%" : undefined}
           note={klNote(run, kl)}
         />
         <Figure
-          label="Agreement with the teacher"
+          label={`Agreement with the teacher${distance.suffix}`}
           value={formatPercent(agreement?.last)}
           unit={agreement ? "%" : undefined}
           note={agreementNote(agreement)}
@@ -44,7 +46,21 @@ export function ReportCard({ detail }: { detail: RunDetail }) {
           note={tokens === undefined ? undefined : `${formatNumber(tokens, 3)} tok/s at the end`}
         />
       </div>
+      <ChosenNote run={run} />
     </Card>
+  );
+}
+
+/** Over what the intervals are, and what the best checkpoint owes to having been chosen. */
+export function ChosenNote({ run }: { run: RunSummary }) {
+  if (run.num_held_out === null) {
+    return null;
+  }
+  return (
+    <p className="mt-3 border-t pt-2 text-sm text-muted">
+      In brackets: 95&nbsp;% intervals over {run.num_held_out} held-out prompts. The best checkpoint
+      was chosen on these same prompts, so its own figures flatter it a little.
+    </p>
   );
 }
 
@@ -70,8 +86,8 @@ export function bestNote(run: RunSummary, measure: string): string {
     return "none yet";
   }
   return run.best_step === 0
-    ? "no evaluation was better than the first"
-    : `step with the lowest ${measure}`;
+    ? `no later evaluation was as good in ${measure}`
+    : `the latest that nothing beats in ${measure} beyond chance`;
 }
 
 const SMALL_CHANGE = 0.02;
@@ -81,21 +97,30 @@ function klNote(run: RunSummary, kl: MetricSummary | undefined): string {
     return "no evaluation yet";
   }
   if (!isMeasuredAgain(kl)) {
-    return `${formatNumber(kl.last)} nats/token, measured once`;
+    return `${withInterval(formatNumber(kl.last), kl.last_interval)} nats/token, measured once`;
   }
-  const way = `${formatNumber(kl.first)} to ${formatNumber(kl.last)} nats/token`;
+  const way = wayText(kl);
   return !isAtWork(run.state) && Math.abs(1 - kl.last / kl.first) < SMALL_CHANGE
     ? `${way}: hardly anything was learned; raise learning_rate or num_steps`
     : way;
+}
+
+/** From where to where a distance went. */
+export function wayText(metric: MetricSummary): string {
+  const first = withInterval(formatNumber(metric.first), metric.first_interval);
+  const last = withInterval(formatNumber(metric.last), metric.last_interval);
+  return `${first} to ${last} nats/token`;
 }
 
 function agreementNote(agreement: MetricSummary | undefined): string {
   if (!agreement) {
     return "no evaluation yet";
   }
-  return isMeasuredAgain(agreement)
+  const interval = intervalText(agreement.last_interval, "share");
+  const from = isMeasuredAgain(agreement)
     ? `from ${formatPercent(agreement.first)}\u00a0%`
     : "as at the start";
+  return interval ? `(${interval}\u00a0%) ${from}` : from;
 }
 
 /** How sure the number is, where it came from, and how far that is on the way to the teacher. */
@@ -105,12 +130,10 @@ export function accuracyNote(run: RunSummary): string {
     return "the validation file has no answers";
   }
   const count = run.metrics["eval_num_graded"]?.last ?? Number.NaN;
-  const interval = wilsonInterval(accuracy.last, count);
+  const interval = intervalText(accuracy.last_interval, "share");
   const gap = gapClosed(run);
   return [
-    interval
-      ? `95\u00a0% interval ${formatPercent(interval.low)} to ${formatPercent(interval.high)}\u00a0% on ${count} prompts`
-      : "",
+    interval ? `(${interval}\u00a0%) on ${count} prompts` : "",
     `from ${formatPercent(accuracy.first)}\u00a0%`,
     gap === null ? "" : `${formatPercent(gap, 0)}\u00a0% of the gap closed`,
   ]

@@ -52,6 +52,6 @@ test("a training curve of softened models says its temperature", () => {
     faceOf(detail("on_policy", { method: "on_policy", distillation: { temperature } }))
       .main?.metrics.map(({ label }) => label)
       .join();
-  expect(labels(2)).toBe("Training, T = 2,Held-out reverse KL");
-  expect(labels(1)).toBe("Training,Held-out reverse KL");
+  expect(labels(2)).toBe("Training, T = 2,Held-out reverse KL,Held-out reverse KL, off-policy");
+  expect(labels(1)).toBe("Training,Held-out reverse KL,Held-out reverse KL, off-policy");
 });

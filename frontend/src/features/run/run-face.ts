@@ -27,6 +27,11 @@ const DISTANCE: RunFace = {
     metrics: [
       { key: "divergence", role: "student", label: "Training" },
       { key: "eval_reverse_kl", role: "evaluation", label: "Held-out reverse KL" },
+      {
+        key: "eval_off_policy_reverse_kl",
+        role: "evaluation",
+        label: "Held-out reverse KL, off-policy",
+      },
     ],
   },
   small: [
@@ -34,6 +39,7 @@ const DISTANCE: RunFace = {
     [
       { key: "agreement", role: "student", label: "Rollouts" },
       { key: "eval_agreement", role: "evaluation", label: "Held out" },
+      { key: "eval_off_policy_agreement", role: "evaluation", label: "Held out, off-policy" },
     ],
     [{ key: "entropy", role: "student" }],
     [{ key: "grad_norm", role: "student" }],

@@ -6,6 +6,7 @@ import { memo, type ReactNode, useEffect, useMemo, useRef } from "react";
 import type { Metric, RunSummary } from "@/api/types";
 import { Badge } from "@/components/badge";
 import { formatAgo, formatNumber, formatPercent } from "@/components/format";
+import { type Bounds, intervalText } from "@/components/interval";
 import { Sparkline } from "@/components/sparkline";
 import { Skeleton } from "@/components/states";
 import {
@@ -181,14 +182,25 @@ const Cells = memo(function Cells({ run, columns, selected, change, metrics }: C
         <Sparkline values={run.sparkline} label={`Divergence of ${run.name}`} />
       </td>
       {columns.map((key) => (
-        <td key={key} className="num truncate pl-3 text-right">
-          {cellText(run.columns[key], metrics?.get(key))}
+        <td key={key} className="num min-w-0 pl-3 text-right leading-[14px]">
+          <div className="truncate">{cellText(run.columns[key], metrics?.get(key))}</div>
+          <Interval bounds={run.metrics[key]?.last_interval} unit={metrics?.get(key)?.unit} />
         </td>
       ))}
       <td className="num text-right whitespace-nowrap text-muted">{formatAgo(run.created)}</td>
     </>
   );
 });
+
+/** The interval of a held-out figure, small below it. */
+function Interval({ bounds, unit }: { bounds: Bounds; unit: string | undefined }) {
+  const text = intervalText(bounds, unit);
+  return text ? (
+    <div className="truncate text-[10px] leading-[12px] text-faint" title={`95 % interval ${text}`}>
+      {text}
+    </div>
+  ) : null;
+}
 
 function cellText(value: string | number | boolean | null | undefined, metric?: Metric): ReactNode {
   if (typeof value !== "number") {
