@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from OnPolicyDistill.config import num_steps_of, settings_of
@@ -161,6 +162,7 @@ def take_evaluation(
     run, values, metrics = reporter.run, measured.values, measured.metrics
     write_values(run, state.step, values)
 
+    @cache
     def change_since(step: int) -> Bounds | None:
         return paired_change(read_values(run, step), values, key, settings.seed)
 
