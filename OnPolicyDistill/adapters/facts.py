@@ -13,7 +13,12 @@ from OnPolicyDistill.runs.events import EvaluationFinished
 from OnPolicyDistill.runs.history import RunHistory, fold
 from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.metrics import METRICS
-from OnPolicyDistill.runs.wording import CHOSEN_ON_SAME, format_interval, format_metric
+from OnPolicyDistill.runs.wording import (
+    CHOSEN_ON_SAME,
+    describe_intervals,
+    format_interval,
+    format_metric,
+)
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.evaluation import EvaluationSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
@@ -112,8 +117,8 @@ def _said(evaluation: EvaluationFinished | None, key: str) -> str:
 def _caveats(history: RunHistory, step: int) -> str:
     """Over what the intervals are, and whether this checkpoint was chosen by these numbers."""
     after, parts = _evaluation_until(history, step), []
-    if after is not None and after.intervals:
-        parts.append(f"In brackets: 95 % intervals over {after.num_prompts} prompts.")
+    if after is not None and describe_intervals(after):
+        parts.append(f"In brackets: {describe_intervals(after)}")
     if history.best is not None and history.best is after and len(history.evaluations) > 1:
         parts.append(CHOSEN_ON_SAME)
     return " ".join(parts)

@@ -27,6 +27,7 @@ from OnPolicyDistill.losses.comparison import compare_distributions
 from OnPolicyDistill.models.policy import Policy, decode, hidden_states
 from OnPolicyDistill.rollout import Rollout, pack
 from OnPolicyDistill.runs.prompt_values import PromptValues
+from OnPolicyDistill.runs.wording import describe_drawn
 from OnPolicyDistill.teacher.scoring import EXACT, Teacher
 
 MAX_SEED = 2**31 - 1
@@ -62,14 +63,7 @@ class HeldOut:
     @property
     def in_words(self) -> str:
         """How many prompts there are, and how they were chosen."""
-        return describe_drawn(len(self.prompts), self.num_available, "held-out prompts")
-
-
-def describe_drawn(num_drawn: int, num_available: int | None, noun: str) -> str:
-    """How many of a file's rows are used and how they were chosen, as a sentence."""
-    if num_available is None or num_drawn == num_available:
-        return f"{num_drawn:,} {noun}."
-    return f"{num_drawn:,} of {num_available:,} {noun}, drawn evenly over the file by the seed."
+        return describe_drawn(len(self.prompts), self.num_available, "held-out prompts") + "."
 
 
 def derive_seed(seed: int, purpose: str, counter: int) -> int:
@@ -139,6 +133,7 @@ def evaluate_student(
         tokens=lengths,
         token_sums=_distances(student, head, teacher, rollouts, held_out),
         shares=shares,
+        num_available=held_out.num_available,
     )
     return _with_counts(measure(values, held_out.seed), held_out)
 

@@ -26,6 +26,7 @@ from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.metrics import METRICS, Metric
 from OnPolicyDistill.runs.wording import (
     CHOSEN_ON_SAME,
+    describe_intervals,
     describe_models,
     format_change,
     format_interval,
@@ -167,8 +168,8 @@ def _interval_row(key: str, columns: dict[str, EvaluationFinished | None]) -> li
 def _caveats(history: RunHistory) -> list[str]:
     """Over what the intervals are, and what `best` owes to having been chosen."""
     after, lines = history.after, []
-    if after is not None and after.intervals:
-        lines.append(f"Second lines: 95 % intervals over {after.num_prompts} prompts.")
+    if after is not None and describe_intervals(after):
+        lines.append(f"Second lines: {describe_intervals(after)}")
     if history.best is not None and len(history.evaluations) > 1:
         lines.append(CHOSEN_ON_SAME)
     return lines

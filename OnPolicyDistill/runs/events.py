@@ -175,6 +175,7 @@ class EvaluationFinished(EventBase):
     metrics: dict[str, float]
     intervals: dict[str, tuple[float, float]] = {}
     num_prompts: int | None = None
+    num_available: int | None = None  # prompts in the file, of which those were drawn
     is_best: bool = False
     improved: bool | None = None  # logs of earlier versions do not say
 

@@ -20,8 +20,8 @@ FOLDER = "evaluations"
 class PromptValues(BaseModel):
     """Parallel lists, one entry a prompt; `prompts` are places in the file, rising.
 
-    `token_sums` hold, by metric key, the sum over a prompt's `tokens`; `shares` hold 1.0 or 0.0,
-    or None where the prompt is not counted.
+    They were drawn from `num_available`, where that is known. `token_sums` hold, by metric key, the
+    sum over a prompt's `tokens`; `shares` hold 1.0 or 0.0, or None where the prompt is not counted.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -30,6 +30,7 @@ class PromptValues(BaseModel):
     tokens: tuple[int, ...]
     token_sums: dict[str, tuple[float, ...]]
     shares: dict[str, tuple[float | None, ...]] = {}
+    num_available: int | None = None
 
 
 def write_values(run: RunDirectory, step: int, values: PromptValues) -> None:

@@ -5,15 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 
 from OnPolicyDistill.config import RunSettings
+from OnPolicyDistill.runs.events import EvaluationFinished
 from OnPolicyDistill.runs.metrics import METRICS
 from OnPolicyDistill.settings.evaluation import EvaluationSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
 
+
 CHOSEN_ON_SAME = (
     "`best` was chosen on the prompts it is measured on, so its figures flatter it a little; among "
     "evaluations that do not differ beyond chance best_of_equals decides."
 )
+
+
+def describe_intervals(event: EvaluationFinished) -> str:
+    """Over what an evaluation's intervals are; empty where it has none."""
+    if not event.intervals or event.num_prompts is None:
+        return ""
+    prompts = describe_drawn(event.num_prompts, event.num_available, "prompts")
+    return f"95 % intervals over {prompts}."
 
 
 def format_metric(key: str, value: float) -> str:
@@ -39,6 +49,13 @@ def format_change(key: str, before: float, after: float) -> str:
     if key in METRICS and METRICS[key].unit == "share":
         return f"{100 * (after - before):+.1f} points"
     return f"{100 * (after - before) / before:+.1f} %" if before else ""
+
+
+def describe_drawn(num_drawn: int, num_available: int | None, noun: str) -> str:
+    """How many of a file's rows are used and how they were chosen."""
+    if num_available is None or num_drawn == num_available:
+        return f"{num_drawn:,} {noun}"
+    return f"{num_drawn:,} of {num_available:,} {noun}, drawn evenly over the file by the seed"
 
 
 def format_seconds(seconds: float) -> str:

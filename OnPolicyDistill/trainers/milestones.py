@@ -179,6 +179,7 @@ def take_evaluation(
             metrics=metrics,
             intervals=measured.intervals,
             num_prompts=len(values.prompts),
+            num_available=values.num_available,
             is_best=is_now_best,
             improved=verdict == "improved",
         )

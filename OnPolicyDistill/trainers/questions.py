@@ -10,10 +10,10 @@ from OnPolicyDistill.datasets.answers import Split
 from OnPolicyDistill.datasets.labelled import LabelledItem, load_items, without_duplicates
 from OnPolicyDistill.datasets.order import drawn_evenly
 from OnPolicyDistill.errors import ConfigError, DatasetError
-from OnPolicyDistill.evaluation.heldout import describe_drawn
 from OnPolicyDistill.models.policy import Policy, decode, encode_text
 from OnPolicyDistill.rollout import Rollout
 from OnPolicyDistill.runs.reporting import Reporter
+from OnPolicyDistill.runs.wording import describe_drawn
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 
 SPLITS: tuple[Split, ...] = ("train", "held_out")
@@ -39,7 +39,8 @@ def read_questions(settings: PromptDistillationSettings, reporter: Reporter) -> 
     named = _file(settings, "validation_inputs", settings.validation_inputs)
     available = without_duplicates(load_items(named))
     held_out = _drawn(available, settings.eval_inputs, settings)
-    reporter.phase("loading", describe_drawn(len(held_out), len(available), "held-out inputs"))
+    said = describe_drawn(len(held_out), len(available), "held-out inputs")
+    reporter.phase("loading", f"{said}.")
     hidden = {_words(item.text) for item in held_out}
     kept = [item for item in train if _words(item.text) not in hidden]
     if len(kept) < len(train):

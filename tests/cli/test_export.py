@@ -28,7 +28,15 @@ def run(workspace: Path, pair: Path) -> RunDirectory:
     adapter = attach_adapter(model, LoraSettings(rank=2), ("q_proj",), 0)
     with EventWriter(run.events_file) as writer:
         for step, kl in ((0, 2.0), (5, 0.5), (10, 0.6)):
-            writer.write(EvaluationFinished(step=step, metrics={"eval_reverse_kl": kl}))
+            writer.write(
+                EvaluationFinished(
+                    step=step,
+                    metrics={"eval_reverse_kl": kl},
+                    intervals={"eval_reverse_kl": (kl - 0.125, kl + 0.25)},
+                    num_prompts=64,
+                    is_best=step == 5,
+                )
+            )
 
     def write(folder: Path) -> None:
         save_adapter(folder, model, adapter, str(pair / "student"))
@@ -53,7 +61,8 @@ def test_the_best_adapter_goes_out_with_its_card_and_no_paths(
         "adapters.safetensors",
     ]
     card = (out / "README.md").read_text(encoding="utf-8")
-    assert "| Reverse KL | 2.0000 | 0.5000 |" in card
+    assert "| Reverse KL | 2.0000 (1.8750 to 2.2500) | 0.5000 (0.3750 to 0.7500) |" in card
+    assert "In brackets: 95 % intervals over 64 prompts. `best` was chosen on the prompts" in card
     assert "lora.rank: 2" in card
     assert str(tmp_path) not in card
 
@@ -63,7 +72,9 @@ def test_an_export_of_another_checkpoint_shows_its_numbers(
 ) -> None:
     out = tmp_path / "out"
     assert opd("export", run.run_id, "--out", str(out), "--from", "10").exit_code == 0
-    assert "| 0.6000 |" in (out / "README.md").read_text(encoding="utf-8")
+    card = (out / "README.md").read_text(encoding="utf-8")
+    assert "| 0.6000 (0.4750 to 0.8500) |" in card
+    assert "was chosen on" not in card
 
 
 def test_any_checkpoint_that_the_run_has_can_go_out_and_no_other(
@@ -72,7 +83,7 @@ def test_any_checkpoint_that_the_run_has_can_go_out_and_no_other(
     for name, figure in (("5", "0.5000"), ("000005", "0.5000"), ("last", "0.6000")):
         out = tmp_path / name
         assert opd("export", run.run_id, "--out", str(out), "--from", name).exit_code == 0
-        assert f"| {figure} |" in (out / "README.md").read_text(encoding="utf-8")
+        assert f"| {figure} (" in (out / "README.md").read_text(encoding="utf-8")
     for name in ("7", "abc", "-3"):
         refused = opd("export", run.run_id, "--out", str(tmp_path / "no"), f"--from={name}")
         assert refused.exit_code == 2

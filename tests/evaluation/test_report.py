@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,17 @@ def training_events(run: RunDirectory) -> list[EventBase]:
             }
             if step == 0:
                 evaluation["eval_teacher_accuracy"] = 0.96
-            events.append(EvaluationFinished(step=step, metrics=evaluation, is_best=step == 50))
+            intervals = {"eval_reverse_kl": (0.9 * kl, 1.2 * kl)}
+            events.append(
+                EvaluationFinished(
+                    step=step,
+                    metrics=evaluation,
+                    intervals=intervals,
+                    num_prompts=64,
+                    num_available=500,
+                    is_best=step == 50,
+                )
+            )
         if step == 30:
             events.append(CheckpointSaved(step=30, path="checkpoints/000030", num_bytes=10))
             events.append(RunResumed(step=30, machine=MACHINE))
@@ -139,6 +150,24 @@ def test_the_text_says_what_was_learned_and_what_it_cost(run: RunDirectory) -> N
     assert "Proof of learning: passed, 1 of 1 checks" in text
     assert "best  checkpoints/000030" in text
     assert "step 40: Long answers. Shorten them." in text
+
+
+def test_the_text_says_how_sure_it_is_and_what_best_owes_to_being_chosen(run: RunDirectory) -> None:
+    lines = describe_run(run, history_of(training_events(run))).splitlines()
+    (place,) = [i for i, line in enumerate(lines) if line.startswith("Reverse KL")]
+    cells = re.split(" {2,}", lines[place + 1].strip())
+    assert cells == ["1.5480 to 2.0640", "0.1594 to 0.2125", "0.1344 to 0.1792"]
+    said = "Second lines: 95 % intervals over 64 of 500 prompts, drawn evenly over the file"
+    assert any(line.startswith(said) for line in lines)
+    assert any("chosen on the prompts it is measured on" in line for line in lines)
+
+
+def test_intervals_are_drawn_as_bands(run: RunDirectory, tmp_path: Path) -> None:
+    picture = tmp_path / "plot.svg"
+    plot_history(history_of(training_events(run)), "A title", picture)
+    svg = picture.read_text(encoding="utf-8")
+    assert "Held-out divergence, 95 % intervals" in svg
+    assert "FillBetweenPolyCollection" in svg
 
 
 def test_the_report_is_written_into_the_run_as_text_and_pictures(run: RunDirectory) -> None:

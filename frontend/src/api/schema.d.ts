@@ -2403,6 +2403,8 @@ export interface components {
             };
             /** Num Prompts */
             num_prompts: number | null;
+            /** Num Available */
+            num_available: number | null;
             /**
              * Is Best
              * @default false
