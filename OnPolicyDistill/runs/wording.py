@@ -11,7 +11,6 @@ from OnPolicyDistill.settings.evaluation import EvaluationSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
 
-
 CHOSEN_ON_SAME = (
     "`best` was chosen on the prompts it is measured on, so its figures flatter it a little; among "
     "evaluations that do not differ beyond chance best_of_equals decides."
