@@ -150,19 +150,23 @@ def _held_out(history: RunHistory) -> list[str]:
     for key in HELD_OUT:
         if key in after.metrics:
             rows.append(_row(METRICS[key], columns, history.latest(TEACHERS_OWN.get(key, ""))))
-            rows += _interval_row(key, columns)
+            teachers = history.latest_interval(TEACHERS_OWN.get(key, ""))
+            rows += _interval_row(key, columns, teachers)
     if not any(row[-1] for row in rows[1:]):
         rows = [row[:-1] for row in rows]
     steps = ", ".join(f"{name}: step {event.step}" for name, event in columns.items() if event)
     return [*_align(rows), f"({steps})", *_caveats(history), *_gap_closed(history)]
 
 
-def _interval_row(key: str, columns: dict[str, EvaluationFinished | None]) -> list[list[str]]:
+def _interval_row(
+    key: str, columns: dict[str, EvaluationFinished | None], teachers: tuple[float, float] | None
+) -> list[list[str]]:
     """A row of intervals below a row of values, where there are any."""
     found = [event and event.intervals.get(key) for event in columns.values()]
     if not any(found):
         return []
-    return [["", *(format_interval(key, one) if one else "" for one in found), "", ""]]
+    *students, teacher = (format_interval(key, one) if one else "" for one in (*found, teachers))
+    return [["", *students, "", teacher]]
 
 
 def _caveats(history: RunHistory) -> list[str]:

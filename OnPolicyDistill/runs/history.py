@@ -88,6 +88,13 @@ class RunHistory:
                 return evaluation.metrics[key]
         return None
 
+    def latest_interval(self, key: str) -> tuple[float, float] | None:
+        """The interval of a held-out metric in the last evaluation that has one."""
+        for evaluation in reversed(self.evaluations):
+            if key in evaluation.intervals:
+                return evaluation.intervals[key]
+        return None
+
     def time_split(self) -> tuple[TimeShare, ...]:
         """What the active time went into; `other` is loading, self-test, saving, undone steps."""
         shares = [TimeShare(name, self.total(key)) for name, key in STEP_PHASES.items()]

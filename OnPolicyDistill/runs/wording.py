@@ -12,8 +12,7 @@ from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSetti
 from OnPolicyDistill.settings.sft import SftSettings
 
 CHOSEN_ON_SAME = (
-    "`best` was chosen on the prompts it is measured on, so its figures flatter it a little; among "
-    "evaluations that do not differ beyond chance best_of_equals decides."
+    "`best` was chosen on the prompts it is measured on, so its own figures flatter it a little."
 )
 
 

@@ -28,12 +28,12 @@ export function LastValues({ title, data, metrics }: LastValuesProps) {
             {metric.values.map((value, index) => (
               <td key={data.runs[index]?.run_id} className="px-3 whitespace-nowrap">
                 {valueText(value?.last, metric.unit)}
-                {index > 0 ? <Delta metric={metric} index={index} /> : null}
                 {value?.last_interval ? (
                   <span className="ml-2 text-sm text-faint">
                     {intervalText(value.last_interval, metric.unit)}
                   </span>
                 ) : null}
+                {index > 0 ? <Delta metric={metric} index={index} /> : null}
               </td>
             ))}
           </tr>

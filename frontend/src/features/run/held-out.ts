@@ -11,7 +11,7 @@ const ON_POLICY = { reverseKl: "eval_reverse_kl", agreement: "eval_agreement", s
 const OFF_POLICY = {
   reverseKl: "eval_off_policy_reverse_kl",
   agreement: "eval_off_policy_agreement",
-  suffix: ", off-policy,",
+  suffix: " (off-policy)",
 };
 
 /** A teacher that does not stay loaded leaves its own completions only: another quantity. */

@@ -44,7 +44,7 @@ export function LossReport({ detail }: { detail: RunDetail }) {
           note={tokens === undefined ? undefined : `${formatNumber(tokens, 3)} tok/s at the end`}
         />
       </div>
-      <ChosenNote run={run} />
+      <ChosenNote run={run} noun="conversations" />
     </Card>
   );
 }

@@ -46,20 +46,20 @@ export function ReportCard({ detail }: { detail: RunDetail }) {
           note={tokens === undefined ? undefined : `${formatNumber(tokens, 3)} tok/s at the end`}
         />
       </div>
-      <ChosenNote run={run} />
+      <ChosenNote run={run} noun="prompts" />
     </Card>
   );
 }
 
 /** Over what the intervals are, and what the best checkpoint owes to having been chosen. */
-export function ChosenNote({ run }: { run: RunSummary }) {
-  if (run.num_held_out === null) {
+export function ChosenNote({ run, noun }: { run: RunSummary; noun: string }) {
+  if (run.num_held_out === null || run.num_held_out < 2) {
     return null;
   }
   return (
     <p className="mt-3 border-t pt-2 text-sm text-muted">
-      In brackets: 95&nbsp;% intervals over {run.num_held_out} held-out prompts. The best checkpoint
-      was chosen on these same prompts, so its own figures flatter it a little.
+      In brackets: 95&nbsp;% intervals over {run.num_held_out} held-out {noun}. The best checkpoint
+      was chosen on these same {noun}, so its own figures flatter it a little.
     </p>
   );
 }
@@ -87,7 +87,7 @@ export function bestNote(run: RunSummary, measure: string): string {
   }
   return run.best_step === 0
     ? `no later evaluation was as good in ${measure}`
-    : `the latest that nothing beats in ${measure} beyond chance`;
+    : `nothing beats its ${measure} beyond chance`;
 }
 
 const SMALL_CHANGE = 0.02;
