@@ -15,7 +15,7 @@ from pathlib import Path
 
 import mlx.core as mx
 from mlx_lm.gguf import convert_to_gguf
-from mlx_lm.utils import load_model, quantize_model, save_config
+from mlx_lm.utils import quantize_model, save_config
 
 from OnPolicyDistill.adapters.card import CardFacts, write_card
 from OnPolicyDistill.adapters.files import CONFIG_FILE, WEIGHTS_FILE, read_adapter_config
@@ -23,6 +23,7 @@ from OnPolicyDistill.adapters.forms import ExportForm, gguf_obstacle
 from OnPolicyDistill.adapters.fuse import Progress, fuse
 from OnPolicyDistill.errors import InputError, ModelError
 from OnPolicyDistill.files import disk_errors
+from OnPolicyDistill.models.loading import open_model
 from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.models.saving import save_weights
 from OnPolicyDistill.models.weight_files import read_json
@@ -93,7 +94,7 @@ def export_model(
 def _quantize(folder: Path, request: ExportRequest, progress: Progress) -> None:
     """Replace a folder's weights by quantized ones."""
     progress("quantizing", 0, 1)
-    model, config = load_model(folder, lazy=True)
+    model, config = open_model(folder)
     # mlx-lm reports on standard output, which belongs to the command's own results.
     with redirect_stdout(StringIO()):
         model, config = quantize_model(model, config, request.group_size, request.bits)

@@ -25,7 +25,7 @@ from OnPolicyDistill.evaluation.playground_messages import (
     Reply,
     StoppedMessage,
 )
-from OnPolicyDistill.memory import memory_metrics, prepare_device, release_buffers, reset_peak
+from OnPolicyDistill.memory import memory_metrics, release_buffers, reset_peak
 
 
 class Inbox:
@@ -55,7 +55,6 @@ class Inbox:
 def main() -> None:
     """Answer questions until stdin ends."""
     output = _claim_stdout()
-    prepare_device()
     inbox, models = Inbox(sys.stdin), WarmModels()
     while True:
         ask = inbox.asks.get()

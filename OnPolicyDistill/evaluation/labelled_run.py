@@ -29,7 +29,6 @@ from OnPolicyDistill.evaluation.labelled_report import (
 )
 from OnPolicyDistill.files import append_whole, disk_errors
 from OnPolicyDistill.generation.request import GenerationHooks
-from OnPolicyDistill.memory import prepare_device
 from OnPolicyDistill.models.loading import load_policy, unload
 from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.runs.directory import RunDirectory, config_hash
@@ -74,7 +73,6 @@ def evaluate_run(
         with reported(reporter):
             assignment = _assigned(run, reporter, stop or StopRequest())
             _begin(run, reporter)
-            prepare_device()
             _evaluate(assignment)
 
 

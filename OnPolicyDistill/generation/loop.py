@@ -5,9 +5,6 @@ turns out to have ended costs one wasted row of one step. Ended rows leave the b
 waiting prompts take their places in their order. A row's tokens depend on its prompt and its seed,
 not on its neighbours (to float rounding: the sums of a matrix product are ordered by its shape).
 
-MLX's buffer cache is emptied after every prefilled chunk, whose activations are much larger than
-a step's, and every 256 steps, when outgrown keys and values have piled up.
-
 Arrays of MLX belong to the thread that made them: consume `stream` on one thread.
 
 Letters: G tokens of a completion, V real vocabulary.
@@ -19,7 +16,6 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import count
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -29,8 +25,6 @@ from OnPolicyDistill.errors import StoppedError
 from OnPolicyDistill.generation.batch import Decoder, Draw, LiveRows
 from OnPolicyDistill.generation.request import NO_HOOKS, GenerationHooks, GenerationRequest, Token
 from OnPolicyDistill.rollout import FinishReason, Rollout, TopLogprobs
-
-STEPS_BETWEEN_CLEARING = 256
 
 
 def generate(
@@ -74,7 +68,7 @@ def _decoded(
     live: LiveRows | None = None
     pending: Draw | None = None
     finished: set[int] = set()
-    for num_steps in count(1):
+    while True:
         if hooks.should_stop():
             raise StoppedError("Sampling was stopped before its completions were finished.")
         live = _refilled(live, waiting, decoder, request.max_rows)
@@ -92,8 +86,6 @@ def _decoded(
             return
         live = _unfinished(live, finished, request.max_tokens)
         pending = upcoming
-        if num_steps % STEPS_BETWEEN_CLEARING == 0:
-            mx.clear_cache()
 
 
 def _refilled(

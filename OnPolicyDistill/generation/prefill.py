@@ -50,8 +50,8 @@ def read_prefix(model: nn.Module, prompts: Sequence[Sequence[int]]) -> Prefix:
 def read_rows(model: nn.Module, cache: RowCache, rows: Sequence[Sequence[int]]) -> None:
     """Read rows of ids into the cache in chunks, padded on the right (causal: never seen).
 
-    Each chunk is evaluated and its buffers given back, so that a long prompt costs the
-    activations of PREFILL_TOKENS tokens and not of all.
+    Each chunk is evaluated before the next, so that a long prompt costs the activations of
+    PREFILL_TOKENS tokens and not of all; their buffers serve the next chunk.
     """
     L = max(map(len, rows))
     tokens = mx.array([[*row, *[0] * (L - len(row))] for row in rows])
@@ -59,7 +59,6 @@ def read_rows(model: nn.Module, cache: RowCache, rows: Sequence[Sequence[int]]) 
     for first in range(0, L, columns):
         model(tokens[:, first : first + columns], cache=cache.layers)
         mx.eval(cache.state)
-        mx.clear_cache()
 
 
 def _shared_length(prompts: Sequence[Sequence[int]]) -> int:

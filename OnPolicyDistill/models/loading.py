@@ -14,10 +14,11 @@ import mlx.nn as nn
 from mlx.utils import tree_map
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 from mlx_lm.utils import load_model, load_tokenizer
+from pydantic import JsonValue
 
 from OnPolicyDistill.datasets.chat_template import ChatTemplate
 from OnPolicyDistill.errors import ModelError
-from OnPolicyDistill.memory import release_buffers
+from OnPolicyDistill.memory import prepare_device, release_buffers
 from OnPolicyDistill.models.hub import download_model
 from OnPolicyDistill.models.parameters import flat_arrays
 from OnPolicyDistill.models.policy import Policy
@@ -54,6 +55,22 @@ def load_policy(name: str, mixed_precision: bool = True) -> Policy:
         vocab_size=vocab_size,
         fingerprint=fingerprint,
     )
+
+
+def open_model(
+    folder: Path, mixed_precision: bool = True
+) -> tuple[nn.Module, dict[str, JsonValue]]:
+    """Lay out a model and its config; weights are read when they are first evaluated.
+
+    The device's limits are set for them and what is loaded already. Raises what mlx-lm raises.
+    """
+    # Lazily, so that a cast reads each weight once and never holds the model twice.
+    model, config = load_model(folder, lazy=True)
+    if not mixed_precision:
+        model.set_dtype(mx.float32)
+    weights = flat_arrays(model.parameters()).values()
+    prepare_device(mx.get_active_memory() + sum(array.nbytes for array in weights))
+    return model, config
 
 
 def unload(policy: Policy) -> None:
@@ -120,10 +137,7 @@ def _load_weights(folder: Path, mixed_precision: bool) -> nn.Module:
     model_type = read_json(folder / "config.json").get("model_type")
     weight_files(folder)
     try:
-        # Lazily, so that a cast reads each weight once and never holds the model twice.
-        model, _ = load_model(folder, lazy=True)
-        if not mixed_precision:
-            model.set_dtype(mx.float32)
+        model, _ = open_model(folder, mixed_precision)
         mx.eval(model.parameters())
     except (ValueError, KeyError, TypeError, RuntimeError, OSError) as error:
         raise _explain(folder, model_type, error) from error

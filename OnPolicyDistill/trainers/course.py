@@ -14,7 +14,6 @@ from OnPolicyDistill.config import SftConfig
 from OnPolicyDistill.datasets.conversations import load_conversations
 from OnPolicyDistill.errors import ConfigError, DatasetError
 from OnPolicyDistill.evaluation.heldout import derive_seed
-from OnPolicyDistill.memory import prepare_device
 from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.models.policy import Policy, vocabulary_head
 from OnPolicyDistill.models.saving import copy_settings, load_weights, save_weights
@@ -79,7 +78,6 @@ def prepare_course(run: RunDirectory, reporter: Reporter, stop: StopRequest) -> 
     config = run.config()
     assert isinstance(config, SftConfig)
     settings = config.sft
-    prepare_device()
     reporter.phase("loading", f"Loading the model {settings.model}.")
     student = load_policy(settings.model, settings.mixed_precision)
     rows = _encoded(student, "conversations", settings.conversations, settings, reporter)

@@ -21,7 +21,7 @@ from OnPolicyDistill.evaluation.intervals import share_of
 from OnPolicyDistill.evaluation.proof import Probe, prove_learning, require
 from OnPolicyDistill.losses.distillation import TokenStats, distillation_loss
 from OnPolicyDistill.losses.targets import HiddenTargets, Targets
-from OnPolicyDistill.memory import clear_buffers, memory_metrics, reset_peak
+from OnPolicyDistill.memory import memory_metrics, reset_peak
 from OnPolicyDistill.models.policy import hidden_states
 from OnPolicyDistill.optim.adamw import create_adamw
 from OnPolicyDistill.optim.gradients import Gradients, add_gradients
@@ -166,7 +166,6 @@ def _report(lesson: Lesson, report: StepReport) -> None:
         )
     remember(lesson.recent, finite)
     lesson.raise_alarms(step_alarms(lesson.recent, lesson.settings.max_generation_tokens))
-    clear_buffers()
 
 
 def evaluate(lesson: Lesson, state: TrainingState) -> tuple[TrainingState, Verdict]:

@@ -23,7 +23,6 @@ from OnPolicyDistill.errors import PairError
 from OnPolicyDistill.evaluation.heldout import derive_seed, grade
 from OnPolicyDistill.head import VocabularyHead
 from OnPolicyDistill.losses.objective import Objective
-from OnPolicyDistill.memory import prepare_device
 from OnPolicyDistill.models.loading import find_folder, load_policy, unload
 from OnPolicyDistill.models.policy import Policy, vocabulary_head
 from OnPolicyDistill.optim.adamw import create_adamw, load_optimizer, save_optimizer
@@ -90,7 +89,6 @@ def prepare_lesson(run: RunDirectory, reporter: Reporter, stop: StopRequest) -> 
     config = run.config()
     assert isinstance(config, OnPolicyConfig)
     settings = config.distillation
-    prepare_device()
     vocab_size = _shared_vocab_size(settings, reporter)
     student, adapter = _load_student(settings, vocab_size, reporter)
     materials = gather_materials(run, settings, student, reporter, stop)

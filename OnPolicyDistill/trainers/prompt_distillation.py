@@ -28,7 +28,6 @@ from OnPolicyDistill.adapters.files import fill_adapter, load_adapter, read_adap
 from OnPolicyDistill.adapters.lora import AttachedAdapter
 from OnPolicyDistill.config import PromptDistillationConfig
 from OnPolicyDistill.datasets.answers import CONVERSATION_FILES
-from OnPolicyDistill.memory import prepare_device
 from OnPolicyDistill.models.loading import load_policy, unload
 from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.runs.checkpoints import pointed
@@ -91,7 +90,6 @@ def _prepare(run: RunDirectory, reporter: Reporter, stop: StopRequest) -> Answer
     config = run.config()
     assert isinstance(config, PromptDistillationConfig)
     settings = config.prompt_distillation
-    prepare_device()
     stage = AnsweringStage(run, read_questions(settings, reporter), reporter, stop)
     prepare_answers(stage)
     return stage

@@ -29,7 +29,7 @@ from OnPolicyDistill.losses.cross_entropy import (
     cross_entropy_from_logits,
     label_logprobs,
 )
-from OnPolicyDistill.memory import clear_buffers, memory_metrics, reset_peak
+from OnPolicyDistill.memory import memory_metrics, reset_peak
 from OnPolicyDistill.models.policy import Policy, hidden_states, output_head
 from OnPolicyDistill.optim.gradients import Gradients, add_gradients
 from OnPolicyDistill.optim.stopping import Verdict
@@ -134,7 +134,6 @@ def _report(course: Course, step: int, metrics: dict[str, float]) -> None:
         "process_memory_gb": process_memory_gb(),
     }
     course.reporter.finish_step(step, metrics)
-    clear_buffers()
 
 
 def evaluate(course: Course, state: TrainingState) -> tuple[TrainingState, Verdict]:

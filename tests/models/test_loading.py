@@ -5,6 +5,7 @@ import mlx.core as mx
 import pytest
 from mlx_lm.utils import load_model, quantize_model, save_config, save_model
 
+from OnPolicyDistill import memory
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.models.loading import load_policy, unload
 from OnPolicyDistill.models.parameters import flat_arrays
@@ -21,6 +22,26 @@ def test_a_folder_loads_frozen_and_in_evaluation_mode(tied_folder: Path) -> None
     assert flat_arrays(policy.model.trainable_parameters()) == {}
     assert policy.model.training is False
     assert policy.path == tied_folder
+
+
+@pytest.mark.parametrize("mixed_precision", [True, False])
+def test_loading_sets_the_devices_limits_for_all_models_together(
+    tied_folder: Path, mixed_precision: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On an emulated Metal of which half is taken, so that every weight needs wiring."""
+    wired: list[int] = []
+    told = {"memory_size": 10**8, "max_recommended_working_set_size": 10**9}
+    monkeypatch.setattr(mx, "device_info", lambda: told)
+    monkeypatch.setattr(memory, "SYSTEM_BYTES", 0)
+    monkeypatch.setattr(mx, "set_wired_limit", wired.append)
+    ballast = mx.zeros((10_000_000,))
+    mx.eval(ballast)
+    memory.release_buffers()
+    told["memory_size"] = 2 * mx.get_active_memory()
+    first = load_policy(str(tied_folder), mixed_precision)
+    num_bytes = sum(array.nbytes for array in flat_arrays(first.model.parameters()).values())
+    load_policy(str(tied_folder), mixed_precision)
+    assert wired[1] - wired[0] == pytest.approx(num_bytes, rel=0.1)
 
 
 def test_the_vocabulary_is_the_tokenizers_and_not_the_padded_width(tied_folder: Path) -> None:
