@@ -69,6 +69,11 @@ def test_every_variant_answers_every_item(models: Path, tmp_path: Path) -> None:
     measured = [event for event in events if isinstance(event, EvaluationFinished)]
     assert [event.step for event in measured] == [1, 2, 3]
     assert all(set(event.metrics) <= set(METRICS) for event in measured)
+    shares = {"eval_accuracy", "eval_parse_rate", "eval_truncated_share"}
+    assert all(shares <= set(event.intervals) for event in measured)
+    bounds = report.variants[0].interval
+    assert bounds is not None
+    assert measured[0].intervals["eval_accuracy"] == (bounds.low, bounds.high)
     told = [e for e in events if isinstance(e, PhaseChanged) and e.phase == "evaluating"]
     assert len(told) == 15
     assert isinstance(events[-1], RunFinished)
