@@ -166,7 +166,7 @@ def _describe(event: Event) -> str | None:
         case SelfTestFinished():
             line = _describe_self_test(event)
         case CheckpointSaved():
-            best = ", the best so far" if event.is_best else ""
+            best = ", best now" if event.is_best else ""
             line = f"Wrote {event.path} ({event.num_bytes / 1e6:.1f} MB{best})."
         case Warned():
             line = f"Warning: {event.message} {event.action}".rstrip()

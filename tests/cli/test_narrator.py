@@ -105,7 +105,7 @@ def test_only_steps_and_counted_phases_are_frequent() -> None:
         ),
         (
             CheckpointSaved(step=1, path="checkpoints/000001", num_bytes=2_000_000, is_best=True),
-            "Wrote checkpoints/000001 (2.0 MB, the best so far).",
+            "Wrote checkpoints/000001 (2.0 MB, best now).",
         ),
         (Warned(step=1, code="a", message="Long.", action="Cut."), "Warning: Long. Cut."),
         (RunPaused(step=4), "Paused at step 4."),
@@ -143,3 +143,19 @@ def test_a_failed_proof_names_what_failed() -> None:
 
 def test_a_step_without_times_has_no_split() -> None:
     assert describe_split({"loss": 1.0}) == ""
+
+
+def test_an_evaluation_says_how_sure_it_is_and_whether_best_only_moved_to_an_equal() -> None:
+    narrator = Narrator(10)
+    narrator.tell(at(0, EvaluationFinished(step=0, metrics={"eval_reverse_kl": 2.0})))
+    equal = EvaluationFinished(
+        step=5,
+        metrics={"eval_reverse_kl": 0.5},
+        intervals={"eval_reverse_kl": (0.375, 0.75)},
+        is_best=True,
+        improved=False,
+    )
+    assert narrator.tell(at(1, equal)) == (
+        "Held out at step 5: reverse KL 0.5000 (0.3750 to 0.7500, -75.0 %), as good as the best "
+        "so far."
+    )
