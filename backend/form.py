@@ -86,6 +86,7 @@ PLACES: dict[str, tuple[Group, str]] = {
     "dropout": ("adapter", "share*"),
     "layers": ("adapter", "layers*"),
     "targets": ("adapter", "*"),
+    "experts": ("adapter", "*"),
     "num_steps": ("optimizer", "steps"),
     "num_epochs": ("optimizer", "epochs"),
     "batch_size": ("optimizer", "rows"),

@@ -20,9 +20,12 @@ from mlx_lm.tuner.lora import LoRALinear, LoRASwitchLinear
 
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.models.parameters import flat_arrays
+from OnPolicyDistill.planning.targets import Layers, LinearMap, choose_targets
 from OnPolicyDistill.settings.training import LoraSettings
 
 AdapterLayer = LoRALinear | LoRASwitchLinear
+# MLX packs quantized weights into words of 32 bits.
+PACKED_WORD_BITS = 32
 ADAPTABLE = (nn.Linear, nn.QuantizedLinear, SwitchLinear, QuantizedSwitchLinear)
 
 
@@ -44,18 +47,23 @@ class AttachedAdapter:
 
 
 def attach_adapter(
-    model: nn.Module, settings: LoraSettings, default_targets: Sequence[str], seed: int
+    model: nn.Module, settings: LoraSettings, family: Sequence[str] | None, seed: int
 ) -> AttachedAdapter:
     """Freeze a model and put a fresh adapter on its linear layers; only the adapter can learn.
 
     A target is the last part of a module's name (`q_proj`) or more of its path
-    (`self_attn.q_proj`); `default_targets` stand in when the settings name none. A depends on
-    `seed` alone, not on MLX's global random state, and B is zero.
+    (`self_attn.q_proj`). Where the settings name none, `family` stands in: the registry's list,
+    or None for every linear layer. Routers, and experts unless the settings ask for them, stay
+    frozen. A depends on `seed` alone, not on MLX's global random state, and B is zero.
 
     Raises:
-        ModelError: a target matches no linear layer, or an adapter is already attached.
+        ModelError: a target matches no linear layer or may not be adapted, or an adapter is
+            already attached.
     """
-    keys = _matching_keys(model, settings.targets or tuple(default_targets), settings.layers)
+    choice = choose_targets(linear_maps(model), settings, family)
+    if choice.problems:
+        raise choice.problems[0]
+    keys = choice.paths
     scale = settings.alpha / settings.rank
     adapter = attach_keys(model, keys, settings.layers, settings.rank, scale, settings.dropout)
     modules = adapter_layers(model)
@@ -143,6 +151,18 @@ def detach_adapter(model: nn.Module) -> None:
     model.update_modules(tree_unflatten(found))
 
 
+def linear_maps(model: nn.Module) -> Layers:
+    """All that an adapter could be put on, layer by layer."""
+    return tuple(
+        tuple(
+            _linear_map(path, module)
+            for path, module in _named_modules(layer).items()
+            if isinstance(module, ADAPTABLE)
+        )
+        for layer in model.layers
+    )
+
+
 def linear_layer_names(model: nn.Module, num_layers: int = -1) -> tuple[str, ...]:
     """Paths, inside one of the last `num_layers` layers, of all an adapter can be put on."""
     names = {
@@ -154,20 +174,11 @@ def linear_layer_names(model: nn.Module, num_layers: int = -1) -> tuple[str, ...
     return tuple(sorted(names))
 
 
-def _matching_keys(model: nn.Module, targets: Sequence[str], num_layers: int) -> tuple[str, ...]:
-    names = linear_layer_names(model, num_layers)
-    keys: set[str] = set()
-    for target in targets:
-        matched = {name for name in names if name == target or name.endswith(f".{target}")}
-        if not matched:
-            raise ModelError(
-                f"The LoRA target {target!r} matches no linear layer of this model.",
-                f"It has: {', '.join(sorted({name.rsplit('.', 1)[-1] for name in names}))}.",
-            )
-        keys |= matched
-    if not keys:
-        raise ModelError("No LoRA targets are given.", f"The model has: {', '.join(names)}.")
-    return tuple(sorted(keys))
+def _linear_map(path: str, module: nn.Module) -> LinearMap:
+    *copies, outputs, inputs = module.weight.shape
+    if isinstance(module, nn.QuantizedLinear | QuantizedSwitchLinear):
+        inputs = inputs * PACKED_WORD_BITS // module.bits
+    return LinearMap(path, outputs, inputs, copies[0] if copies else 1)
 
 
 def _last_layers(model: nn.Module, num_layers: int) -> list[nn.Module]:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from OnPolicyDistill.datasets.linter import LintReport
 from OnPolicyDistill.planning.disk import DiskNeeds
 from OnPolicyDistill.planning.pair import PairReport
+from OnPolicyDistill.planning.targets import PlannedAdapter
 
 
 class PromptText(BaseModel):
@@ -48,3 +49,6 @@ class CheckReport(BaseModel):
     validation: LintReport | None = None
     teacher_prompt: PromptText | None = None
     disk: DiskNeeds | None = Field(None, description="Empty where a model is unknown.")
+    adapter: PlannedAdapter | None = Field(
+        None, description="Empty where a model is unknown or nothing but whole weights learns."
+    )

@@ -23,7 +23,8 @@ from OnPolicyDistill.planning.check_report import CheckFinding, CheckReport, Pro
 from OnPolicyDistill.planning.disk import DiskNeeds, disk_needs
 from OnPolicyDistill.planning.lengths import ruler_of_model
 from OnPolicyDistill.planning.pair import PairReport, check_pair_by_name
-from OnPolicyDistill.planning.workload import PromptFacts, make_workload
+from OnPolicyDistill.planning.targets import PlannedAdapter
+from OnPolicyDistill.planning.workload import PromptFacts, Workload, make_workload
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 
@@ -44,6 +45,7 @@ class Checkup:
         self.validation: LintReport | None = None
         self.teacher_prompt: PromptText | None = None
         self.disk: DiskNeeds | None = None
+        self.adapter: PlannedAdapter | None = None
 
     def needs_file(self, field: str, file: str | None, title: str) -> bool:
         """Whether a setting names a file that is there; a finding says what is missing."""
@@ -126,6 +128,7 @@ class Checkup:
             if self.pair is not None or not isinstance(self.config, OnPolicyConfig):
                 self.add("error", "model", _model_fields(self.config), error.message, error.action)
             return
+        self._check_targets(work)
         if not self.disk.is_enough:
             message = (
                 f"The disk is too full: {self.disk.download_gb:g} GB to download with "
@@ -133,6 +136,22 @@ class Checkup:
                 f"{self.disk.run_free_gb:g} GB free."
             )
             self.add("error", "disk", "workspace", message, "Free some space.")
+
+    def _check_targets(self, work: Workload) -> None:
+        """Compare the names that an adapter should go on with what the student has."""
+        choice, lora = work.adapter_targets, work.lora
+        self.adapter = work.planned_adapter
+        if choice is None or lora is None or self.adapter is None:
+            return
+        field = f"{BLOCK_OF_METHOD[self.config.method]}.lora"
+        # What a folder of an unknown family names may be called otherwise once it is loaded.
+        severity: Literal["error", "warning"] = "error" if self.adapter.known_family else "warning"
+        for problem in choice.problems:
+            targets = f"{field}.targets"
+            self.add(severity, "lora_targets", targets, problem.message, problem.action)
+        if lora.experts and self.adapter.experts == "none" and self.adapter.known_family:
+            message = "The student has no experts, so that there are none to adapt."
+            self.add("warning", "no_experts", f"{field}.experts", message, "Set it to false.")
 
     def add(
         self,
@@ -159,6 +178,7 @@ class Checkup:
             validation=self.validation,
             teacher_prompt=self.teacher_prompt,
             disk=self.disk,
+            adapter=self.adapter,
         )
 
 

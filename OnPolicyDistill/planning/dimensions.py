@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from OnPolicyDistill.errors import ModelError
+from OnPolicyDistill.planning.targets import Layers, LinearMap
 from OnPolicyDistill.planning.vision import vision_parameters
 
 # MLX's affine quantization keeps a 16-bit scale and bias for each group of weights.
@@ -17,11 +18,17 @@ DEFAULT_GROUP_SIZE = 64
 QKV_BIAS_TYPES = ("qwen2", "qwen2_5_vl", "qwen2_moe")
 QK_NORM_TYPES = ("qwen3", "qwen3_moe", "qwen3_vl", "qwen3_vl_moe")
 FUSED_TYPES = ("phi3",)
+# An expert's width is called intermediate_size there, and the experts' block has another name.
+MIXTRAL_TYPES = ("mixtral",)
 
 
 @dataclass(frozen=True, slots=True)
 class Dimensions:
-    """What a decoder is made of; `bits` is 16 where the weights are not quantized."""
+    """What a decoder is made of; `bits` is 16 where the weights are not quantized.
+
+    `expert_layers` are the numbers of the layers that have experts; the others are dense. Every
+    token also passes through an expert of `shared_intermediate_size`, where that is not 0.
+    """
 
     model_type: str
     hidden_size: int
@@ -35,6 +42,8 @@ class Dimensions:
     num_experts: int
     experts_per_token: int
     moe_intermediate_size: int
+    shared_intermediate_size: int
+    expert_layers: tuple[int, ...]
     vision_parameters: int
     max_positions: int
     bits: int = 16
@@ -57,10 +66,11 @@ class Dimensions:
 
     @property
     def active_intermediate(self) -> int:
-        """Width of the feed-forward part that one token passes through."""
-        if self.num_experts:
-            return self.experts_per_token * self.moe_intermediate_size
-        return self.intermediate_size
+        """Width of the feed-forward part that one token passes through, in the widest layer."""
+        chosen = self.experts_per_token * self.moe_intermediate_size
+        mixed = chosen + self.shared_intermediate_size if self.expert_layers else 0
+        is_mixed_throughout = len(self.expert_layers) == self.num_layers
+        return mixed if is_mixed_throughout else max(mixed, self.intermediate_size)
 
 
 def parse_dimensions(config: Mapping[str, object], source: str) -> Dimensions:
@@ -73,12 +83,16 @@ def parse_dimensions(config: Mapping[str, object], source: str) -> Dimensions:
     text: Mapping[str, object] = {**config, **nested} if isinstance(nested, dict) else config
     hidden_size = _count(text, "hidden_size", source)
     num_heads = _count(text, "num_attention_heads", source)
-    num_experts = _count(text, "num_experts", source, default=0)
+    num_layers = _count(text, "num_hidden_layers", source)
+    model_type = str(config.get("model_type", ""))
+    experts_key = "num_local_experts" if model_type in MIXTRAL_TYPES else "num_experts"
+    width_key = "intermediate_size" if model_type in MIXTRAL_TYPES else "moe_intermediate_size"
+    num_experts = _count(text, experts_key, source, default=0)
     bits, group_size = _quantization(config, source)
     return Dimensions(
-        model_type=str(config.get("model_type", "")),
+        model_type=model_type,
         hidden_size=hidden_size,
-        num_layers=_count(text, "num_hidden_layers", source),
+        num_layers=num_layers,
         num_heads=num_heads,
         num_kv_heads=_count(text, "num_key_value_heads", source, default=num_heads),
         head_dim=_count(text, "head_dim", source, default=hidden_size // num_heads),
@@ -87,7 +101,9 @@ def parse_dimensions(config: Mapping[str, object], source: str) -> Dimensions:
         tied=text.get("tie_word_embeddings") is True,
         num_experts=num_experts,
         experts_per_token=_count(text, "num_experts_per_tok", source, default=0),
-        moe_intermediate_size=_count(text, "moe_intermediate_size", source, default=0),
+        moe_intermediate_size=_count(text, width_key, source, default=0),
+        shared_intermediate_size=_count(text, "shared_expert_intermediate_size", source, default=0),
+        expert_layers=_expert_layers(text, num_layers, source) if num_experts else (),
         vision_parameters=vision_parameters(config.get("vision_config")),
         max_positions=_count(text, "max_position_embeddings", source, default=0),
         bits=bits,
@@ -95,45 +111,56 @@ def parse_dimensions(config: Mapping[str, object], source: str) -> Dimensions:
     )
 
 
-def linear_shapes(dimensions: Dimensions) -> dict[str, tuple[int, int]]:
-    """(outputs, inputs) of one layer's linear maps by name; experts count as one map each."""
+def decoder_layers(dimensions: Dimensions) -> Layers:
+    """The linear maps of every layer, named as mlx-lm's modules are."""
+    dense, mixed = dense_layer(dimensions), mixed_layer(dimensions)
+    return tuple(
+        mixed if number in dimensions.expert_layers else dense
+        for number in range(dimensions.num_layers)
+    )
+
+
+def dense_layer(dimensions: Dimensions) -> tuple[LinearMap, ...]:
+    """The linear maps of a layer without experts."""
     d = dimensions
-    attention = {"o_proj": (d.hidden_size, d.query_width)}
-    if d.model_type in FUSED_TYPES:
-        return {
-            "qkv_proj": (d.query_width + 2 * d.kv_width, d.hidden_size),
-            **attention,
-            "gate_up_proj": (2 * d.intermediate_size, d.hidden_size),
-            "down_proj": (d.hidden_size, d.intermediate_size),
-        }
-    width = d.moe_intermediate_size if d.num_experts else d.intermediate_size
-    return {
-        "q_proj": (d.query_width, d.hidden_size),
-        "k_proj": (d.kv_width, d.hidden_size),
-        "v_proj": (d.kv_width, d.hidden_size),
-        **attention,
-        "gate_proj": (width, d.hidden_size),
-        "up_proj": (width, d.hidden_size),
-        "down_proj": (d.hidden_size, width),
-    }
+    if d.model_type not in FUSED_TYPES:
+        return (*_attention(d), *_feed_forward("mlp", d.hidden_size, d.intermediate_size))
+    return (
+        LinearMap("self_attn.qkv_proj", d.query_width + 2 * d.kv_width, d.hidden_size),
+        LinearMap("self_attn.o_proj", d.hidden_size, d.query_width),
+        LinearMap("mlp.gate_up_proj", 2 * d.intermediate_size, d.hidden_size),
+        LinearMap("mlp.down_proj", d.hidden_size, d.intermediate_size),
+    )
 
 
-FEED_FORWARD = ("gate_proj", "up_proj", "gate_up_proj", "down_proj")
-
-
-def layer_weights(dimensions: Dimensions, experts: int) -> int:
-    """Weights of one layer's linear maps, counting `experts` of a mixture's experts."""
-    total = dimensions.num_experts * dimensions.hidden_size
-    for name, (outputs, inputs) in linear_shapes(dimensions).items():
-        copies = experts if dimensions.num_experts and name in FEED_FORWARD else 1
-        total += copies * outputs * inputs
-    return total
+def mixed_layer(dimensions: Dimensions) -> tuple[LinearMap, ...]:
+    """The linear maps of a layer with experts, its router among them."""
+    d = dimensions
+    block = "block_sparse_moe" if d.model_type in MIXTRAL_TYPES else "mlp"
+    width, copies = d.moe_intermediate_size, d.num_experts
+    maps = (
+        *_attention(d),
+        LinearMap(f"{block}.gate", copies, d.hidden_size),
+        *_feed_forward(f"{block}.switch_mlp", d.hidden_size, width, copies),
+    )
+    if not d.shared_intermediate_size:
+        return maps
+    return (
+        *maps,
+        *_feed_forward(f"{block}.shared_expert", d.hidden_size, d.shared_intermediate_size),
+        LinearMap(f"{block}.shared_expert_gate", 1, d.hidden_size),
+    )
 
 
 def body_weights(dimensions: Dimensions, experts: int | None = None) -> int:
     """Weights of all layers' linear maps; all experts, or `experts` of them."""
-    count = dimensions.num_experts if experts is None else experts
-    return dimensions.num_layers * layer_weights(dimensions, count)
+    d = dimensions
+    num_mixed = len(d.expert_layers)
+    dense = (d.num_layers - num_mixed) * _weights(dense_layer(d), 1)
+    if not num_mixed:
+        return dense
+    copies = d.num_experts if experts is None else experts
+    return dense + num_mixed * _weights(mixed_layer(d), copies)
 
 
 def active_weights(dimensions: Dimensions) -> int:
@@ -168,6 +195,30 @@ def bytes_per_weight(dimensions: Dimensions) -> float:
     return (dimensions.bits + GROUP_OVERHEAD_BITS / dimensions.group_size) / 8
 
 
+def _attention(d: Dimensions) -> tuple[LinearMap, ...]:
+    return (
+        LinearMap("self_attn.q_proj", d.query_width, d.hidden_size),
+        LinearMap("self_attn.k_proj", d.kv_width, d.hidden_size),
+        LinearMap("self_attn.v_proj", d.kv_width, d.hidden_size),
+        LinearMap("self_attn.o_proj", d.hidden_size, d.query_width),
+    )
+
+
+def _feed_forward(
+    block: str, hidden_size: int, width: int, copies: int = 1
+) -> tuple[LinearMap, ...]:
+    return (
+        LinearMap(f"{block}.gate_proj", width, hidden_size, copies),
+        LinearMap(f"{block}.up_proj", width, hidden_size, copies),
+        LinearMap(f"{block}.down_proj", hidden_size, width, copies),
+    )
+
+
+def _weights(maps: tuple[LinearMap, ...], experts: int) -> int:
+    """Weights of a layer's maps, counting `experts` copies of what experts have."""
+    return sum((experts if m.is_expert else 1) * m.outputs * m.inputs for m in maps)
+
+
 def _vectors(dimensions: Dimensions) -> int:
     """Norms and biases."""
     d = dimensions
@@ -177,6 +228,16 @@ def _vectors(dimensions: Dimensions) -> int:
     if d.model_type in QK_NORM_TYPES:
         per_layer += 2 * d.head_dim
     return d.num_layers * per_layer + d.hidden_size
+
+
+def _expert_layers(text: Mapping[str, object], num_layers: int, source: str) -> tuple[int, ...]:
+    """Numbers of the layers with experts: all, but for those that the configuration takes out."""
+    stride = _count(text, "decoder_sparse_step", source, default=1)
+    dense = text.get("mlp_only_layers")
+    taken = dense if isinstance(dense, list) else []
+    return tuple(
+        number for number in range(num_layers) if (number + 1) % stride == 0 and number not in taken
+    )
 
 
 def _quantization(config: Mapping[str, object], source: str) -> tuple[int, int]:

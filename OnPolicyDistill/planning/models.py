@@ -14,27 +14,41 @@ from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.planning.dimensions import (
     Dimensions,
     body_weights,
+    decoder_layers,
     head_weights,
     num_parameters,
     parse_dimensions,
     weight_bytes,
 )
+from OnPolicyDistill.planning.stored_layers import stored_layers
+from OnPolicyDistill.planning.targets import Layers
 from OnPolicyDistill.planning.weights import read_weights
-from OnPolicyDistill.registry import KnownModel, find_model, local_folder, propose_model
+from OnPolicyDistill.registry import (
+    KnownModel,
+    find_model,
+    local_folder,
+    lora_targets,
+    propose_model,
+)
 
 FLOAT32_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """One model as a run will hold it; `source` says where the bytes come from."""
+    """One model as a run will hold it; `source` says where the bytes come from.
+
+    `layers` are the linear maps that an adapter could go on. `lora_targets` is the family's list,
+    None for a family that the registry does not know.
+    """
 
     name: str
     dimensions: Dimensions
     loaded_bytes: int
     source: Literal["disk", "registry"]
     folder: Path | None
-    lora_targets: tuple[str, ...]
+    lora_targets: tuple[str, ...] | None
+    layers: Layers
 
     @property
     def num_parameters(self) -> int:
@@ -77,7 +91,7 @@ def describe_model(name: str, mixed_precision: bool = True) -> ModelFacts:
     """
     folder, known = local_folder(name), find_model(name)
     if folder is not None:
-        facts = _from_folder(name, folder, known)
+        facts = _from_folder(name, folder)
     elif known is not None and known.config:
         facts = _from_registry(name, known)
     else:
@@ -106,23 +120,33 @@ def read_config(folder: Path) -> dict[str, object]:
     return values
 
 
-def _from_folder(name: str, folder: Path, known: KnownModel | None) -> ModelFacts:
-    dimensions = parse_dimensions(read_config(folder), name)
+def family_targets(folder: Path) -> tuple[str, ...] | None:
+    """The registry's LoRA targets for the type a model folder says it is; None if unknown.
+
+    Raises:
+        ModelError: the folder has no readable config.json.
+    """
+    return lora_targets(str(read_config(folder).get("model_type", "")))
+
+
+def _from_folder(name: str, folder: Path) -> ModelFacts:
+    config = read_config(folder)
+    dimensions = parse_dimensions(config, name)
     loaded = read_weights(folder).loaded_bytes(dimensions.tied)
-    return ModelFacts(name, dimensions, loaded, "disk", folder, _targets(dimensions, known))
+    targets = family_targets(folder)
+    layers = decoder_layers(dimensions)
+    if targets is None:
+        # Files in a packing that is not MLX's own name no matrices; the dimensions must do then.
+        stored = stored_layers(folder, config, dimensions.num_layers)
+        layers = stored if all(stored) else layers
+    return ModelFacts(name, dimensions, loaded, "disk", folder, targets, layers)
 
 
 def _from_registry(name: str, known: KnownModel) -> ModelFacts:
     packed = {} if known.bits == 16 else {"quantization": {"bits": known.bits}}
     dimensions = parse_dimensions({**known.config, **packed}, name)
-    return ModelFacts(
-        name, dimensions, weight_bytes(dimensions), "registry", None, known.lora_targets
-    )
-
-
-def _targets(dimensions: Dimensions, known: KnownModel | None) -> tuple[str, ...]:
-    """The family's LoRA targets; empty means all linear layers, as the trainer takes it."""
-    return () if known is None else known.lora_targets
+    loaded, layers = weight_bytes(dimensions), decoder_layers(dimensions)
+    return ModelFacts(name, dimensions, loaded, "registry", None, known.lora_targets, layers)
 
 
 def _as_float32(facts: ModelFacts) -> ModelFacts:

@@ -22,6 +22,7 @@ from OnPolicyDistill.planning.chips import OTHER_PROCESSOR, Chip, Source, find_c
 from OnPolicyDistill.planning.lengths import count_held_out, measure_prompts
 from OnPolicyDistill.planning.memory import PhaseMemory, answering_memory, forecast_memory, peak
 from OnPolicyDistill.planning.models import ModelFacts
+from OnPolicyDistill.planning.targets import PlannedAdapter
 from OnPolicyDistill.planning.time import RunSeconds, StepSeconds, forecast_time
 from OnPolicyDistill.planning.workload import Workload, make_workload
 
@@ -110,6 +111,9 @@ class Plan(BaseModel):
     student: PlanModel
     teacher: PlanModel | None
     adapter_parameters: int
+    adapter: PlannedAdapter | None = Field(
+        None, description="Empty where every weight learns, or nothing does."
+    )
     warnings: tuple[str, ...]
     advice: tuple[Advice, ...]
     assumptions: tuple[str, ...]
@@ -210,6 +214,7 @@ def _assemble(
         student=_model(work.student),
         teacher=None if work.teacher is None else _model(work.teacher),
         adapter_parameters=work.num_adapter_parameters,
+        adapter=work.planned_adapter,
         warnings=tuple(warn(work, times, highest.total, machine.limit)),
         advice=tuple(advise(work, machine.chip, machine.limit)),
         assumptions=tuple(_assumptions(work, machine)),
@@ -232,6 +237,8 @@ def _assumptions(work: Workload, machine: _Machine) -> list[str]:
         f"Prompts: {work.prompts.source}.",
         f"macOS lets the GPU have {_gb(machine.limit):g} GB of this memory.",
     ]
+    if work.planned_adapter is not None:
+        found.append(work.planned_adapter.in_words())
     if work.completion_tokens:
         found.append(f"Every completion runs to its limit of {work.completion_tokens} tokens.")
     if machine.chip is OTHER_PROCESSOR:

@@ -14,6 +14,14 @@ LENGTH_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
+class StoredTensor:
+    """A tensor as a header tells it; packed weights have fewer columns than what they unpack to."""
+
+    num_bytes: int
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StoredWeights:
     """Bytes of all tensors, and of the two that a decoder does not read for every token."""
 
@@ -32,10 +40,8 @@ def read_weights(folder: Path) -> StoredWeights:
     Raises:
         ModelError: there is none, or a header is damaged; names the file.
     """
-    files = sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise ModelError(f"{folder} has no safetensors files.", "Download the model again.")
-    sizes = {name: size for file in files for name, size in read_header(file).items()}
+    tensors = read_tensors(folder)
+    sizes = {name: tensor.num_bytes for name, tensor in tensors.items()}
     return StoredWeights(
         total_bytes=sum(sizes.values()),
         embedding_bytes=sum(size for name, size in sizes.items() if "embed_tokens." in name),
@@ -43,8 +49,20 @@ def read_weights(folder: Path) -> StoredWeights:
     )
 
 
-def read_header(file: Path) -> dict[str, int]:
-    """Bytes of each tensor in a safetensors file, read without its data.
+def read_tensors(folder: Path) -> dict[str, StoredTensor]:
+    """Tensors by name of every model*.safetensors file in a folder, without their data.
+
+    Raises:
+        ModelError: there is none, or a header is damaged; names the file.
+    """
+    files = sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise ModelError(f"{folder} has no safetensors files.", "Download the model again.")
+    return {name: tensor for file in files for name, tensor in read_header(file).items()}
+
+
+def read_header(file: Path) -> dict[str, StoredTensor]:
+    """Tensors by name in a safetensors file, read without their data.
 
     Raises:
         ModelError: the file is cut short or its header is no JSON of offsets.
@@ -55,16 +73,20 @@ def read_header(file: Path) -> dict[str, int]:
             if length > MAX_HEADER_BYTES:
                 raise ValueError("the header is impossibly long")
             header = json.loads(stream.read(length))
-        sizes = {
-            str(name): int(entry["data_offsets"][1]) - int(entry["data_offsets"][0])
+        tensors = {
+            str(name): StoredTensor(
+                int(entry["data_offsets"][1]) - int(entry["data_offsets"][0]),
+                tuple(int(size) for size in entry["shape"]),
+            )
             for name, entry in header.items()
             if name != "__metadata__"
         }
     except (OSError, struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _damaged(file, str(error)) from error
-    if file.stat().st_size != LENGTH_BYTES + length + sum(sizes.values()):
+    num_bytes = sum(tensor.num_bytes for tensor in tensors.values())
+    if file.stat().st_size != LENGTH_BYTES + length + num_bytes:
         raise _damaged(file, "it is cut short")
-    return sizes
+    return tensors
 
 
 def _damaged(file: Path, reason: str) -> ModelError:

@@ -11,8 +11,13 @@ from dataclasses import dataclass, replace
 
 from OnPolicyDistill.config import EvaluationConfig, PromptDistillationConfig, RunConfig, SftConfig
 from OnPolicyDistill.errors import ConfigError
-from OnPolicyDistill.planning.dimensions import Dimensions, linear_shapes, num_parameters
 from OnPolicyDistill.planning.models import ModelFacts, describe_model
+from OnPolicyDistill.planning.targets import (
+    PlannedAdapter,
+    TargetChoice,
+    choose_targets,
+    describe_targets,
+)
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.evaluation import EvaluationSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
@@ -24,6 +29,8 @@ BUCKETS_PER_DOUBLING = 4
 ASSUMED_PROMPTS = 1000
 TOP_K_ENTRY_BYTES = 6
 TOP_K_FIXED_BYTES = 16
+# Stands where nothing learns: without an adapter a workload would count every weight as learning.
+NO_ADAPTER = LoraSettings(rank=1, layers=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +78,25 @@ class Workload:
     @property
     def num_adapter_parameters(self) -> int:
         """What learns: the adapter, or every weight."""
-        dimensions = self.student.dimensions
+        targets = self.adapter_targets
+        if self.lora is None or targets is None:
+            return self.student.num_parameters
+        return targets.num_parameters(self.lora.rank)
+
+    @property
+    def adapter_targets(self) -> TargetChoice | None:
+        """What the adapter goes on; None where every weight learns."""
         if self.lora is None:
-            return num_parameters(dimensions)
-        targets = self.lora.targets or self.student.lora_targets
-        return adapter_parameters(dimensions, self.lora, targets)
+            return None
+        return choose_targets(self.student.layers, self.lora, self.student.lora_targets)
+
+    @property
+    def planned_adapter(self) -> PlannedAdapter | None:
+        """The adapter in numbers and words; None where every weight learns, or nothing does."""
+        targets = self.adapter_targets
+        if self.lora is None or targets is None or self.lora is NO_ADAPTER:
+            return None
+        return describe_targets(self.student.layers, targets, self.lora, self.student.lora_targets)
 
     @property
     def learned_share(self) -> float:
@@ -181,17 +202,7 @@ def _of_evaluation(settings: EvaluationSettings, prompts: PromptFacts) -> Worklo
     batch = OptimizerSettings(
         num_steps=len(models), batch_size=settings.batch_size, gradient_accumulation_steps=1
     )
-    no_adapter = LoraSettings(rank=1, layers=1)
-    return Workload(batch, largest, None, None, no_adapter, prompts, 0)
-
-
-def adapter_parameters(dimensions: Dimensions, lora: LoraSettings, targets: tuple[str, ...]) -> int:
-    """Parameters of the low-rank matrices; no targets means every linear map of a layer."""
-    shapes = linear_shapes(dimensions)
-    names = {target.rsplit(".", maxsplit=1)[-1] for target in targets} or set(shapes)
-    layers = dimensions.num_layers if lora.layers <= 0 else min(lora.layers, dimensions.num_layers)
-    widths = sum(sum(shape) for name, shape in shapes.items() if name in names)
-    return layers * lora.rank * widths
+    return Workload(batch, largest, None, None, NO_ADAPTER, prompts, 0)
 
 
 def bucket_length(length: int) -> int:

@@ -33,7 +33,13 @@ class LoraSettings(Settings):
     targets: tuple[str, ...] | None = Field(
         None,
         description="Names of linear layers to adapt, such as q_proj; empty takes the family's "
-        "list from the model registry. A name that matches nothing is an error.",
+        "list from the model registry, or every linear layer of a family it does not know. A "
+        "name that matches nothing, or a router, is an error.",
+    )
+    experts: bool = Field(
+        False,
+        description="Adapt the experts of a mixture as well, each with matrices of its own: many "
+        "times the parameters. The router is never adapted.",
     )
 
 

@@ -9,7 +9,7 @@ import mlx.nn as nn
 
 from OnPolicyDistill.adapters.checkpointing import checkpoint_layers
 from OnPolicyDistill.adapters.files import fill_adapter, read_adapter_weights, save_adapter
-from OnPolicyDistill.adapters.lora import AttachedAdapter, attach_adapter, linear_layer_names
+from OnPolicyDistill.adapters.lora import AttachedAdapter
 from OnPolicyDistill.config import SftConfig
 from OnPolicyDistill.datasets.conversations import load_conversations
 from OnPolicyDistill.errors import ConfigError, DatasetError
@@ -19,12 +19,12 @@ from OnPolicyDistill.models.policy import Policy, vocabulary_head
 from OnPolicyDistill.models.saving import copy_settings, load_weights, save_weights
 from OnPolicyDistill.optim.adamw import create_adamw, load_optimizer, save_optimizer
 from OnPolicyDistill.optim.updating import Updater
-from OnPolicyDistill.registry import find_model
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.reporting import Reporter, StopRequest
 from OnPolicyDistill.settings.sft import SftSettings, Thinking
 from OnPolicyDistill.settings.training import LoraSettings, OptimizerSettings
 from OnPolicyDistill.trainers.conversation_rows import ConversationRow, encode_conversation
+from OnPolicyDistill.trainers.fresh_adapter import attach_fresh_adapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def prepare_course(run: RunDirectory, reporter: Reporter, stop: StopRequest) -> 
     settings = settings.settled(len(rows))
     steps = f"{len(rows)} rows, {settings.rows_per_step} a step: {settings.num_steps} steps."
     reporter.phase("loading", steps, num_steps=settings.num_steps)
-    adapter = choose_what_learns(student, settings.model, settings.lora, settings.seed)
+    adapter = choose_what_learns(student, settings.lora, settings.seed, reporter)
     return Course(
         run=run,
         settings=settings,
@@ -112,7 +112,7 @@ def create_updater(student: Policy, settings: OptimizerSettings) -> Updater:
 
 
 def choose_what_learns(
-    student: Policy, model: str, lora: LoraSettings | None, seed: int
+    student: Policy, lora: LoraSettings | None, seed: int, reporter: Reporter
 ) -> AttachedAdapter | None:
     """Attach an adapter to the student, or let every weight learn where `lora` is None.
 
@@ -122,16 +122,14 @@ def choose_what_learns(
     if lora is None:
         if any(isinstance(m, nn.QuantizedLinear) for m in student.model.modules()):
             raise ConfigError(
-                f"{model} is quantized, and packed weights cannot learn.",
+                f"{student.name} is quantized, and packed weights cannot learn.",
                 "Set sft.lora, or use the bf16 form of the model.",
                 (("sft.lora", "a quantized model needs an adapter"),),
             )
         student.model.unfreeze()
         return None
     vocabulary_head(student)
-    known = find_model(model)
-    targets = linear_layer_names(student.model) if known is None else known.lora_targets
-    return attach_adapter(student.model, lora, targets, derive_seed(seed, "adapter", 0))
+    return attach_fresh_adapter(student, lora, seed, reporter)
 
 
 def _encoded(

@@ -17,7 +17,7 @@ from OnPolicyDistill.adapters.files import (
     read_adapter_weights,
     save_adapter,
 )
-from OnPolicyDistill.adapters.lora import AttachedAdapter, attach_adapter, linear_layer_names
+from OnPolicyDistill.adapters.lora import AttachedAdapter
 from OnPolicyDistill.config import OnPolicyConfig
 from OnPolicyDistill.errors import PairError
 from OnPolicyDistill.evaluation.heldout import derive_seed, grade
@@ -28,13 +28,13 @@ from OnPolicyDistill.models.policy import Policy, vocabulary_head
 from OnPolicyDistill.optim.adamw import create_adamw, load_optimizer, save_optimizer
 from OnPolicyDistill.optim.updating import Updater
 from OnPolicyDistill.planning.pair import check_pair
-from OnPolicyDistill.registry import find_model
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.reporting import Reporter, StopRequest
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.teacher.cache import TeacherCache
 from OnPolicyDistill.teacher.scoring import TargetForm, Teacher
 from OnPolicyDistill.trainers.alarms import Alarm, Metrics
+from OnPolicyDistill.trainers.fresh_adapter import attach_fresh_adapter
 from OnPolicyDistill.trainers.materials import Materials, gather_materials
 from OnPolicyDistill.trainers.rollouts import uses_fixed_rollouts
 
@@ -153,10 +153,7 @@ def _load_student(
     student = replace(student, vocab_size=vocab_size)
     if settings.student_adapter is not None:
         return load_adapter(student, Path(settings.student_adapter))
-    known = find_model(settings.student_model)
-    targets = linear_layer_names(student.model) if known is None else known.lora_targets
-    seed = derive_seed(settings.seed, "adapter", 0)
-    return student, attach_adapter(student.model, settings.lora, targets, seed)
+    return student, attach_fresh_adapter(student, settings.lora, settings.seed, reporter)
 
 
 def _load_teacher(settings: DistillationSettings, vocab_size: int, reporter: Reporter) -> Teacher:

@@ -119,8 +119,7 @@ def _measured_student(stage: AnsweringStage, student: Policy) -> tuple[Policy, A
     if settings.student_adapter is not None:
         student, adapter = load_adapter(student, Path(settings.student_adapter))
     else:
-        name, lora = settings.student_model, settings.lora
-        adapter = choose_what_learns(student, name, lora, settings.seed)
+        adapter = choose_what_learns(student, settings.lora, settings.seed, stage.reporter)
     assert adapter is not None
     measure_variant(stage, "student_before", student)
     measure_variant(stage, "student_with_prompt", student)

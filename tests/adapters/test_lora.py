@@ -185,7 +185,8 @@ def test_experts_of_a_mixture_take_an_adapter_and_learn(
     if bits is not None:
         nn.quantize(mixture, group_size=32, bits=bits)
     before = mixture(TOKENS)
-    adapter = attach_adapter(mixture, LoraSettings(rank=2), ("q_proj", "down_proj"), seed=0)
+    settings = LoraSettings(rank=2, experts=True)
+    adapter = attach_adapter(mixture, settings, ("q_proj", "down_proj"), seed=0)
     assert adapter.keys == ("mlp.down_proj", "mlp.switch_mlp.down_proj", "self_attn.q_proj")
     assert adapter.num_modules == 4
     assert mx.allclose(mixture(TOKENS), before, atol=1e-6)
@@ -194,9 +195,25 @@ def test_experts_of_a_mixture_take_an_adapter_and_learn(
     assert float(mx.abs(moved["model.layers.1.mlp.switch_mlp.down_proj.lora_b"]).max()) > 0
 
 
+def test_experts_stay_frozen_unless_they_are_asked_for(mixture: nn.Module) -> None:
+    adapter = attach_adapter(mixture, LoraSettings(rank=2), ("q_proj", "down_proj"), seed=0)
+    assert adapter.keys == ("mlp.down_proj", "self_attn.q_proj")
+    assert [name for name in adapter_layers(mixture) if "mlp" in name] == [
+        "model.layers.0.mlp.down_proj"
+    ]
+
+
+@pytest.mark.parametrize("target", ["gate", "mlp.gate"])
+def test_a_router_takes_no_adapter_even_when_it_is_named(mixture: nn.Module, target: str) -> None:
+    settings = LoraSettings(targets=("q_proj", target), experts=True)
+    with pytest.raises(ModelError, match=rf"'{target}' is a router.*never adapted"):
+        attach_adapter(mixture, settings, None, seed=0)
+    assert adapter_layers(mixture) == {}
+
+
 def test_experts_on_a_bfloat16_base_compute(mixture: nn.Module) -> None:
     mixture.set_dtype(mx.bfloat16)
-    attach_adapter(mixture, LoraSettings(rank=2), ("down_proj",), seed=0)
+    attach_adapter(mixture, LoraSettings(rank=2, experts=True), ("down_proj",), seed=0)
     disturb(mixture)
     assert mixture(TOKENS).dtype == mx.bfloat16
 

@@ -5,7 +5,7 @@ import pytest
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.planning.dimensions import (
     active_weights,
-    linear_shapes,
+    dense_layer,
     num_parameters,
     parse_dimensions,
     weight_bytes,
@@ -59,7 +59,8 @@ def test_three_billion_of_thirty_are_active_in_the_mixture_of_experts():
 
 
 def test_fused_projections_weigh_what_separate_ones_would():
-    shapes = linear_shapes(parse_dimensions(find_model("phi-3.5-mini").config, "phi"))
+    maps = dense_layer(parse_dimensions(find_model("phi-3.5-mini").config, "phi"))
+    shapes = {found.name: (found.outputs, found.inputs) for found in maps}
     assert shapes["qkv_proj"] == (3 * 3072, 3072)
     assert shapes["gate_up_proj"] == (2 * 8192, 3072)
 

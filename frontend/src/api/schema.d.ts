@@ -1766,6 +1766,8 @@ export interface components {
             teacher_prompt?: components["schemas"]["PromptText"] | null;
             /** @description Empty where a model is unknown. */
             disk?: components["schemas"]["DiskNeeds"] | null;
+            /** @description Empty where a model is unknown or nothing but whole weights learns. */
+            adapter?: components["schemas"]["PlannedAdapter"] | null;
         };
         /**
          * CheckRequest
@@ -3276,9 +3278,15 @@ export interface components {
             layers?: number;
             /**
              * Targets
-             * @description Names of linear layers to adapt, such as q_proj; empty takes the family's list from the model registry. A name that matches nothing is an error.
+             * @description Names of linear layers to adapt, such as q_proj; empty takes the family's list from the model registry, or every linear layer of a family it does not know. A name that matches nothing, or a router, is an error.
              */
             targets?: string[] | null;
+            /**
+             * Experts
+             * @description Adapt the experts of a mixture as well, each with matrices of its own: many times the parameters. The router is never adapted.
+             * @default false
+             */
+            experts?: boolean;
         };
         /**
          * Machine
@@ -3720,6 +3728,8 @@ export interface components {
             teacher: components["schemas"]["PlanModel"] | null;
             /** Adapter Parameters */
             adapter_parameters: number;
+            /** @description Empty where every weight learns, or nothing does. */
+            adapter?: components["schemas"]["PlannedAdapter"] | null;
             /** Warnings */
             warnings: string[];
             /** Advice */
@@ -3813,6 +3823,38 @@ export interface components {
             evaluation: number;
             /** Steps Per Minute */
             steps_per_minute: number;
+        };
+        /**
+         * PlannedAdapter
+         * @description The adapter a run will train, as it can be known without loading a model.
+         */
+        PlannedAdapter: {
+            /**
+             * Num Modules
+             * @description Linear layers that take an adapter.
+             */
+            num_modules: number;
+            /**
+             * Num Parameters
+             * @description Parameters of all its matrices.
+             */
+            num_parameters: number;
+            /**
+             * Targets
+             * @description Paths of the layers inside a decoder layer.
+             */
+            targets: string[];
+            /**
+             * Experts
+             * @description What happens to the experts of a mixture; its router is always frozen.
+             * @enum {string}
+             */
+            experts: "none" | "frozen" | "adapted";
+            /**
+             * Known Family
+             * @description Off where the registry has no list for the family, so that the targets were found among the model's own layers.
+             */
+            known_family: boolean;
         };
         /**
          * PlaygroundView
