@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from OnPolicyDistill.config import read_yaml
 from OnPolicyDistill.planning.chips import Chip, find_chip
-from OnPolicyDistill.planning.dimensions import parse_dimensions, weight_bytes
+from OnPolicyDistill.planning.dimensions import decoder_layers, parse_dimensions, weight_bytes
 from OnPolicyDistill.planning.models import ModelFacts
 from OnPolicyDistill.planning.passes import backward_passes, decode_seconds, read_seconds
 from OnPolicyDistill.planning.speeds import METAL, Speeds
@@ -150,7 +150,8 @@ def _facts(row: Row) -> ModelFacts:
     config = published().models[row.model] if known is None else known.config
     packed = {} if row.bits == 16 else {"quantization": {"bits": row.bits}}
     dimensions = parse_dimensions({**config, **packed}, row.model)
-    return ModelFacts(row.model, dimensions, weight_bytes(dimensions), "registry", None, ())
+    loaded, layers = weight_bytes(dimensions), decoder_layers(dimensions)
+    return ModelFacts(row.model, dimensions, loaded, "registry", None, (), layers)
 
 
 def main() -> None:

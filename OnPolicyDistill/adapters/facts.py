@@ -6,7 +6,10 @@ from pathlib import Path
 
 from OnPolicyDistill.adapters.card import CardFacts, Measurement
 from OnPolicyDistill.config import RunConfig, settings_of
-from OnPolicyDistill.errors import InputError
+from OnPolicyDistill.errors import InputError, ModelError
+from OnPolicyDistill.models.weight_files import read_json
+from OnPolicyDistill.planning.models import describe_model
+from OnPolicyDistill.planning.targets import LinearMap
 from OnPolicyDistill.registry import find_model
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.events import EvaluationFinished
@@ -30,6 +33,7 @@ METHOD_TITLES = {
     "prompt_distillation": "prompt distillation",
     "evaluation": "evaluation",
 }
+ADAPTER_CONFIG = "adapter_config.json"
 SHOWN_SETTINGS = ("num_steps", "batch_size", "learning_rate", "temperature", "divergence")
 HELD_OUT = (
     "eval_reverse_kl",
@@ -71,10 +75,46 @@ def facts_of_run(run: RunDirectory, step: int) -> CardFacts:
         method=METHOD_TITLES[config.method],
         teacher=public_name(teacher) if teacher else "",
         run_id=run.run_id,
-        settings=_settings(config),
+        settings=_settings(config)
+        | describe_adapter(run.checkpoints / f"{step:06d}", base_model(config)),
         measurements=_measurements(history, step),
         caveats=_caveats(history, step),
     )
+
+
+def describe_adapter(folder: Path, base: str) -> dict[str, str]:
+    """Say which layers an adapter is on, and what of a mixture learns; empty without an adapter.
+
+    Raises:
+        ModelError: the adapter's config is damaged.
+    """
+    file = folder / ADAPTER_CONFIG
+    if not file.is_file():
+        return {}
+    parameters = read_json(file).get("lora_parameters")
+    keys = parameters.get("keys") if isinstance(parameters, dict) else None
+    if not isinstance(keys, list):
+        return {"adapted layers": "every linear layer"}
+    maps = [LinearMap(str(key), 0, 0) for key in keys]
+    facts = {"adapted layers": ", ".join(each.path for each in maps)}
+    if any(each.is_expert for each in maps):
+        facts["experts"] = "adapted"
+    elif _has_experts(base):
+        facts["experts"] = "frozen"
+    if any(each.is_router for each in maps):
+        facts["router"] = "adapted"
+    elif "experts" in facts:
+        facts["router"] = "frozen"
+    return facts
+
+
+def _has_experts(model: str) -> bool:
+    """Whether a model is known or found on this machine to be a mixture."""
+    try:
+        layers = describe_model(model).layers
+    except ModelError:
+        return False
+    return any(found.is_expert for layer in layers for found in layer)
 
 
 def public_name(model: str) -> str:
@@ -91,8 +131,10 @@ def _settings(config: RunConfig) -> dict[str, str]:
     everything = settings.model_dump(mode="json")
     shown = {key: everything[key] for key in SHOWN_SETTINGS if key in everything}
     shown |= settings.model_dump(mode="json", exclude_defaults=True, exclude={"lora"})
-    for name, value in everything.get("lora", {}).items():
+    for name, value in (everything.get("lora") or {}).items():
         shown[f"lora.{name}"] = value
+    # What it came to is told with the adapter.
+    shown.pop("lora.experts", None)
     return {key: str(v) for key, v in shown.items() if v is not None and "/" not in str(v)}
 
 

@@ -96,13 +96,18 @@ def export(
 
 def _from_folder(model: str | None, adapter: Path) -> Source:
     from OnPolicyDistill.adapters.card import CardFacts
-    from OnPolicyDistill.adapters.facts import public_name
+    from OnPolicyDistill.adapters.facts import describe_adapter, public_name
     from OnPolicyDistill.adapters.files import read_adapter_config
 
     base = model or read_adapter_config(adapter).model
     if base is None:
         raise InputError(f"{adapter} does not say which model it belongs to.", "Give --model.")
-    facts = CardFacts(name=adapter.resolve().name, base_model=public_name(base), method="LoRA")
+    facts = CardFacts(
+        name=adapter.resolve().name,
+        base_model=public_name(base),
+        method="LoRA",
+        settings=describe_adapter(adapter, base),
+    )
     return Source(base, adapter, facts)
 
 

@@ -13,7 +13,6 @@ from OnPolicyDistill.adapters.lora import AttachedAdapter
 from OnPolicyDistill.config import SftConfig
 from OnPolicyDistill.datasets.conversations import load_conversations
 from OnPolicyDistill.errors import ConfigError, DatasetError
-from OnPolicyDistill.evaluation.heldout import derive_seed
 from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.models.policy import Policy, vocabulary_head
 from OnPolicyDistill.models.saving import copy_settings, load_weights, save_weights

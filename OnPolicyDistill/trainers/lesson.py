@@ -20,7 +20,7 @@ from OnPolicyDistill.adapters.files import (
 from OnPolicyDistill.adapters.lora import AttachedAdapter
 from OnPolicyDistill.config import OnPolicyConfig
 from OnPolicyDistill.errors import PairError
-from OnPolicyDistill.evaluation.heldout import derive_seed, grade
+from OnPolicyDistill.evaluation.heldout import grade
 from OnPolicyDistill.head import VocabularyHead
 from OnPolicyDistill.losses.objective import Objective
 from OnPolicyDistill.models.loading import find_folder, load_policy, unload

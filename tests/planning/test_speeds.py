@@ -82,6 +82,6 @@ def test_a_model_without_experts_has_none_to_wait_for():
         "num_attention_heads": 2, "intermediate_size": 128, "vocab_size": 128,
     }  # fmt: skip
     dimensions = parse_dimensions(config, "tiny")
-    facts = ModelFacts("tiny", dimensions, weight_bytes(dimensions), "registry", None, ())
+    facts = ModelFacts("tiny", dimensions, weight_bytes(dimensions), "registry", None, (), ())
     launching = 2 * METAL.layer_seconds
     assert decode_seconds(facts, 1, 0, find_chip("m4-max")) == pytest.approx(launching, rel=0.05)
