@@ -6,11 +6,19 @@ from typing import Protocol
 
 import pytest
 
+from OnPolicyDistill.errors import StoppedError
 from OnPolicyDistill.runs.checkpoints import last_checkpoint, list_checkpoints, pointed, read_state
 from OnPolicyDistill.runs.directory import RunDirectory
-from OnPolicyDistill.runs.events import EvaluationFinished, Event, PhaseChanged, RunFinished
+from OnPolicyDistill.runs.events import (
+    EvaluationFinished,
+    Event,
+    PhaseChanged,
+    RunFinished,
+    StepFinished,
+)
 from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.prompt_values import read_values
+from OnPolicyDistill.runs.reporting import StopRequest
 from OnPolicyDistill.trainers.on_policy import train
 
 
@@ -137,3 +145,27 @@ def test_a_resume_from_an_earlier_checkpoint_forgets_what_it_undoes(classroom: C
     pointer = pointed(run, "best")
     assert pointer is not None
     assert int(pointer.name) == best
+
+
+def test_best_is_pointed_at_though_a_pause_wrote_its_checkpoint_before_the_evaluation(
+    classroom: Classroom,
+) -> None:
+    run = classroom.create(learning_rate=1e-9, num_steps=6, eval_every=3, checkpoint_every=50)
+    stop = StopRequest()
+
+    def stop_before_the_evaluation(event: Event) -> None:
+        if isinstance(event, StepFinished) and event.step == 3:
+            stop.set()
+
+    with pytest.raises(StoppedError):
+        train(run, stop_before_the_evaluation, stop)
+    assert [e.step for e in evaluations(run)] == [0]
+
+    def look(event: Event) -> None:
+        if isinstance(event, StepFinished) and event.step == 4:
+            best = pointed(run, "best")
+            assert best is not None
+            assert best.name == "000003"
+
+    train(run, look, checkpoint=last_checkpoint(run))
+    assert [e.step for e in evaluations(run)] == [0, 3, 6]
