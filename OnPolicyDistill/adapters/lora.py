@@ -18,6 +18,7 @@ from mlx.utils import tree_unflatten
 from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchLinear
 from mlx_lm.tuner.lora import LoRALinear, LoRASwitchLinear
 
+from OnPolicyDistill.adapters.dropout import SeededDropout
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.models.parameters import flat_arrays
 from OnPolicyDistill.planning.targets import Layers, LinearMap, choose_targets
@@ -203,6 +204,7 @@ def _wrap(module: nn.Module, rank: int, scale: float, dropout: float) -> Adapter
         layer = LoRALinear.from_base(module, rank, dropout, scale)  # type: ignore[arg-type]
     else:
         layer = LoRASwitchLinear.from_base(module, rank, dropout, scale)
+    layer.dropout = SeededDropout(dropout)
     return layer
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import mlx.core as mx
 import mlx.nn as nn
 
+from OnPolicyDistill.adapters.dropout import seed_dropout
 from OnPolicyDistill.arrays import as_float
 from OnPolicyDistill.evaluation.heldout import derive_seed, distance_metric, evaluate_student
 from OnPolicyDistill.evaluation.intervals import share_of
@@ -55,7 +56,7 @@ def take_step(lesson: Lesson, state: TrainingState) -> TrainingState:
     with report.timed("sampling"):
         micro_batches = _choose_completions(lesson, step)
     normalizer = sum(micro.num_tokens for micro in micro_batches)
-    mx.random.seed(derive_seed(lesson.settings.seed, "dropout", step))
+    seed_dropout(lesson.student.model, derive_seed(lesson.settings.seed, "dropout", step))
     gradients: Gradients | None = None
     for micro in micro_batches:
         with report.timed("scoring"):

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 import mlx.core as mx
 import mlx.nn as nn
 
+from OnPolicyDistill.adapters.dropout import seed_dropout
 from OnPolicyDistill.arrays import as_float, float_list
 from OnPolicyDistill.datasets.order import bucketed_rows, row_at
 from OnPolicyDistill.evaluation.heldout import derive_seed
@@ -52,7 +53,7 @@ def take_step(course: Course, state: TrainingState) -> TrainingState:
     reset_peak()
     rows = rows_of_step(course, step)
     normalizer = sum(len(row.learned) for row in rows)
-    mx.random.seed(derive_seed(course.settings.seed, "dropout", step))
+    seed_dropout(course.student.model, derive_seed(course.settings.seed, "dropout", step))
     size = course.settings.batch_size
     loss, gradients = 0.0, None
     for start in range(0, len(rows), size):

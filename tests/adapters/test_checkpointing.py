@@ -6,8 +6,9 @@ import pytest
 from mlx_lm.models import llama, qwen2
 from mlx_lm.models.cache import make_prompt_cache
 
-from OnPolicyDistill.adapters.checkpointing import checkpoint_layers
+from OnPolicyDistill.adapters.checkpointing import checkpoint_layers, num_recomputed
 from OnPolicyDistill.adapters.lora import adapter_layers, attach_adapter
+from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.models.parameters import flat_arrays
 from OnPolicyDistill.settings.training import LoraSettings
@@ -108,3 +109,66 @@ def test_families_that_pass_the_cache_by_name_work_too() -> None:
     cache = make_prompt_cache(model)
     assert model(TOKENS, cache=cache).shape == (2, 96, 192)
     assert cache[0].offset == 96
+
+
+class NamedLayer(nn.Module):
+    """A layer that is called as hybrid architectures call theirs: pairs, and the rest by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.project = nn.Linear(8, 8)
+
+    def __call__(
+        self, x: mx.array, angles: tuple[mx.array, mx.array], *, mask: mx.array, power: int
+    ) -> tuple[mx.array, mx.array]:
+        cosine, sine = angles
+        mixed = mx.tanh(self.project(x * cosine)) * mask + sine
+        return x + mixed**power, mixed.sum()
+
+
+class NamedModel(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = [NamedLayer() for _ in range(3)]
+
+    def __call__(self, x: mx.array) -> mx.array:
+        angles = (mx.cos(x), mx.sin(x))
+        aside = mx.array(0.0)
+        for layer in self.layers:
+            x, more = layer(x, angles, mask=mx.ones((4, 1)), power=2)
+            aside = aside + more
+        return x + aside
+
+
+def test_layers_that_take_names_and_pairs_and_give_pairs_are_recomputed() -> None:
+    model = NamedModel()
+    inputs = mx.random.normal((4, 8), key=mx.random.key(0))
+    loss = nn.value_and_grad(model, lambda x: model(x).square().mean())
+    plain = flat_arrays(loss(inputs)[1])
+    checkpoint_layers(model)
+    recomputed = flat_arrays(loss(inputs)[1])
+    assert num_recomputed(model) == 3
+    assert all(mx.allclose(plain[name], recomputed[name], rtol=1e-5) for name in plain)
+
+
+def test_recomputed_layers_are_counted_and_others_are_not(student: nn.Module) -> None:
+    checkpoint_layers(student)
+    assert num_recomputed(student) == 0
+    gradients(student)
+    assert num_recomputed(student) == 2
+    gradients(student)
+    assert num_recomputed(student) == 4
+    student.eval()
+    student(TOKENS, cache=make_prompt_cache(student))
+    student(TOKENS)
+    assert num_recomputed(student) == 4
+
+
+def test_a_layer_with_dropout_of_its_own_is_refused_in_words() -> None:
+    model = NamedModel()
+    model.layers[1].drop = nn.Dropout(0.1)
+    with pytest.raises(ModelError, match="grad_checkpoint"):
+        checkpoint_layers(model)
+    assert not any("num_recomputed" in vars(layer) for layer in model.layers)
+    model.layers[1].drop = nn.Dropout(0.0)
+    assert checkpoint_layers(model) == 3

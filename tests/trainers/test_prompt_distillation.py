@@ -215,6 +215,19 @@ def test_accumulated_micro_batches_learn_what_one_batch_learns(
     assert parted(left, right) < SAME_ADAPTER
 
 
+@pytest.mark.parametrize("training", ["sft", "on_policy"])
+def test_recomputed_layers_under_dropout_learn_the_same(
+    desk: Desk, tmp_path: Path, training: str
+) -> None:
+    dropping = {"lora": {"rank": 4, "alpha": 8, "dropout": 0.3}, "training": training}
+    learned = []
+    for number, flag in enumerate((False, True)):
+        run = desk.create(tmp_path / str(number), num_steps=2, grad_checkpoint=flag, **dropping)
+        train(run)
+        learned.append(adapter_of(run))
+    assert parted(*learned) < SAME_ADAPTER
+
+
 def test_answers_of_another_run_are_used_again_and_no_teacher_samples(
     desk: Desk, finished: RunDirectory, tmp_path: Path
 ) -> None:

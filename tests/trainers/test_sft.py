@@ -1,5 +1,4 @@
 import json
-import math
 from pathlib import Path
 
 import mlx.core as mx
@@ -24,6 +23,7 @@ from OnPolicyDistill.trainers.conversation_rows import pack_rows
 from OnPolicyDistill.trainers.course import Course, prepare_course
 from OnPolicyDistill.trainers.sft import train
 from OnPolicyDistill.trainers.supervised import differentiate, measure_loss, rows_of_step
+from tests.rounding import SAME_ADAPTER, parted
 
 PAIRS = [("third of March", "03-03"), ("fourth of May", "05-04"), ("noon", "12:00 of the day")]
 ADAPTER = {"rank": 4, "alpha": 8}
@@ -258,12 +258,20 @@ def test_a_quantized_model_without_lora_is_refused(
     train(run)
 
 
-def test_gradient_checkpointing_learns_the_same(
+def test_recomputed_layers_under_dropout_learn_the_same(
     model: Path, conversations: Path, tmp_path: Path
 ) -> None:
     learned = []
     for number, flag in enumerate((False, True)):
-        run = new_run(tmp_path / str(number), model, conversations, grad_checkpoint=flag)
+        run = new_run(
+            tmp_path / str(number),
+            model,
+            conversations,
+            lora={**ADAPTER, "dropout": 0.3},
+            grad_checkpoint=flag,
+        )
         train(run)
-        learned.append(losses(run)[-1])
-    assert math.isclose(*learned, rel_tol=1e-3)
+        weights = mx.load(str(run.checkpoints / "last" / "adapters.safetensors"))
+        assert isinstance(weights, dict)
+        learned.append(weights)
+    assert parted(*learned) < SAME_ADAPTER
