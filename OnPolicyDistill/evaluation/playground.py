@@ -39,6 +39,7 @@ from OnPolicyDistill.generation.request import GenerationHooks, GenerationReques
 from OnPolicyDistill.generation.sampling import SamplingSettings
 from OnPolicyDistill.models.loading import load_policy, unload
 from OnPolicyDistill.models.policy import Policy, encode_prompt
+from OnPolicyDistill.vocabulary import log_partition
 
 TOP = 5
 GRADED_AT_ONCE = 8
@@ -233,7 +234,7 @@ class Grader:
         inputs = mx.array([[self._last, *ids[:-1]]])
         logits = self._model(inputs, cache=self._cache)[0, :, : self.vocab_size]  # (T, V)
         logits = logits.astype(mx.float32)
-        logprobs = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
+        logprobs = logits - log_partition(logits)
         chosen = float_list(mx.take_along_axis(logprobs, mx.array(ids)[:, None], axis=-1)[:, 0])
         count = min(TOP, self.vocab_size)
         best = mx.argsort(-logprobs, axis=-1)[:, :count]  # (T, count)

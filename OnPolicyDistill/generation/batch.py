@@ -17,6 +17,7 @@ from OnPolicyDistill.generation.prefill import read_prefix, read_rows
 from OnPolicyDistill.generation.request import GenerationRequest
 from OnPolicyDistill.generation.sampling import next_keys, row_keys, sample
 from OnPolicyDistill.models.kv_cache import RowCache
+from OnPolicyDistill.vocabulary import log_partition
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def _recorded(logits: mx.array, request: GenerationRequest) -> tuple[mx.array, m
     nothing = logits[:, :0]
     if K == 0 and not request.full_logprobs:
         return nothing.astype(mx.uint32), nothing, nothing
-    logprobs = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
+    logprobs = logits - log_partition(logits)
     best = mx.argpartition(-logprobs, max(K - 1, 0), axis=-1)[:, :K]
     order = mx.argsort(-mx.take_along_axis(logprobs, best, axis=-1), axis=-1)
     top_ids = mx.take_along_axis(best, order, axis=-1)

@@ -15,6 +15,7 @@ from OnPolicyDistill.losses.chunks import (
     rows_per_slice,
 )
 from OnPolicyDistill.losses.softened import Softened, soften
+from OnPolicyDistill.vocabulary import log_partition
 
 
 def cross_entropy_terms(student: Softened, ids: mx.array) -> tuple[mx.array, mx.array]:
@@ -64,7 +65,7 @@ def cross_entropy_from_logits(
     """
     logits = logits.astype(mx.float32)
     chosen = mx.take_along_axis(logits, labels[:, None], axis=-1)[:, 0]
-    return ((mx.logsumexp(logits, axis=-1) - chosen) * weights).sum() / normalizer
+    return ((log_partition(logits)[:, 0] - chosen) * weights).sum() / normalizer
 
 
 def label_logprobs(
@@ -75,7 +76,7 @@ def label_logprobs(
     def score(rows: mx.array, row_labels: mx.array) -> tuple[mx.array, ...]:
         logits = head.logits(rows)
         chosen = mx.take_along_axis(logits, row_labels[:, None], axis=-1)[:, 0]
-        return (chosen - mx.logsumexp(logits, axis=-1),)
+        return (chosen - log_partition(logits)[:, 0],)
 
     chunk_size = rows_per_chunk(head.vocab_size, chunk_size)
     return map_chunks(score, (mx.stop_gradient(hidden), labels), chunk_size)[0]

@@ -13,6 +13,7 @@ import mlx.core as mx
 
 from OnPolicyDistill.losses.objective import Objective
 from OnPolicyDistill.losses.softened import Softened
+from OnPolicyDistill.vocabulary import vocabulary_sum
 
 SMALLEST_NORMAL = 1.1754944e-38
 
@@ -34,7 +35,7 @@ def reverse_kl(student: Softened, teacher: Softened) -> tuple[mx.array, mx.array
     """KL(student || teacher): the student pays for what it likes and the teacher does not."""
     student_probabilities = student.probabilities
     weighted = student_probabilities * _log_odds(student, teacher)
-    mean = weighted.sum(axis=-1, keepdims=True)
+    mean = vocabulary_sum(weighted)
     value = mean - (student.log_total - teacher.log_total)
     return value[:, 0], weighted - mean * student_probabilities
 
@@ -43,7 +44,7 @@ def forward_kl(student: Softened, teacher: Softened) -> tuple[mx.array, mx.array
     """KL(teacher || student): the student pays for what the teacher likes and it does not."""
     teacher_probabilities = teacher.probabilities
     weighted = teacher_probabilities * _log_odds(teacher, student)
-    mean = weighted.sum(axis=-1, keepdims=True)
+    mean = vocabulary_sum(weighted)
     value = mean - (teacher.log_total - student.log_total)
     return value[:, 0], student.probabilities - teacher_probabilities
 
@@ -62,8 +63,8 @@ def generalized_jsd(
     mixture = mx.maximum(mixture, SMALLEST_NORMAL)
     student_weighted = _weighted_log_ratio(student_probabilities, mixture)
     teacher_weighted = _weighted_log_ratio(teacher_probabilities, mixture)
-    student_kl = student_weighted.sum(axis=-1, keepdims=True)
-    teacher_kl = teacher_weighted.sum(axis=-1, keepdims=True)
+    student_kl = vocabulary_sum(student_weighted)
+    teacher_kl = vocabulary_sum(teacher_weighted)
     value = teacher_weight * teacher_kl + student_weight * student_kl
     gradient = student_weight * (student_weighted - student_kl * student_probabilities)
     return value[:, 0], gradient

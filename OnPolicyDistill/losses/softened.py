@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import mlx.core as mx
 
+from OnPolicyDistill.vocabulary import vocabulary_sum
+
 
 @dataclass(frozen=True, slots=True)
 class Softened:
@@ -41,15 +43,16 @@ class Softened:
 
     def entropy(self) -> mx.array:
         """Entropy in nats, (N,)."""
-        mean = (self.exponentials * self.logits).sum(axis=-1, keepdims=True) / self.total
-        return (self.log_total - mean / self.temperature)[:, 0]
+        # Below the peak: logits themselves, of 30 or so, would cancel against the log total.
+        below = vocabulary_sum(self.exponentials * (self.logits - self.peak)) / self.total
+        return (mx.log(self.total) - below / self.temperature)[:, 0]
 
     def at_temperature_one(self) -> Softened:
         """Return the unsoftened distribution, by powers instead of exponentials where T allows."""
         if self.temperature == 1:
             return self
         exponentials = self._power_of_temperature()
-        total = exponentials.sum(axis=-1, keepdims=True)
+        total = vocabulary_sum(exponentials)
         return Softened(self.logits, exponentials, self.peak, total, temperature=1.0)
 
     def _power_of_temperature(self) -> mx.array:
@@ -66,5 +69,5 @@ def soften(logits: mx.array, temperature: float) -> Softened:
     peak = logits.max(axis=-1, keepdims=True)
     shifted = logits - peak
     exponentials = mx.exp(shifted if temperature == 1 else shifted * (1 / temperature))
-    total = exponentials.sum(axis=-1, keepdims=True)
+    total = vocabulary_sum(exponentials)
     return Softened(logits, exponentials, peak, total, temperature)
