@@ -5,9 +5,14 @@ Letters: N positions, D hidden width, V real vocabulary, P padded logit width (P
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import mlx.core as mx
+
+# Float32 weights that are made at once where a head has 16 bits. About a dozen such slices are
+# alive at a time, most of them waiting to be freed while the device catches up.
+SLICE_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +41,61 @@ class VocabularyHead:
     quantization: Quantization | None = None
 
     def logits(self, hidden: mx.array) -> mx.array:
-        """Float32 logits of the real vocabulary: hidden (N, D) -> (N, V)."""
-        logits = self._project(hidden, transpose=True)
-        if self.bias is not None:
-            logits = logits + self.bias[: self.vocab_size]
-        return logits.astype(mx.float32)
+        """Float32 logits of the real vocabulary: hidden (N, D) -> (N, V), exact to float32.
+
+        A product of 16-bit numbers is rounded to 16 bits, which between 16 and 32 are 0.125
+        apart: as much as a half-trained student and its teacher. Quantized weights take float32
+        states as they are; those of 16 bits are turned into float32 a slice at a time. Autodiff
+        would keep every slice: differentiate `plain_logits`.
+        """
+        states = hidden.astype(mx.float32)
+        if self._is_sliced:
+            parts: list[mx.array] = []
+            for _, weight in self._weight_slices(parts):
+                parts.append(states @ weight.T)
+            logits = mx.concatenate(parts, axis=-1)
+        else:
+            logits = self._project(states, transpose=True)
+        return self._biased(logits)
+
+    def plain_logits(self, hidden: mx.array) -> mx.array:
+        """Logits by one product in the head's own type, made float32 (N, V) afterwards.
+
+        For a head that learns, and as what exact logits are compared with.
+        """
+        return self._biased(self._project(hidden, transpose=True))
 
     def hidden_gradient(self, logits_gradient: mx.array) -> mx.array:
-        """Pull a gradient of the logits (N, V) back to the hidden states (N, D)."""
-        return self._project(logits_gradient.astype(self.dtype), transpose=False)
+        """Pull a gradient of the logits (N, V) back to the hidden states: (N, D), float32."""
+        slope = logits_gradient.astype(mx.float32)
+        if not self._is_sliced:
+            return self._project(slope, transpose=False)
+        total: list[mx.array] = []
+        for start, weight in self._weight_slices(total):
+            share = slope[:, start : start + weight.shape[0]] @ weight
+            total[:] = [total[0] + share] if total else [share]
+        return total[0]
 
     @property
-    def dtype(self) -> mx.Dtype:
-        """The type the projection computes in."""
-        return self.weight.dtype if self.quantization is None else self.quantization.scales.dtype
+    def _is_sliced(self) -> bool:
+        return self.quantization is None and self.weight.dtype != mx.float32
+
+    def _weight_slices(self, made: list[mx.array]) -> Iterator[tuple[int, mx.array]]:
+        """First row and float32 weights (rows, D) of slices of the vocabulary, one at a time.
+
+        Each waits for what the caller made of the one before, the last of `made`: MLX would
+        otherwise turn all slices into float32 first.
+        """
+        num_rows = max(SLICE_BYTES // (4 * self.weight.shape[-1]), 1)
+        for start in range(0, self.vocab_size, num_rows):
+            weight = self.weight[start : min(start + num_rows, self.vocab_size)]
+            if made:
+                (weight,) = mx.depends([weight], [made[-1]])
+            yield start, weight.astype(mx.float32)
+
+    def _biased(self, logits: mx.array) -> mx.array:
+        logits = logits.astype(mx.float32)
+        return logits if self.bias is None else logits + self.bias[: self.vocab_size]
 
     def _project(self, values: mx.array, transpose: bool) -> mx.array:
         V = self.vocab_size

@@ -3,6 +3,7 @@
 Both are run in turn in one process, so that whatever else the machine does hits both. The plain
 loss is the straightforward one: whole float32 logits, teacher's logprobs made and evaluated first.
 Time and memory cover the teacher's projection, the loss and the gradient of the hidden states.
+Errors are against float64 (benchmarks/exact.py) over the whole vocabulary, for both.
 
 Letters: N positions, V vocabulary, D hidden width.
 """
@@ -15,31 +16,42 @@ import math
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
+from typing import Literal, get_args
 
 import mlx.core as mx
+import numpy as np
 
+from benchmarks.exact import as_float64, exact_loss
+from benchmarks.plain import log_softmax, plain_losses
 from benchmarks.spread import Spread, spread
 from OnPolicyDistill.arrays import as_float
-from OnPolicyDistill.head import VocabularyHead
+from OnPolicyDistill.head import Quantization, VocabularyHead
 from OnPolicyDistill.losses.chunks import rows_per_chunk
 from OnPolicyDistill.losses.distillation import distillation_loss
 from OnPolicyDistill.losses.objective import Divergence, Objective
 from OnPolicyDistill.losses.targets import HiddenTargets
 
 DIVERGENCES: tuple[Divergence, ...] = ("reverse_kl", "forward_kl", "jsd", "sampled_reverse_kl")
+HeadType = Literal["float32", "bfloat16", "4-bit"]
 Result = tuple[mx.array, mx.array]
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Sizes of one measurement; `chunk_size` None is the library's own choice."""
+    """Sizes of one measurement; `chunk_size` None is the library's own choice.
+
+    Heads of 16 or 4 bits come with hidden states in bfloat16, as models hand them over. The
+    teacher is `distance` away from the student, as a share of the student's weights.
+    """
 
     vocab_size: int = 151_936
     positions: int = 512
     hidden_width: int = 256
     chunk_size: int | None = None
+    head_type: HeadType = "float32"
+    distance: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +59,8 @@ class Measurement:
     """One divergence, fused against plain; ratios are fused / plain.
 
     `peak` megabytes are above the two heads' weights and the inputs, which both variants hold
-    anyway; `memory_ratio_with_weights` adds those on both sides. `gradient_error` is the norm of
-    the difference over the norm of the plain gradient.
+    anyway; `memory_ratio_with_weights` adds those on both sides. Errors are the difference from
+    float64 as a share of it: of the value, and of the gradient by norms.
     """
 
     fused_seconds: Spread
@@ -58,7 +70,10 @@ class Measurement:
     plain_peak_mb: float
     memory_ratio: float
     memory_ratio_with_weights: float
+    value_error: float
+    plain_value_error: float
     gradient_error: float
+    plain_gradient_error: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +106,14 @@ class Problem:
 
     def plain(self) -> Result:
         """Value and gradient of the hidden states by autodiff on whole logits."""
-        teacher_logits = self.targets.head.logits(self.targets.hidden)
+        teacher_logits = self.targets.head.plain_logits(self.targets.hidden)
         teacher_logprobs = log_softmax(teacher_logits, self.objective.temperature)
         top_ids = mx.argmax(teacher_logits, axis=-1)
         mx.eval(teacher_logprobs, top_ids)
         del teacher_logits
 
         def loss(hidden: mx.array) -> mx.array:
-            logits = self.head.logits(hidden)
+            logits = self.head.plain_logits(hidden)
             per_token = plain_losses(logits, teacher_logprobs, top_ids, self.labels, self.objective)
             return per_token.mean()
 
@@ -107,63 +122,57 @@ class Problem:
         return value, gradient
 
 
-def log_softmax(logits: mx.array, temperature: float) -> mx.array:
-    """Logprobs at a temperature, (N, V)."""
-    scaled = logits / temperature
-    return scaled - mx.logsumexp(scaled, axis=-1, keepdims=True)
-
-
-def plain_losses(
-    logits: mx.array,
-    teacher_logprobs: mx.array,
-    top_ids: mx.array,
-    labels: mx.array,
-    objective: Objective,
-) -> mx.array:
-    """Loss per position (N,) of student logits (N, V), written for autodiff and for reading."""
-    student = log_softmax(logits, objective.temperature)
-    if objective.divergence == "reverse_kl":
-        divergence = (mx.exp(student) * (student - teacher_logprobs)).sum(axis=-1)
-    elif objective.divergence == "forward_kl":
-        divergence = (mx.exp(teacher_logprobs) * (teacher_logprobs - student)).sum(axis=-1)
-    elif objective.divergence == "jsd":
-        divergence = _plain_jsd(student, teacher_logprobs, objective.teacher_weight)
-    else:
-        chosen = mx.take_along_axis(student, labels[:, None], axis=-1)[:, 0]
-        teacher_chosen = mx.take_along_axis(teacher_logprobs, labels[:, None], axis=-1)[:, 0]
-        divergence = -mx.stop_gradient(teacher_chosen - chosen) * chosen
-    top = mx.take_along_axis(log_softmax(logits, 1.0), top_ids[:, None], axis=-1)[:, 0]
-    return objective.kl_weight * objective.temperature**2 * divergence - objective.ce_weight * top
-
-
-def _plain_jsd(student: mx.array, teacher: mx.array, teacher_weight: float) -> mx.array:
-    mixture = mx.logaddexp(
-        teacher + math.log(teacher_weight), student + math.log(1 - teacher_weight)
-    )
-    teacher_kl = (mx.exp(teacher) * (teacher - mixture)).sum(axis=-1)
-    student_kl = (mx.exp(student) * (student - mixture)).sum(axis=-1)
-    return teacher_weight * teacher_kl + (1 - teacher_weight) * student_kl
-
-
 def random_problem(setting: Setting, divergence: Divergence, seed: int = 0) -> Problem:
     """Peaked random logits; teacher and student agree roughly, as they do in practice."""
     N, D, V = setting.positions, setting.hidden_width, setting.vocab_size
     keys = mx.random.split(mx.random.key(seed), 5)
     width = 0.1 * math.sqrt(256 / D)
     student_weight = mx.random.normal((V, D), scale=width, key=keys[0])
-    teacher_weight = student_weight + mx.random.normal((V, D), scale=width / 2, key=keys[1])
+    teacher_weight = student_weight + mx.random.normal(
+        (V, D), scale=width * setting.distance, key=keys[1]
+    )
     hidden = mx.random.normal((N, D), key=keys[2])
-    teacher_hidden = hidden + mx.random.normal((N, D), scale=0.3, key=keys[3])
+    teacher_hidden = hidden + mx.random.normal((N, D), scale=0.6 * setting.distance, key=keys[3])
     labels = mx.random.randint(0, V, (N,), key=keys[4])
-    mx.eval(student_weight, teacher_weight, hidden, teacher_hidden, labels)
+    head, teacher_head = (made_head(w, setting.head_type) for w in (student_weight, teacher_weight))
+    if setting.head_type != "float32":
+        hidden, teacher_hidden = (h.astype(mx.bfloat16) for h in (hidden, teacher_hidden))
+    mx.eval(head.weight, teacher_head.weight, hidden, teacher_hidden, labels)
     temperature = 1.0 if divergence == "sampled_reverse_kl" else 2.0
     return Problem(
         hidden,
-        VocabularyHead(student_weight, V),
-        HiddenTargets(teacher_hidden, VocabularyHead(teacher_weight, V)),
+        head,
+        HiddenTargets(teacher_hidden, teacher_head),
         labels,
         Objective(divergence, temperature, 0.8, 0.2, 0.5, setting.chunk_size),
     )
+
+
+def made_head(weight: mx.array, head_type: HeadType) -> VocabularyHead:
+    """A head of this type from float32 weights (V, D)."""
+    V = weight.shape[0]
+    if head_type == "float32":
+        return VocabularyHead(weight, V)
+    if head_type == "bfloat16":
+        return VocabularyHead(weight.astype(mx.bfloat16), V)
+    packed, scales, biases = mx.quantize(weight.astype(mx.bfloat16), group_size=64, bits=4)
+    return VocabularyHead(packed, V, quantization=Quantization(scales, biases, 64, 4))
+
+
+def errors(problem: Problem, results: tuple[Result, ...]) -> list[tuple[float, float]]:
+    """Relative errors of each result's value and gradient against float64."""
+    exact = exact_loss(
+        problem.hidden, problem.head, problem.targets, problem.labels, problem.objective
+    )
+    value, expected = exact.losses.mean(), exact.gradient / len(exact.losses)
+    length = np.linalg.norm(expected)
+    return [
+        (
+            abs(as_float(found) / float(value) - 1),
+            float(np.linalg.norm(as_float64(gradient) - expected) / length),
+        )
+        for found, gradient in results
+    ]
 
 
 def timed(compute: Callable[[], Result]) -> tuple[Result, float, int]:
@@ -183,9 +192,9 @@ def compare(problem: Problem, repeats: int) -> Measurement:
     fused_runs = []
     plain_runs = []
     for _ in range(repeats):
-        (_, gradient), *cost = timed(problem.fused)
+        fused, *cost = timed(problem.fused)
         fused_runs.append(cost)
-        (_, plain_gradient), *cost = timed(problem.plain)
+        plain, *cost = timed(problem.plain)
         plain_runs.append(cost)
         print(
             f"{problem.objective.divergence}: fused {fused_runs[-1][0]:.2f} s, "
@@ -193,7 +202,7 @@ def compare(problem: Problem, repeats: int) -> Measurement:
             file=sys.stderr,
             flush=True,
         )
-    error = mx.linalg.norm(gradient - plain_gradient) / mx.linalg.norm(plain_gradient)
+    (value_error, gradient_error), plain_errors = errors(problem, (fused, plain))
     fused_peak = max(peak for _, peak in fused_runs)
     plain_peak = max(peak for _, peak in plain_runs)
     return Measurement(
@@ -206,7 +215,10 @@ def compare(problem: Problem, repeats: int) -> Measurement:
         plain_peak_mb=plain_peak / 1e6,
         memory_ratio=fused_peak / plain_peak,
         memory_ratio_with_weights=(fused_peak + held) / (plain_peak + held),
-        gradient_error=as_float(error),
+        value_error=value_error,
+        plain_value_error=plain_errors[0],
+        gradient_error=gradient_error,
+        plain_gradient_error=plain_errors[1],
     )
 
 
@@ -214,7 +226,7 @@ def peak_by_positions(setting: Setting) -> dict[int, float]:
     """Fused peak in MB above weights and inputs at half, once and twice the positions."""
     peaks = {}
     for positions in (setting.positions // 2, setting.positions, setting.positions * 2):
-        sized = Setting(setting.vocab_size, positions, setting.hidden_width, setting.chunk_size)
+        sized = replace(setting, positions=positions)
         peaks[positions] = timed(random_problem(sized, "reverse_kl").fused)[2] / 1e6
     return peaks
 
@@ -248,11 +260,21 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--divergence", choices=DIVERGENCES, nargs="*", default=DIVERGENCES)
     parser.add_argument("--chunk-size", type=int)
+    parser.add_argument("--head", choices=get_args(HeadType), default="float32")
+    parser.add_argument("--positions", type=int, default=512)
+    parser.add_argument("--hidden-width", type=int, default=256)
+    parser.add_argument("--distance", type=float, default=0.5)
     arguments = parser.parse_args()
     if arguments.quick:
         result = measure(arguments.repeats, quick=True)
     else:
-        setting = Setting(chunk_size=arguments.chunk_size)
+        setting = Setting(
+            positions=arguments.positions,
+            hidden_width=arguments.hidden_width,
+            chunk_size=arguments.chunk_size,
+            head_type=arguments.head,
+            distance=arguments.distance,
+        )
         result = run(setting, tuple(arguments.divergence), arguments.repeats)
     arguments.path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(result, indent=2))

@@ -98,7 +98,8 @@ def differentiate(course: Course, batch: PackedBatch, normalizer: int) -> tuple[
         hidden = mx.take(hidden.reshape(-1, hidden.shape[-1]), batch.positions, axis=0)  # (N, D)
         head = output_head(model, vocab_size)
         if course.adapter is None:
-            return cross_entropy_from_logits(head.logits(hidden), batch.labels, weights, normalizer)
+            logits = head.plain_logits(hidden)
+            return cross_entropy_from_logits(logits, batch.labels, weights, normalizer)
         return cross_entropy(hidden, head, batch.labels, weights, normalizer)[0]
 
     model.train()

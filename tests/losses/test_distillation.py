@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from mlx_lm.tuner.lora import LoRALinear
 
-from benchmarks.divergence import log_softmax, plain_losses
+from benchmarks.plain import log_softmax, plain_losses
 from OnPolicyDistill.head import Quantization, VocabularyHead
 from OnPolicyDistill.losses.distillation import TokenStats, distillation_loss
 from OnPolicyDistill.losses.objective import Divergence, Objective

@@ -1,0 +1,87 @@
+import mlx.core as mx
+import numpy as np
+import pytest
+
+from benchmarks.exact import as_float64, weights_of
+from OnPolicyDistill import head as head_module
+from OnPolicyDistill.head import Quantization, VocabularyHead
+
+V, P, D = 500, 512, 64
+
+
+def weight(scale: float = 1.0) -> mx.array:
+    return mx.random.normal((P, D), scale=scale, key=mx.random.key(0)).astype(mx.bfloat16)
+
+
+def packed_head(mode: str, group_size: int) -> VocabularyHead:
+    packed, scales, *biases = mx.quantize(weight(), group_size=group_size, bits=4, mode=mode)
+    quantization = Quantization(scales, biases[0] if biases else None, group_size, 4, mode)
+    return VocabularyHead(packed, V, quantization=quantization)
+
+
+@pytest.fixture
+def states() -> mx.array:
+    return mx.random.normal((5, D), key=mx.random.key(1)).astype(mx.bfloat16)
+
+
+@pytest.fixture
+def in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slices of 64 tokens: eight of them, the last one cut."""
+    monkeypatch.setattr(head_module, "SLICE_BYTES", 64 * 4 * D)
+
+
+@pytest.mark.usefixtures("in_slices")
+def test_logits_of_a_bfloat16_head_are_not_rounded_to_bfloat16(states: mx.array) -> None:
+    bias = mx.arange(P).astype(mx.bfloat16) / 64
+    head = VocabularyHead(weight(), V, bias=bias)
+    expected = as_float64(states) @ weights_of(head).T + as_float64(bias)[:V]
+    logits = head.logits(states)
+    assert (logits.shape, logits.dtype) == ((5, V), mx.float32)
+    # Sums of 64 products of about 1, up to 30.
+    assert np.abs(as_float64(logits) - expected).max() < 2e-5
+    assert np.abs(as_float64(head.plain_logits(states)) - expected).max() > 1e-2
+
+
+@pytest.mark.parametrize(("mode", "group_size"), [("affine", 64), ("mxfp4", 32)])
+def test_logits_and_gradients_of_packed_heads_are_not_rounded(
+    states: mx.array, mode: str, group_size: int
+) -> None:
+    head = packed_head(mode, group_size)
+    packed = head.quantization
+    assert packed is not None
+    exact = (
+        weights_of(head)
+        if mode == "affine"
+        else as_float64(
+            mx.dequantize(head.weight[:V], packed.scales[:V], group_size=32, bits=4, mode=mode)
+        )
+    )
+    upstream = mx.random.normal((5, V), key=mx.random.key(2))
+    assert np.abs(as_float64(head.logits(states)) - as_float64(states) @ exact.T).max() < 2e-5
+    gradient = head.hidden_gradient(upstream)
+    assert gradient.dtype == mx.float32
+    assert np.abs(as_float64(gradient) - as_float64(upstream) @ exact).max() < 1e-4
+
+
+@pytest.mark.usefixtures("in_slices")
+def test_a_gradient_pulled_through_slices_is_that_of_the_whole_head() -> None:
+    head = VocabularyHead(weight(), V)
+    upstream = mx.random.normal((5, V), key=mx.random.key(2))
+    expected = as_float64(upstream) @ weights_of(head)
+    assert np.abs(as_float64(head.hidden_gradient(upstream)) - expected).max() < 1e-4
+
+
+@pytest.mark.parametrize("is_backward", [False, True])
+def test_a_bfloat16_head_is_never_whole_in_float32(
+    monkeypatch: pytest.MonkeyPatch, is_backward: bool
+) -> None:
+    rows, width = 16_384, 256
+    monkeypatch.setattr(head_module, "SLICE_BYTES", 4 * width * 128)
+    head = VocabularyHead(mx.ones((rows, width), dtype=mx.bfloat16), rows)
+    given = mx.ones((2, rows if is_backward else width))
+    mx.eval(head.weight, given)
+    mx.reset_peak_memory()
+    held = mx.get_active_memory()
+    mx.eval(head.hidden_gradient(given) if is_backward else head.logits(given))
+    whole = 4 * rows * width
+    assert mx.get_peak_memory() - held < whole / 4
