@@ -101,6 +101,7 @@ PLACES: dict[str, tuple[Group, str]] = {
     "grad_checkpoint": ("memory", ""),
     "mixed_precision": ("memory", "*"),
     "checkpoint_every": ("run", "steps"),
+    "checkpoint_minutes": ("run", "minutes*"),
     "keep_checkpoints": ("run", "checkpoints*"),
     "eval_every": ("evaluation", "steps"),
     "eval_fraction": ("evaluation", "share*"),

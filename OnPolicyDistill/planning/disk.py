@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from OnPolicyDistill.planning.models import ModelFacts
 from OnPolicyDistill.planning.workload import Workload
 
-# Adapter in float32 with AdamW's two moments; one checkpoint more while the next is written.
+# Adapter in float32 with AdamW's two moments.
 CHECKPOINT_BYTES_PER_PARAMETER = 12
 ROLLOUT_LOG_BYTES = 50_000_000
 SPARE_BYTES = 1_000_000_000
@@ -45,7 +45,8 @@ def disk_needs(work: Workload, workspace: Path, answering: Sequence[ModelFacts] 
     if work.teacher is not None:
         models.append(work.teacher)
     missing = {facts.name: facts.loaded_bytes for facts in models if facts.source == "registry"}
-    copies = work.settings.keep_checkpoints + 2
+    # Beside those kept: the best one, the last one between milestones, and one being written.
+    copies = work.settings.keep_checkpoints + 3
     checkpoints = copies * work.num_adapter_parameters * CHECKPOINT_BYTES_PER_PARAMETER
     return DiskNeeds(
         download_gb=round(sum(missing.values()) / 1e9, 3),

@@ -134,11 +134,20 @@ def pointed(run: RunDirectory, name: str) -> Path | None:
     return link.resolve() if link.is_dir() else None
 
 
-def prune_checkpoints(run: RunDirectory, keep: int) -> None:
-    """Remove all but the newest `keep` checkpoints and the best one."""
+def prune_checkpoints(
+    run: RunDirectory, keep: int, is_milestone: Callable[[int], bool] = lambda _step: True
+) -> None:
+    """Remove all but the newest `keep` milestones, the best checkpoint and the newest of all.
+
+    What the clock or a pause wrote between milestones goes with the next checkpoint, so that
+    it never pushes a milestone out.
+    """
     best = pointed(run, "best")
-    for path in list_checkpoints(run)[:-keep]:
-        if best is None or path.name != best.name:
+    found = list_checkpoints(run)
+    milestones = [path for path in found if is_milestone(int(path.name))]
+    kept = {path.name for path in (*found[-1:], *milestones[-keep:])}
+    for path in found:
+        if path.name not in kept and (best is None or path.name != best.name):
             shutil.rmtree(path, ignore_errors=True)
 
 

@@ -43,6 +43,8 @@ RUN_PREFIX = {
     "evaluation": "eval",
 }
 
+# Settings that change no number of a run, and may be changed before a resume.
+NUMBERLESS_SETTINGS = ("run_name", "checkpoint_minutes")
 # Settings that were added after runs had been made, which must keep their hash.
 NEWER_SETTINGS = ("num_epochs", "warmup_ratio", "length_buckets", "thinking", "best_of_equals")
 
@@ -230,12 +232,12 @@ def list_runs(workspace: Path) -> list[RunDirectory]:
 
 
 def config_hash(config: RunConfig) -> str:
-    """Hash what decides a run's numbers; its name does not.
+    """Hash what decides a run's numbers; its name and the clock do not.
 
     A setting that is newer than some runs counts where it differs from its default, so that those
     can still be resumed.
     """
     block, settings = BLOCK_OF_METHOD[config.method], settings_of(config)
     newer = {key for key in NEWER_SETTINGS if key not in settings.model_dump(exclude_defaults=True)}
-    values = config.model_dump(mode="json", exclude={block: {"run_name", *newer}})
+    values = config.model_dump(mode="json", exclude={block: {*NUMBERLESS_SETTINGS, *newer}})
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

@@ -88,6 +88,13 @@ class OptimizerSettings(Settings):
         "float32. Losses, logprobs and the adapter are float32 either way.",
     )
     checkpoint_every: int = Field(100, ge=1, description="Steps between checkpoints.")
+    checkpoint_minutes: float = Field(
+        10.0,
+        ge=0,
+        le=100_000,
+        description="A checkpoint is also written at the first step that ends this many minutes "
+        "after the last one; only the newest of these stays. 0 turns it off.",
+    )
     keep_checkpoints: int = Field(
         3, ge=1, le=1000, description="How many checkpoints stay beside the best one."
     )
@@ -107,6 +114,10 @@ class OptimizerSettings(Settings):
     run_name: str | None = Field(
         None, max_length=120, description="A name for people; the run's id is made by itself."
     )
+
+    def is_milestone(self, step: int) -> bool:
+        """Whether a checkpoint of this step counts among those that `keep_checkpoints` keeps."""
+        return step % self.checkpoint_every == 0 or step % self.eval_every == 0
 
     @property
     def rows_per_step(self) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from time import monotonic
 
 from OnPolicyDistill.config import num_steps_of, settings_of
 from OnPolicyDistill.errors import ConfigError, DivergedError, StoppedError
@@ -109,12 +110,15 @@ def learn_until_done(
     """
     settings, run, reporter = journey.settings, journey.run, journey.reporter
     verdict: Verdict = "waiting"
+    saved_at = monotonic()
     try:
         while True:
             if is_evaluation_due(settings, state):
                 state, verdict = journey.evaluate(state)
-            if is_checkpoint_due(settings, state, verdict):
+            minutes = (monotonic() - saved_at) / 60
+            if is_checkpoint_due(settings, state, verdict, minutes):
                 save(journey, state)
+                saved_at = monotonic()
             if verdict == "plateau" or state.step == settings.num_steps:
                 break
             state, verdict = journey.take_step(state), "waiting"
@@ -134,12 +138,18 @@ def is_evaluation_due(settings: OptimizerSettings, state: TrainingState) -> bool
     return at_milestone and state.evaluated_step != state.step
 
 
-def is_checkpoint_due(settings: OptimizerSettings, state: TrainingState, verdict: Verdict) -> bool:
-    """Whether a checkpoint is written now: every so often, at the end, and where `best` moves."""
+def is_checkpoint_due(
+    settings: OptimizerSettings, state: TrainingState, verdict: Verdict, minutes: float
+) -> bool:
+    """Whether a checkpoint is written now: every so often, at the end, and where `best` moves.
+
+    `minutes` have gone by since the last one. They decide what is kept, never what is learned.
+    """
     if state.step == 0:
         return False
     at_milestone = state.step % settings.checkpoint_every == 0 or state.step == settings.num_steps
-    return at_milestone or verdict in ("improved", "equal", "plateau")
+    is_time = 0 < settings.checkpoint_minutes <= minutes
+    return at_milestone or is_time or verdict in ("improved", "equal", "plateau")
 
 
 def is_best(state: TrainingState) -> bool:
@@ -226,7 +236,7 @@ def save(journey: Journey, state: TrainingState) -> None:
     path = save_checkpoint(run, state, journey.save_arrays)
     if is_best(state):
         point(run, "best", path)
-    prune_checkpoints(run, journey.settings.keep_checkpoints)
+    prune_checkpoints(run, journey.settings.keep_checkpoints, journey.settings.is_milestone)
     reporter.emit(
         CheckpointSaved(
             step=state.step,

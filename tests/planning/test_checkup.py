@@ -40,6 +40,16 @@ def test_a_good_run_has_nothing_to_complain_about(settings, tmp_path):
     assert report.disk.is_enough
 
 
+def test_the_disk_has_room_for_the_kept_the_best_the_clocks_and_the_next_checkpoint(
+    settings, tmp_path
+):
+    few = check(settings, tmp_path, keep_checkpoints=1, lora={"rank": 1024}).disk.run_gb
+    more = check(settings, tmp_path, keep_checkpoints=5, lora={"rank": 1024}).disk.run_gb
+    logs = 0.05
+    assert (few - logs) / 4 == pytest.approx((more - logs) / 8, abs=5e-4)
+    assert few > logs
+
+
 def test_missing_files_are_all_told_at_once(settings, tmp_path):
     report = check(settings, tmp_path, prompts=None, validation_prompts=str(tmp_path / "none"))
     assert report.verdict == "error"

@@ -2073,6 +2073,12 @@ export interface components {
              */
             checkpoint_every?: number;
             /**
+             * Checkpoint Minutes
+             * @description A checkpoint is also written at the first step that ends this many minutes after the last one; only the newest of these stays. 0 turns it off.
+             * @default 10
+             */
+            checkpoint_minutes?: number;
+            /**
              * Keep Checkpoints
              * @description How many checkpoints stay beside the best one.
              * @default 3
@@ -4129,6 +4135,12 @@ export interface components {
              */
             checkpoint_every?: number;
             /**
+             * Checkpoint Minutes
+             * @description A checkpoint is also written at the first step that ends this many minutes after the last one; only the newest of these stays. 0 turns it off.
+             * @default 10
+             */
+            checkpoint_minutes?: number;
+            /**
              * Keep Checkpoints
              * @description How many checkpoints stay beside the best one.
              * @default 3
@@ -5281,6 +5293,12 @@ export interface components {
              * @default 100
              */
             checkpoint_every?: number;
+            /**
+             * Checkpoint Minutes
+             * @description A checkpoint is also written at the first step that ends this many minutes after the last one; only the newest of these stays. 0 turns it off.
+             * @default 10
+             */
+            checkpoint_minutes?: number;
             /**
              * Keep Checkpoints
              * @description How many checkpoints stay beside the best one.
