@@ -23,6 +23,8 @@ import sys
 from collections.abc import MutableMapping
 from typing import cast
 
+from OnPolicyDistill.gpu import relax_watchdog
+
 TF32_VARIABLE = "MLX_ENABLE_TF32"
 OPENBLAS_LIBRARY = "libopenblas.so.0"
 # Of glibc's malloc.h.
@@ -62,6 +64,7 @@ def keep_freed_memory() -> bool:
 
 
 tf32_wanted = refuse_tf32(os.environ)
+relax_watchdog(os.environ)
 openblas_loaded = prefer_openblas()
 freed_memory_kept = keep_freed_memory()
 

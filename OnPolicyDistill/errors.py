@@ -8,6 +8,8 @@ DistillError                exit 1: the work failed
 |  `- PairError             teacher and student do not fit together
 |- RunError                 a run that cannot go on
 |  |- DiskFullError         no room for the next checkpoint
+|  |- GpuError              the GPU refused or ended the work; its code is the cause
+|  |  `- GpuInterruptedError   exit 75: it may succeed in another process, which the parent starts
 |  |- ProofError            the proof of learning failed: the trainer would not train
 |  `- DivergedError         loss or gradient stopped being a number
 `- StoppedError             exit 130: the user stopped it
@@ -87,6 +89,20 @@ class DiskFullError(RunError):
     """The disk has no room for what has to be written; nothing written before is lost."""
 
     code = "disk_full"
+
+
+class GpuError(RunError):
+    """The GPU refused or ended the work; `code` is the cause (gpu.py)."""
+
+    def __init__(self, message: str, action: str, code: str) -> None:
+        super().__init__(message, action)
+        self.code = code
+
+
+class GpuInterruptedError(GpuError):
+    """The GPU ended the work, and whoever started this process tries it again in another one."""
+
+    exit_code = 75
 
 
 class ProofError(RunError):

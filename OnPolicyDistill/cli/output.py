@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -37,6 +39,15 @@ def print_text(text: str) -> None:
 def print_note(text: str) -> None:
     """Say something about the work, or why it failed, on stderr."""
     typer.echo(text, err=True)
+
+
+def forget_terminal() -> None:
+    """After a terminal was closed: let what is still written to it go nowhere, without an error."""
+    for stream in (1, 2):
+        if stat.S_ISCHR(os.fstat(stream).st_mode):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream)
+            os.close(nowhere)
 
 
 def print_json(value: object) -> None:

@@ -13,6 +13,7 @@ from OnPolicyDistill.cli.output import (
     JsonOption,
     WorkspaceOption,
     default_workspace,
+    forget_terminal,
     print_json,
     print_note,
     print_text,
@@ -61,13 +62,13 @@ def train(
     if run is not None:
         if config is not None or assignments or any(options.values()):
             raise InputError("--run takes the settings of the run's folder.", "Give no others.")
-        work_on(_unstarted(run, workspace), None, json)
+        _work(_unstarted(run, workspace), None, json)
         return
     settings = load_settings(config, Given(options, assignments or ()))
     folder = workspace or default_workspace()
     for warning in (*refuse_what_cannot_work(settings, folder), *warn_of_memory(settings)):
         print_note(f"Warning: {warning}")
-    work_on(create_run(folder, settings), None, json)
+    _work(create_run(folder, settings), None, json)
 
 
 def resume(
@@ -89,9 +90,22 @@ def resume(
     found = open_run(run, workspace)
     if checkpoint is None:
         refuse_finished(found)
-        work_on(found, last_checkpoint(found), json)
+        _work(found, last_checkpoint(found), json)
     else:
-        work_on(found, choose_checkpoint(found, checkpoint), json)
+        _work(found, choose_checkpoint(found, checkpoint), json)
+
+
+def _work(run: RunDirectory, checkpoint: Path | None, json: bool) -> None:
+    """Work on a run here, or in a child where macOS may end what uses the GPU."""
+    from OnPolicyDistill.cli import watching
+
+    if not watching.is_needed():
+        work_on(run, checkpoint, json)
+        return
+    verb = ["train", "--run", run.run_id] if run.state() == "created" else ["resume", run.run_id]
+    chosen = [] if checkpoint is None else ["--from", str(checkpoint)]
+    options = ["--workspace", str(run.path.parent.parent), *(["--json"] if json else [])]
+    raise typer.Exit(watching.watch(run, [*verb, *chosen, *options]))
 
 
 def work_on(run: RunDirectory, checkpoint: Path | None, json: bool) -> None:
@@ -108,7 +122,7 @@ def work_on(run: RunDirectory, checkpoint: Path | None, json: bool) -> None:
     from OnPolicyDistill.runs.reporting import StopRequest
 
     config = run.config()
-    stop = StopRequest()
+    stop = StopRequest(on_hang_up=forget_terminal)
     print_note(f"Run {run.run_id} in {run.path}")
     num_steps = num_steps_of(config)
     with awake(), stop.on_signals(), watched(num_steps, run.log_file) as observer:

@@ -18,6 +18,7 @@ from pydantic import JsonValue
 
 from OnPolicyDistill.datasets.chat_template import ChatTemplate
 from OnPolicyDistill.errors import ModelError
+from OnPolicyDistill.gpu import find_gpu_failure
 from OnPolicyDistill.memory import prepare_device, release_buffers
 from OnPolicyDistill.models.hub import download_model
 from OnPolicyDistill.models.parameters import flat_arrays
@@ -140,6 +141,8 @@ def _load_weights(folder: Path, mixed_precision: bool) -> nn.Module:
         model, _ = open_model(folder, mixed_precision)
         mx.eval(model.parameters())
     except (ValueError, KeyError, TypeError, RuntimeError, OSError) as error:
+        if find_gpu_failure(str(error)) is not None:
+            raise  # nothing is wrong with the files
         raise _explain(folder, model_type, error) from error
     if not flat_arrays(model.parameters()):
         raise ModelError(f"{folder} holds no weights.", "Download the model again.")

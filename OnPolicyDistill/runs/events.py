@@ -255,6 +255,11 @@ Event = Annotated[
 EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
 
+def step_of(event: Event | None) -> int:
+    """The step a run was at when an event was written; 0 before its first one."""
+    return 0 if event is None or isinstance(event, RunStarted | SelfTestFinished) else event.step
+
+
 class Token(BaseModel):
     """A candidate token of one position with its probability."""
 

@@ -7,13 +7,15 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from OnPolicyDistill.files import write_text_atomically
+from OnPolicyDistill.gpu import GpuCause
 from OnPolicyDistill.runs.directory import RunDirectory
 
 POSTMORTEM_FILE = "postmortem.json"
 
-Cause = Literal[
+OtherCause = Literal[
     "memory", "disk_full", "killed", "stopped", "crashed", "error", "not_started", "vanished"
 ]
+Cause = OtherCause | GpuCause
 
 
 class PostMortem(BaseModel):

@@ -13,8 +13,9 @@ from types import FrameType
 
 import psutil
 
-from OnPolicyDistill.errors import DistillError, StoppedError
+from OnPolicyDistill.errors import DistillError, GpuError, GpuInterruptedError, StoppedError
 from OnPolicyDistill.files import append_whole, disk_errors
+from OnPolicyDistill.gpu import find_gpu_failure, is_watched
 from OnPolicyDistill.machine import processor_name
 from OnPolicyDistill.macos import process_memory_bytes
 from OnPolicyDistill.runs.directory import RunDirectory
@@ -37,11 +38,22 @@ from OnPolicyDistill.runs.log import EventWriter, repair_torn_line
 Observer = Callable[[Event], None]
 
 
-class StopRequest:
-    """Set by SIGTERM or SIGINT; trainers look at it between pieces of work."""
+ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
-    def __init__(self) -> None:
+
+def _nothing() -> None:
+    pass
+
+
+class StopRequest:
+    """Set by SIGTERM, SIGINT or SIGHUP; whatever works looks at it between pieces of work.
+
+    `on_hang_up` is called where the terminal was closed, before anything more is said there.
+    """
+
+    def __init__(self, on_hang_up: Callable[[], None] = _nothing) -> None:
         self.is_set = False
+        self._on_hang_up = on_hang_up
 
     def __call__(self) -> bool:
         """Whether the user asked the run to stop."""
@@ -54,14 +66,18 @@ class StopRequest:
 
     def set(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
         """Ask for a stop; a second SIGINT ends the process at once."""
+        if _signal == signal.SIGHUP:
+            self._on_hang_up()
         if self.is_set and _signal == signal.SIGINT:
             raise KeyboardInterrupt
         self.is_set = True
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """Listen for SIGTERM and SIGINT while the block runs (main thread only)."""
-        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        """Listen while the block runs (main thread only); what nohup ignores stays ignored."""
+        before = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
+        if before[signal.SIGHUP] == signal.SIG_IGN:
+            del before[signal.SIGHUP]
         for number in before:
             signal.signal(number, self.set)
         try:
@@ -160,14 +176,35 @@ def reported(reporter: Reporter) -> Iterator[None]:
         reporter.emit(RunPaused(step=reporter.step, reason=stopped.message))
         raise
     except DistillError as error:
-        reporter.emit(
-            RunFailed(
-                step=reporter.step, code=error.code, message=error.message, action=error.action
-            )
-        )
+        _tell_failure(reporter, error)
         raise
+    except RuntimeError as error:
+        failure = _gpu_error(error)
+        if failure is None:
+            raise
+        if not isinstance(failure, GpuInterruptedError):
+            _tell_failure(reporter, failure)
+        raise failure from error
     finally:
         reporter.close()
+
+
+def _tell_failure(reporter: Reporter, error: DistillError) -> None:
+    reporter.emit(
+        RunFailed(step=reporter.step, code=error.code, message=error.message, action=error.action)
+    )
+
+
+def _gpu_error(error: RuntimeError) -> GpuError | None:
+    """What Metal said, in words; what another process may mend is left to the parent."""
+    failure = find_gpu_failure(str(error))
+    if failure is None:
+        return None
+    if failure.passes and is_watched(os.environ):
+        # The parent reads Metal's own words, as it does after an abort.
+        said = f"{failure.message} Metal said: {str(error).splitlines()[0]}"
+        return GpuInterruptedError(said, failure.action, failure.cause)
+    return GpuError(failure.message, failure.action, failure.cause)
 
 
 def describe_machine() -> Machine:

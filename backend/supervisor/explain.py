@@ -6,14 +6,16 @@ import re
 import signal
 import time
 from dataclasses import dataclass
+from typing import get_args
 
 import psutil
 
 from backend.supervisor.slot import Wish
 from OnPolicyDistill.errors import RunError
+from OnPolicyDistill.gpu import SMALLER, GpuCause, find_gpu_failure
 from OnPolicyDistill.runs.checkpoints import last_checkpoint
 from OnPolicyDistill.runs.directory import RunDirectory
-from OnPolicyDistill.runs.events import Event, RunFailed
+from OnPolicyDistill.runs.events import Event, RunFailed, step_of
 from OnPolicyDistill.runs.log import last_event
 from OnPolicyDistill.runs.postmortem import Cause, PostMortem, read_postmortem
 
@@ -24,20 +26,24 @@ _OUT_OF_MEMORY = re.compile(
     re.IGNORECASE,
 )
 _OUT_OF_DISK = re.compile(r"no space left on device|disk .* is full", re.IGNORECASE)
-SMALLER = (
-    "It needs less memory with a smaller batch_size or max_generation_tokens, with "
-    "grad_checkpoint on, or with keep_teacher_loaded off."
-)
+# Failures that a run's own log names as a post-mortem does; every other code is an error.
+_NAMED_CAUSES: dict[str, Cause] = {
+    name: name for name in (*get_args(GpuCause), "memory", "disk_full")
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a process ended: its return code (minus a signal's number; None when nobody saw it)."""
+    """How a process ended: its return code (minus a signal's number; None when nobody saw it).
+
+    What it wrote begins at byte `log_start` of the run's log; None where nobody knows.
+    """
 
     return_code: int | None
     wish: Wish | None = None
     wish_reason: str = ""
     memory_was_scarce: bool = False
+    log_start: int | None = None
 
     @property
     def signal(self) -> signal.Signals | None:
@@ -63,7 +69,7 @@ def explain(run: RunDirectory, ending: Ending) -> PostMortem | None:
     planned = event is not None and event.kind in ("run_finished", "run_paused")
     if planned and not ending.wish_reason:
         return None
-    tail = read_log_tail(run)
+    tail = read_log_tail(run, ending.log_start or 0)
     verdict = _judge(event, ending, "\n".join(tail))
     checkpoint = last_checkpoint(run)
     resume_from = None if checkpoint is None else int(checkpoint.name)
@@ -73,7 +79,7 @@ def explain(run: RunDirectory, ending: Ending) -> PostMortem | None:
         cause=verdict.cause,
         exit_code=None if ending.signal else ending.return_code,
         signal=None if ending.signal is None else ending.signal.name,
-        step=_step(event),
+        step=step_of(event),
         resume_from=resume_from,
         message=verdict.message,
         action=" ".join(filter(None, (verdict.advice, _way_on(resume_from)))),
@@ -91,12 +97,12 @@ def is_explained(run: RunDirectory) -> bool:
     return postmortem is not None and postmortem.after_seq == (-1 if event is None else event.seq)
 
 
-def read_log_tail(run: RunDirectory) -> tuple[str, ...]:
-    """Return the last lines of the worker's output."""
+def read_log_tail(run: RunDirectory, start: int = 0) -> tuple[str, ...]:
+    """Return the last lines of the worker's output, none from before byte `start`."""
     try:
         with run.log_file.open("rb") as stream:
             size = stream.seek(0, 2)
-            stream.seek(max(0, size - LOG_TAIL_BYTES))
+            stream.seek(max(start, size - LOG_TAIL_BYTES))
             text = stream.read().decode("utf-8", "replace")
     except FileNotFoundError:
         return ()
@@ -110,10 +116,14 @@ def _judge(event: Event | None, ending: Ending, tail: str) -> _Verdict:
         cause: Cause = "memory" if "memory" in ending.wish_reason else "disk_full"
         return _Verdict(cause, f"It was paused {where}: {ending.wish_reason}")
     if isinstance(event, RunFailed):
-        cause = "disk_full" if event.code == "disk_full" else "error"
-        return _Verdict(cause, event.message, event.action)
+        return _Verdict(_NAMED_CAUSES.get(event.code, "error"), event.message, event.action)
     if ending.wish == "kill":
         return _Verdict("stopped", f"You stopped it at once {where}.")
+    if ending.return_code is None and ending.log_start is None:
+        return _unseen(event, where)  # what the log ends with may be of an earlier process
+    failure = find_gpu_failure(tail)
+    if failure is not None and failure.cause != "memory":
+        return _Verdict(failure.cause, f"{failure.message} It was {where}.", failure.action)
     return _unseen(event, where) if ending.return_code is None else _seen(event, ending, tail)
 
 
@@ -153,16 +163,7 @@ def _by_exit(event: Event | None, ending: Ending, where: str, tail: str) -> _Ver
 
 
 def _where(event: Event | None) -> str:
-    return "before its first step" if event is None else f"at step {_step(event)}"
-
-
-def _step(event: Event | None) -> int:
-    match event:
-        case None:
-            return 0
-        case _ if event.kind in ("run_started", "self_test_finished"):
-            return 0
-    return int(event.model_dump(include={"step"}).get("step", 0))
+    return "before its first step" if event is None else f"at step {step_of(event)}"
 
 
 def _way_on(resume_from: int | None) -> str:

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from backend.history.views import View
 from OnPolicyDistill.files import write_text_atomically
 from OnPolicyDistill.runs.directory import Worker
+from OnPolicyDistill.runs.retrying import Tries
 
 SLOT_FILE = "supervisor.json"
 
@@ -34,6 +35,8 @@ class ActiveRun(View):
     wish: Wish | None = Field(None, description="What was asked of it.")
     wish_reason: str = ""
     kill_at: float | None = Field(None, description="When patience ends, Unix seconds.")
+    tries: Tries = Field(Tries(), description="After failures of the GPU, since it was started.")
+    log_start: int = Field(0, description="Where its process's output begins in the run's log.")
 
 
 class Slot(View):

@@ -6,17 +6,19 @@ import logging
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 from threading import RLock
 
 from backend.problems import ConflictError
 from backend.settings import BackendSettings
-from backend.supervisor.explain import Ending, explain, is_explained
+from backend.supervisor.explain import Ending, explain, is_explained, read_log_tail
 from backend.supervisor.slot import ActiveRun, QueueEntry, Slot, Verb, Wish, load_slot, save_slot
 from backend.supervisor.workers import ask, kill, start_worker
 from backend.system.room import LowMemoryError, check_disk, check_memory
 from OnPolicyDistill.errors import DiskFullError, DistillError
 from OnPolicyDistill.runs.directory import Control, RunDirectory
 from OnPolicyDistill.runs.postmortem import PostMortem, write_postmortem
+from OnPolicyDistill.runs.retrying import Tries, next_try
 
 LOW_MEMORY_TICKS = 20
 
@@ -154,23 +156,26 @@ class Supervisor:
             self.blocked = str(error)
             return []
         self.blocked = None
-        return [self._start(self.slot.queue[0])]
-
-    def _start(self, entry: QueueEntry) -> str:
+        entry, *waiting = self.slot.queue
         active = ActiveRun(run_id=entry.run_id, verb=entry.verb)
-        self._save(Slot(active=active, queue=self.slot.queue[1:]))
-        run = self.run(entry.run_id)
+        return [self._start(active, tuple(waiting))]
+
+    def _start(self, active: ActiveRun, waiting: tuple[QueueEntry, ...]) -> str:
+        run = self.run(active.run_id)
+        active = active.model_copy(update={"log_start": _size(run.log_file)})
+        self._save(Slot(active=active, queue=waiting))
         try:
-            self.process, worker = start_worker(self.settings, run, entry.verb)
+            more = active.tries.environment()
+            self.process, worker = start_worker(self.settings, run, active.verb, more)
         except Exception as error:
             # Whatever keeps one run from starting must not end the supervision of the others.
-            logger.exception("run %s could not be started", entry.run_id)
+            logger.exception("run %s could not be started", active.run_id)
             self._save(self.slot.model_copy(update={"active": None}))
             self._write_failed_start(run, error)
-            return entry.run_id
+            return active.run_id
         noted = active.model_copy(update={"worker": worker})
         self._save(self.slot.model_copy(update={"active": noted}))
-        return entry.run_id
+        return active.run_id
 
     def _write_failed_start(self, run: RunDirectory, error: Exception) -> None:
         if run.path.is_dir():
@@ -190,13 +195,26 @@ class Supervisor:
 
     def _settle(self, active: ActiveRun, code: int | None) -> str:
         self.process = None
-        self._save(self.slot.model_copy(update={"active": None}))
         run = self.run(active.run_id)
-        ending = Ending(code, active.wish, active.wish_reason, self._memory_was_scarce())
         worker = run.worker()
-        if run.path.is_dir() and (worker is None or not worker.is_alive()):
-            self._explain(run, ending)
+        if not run.path.is_dir() or (worker is not None and worker.is_alive()):
+            self._save(self.slot.model_copy(update={"active": None}))
+            return active.run_id
+        tries = self._tries_after(active, code)
+        if tries is not None:
+            again = ActiveRun(run_id=active.run_id, verb="resume", tries=tries)
+            return self._start(again, self.slot.queue)
+        self._save(self.slot.model_copy(update={"active": None}))
+        scarce, start = self._memory_was_scarce(), active.log_start
+        self._explain(run, Ending(code, active.wish, active.wish_reason, scarce, start))
         return active.run_id
+
+    def _tries_after(self, active: ActiveRun, code: int | None) -> Tries | None:
+        """How the run goes on by itself, if the GPU ended it and nobody wanted it to end."""
+        if code == 0 or active.wish is not None:
+            return None
+        run = self.run(active.run_id)
+        return next_try(run, active.tries, "\n".join(read_log_tail(run, active.log_start)))
 
     def _explain(self, run: RunDirectory, ending: Ending) -> bool:
         """Write a post-mortem, unless the run ended as it should; tells whether it did not."""
@@ -244,3 +262,7 @@ class Supervisor:
         if slot != self.slot:
             save_slot(self.settings.workspace, slot)
             self.slot = slot
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0

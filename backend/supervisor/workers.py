@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 
 import psutil
 
@@ -20,9 +21,9 @@ TERMINAL_VARIABLES = ("FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY_IN
 
 
 def start_worker(
-    settings: BackendSettings, run: RunDirectory, verb: Verb
+    settings: BackendSettings, run: RunDirectory, verb: Verb, more: Mapping[str, str]
 ) -> tuple[subprocess.Popen[bytes], Worker]:
-    """Start `train` or `resume` for a run; its output goes to log.txt."""
+    """Start `train` or `resume` for a run, with `more` in its environment; output in log.txt."""
     which = ["--run", run.run_id] if verb == "train" else [run.run_id]
     command = [*settings.worker_command, verb, *which, "--workspace", str(settings.workspace)]
     withheld = SECRET_VARIABLES + TERMINAL_VARIABLES
@@ -33,7 +34,7 @@ def start_worker(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**environment, "PYTHONUNBUFFERED": "1"},
+            env={**environment, "PYTHONUNBUFFERED": "1", **more},
             start_new_session=True,
         )
     return process, _identify(process.pid)

@@ -2,7 +2,10 @@
 
 `steps=5 pause=0.01 die=kill@3`: five steps, 10 ms each, ended by SIGKILL after step 3. Other
 endings: `exit@3` (code 7), `abort@3`, `fail@3` (run_failed, code 1), `memory@3` (says so, aborts),
-`start@0` (code 1 before the first event), `deaf=1` (ignores SIGTERM).
+`start@0` (code 1 before the first event), `deaf=1` (ignores SIGTERM). The GPU's: `watchdog@3`
+(aborts as MLX before 0.32 did), `stream@3` (an exception, as since), `resources@3`; `times=2` lets
+the first two processes end so, `every=3` each at the third step of its own, `watchdog@stop` when
+asked to stop.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from pathlib import Path
 
 from OnPolicyDistill.config import OnPolicyConfig
 from OnPolicyDistill.errors import RunError, StoppedError
+from OnPolicyDistill.gpu import MAX_OPS
 from OnPolicyDistill.runs.checkpoints import (
     TrainingState,
     last_checkpoint,
@@ -31,12 +35,22 @@ from OnPolicyDistill.runs.events import (
     RunResumed,
     RunStarted,
 )
+from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.reporting import Reporter, StopRequest, describe_machine, reported
+
+FAILED = "[METAL] Command buffer execution failed: "
+METAL_SAYS = {
+    "memory": f"{FAILED}Insufficient Memory "
+    "(00000008:kIOGPUCommandBufferCallbackErrorOutOfMemory).",
+    "watchdog": f"{FAILED}Impacting Interactivity "
+    "(0000000e:kIOGPUCommandBufferCallbackErrorImpactingInteractivity).",
+    "resources": "[metal::malloc] Resource limit (499000) exceeded.",
+}
 
 
 def say(words: object) -> None:
-    sys.stdout.write(f"{words}\n")
-    sys.stdout.flush()
+    sys.stderr.write(f"{words}\n")
+    sys.stderr.flush()
 
 
 def script_of(run: RunDirectory) -> dict[str, str]:
@@ -52,9 +66,11 @@ def die(how: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         case "abort":
             os.abort()
-        case "memory":
-            say("[METAL] Command buffer execution failed: Insufficient Memory")
+        case "memory" | "watchdog" | "resources":
+            say(f"libc++abi: terminating due to uncaught exception of type {METAL_SAYS[how]}")
             os.abort()
+        case "stream":
+            raise RuntimeError(METAL_SAYS["watchdog"])
         case "fail":
             raise RunError("The fake worker was told to fail.", "Tell it something else.")
         case "exit":
@@ -82,10 +98,12 @@ def take_step(reporter: Reporter, step: int) -> None:
     reporter.finish_step(step, {"loss": 1.0 / step, "divergence": 1.0 / step, "num_tokens": 2.0})
 
 
-def work(run: RunDirectory, reporter: Reporter, stop: StopRequest, script: dict[str, str]) -> None:
-    checkpoint = last_checkpoint(run)
-    begun = 0 if checkpoint is None else read_state(checkpoint).step
-    steps, (ending, _, when) = int(script.get("steps", "3")), script.get("die", "@").partition("@")
+def num_processes(run: RunDirectory) -> int:
+    kinds = [event.kind for event in read_events(run.events_file)]
+    return kinds.count("run_started") + kinds.count("run_resumed")
+
+
+def begin(run: RunDirectory, reporter: Reporter, begun: int, steps: int) -> None:
     if reporter.step == 0 and run.events_file.stat().st_size == 0:
         reporter.emit(
             RunStarted(run_id=run.run_id, method="on_policy", num_steps=steps, config_hash="x",
@@ -94,14 +112,31 @@ def work(run: RunDirectory, reporter: Reporter, stop: StopRequest, script: dict[
         reporter.emit(EvaluationFinished(step=0, metrics={"eval_reverse_kl": 2.0}))
     else:
         reporter.emit(RunResumed(step=begun, machine=describe_machine()))
-        ending = ""
+
+
+def ending_of(run: RunDirectory, script: dict[str, str], begun: int) -> tuple[str, str]:
+    """How this process ends before its time, and at which step; nothing and never by default."""
+    ending, _, when = script.get("die", "@").partition("@")
+    if num_processes(run) > int(script.get("times", "1")):
+        return "", ""
+    return ending, str(begun + int(script["every"])) if "every" in script else when
+
+
+def work(run: RunDirectory, reporter: Reporter, stop: StopRequest, script: dict[str, str]) -> None:
+    checkpoint = last_checkpoint(run)
+    begun = 0 if checkpoint is None else read_state(checkpoint).step
+    steps = int(script.get("steps", "3"))
+    begin(run, reporter, begun, steps)
+    ending, when = ending_of(run, script, begun)
     for step in range(begun + 1, steps + 1):
         take_step(reporter, step)
-        if ending and int(when) == step:
+        if when == str(step):
             die(ending)
         deadline = time.monotonic() + float(script.get("pause", "0.01"))
         while time.monotonic() < deadline and not stop():
             time.sleep(0.005)
+        if stop() and when == "stop":
+            die(ending)
         if step % 2 == 0 or stop():
             save(run, reporter, step)
         if stop() and script.get("deaf") != "1":
@@ -119,6 +154,7 @@ def main(arguments: list[str]) -> int:
     script = script_of(run)
     say(f"fake worker: {arguments[0]} {run_id}, token {os.environ.get('OPD_TOKEN')}")
     say(f"colour is forced: {'FORCE_COLOR' in os.environ}")
+    say(f"operations a buffer: {os.environ.get(MAX_OPS)}")
     if script.get("die", "").startswith("start"):
         say("Error: the model folder is empty")
         return 1

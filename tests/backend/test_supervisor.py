@@ -151,6 +151,7 @@ async def postmortem_of(client: httpx.AsyncClient, run: RunDirectory) -> PostMor
         ("kill@3", "killed", "ended by SIGKILL at step 3"),
         ("abort@3", "crashed", "ended by SIGABRT at step 3"),
         ("memory@3", "memory", "stopped for memory at step 3"),
+        ("resources@3", "gpu_resources", "more separate pieces of the GPU's memory"),
         ("exit@3", "crashed", "exit code 7. It said: something odd happened"),
         ("fail@3", "error", "told to fail"),
         ("start@0", "not_started", "the model folder is empty"),

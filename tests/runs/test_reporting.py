@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from OnPolicyDistill.config import OnPolicyConfig
-from OnPolicyDistill.errors import DiskFullError, StoppedError
+from OnPolicyDistill.errors import DiskFullError, GpuError, GpuInterruptedError, StoppedError
+from OnPolicyDistill.gpu import WATCHED_VARIABLE
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from OnPolicyDistill.runs.events import (
     Event,
@@ -130,7 +131,7 @@ def test_a_stopped_run_is_paused_in_its_log(run: RunDirectory) -> None:
     assert run.state() == "paused"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_asks_for_a_stop_and_the_old_handlers_come_back(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     stop = StopRequest()
@@ -139,6 +140,46 @@ def test_a_signal_asks_for_a_stop_and_the_old_handlers_come_back(number: signal.
         os.kill(os.getpid(), number)
         assert stop()
     assert signal.getsignal(number) is before
+
+
+def test_a_hang_up_that_nohup_ignores_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        stop = StopRequest()
+        with stop.on_signals():
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not stop()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_what_metal_said_ends_in_the_log_with_cause_and_advice(run: RunDirectory) -> None:
+    with pytest.raises(GpuError) as raised, reported(Reporter(run)):
+        raise RuntimeError("[metal::malloc] Resource limit (499000) exceeded.")
+    assert raised.value.exit_code == 1
+    last = list(read_events(run.events_file))[-1]
+    assert isinstance(last, RunFailed)
+    assert last.code == "gpu_resources"
+    assert "lower max_generation_tokens" in last.action
+
+
+def test_a_failure_that_passes_is_left_to_a_parent_that_tries_again(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "[METAL] Command buffer execution failed: Impacting Interactivity (...)."
+    monkeypatch.setenv(WATCHED_VARIABLE, "1")
+    with pytest.raises(GpuInterruptedError, match="Impacting Interactivity"):
+        fail_with(run, text)
+    assert list(read_events(run.events_file)) == []
+    monkeypatch.delenv(WATCHED_VARIABLE)
+    with pytest.raises(GpuError) as raised:
+        fail_with(run, text)
+    assert (raised.value.code, run.state()) == ("gpu_watchdog", "failed")
+
+
+def fail_with(run: RunDirectory, text: str) -> None:
+    with reported(Reporter(run)):
+        raise RuntimeError(text)
 
 
 def test_a_second_interrupt_ends_at_once_and_a_second_term_does_not() -> None:

@@ -1507,6 +1507,22 @@ export interface components {
              * @description When patience ends, Unix seconds.
              */
             kill_at: number | null;
+            /**
+             * @description After failures of the GPU, since it was started.
+             * @default {
+             *       "total": 0,
+             *       "in_vain": 0,
+             *       "kept_step": 0,
+             *       "kept_bytes": 0
+             *     }
+             */
+            tries: components["schemas"]["Tries"];
+            /**
+             * Log Start
+             * @description Where its process's output begins in the run's log.
+             * @default 0
+             */
+            log_start: number;
         };
         /**
          * Advice
@@ -3915,11 +3931,8 @@ export interface components {
              * @description Last event before it; -1 when there was none.
              */
             after_seq: number;
-            /**
-             * Cause
-             * @enum {string}
-             */
-            cause: "memory" | "disk_full" | "killed" | "stopped" | "crashed" | "error" | "not_started" | "vanished";
+            /** Cause */
+            cause: ("memory" | "disk_full" | "killed" | "stopped" | "crashed" | "error" | "not_started" | "vanished") | ("gpu_watchdog" | "gpu_timeout" | "gpu_fault" | "gpu_resources" | "gpu_buffer");
             /**
              * Exit Code
              * @description Where the process returned one.
@@ -5602,6 +5615,35 @@ export interface components {
             created: number;
             /** Deleted */
             deleted: number;
+        };
+        /**
+         * Tries
+         * @description How often a run was taken up again since somebody started it.
+         */
+        Tries: {
+            /**
+             * Total
+             * @default 0
+             */
+            total?: number;
+            /**
+             * In Vain
+             * @description Of them, the last ones that kept nothing new.
+             * @default 0
+             */
+            in_vain?: number;
+            /**
+             * Kept Step
+             * @description Newest checkpoint at the last failure.
+             * @default 0
+             */
+            kept_step?: number;
+            /**
+             * Kept Bytes
+             * @description Other work that was kept at the last failure.
+             * @default 0
+             */
+            kept_bytes?: number;
         };
         /**
          * VariantSettings
