@@ -10,6 +10,8 @@ import sys
 import threading
 import time
 import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -47,7 +49,7 @@ class ServeOptions:
 def serve(
     workspace: Path, port: int = 0, open_browser: bool = True, ready_json: bool = False
 ) -> int:
-    """Serve a workspace until SIGINT or SIGTERM and return the exit code; see `serve_with`."""
+    """Serve a workspace until a signal ends it and return the exit code; see `serve_with`."""
     serve_with(
         ServeOptions(
             workspace=workspace, port=port, open_browser=open_browser, ready_json=ready_json
@@ -57,7 +59,7 @@ def serve(
 
 
 def serve_with(options: ServeOptions) -> None:
-    """Serve until SIGINT or SIGTERM; runs at work go on by themselves.
+    """Serve until SIGINT, SIGTERM or SIGHUP; runs at work go on by themselves.
 
     Raises:
         InputError: the port is taken.
@@ -150,6 +152,16 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             _announce(self._options, self._settings)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Listen to a closed terminal as well; what nohup ignores stays ignored."""
+        before = signal.getsignal(signal.SIGHUP)
+        if before != signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, self.handle_exit)
+        with super().capture_signals():
+            yield
+        signal.signal(signal.SIGHUP, before)
 
     def handle_exit(self, sig: int, _frame: FrameType | None) -> None:
         """End on a signal. Uvicorn's own dies of it again after all is closed: not with 0."""

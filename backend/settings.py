@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from backend.supervisor.ending import GRACE_SECONDS
+
 FRONTEND = Path(__file__).resolve().parent.parent / "frontend" / "dist"
 
 
@@ -27,7 +29,7 @@ class BackendSettings:
     dev_origins: tuple[str, ...] = ()
     frontend: Path = FRONTEND
     worker_command: tuple[str, ...] = (sys.executable, "-m", "OnPolicyDistill")
-    stop_grace_seconds: float = 120.0
+    stop_grace_seconds: float = GRACE_SECONDS
     min_free_disk_gb: float = 2.0
     min_free_memory_gb: float = 0.3
     max_json_bytes: int = 1_000_000

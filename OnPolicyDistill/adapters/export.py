@@ -27,6 +27,7 @@ from OnPolicyDistill.models.loading import open_model
 from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.models.saving import save_weights
 from OnPolicyDistill.models.weight_files import read_json
+from OnPolicyDistill.stopping import check_stop
 
 GGUF_FILE = "model-f16.gguf"
 
@@ -93,6 +94,7 @@ def export_model(
 
 def _quantize(folder: Path, request: ExportRequest, progress: Progress) -> None:
     """Replace a folder's weights by quantized ones."""
+    check_stop()
     progress("quantizing", 0, 1)
     model, config = open_model(folder)
     # mlx-lm reports on standard output, which belongs to the command's own results.
@@ -121,6 +123,7 @@ def _convert(folder: Path, progress: Progress) -> None:
     tensors: dict[str, mx.array] = {}
     files = sorted(folder.glob("model*.safetensors"))
     for file in files:
+        check_stop()
         loaded = mx.load(str(file))
         assert isinstance(loaded, dict)
         tensors |= loaded

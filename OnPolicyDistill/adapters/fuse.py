@@ -21,6 +21,7 @@ from OnPolicyDistill.models.parameters import flat_arrays
 from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.models.saving import copy_settings, save_tensors
 from OnPolicyDistill.models.weight_files import read_json
+from OnPolicyDistill.stopping import check_stop
 
 Progress = Callable[[str, int, int], None]
 
@@ -38,7 +39,7 @@ def fuse(policy: Policy, folder: Path, dequantize: bool, progress: Progress) -> 
     """
     tensors = fused_tensors(policy.model, dequantize, progress)
     progress("writing weights", 0, 1)
-    save_tensors(folder, tensors)
+    save_tensors(folder, tensors, before_each=check_stop)
     config = read_json(policy.path / "config.json")
     if dequantize:
         config.pop("quantization", None)
@@ -60,6 +61,7 @@ def fused_tensors(model: nn.Module, dequantize: bool, progress: Progress) -> dic
         raise ModelError("There is no adapter to fuse.", "Load one with --adapter.")
     tensors = flat_arrays(model.parameters())
     for done, (name, layer) in enumerate(layers.items(), start=1):
+        check_stop()
         tensors = {key: value for key, value in tensors.items() if not key.startswith(f"{name}.")}
         fused = flat_arrays(layer.fuse(dequantize=dequantize).parameters())
         tensors |= {f"{name}.{leaf}": array for leaf, array in fused.items()}

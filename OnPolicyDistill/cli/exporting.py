@@ -18,17 +18,23 @@ from OnPolicyDistill.adapters.export_messages import (
 )
 from OnPolicyDistill.adapters.facts import base_model, facts_of_run
 from OnPolicyDistill.adapters.files import load_adapter
-from OnPolicyDistill.errors import DistillError
+from OnPolicyDistill.errors import DistillError, StoppedError
 from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.runs.checkpoints import directory_bytes
 from OnPolicyDistill.runs.directory import RunDirectory
+from OnPolicyDistill.runs.reporting import StopRequest
+from OnPolicyDistill.stopping import stoppable
 
 
 def main() -> int:
     """Write what the order says; returns the exit code."""
     order = ExportOrder.model_validate_json(sys.argv[1])
+    stop = StopRequest()
     try:
-        folder = _write(order)
+        with stop.on_signals(), stoppable(stop):
+            folder = _write(order)
+    except StoppedError as stopped:
+        return stopped.exit_code  # whoever asked knows
     except DistillError as error:
         _say(FailedLine(message=error.message, action=error.action))
         return error.exit_code

@@ -1,7 +1,7 @@
 """The playground's process: questions as JSON lines on stdin, answers as JSON lines on stdout.
 
-Models stay loaded between questions. It ends when its stdin ends, whatever it is doing, so that
-the memory returns to the system with the parent or at its wish.
+Models stay loaded between questions. It ends when its stdin ends, after the token or the piece of
+a model that it is at, so that the memory returns to the system with the parent or at its wish.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
 from typing import TextIO
@@ -26,20 +27,22 @@ from OnPolicyDistill.evaluation.playground_messages import (
     StoppedMessage,
 )
 from OnPolicyDistill.memory import memory_metrics, release_buffers, reset_peak
+from OnPolicyDistill.stopping import stoppable
 
 
 class Inbox:
     """Reads stdin in a thread: questions wait in line, a stop is heard at once."""
 
     def __init__(self, source: TextIO) -> None:
-        self.asks: SimpleQueue[Ask] = SimpleQueue()
+        self.asks: SimpleQueue[Ask | None] = SimpleQueue()
         self._source = source
         self._stopped: set[int] = set()
+        self._is_closed = False
         Thread(target=self._read, daemon=True).start()
 
     def is_stopped(self, ask: Ask) -> bool:
-        """Whether somebody wants no more of this question."""
-        return ask.id in self._stopped
+        """Whether somebody wants no more of this question, or of anything."""
+        return self._is_closed or ask.id in self._stopped
 
     def _read(self) -> None:
         for line in self._source:
@@ -48,25 +51,26 @@ class Inbox:
                 self.asks.put(request)
             else:
                 self._stopped.add(request.id)
-        # In the middle of a load or a step there is no other way to leave at once.
-        os._exit(0)
+        self._is_closed = True
+        self.asks.put(None)
 
 
 def main() -> None:
     """Answer questions until stdin ends."""
     output = _claim_stdout()
     inbox, models = Inbox(sys.stdin), WarmModels()
-    while True:
-        ask = inbox.asks.get()
+    while (ask := inbox.asks.get()) is not None:
         for message in _answered(models, ask, inbox):
-            output.write(Reply(id=ask.id, message=message).model_dump_json() + "\n")
-            output.flush()
+            with suppress(BrokenPipeError):  # nobody is left to hear it
+                output.write(Reply(id=ask.id, message=message).model_dump_json() + "\n")
+                output.flush()
 
 
 def _answered(models: WarmModels, ask: Ask, inbox: Inbox) -> Iterator[PlaygroundMessage]:
     reset_peak()
     try:
-        yield from answer(models, ask, lambda: inbox.is_stopped(ask))
+        with stoppable(lambda: inbox.is_stopped(ask)):
+            yield from answer(models, ask, lambda: inbox.is_stopped(ask))
         release_buffers()
         yield _done()
     except StoppedError:

@@ -28,6 +28,7 @@ from OnPolicyDistill.models.policy import Policy, decode, hidden_states
 from OnPolicyDistill.rollout import Rollout, pack
 from OnPolicyDistill.runs.prompt_values import PromptValues
 from OnPolicyDistill.runs.wording import describe_drawn
+from OnPolicyDistill.stopping import check_stop
 from OnPolicyDistill.teacher.scoring import EXACT, Teacher
 
 MAX_SEED = 2**31 - 1
@@ -169,6 +170,7 @@ def _distances(
     sums: dict[str, tuple[float, ...]] = {}
     prefix = OFF_POLICY if held_out.fixed else ON_POLICY
     for start in range(0, len(rollouts), held_out.max_rows):
+        check_stop()
         rows = rollouts[start : start + held_out.max_rows]
         batch = pack(rows)
         fresh, kept = ([], rows) if held_out.fixed else (rows, [])

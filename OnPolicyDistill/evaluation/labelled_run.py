@@ -42,6 +42,7 @@ from OnPolicyDistill.runs.reporting import (
     reported,
 )
 from OnPolicyDistill.settings.evaluation import EvaluationSettings, VariantSettings
+from OnPolicyDistill.stopping import stoppable
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +70,9 @@ def evaluate_run(
         DistillError: anything else that ends the run, in words; it is in the event log as well.
     """
     with run.occupied():
-        reporter = Reporter(run, observer)
-        with reported(reporter):
-            assignment = _assigned(run, reporter, stop or StopRequest())
+        reporter, stop = Reporter(run, observer), stop or StopRequest()
+        with reported(reporter), stoppable(stop):
+            assignment = _assigned(run, reporter, stop)
             _begin(run, reporter)
             _evaluate(assignment)
 

@@ -39,6 +39,7 @@ from OnPolicyDistill.generation.request import GenerationHooks, GenerationReques
 from OnPolicyDistill.generation.sampling import SamplingSettings
 from OnPolicyDistill.models.loading import load_policy, unload
 from OnPolicyDistill.models.policy import Policy, encode_prompt
+from OnPolicyDistill.stopping import check_stop
 from OnPolicyDistill.vocabulary import log_partition
 
 TOP = 5
@@ -224,6 +225,7 @@ class Grader:
         self._cache = make_prompt_cache(teacher.model)
         self._last = prompt[-1]
         for start in range(0, len(prompt) - 1, PREFILL_TOKENS):
+            check_stop()
             chunk = prompt[start : min(start + PREFILL_TOKENS, len(prompt) - 1)]
             self._model(mx.array([chunk]), cache=self._cache)
             # Logits are not needed, and what is not evaluated is not computed.

@@ -26,6 +26,7 @@ from OnPolicyDistill.models.policy import Policy, hidden_states
 from OnPolicyDistill.optim.gradients import Gradients, gradient_norm
 from OnPolicyDistill.rollout import Rollout, pack
 from OnPolicyDistill.runs.events import Check
+from OnPolicyDistill.stopping import check_stop
 
 SMALLEST_KL = 1e-6
 LARGEST_SELF_KL = 1e-4
@@ -79,6 +80,7 @@ class Probe:
 
 def prove_learning(probe: Probe) -> tuple[Check, ...]:
     """Measure the claims; the student's weights are as before when it returns."""
+    check_stop()
     batch = pack(probe.rollouts)
     hidden = hidden_states(probe.student.model, batch.tokens)
     hidden = mx.take(hidden.reshape(-1, hidden.shape[-1]), batch.positions, axis=0)  # (N, D)
@@ -125,6 +127,7 @@ def _advised(check: Check) -> Check:
 
 def _step_checks(probe: Probe) -> tuple[Check, Check, Check]:
     """Take one optimizer step, look at what moved, and put everything back."""
+    check_stop()
     model = probe.student.model
     trainable = flat_arrays(model.trainable_parameters())
     before = {name: mx.array(value) for name, value in trainable.items()}

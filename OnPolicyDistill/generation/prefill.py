@@ -15,6 +15,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from OnPolicyDistill.models.kv_cache import RowCache
+from OnPolicyDistill.stopping import check_stop
 
 PREFILL_TOKENS = 2048
 SHARED_PREFIX_TOKENS = 32
@@ -57,6 +58,7 @@ def read_rows(model: nn.Module, cache: RowCache, rows: Sequence[Sequence[int]]) 
     tokens = mx.array([[*row, *[0] * (L - len(row))] for row in rows])
     columns = max(1, PREFILL_TOKENS // len(rows))
     for first in range(0, L, columns):
+        check_stop()
         model(tokens[:, first : first + columns], cache=cache.layers)
         mx.eval(cache.state)
 

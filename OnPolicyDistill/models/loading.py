@@ -25,6 +25,10 @@ from OnPolicyDistill.models.parameters import flat_arrays
 from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.models.weight_files import fingerprint_model, read_json, weight_files
 from OnPolicyDistill.registry import find_model, local_folder, propose_model
+from OnPolicyDistill.stopping import check_stop
+
+# A second of a slow disk; big enough for MLX to read with all its threads.
+BYTES_AT_ONCE = 1_000_000_000
 
 
 def load_policy(name: str, mixed_precision: bool = True) -> Policy:
@@ -139,7 +143,7 @@ def _load_weights(folder: Path, mixed_precision: bool) -> nn.Module:
     weight_files(folder)
     try:
         model, _ = open_model(folder, mixed_precision)
-        mx.eval(model.parameters())
+        _read(model)
     except (ValueError, KeyError, TypeError, RuntimeError, OSError) as error:
         if find_gpu_failure(str(error)) is not None:
             raise  # nothing is wrong with the files
@@ -149,6 +153,19 @@ def _load_weights(folder: Path, mixed_precision: bool) -> nn.Module:
     model.freeze()
     model.eval()
     return model
+
+
+def _read(model: nn.Module) -> None:
+    """Read the weights a gigabyte at a time, so that a stop is seen while they come from disk."""
+    waiting: list[mx.array] = []
+    for array in flat_arrays(model.parameters()).values():
+        waiting.append(array)
+        if sum(each.nbytes for each in waiting) >= BYTES_AT_ONCE:
+            check_stop()
+            mx.eval(waiting)
+            waiting = []
+    check_stop()
+    mx.eval(waiting)
 
 
 def _load_tokenizer(folder: Path) -> TokenizerWrapper:

@@ -20,6 +20,7 @@ from OnPolicyDistill.datasets.chat_template import ChatTemplate
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.head import Quantization, VocabularyHead
 from OnPolicyDistill.models.kv_cache import RowCache
+from OnPolicyDistill.stopping import check_stop
 
 Message = Mapping[str, JsonValue]
 
@@ -91,6 +92,7 @@ def encode_prompt(policy: Policy, messages: Sequence[Message]) -> list[int]:
 
 def encode_text(policy: Policy, text: str) -> list[int]:
     """Token ids of a text in which special tokens are already written out."""
+    check_stop()
     ids: list[int] = policy.tokenizer.encode(text, add_special_tokens=False)
     return ids
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import mlx.core as mx
@@ -37,11 +38,21 @@ def save_weights(folder: Path, model: nn.Module) -> None:
     save_tensors(folder, flat_arrays(model.parameters()))
 
 
-def save_tensors(folder: Path, tensors: dict[str, mx.array]) -> None:
-    """Write tensors in their order, in files of at most 5 GB, with an index where several."""
+def _nothing() -> None:
+    pass
+
+
+def save_tensors(
+    folder: Path, tensors: dict[str, mx.array], before_each: Callable[[], None] = _nothing
+) -> None:
+    """Write tensors in their order, in files of at most 5 GB, with an index where several.
+
+    `before_each` file may raise StoppedError. A checkpoint asks nobody: it is what a stop saves.
+    """
     shards = make_shards(tensors, MAX_FILE_GB)
     weight_map: dict[str, str] = {}
     for number, shard in enumerate(shards, start=1):
+        before_each()
         name = f"model-{number:05d}-of-{len(shards):05d}" if len(shards) > 1 else "model"
         mx.save_safetensors(str(folder / f"{name}.safetensors"), shard, {"format": "mlx"})
         weight_map |= dict.fromkeys(shard, f"{name}.safetensors")

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from OnPolicyDistill.errors import ModelError
+from OnPolicyDistill.stopping import check_stop
 
 INDEX_FILE = "model.safetensors.index.json"
 WHOLE_FILE_BYTES = 64 * 1024 * 1024
@@ -100,6 +101,7 @@ def fingerprint_model(folder: Path) -> str:
     names = ("config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json")
     plain = [folder / name for name in names if (folder / name).is_file()]
     for file in [*plain, *weight_files(folder)]:
+        check_stop()
         digest.update(f"{file.name}:{file.stat().st_size}\n".encode())
         _update_from_file(digest, file)
     return digest.hexdigest()[:16]

@@ -23,6 +23,7 @@ from OnPolicyDistill.models.kv_cache import RowCache, keeps_keys_and_values_only
 from OnPolicyDistill.models.loading import unload
 from OnPolicyDistill.models.policy import Policy, hidden_states, vocabulary_head
 from OnPolicyDistill.rollout import Rollout, pack
+from OnPolicyDistill.stopping import check_stop
 from OnPolicyDistill.teacher.cache import CacheKey, Entry, TeacherCache, digest_tokens
 
 
@@ -158,6 +159,7 @@ class Teacher:
         return entry
 
     def _forward(self, rollouts: Sequence[Rollout], form: TargetForm) -> Entry:
+        check_stop()
         num_shared = len(self._prefix)
         batch = pack([replace(r, prompt_ids=r.prompt_ids[num_shared:]) for r in rollouts])
         cache = None

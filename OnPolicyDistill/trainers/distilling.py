@@ -34,6 +34,7 @@ from OnPolicyDistill.runs.metrics import METRICS
 from OnPolicyDistill.runs.reporting import (
     process_memory_gb,
 )
+from OnPolicyDistill.stopping import check_stop
 from OnPolicyDistill.teacher.scoring import EXACT
 from OnPolicyDistill.trainers.alarms import plateau_alarm, remember, step_alarms
 from OnPolicyDistill.trainers.lesson import Lesson
@@ -59,8 +60,10 @@ def take_step(lesson: Lesson, state: TrainingState) -> TrainingState:
     seed_dropout(lesson.student.model, derive_seed(lesson.settings.seed, "dropout", step))
     gradients: Gradients | None = None
     for micro in micro_batches:
+        check_stop()
         with report.timed("scoring"):
             targets = lesson.teacher.score(micro.fresh, micro.kept)
+        check_stop()
         with report.timed("learning"):
             scored, more = differentiate(lesson, micro, targets, normalizer)
             gradients = add_gradients(gradients, more)

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.reporting import Observer, Reporter, StopRequest, reported
+from OnPolicyDistill.stopping import stoppable
 from OnPolicyDistill.trainers.distilling import journey, prove
 from OnPolicyDistill.trainers.lesson import prepare_lesson
 from OnPolicyDistill.trainers.milestones import begin, learn_until_done
@@ -41,10 +42,10 @@ def train(
         DistillError: anything else that ends the run, in words; it is in the event log as well.
     """
     with run.occupied():
-        reporter = Reporter(run, observer)
-        with reported(reporter):
+        reporter, stop = Reporter(run, observer), stop or StopRequest()
+        with reported(reporter), stoppable(stop):
             state = begin(run, reporter, checkpoint)
-            lesson = prepare_lesson(run, reporter, stop or StopRequest())
+            lesson = prepare_lesson(run, reporter, stop)
             if checkpoint is None:
                 prove(lesson)
             else:

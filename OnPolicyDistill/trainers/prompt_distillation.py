@@ -33,6 +33,7 @@ from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.runs.checkpoints import pointed
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.reporting import Observer, Reporter, StopRequest, reported
+from OnPolicyDistill.stopping import stoppable
 from OnPolicyDistill.trainers import distilling, supervised
 from OnPolicyDistill.trainers.answers import (
     AnsweringStage,
@@ -66,10 +67,10 @@ def train(
         DistillError: anything else that ends the run, in words; it is in the event log as well.
     """
     with run.occupied():
-        reporter = Reporter(run, observer)
-        with reported(reporter):
+        reporter, stop = Reporter(run, observer), stop or StopRequest()
+        with reported(reporter), stoppable(stop):
             state = begin(run, reporter, checkpoint)
-            stage = _prepare(run, reporter, stop or StopRequest())
+            stage = _prepare(run, reporter, stop)
             student, adapter = _measured_student(stage, _generate(stage))
             lesson: Course | Lesson
             if stage.questions.settings.training == "sft":

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.reporting import Observer, Reporter, StopRequest, reported
+from OnPolicyDistill.stopping import stoppable
 from OnPolicyDistill.trainers.course import prepare_course
 from OnPolicyDistill.trainers.milestones import begin, learn_until_done
 from OnPolicyDistill.trainers.supervised import journey
@@ -33,10 +34,10 @@ def train(
         DistillError: anything else that ends the run, in words; it is in the event log as well.
     """
     with run.occupied():
-        reporter = Reporter(run, observer)
-        with reported(reporter):
+        reporter, stop = Reporter(run, observer), stop or StopRequest()
+        with reported(reporter), stoppable(stop):
             state = begin(run, reporter, checkpoint)
-            course = prepare_course(run, reporter, stop or StopRequest())
+            course = prepare_course(run, reporter, stop)
             if checkpoint is not None:
                 course.load_arrays(checkpoint)
             learn_until_done(journey(course), state)

@@ -39,6 +39,7 @@ from OnPolicyDistill.runs.checkpoints import TrainingState
 from OnPolicyDistill.runs.prompt_values import PromptValues
 from OnPolicyDistill.runs.reporting import process_memory_gb
 from OnPolicyDistill.settings.training import OptimizerSettings
+from OnPolicyDistill.stopping import check_stop
 from OnPolicyDistill.trainers.conversation_rows import ConversationRow, pack_rows
 from OnPolicyDistill.trainers.course import Course
 from OnPolicyDistill.trainers.milestones import Journey, take_evaluation
@@ -57,6 +58,7 @@ def take_step(course: Course, state: TrainingState) -> TrainingState:
     size = course.settings.batch_size
     loss, gradients = 0.0, None
     for start in range(0, len(rows), size):
+        check_stop()
         share, more = differentiate(course, pack_rows(rows[start : start + size]), normalizer)
         gradients = add_gradients(gradients, more)
         mx.eval(gradients)
@@ -169,6 +171,7 @@ def measure_loss(
     tokens: Counter[int] = Counter()
     head = output_head(student.model, student.vocab_size)
     for start in range(0, len(rows), settings.batch_size):
+        check_stop()
         some = rows[start : start + settings.batch_size]
         batch = pack_rows(some)
         hidden = hidden_states(student.model, batch.tokens)

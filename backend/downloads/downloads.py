@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -20,13 +19,12 @@ from backend.models.local import disk_bytes
 from backend.models.place import Hub, cache_name
 from backend.problems import ConflictError, NotFoundError
 from backend.settings import BackendSettings
+from backend.supervisor.ending import end
 from backend.supervisor.workers import SECRET_VARIABLES
 from OnPolicyDistill.errors import DiskFullError
 from OnPolicyDistill.runs.directory import Worker
 
 MODULE = "backend.downloads.worker"
-PATIENCE_SECONDS = 5.0
-POLL_SECONDS = 0.02
 
 
 class Downloads:
@@ -92,7 +90,7 @@ class Downloads:
             record = self.get(download_id)
             if record.state != "running" or record.worker is None:
                 return record
-            self._end(record.worker)
+            end(record.worker)
             ended = self.get(download_id)
             if ended.state == "finished":
                 return ended
@@ -149,17 +147,6 @@ class Downloads:
             self._processes.pop(download_id, None)
         record = read_record(self._file(download_id))
         return None if record is None else as_it_is(record)
-
-    def _end(self, worker: Worker) -> None:
-        try:
-            os.killpg(worker.pid, signal.SIGTERM)
-        except ProcessLookupError:
-            return
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while worker.is_alive() and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
-        if worker.is_alive():
-            os.killpg(worker.pid, signal.SIGKILL)
 
     def _check_room(self, hub_id: str) -> None:
         expected = expected_bytes(hub_id)

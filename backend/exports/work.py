@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Literal
 
-import psutil
 from pydantic import ValidationError
 
 from backend.history.views import View
-from backend.supervisor.workers import SECRET_VARIABLES
+from backend.supervisor.ending import end
+from backend.supervisor.workers import SECRET_VARIABLES, identify
 from OnPolicyDistill.adapters.export_messages import (
     WORK_LINE,
     FailedLine,
@@ -23,8 +21,6 @@ from OnPolicyDistill.adapters.export_messages import (
 from OnPolicyDistill.runs.directory import Worker
 
 WorkState = Literal["running", "finished", "failed", "cancelled", "interrupted"]
-PATIENCE_SECONDS = 5.0
-POLL_SECONDS = 0.02
 LINES = ".jsonl"
 LOG = ".log"
 
@@ -63,10 +59,7 @@ class Workshop:
                 start_new_session=True,
             )
         self._processes[name] = process
-        try:
-            return Worker(pid=process.pid, started=psutil.Process(process.pid).create_time())
-        except psutil.Error:
-            return Worker(pid=process.pid, started=time.time())
+        return identify(process.pid)
 
     def view(self, name: str, worker: Worker, cancelled: bool) -> WorkView:
         """Say how a piece of work stands."""
@@ -93,17 +86,7 @@ class Workshop:
 
     def end(self, worker: Worker) -> None:
         """End a process and its children and wait until they are gone."""
-        if not worker.is_alive():
-            return
-        try:
-            os.killpg(worker.pid, signal.SIGTERM)
-            deadline = time.monotonic() + PATIENCE_SECONDS
-            while worker.is_alive() and time.monotonic() < deadline:
-                time.sleep(POLL_SECONDS)
-            if worker.is_alive():
-                os.killpg(worker.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
+        end(worker)
 
     def forget(self, name: str) -> None:
         """Remove what a process said that has ended."""

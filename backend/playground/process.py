@@ -12,12 +12,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from backend.supervisor.workers import SECRET_VARIABLES
+from backend.supervisor.ending import end
+from backend.supervisor.workers import SECRET_VARIABLES, identify
 from OnPolicyDistill.evaluation.playground_messages import Ask, Reply, Stop
 
 COMMAND = (sys.executable, "-m", "OnPolicyDistill.cli.playground")
 MAX_LINE_BYTES = 1 << 23
-PATIENCE_SECONDS = 3.0
+PATIENCE_SECONDS = 30.0
 TAIL_BYTES = 2_000
 
 
@@ -32,6 +33,7 @@ class GenerationProcess:
         on_end: Callable[[str], None],
     ) -> None:
         self._process = process
+        self._worker = identify(process.pid)
         self._log = log
         self._on_reply = on_reply
         self._on_end = on_end
@@ -73,7 +75,11 @@ class GenerationProcess:
             self._process.stdin.write(request.model_dump_json().encode() + b"\n")
 
     async def close(self) -> None:
-        """End it and wait until it is gone; ending it again changes nothing."""
+        """End it and wait until it is gone; ending it again changes nothing.
+
+        It leaves by itself once its stdin ends, after the token or the piece of a model that it is
+        at; a signal is for one that does not.
+        """
         self._closing = True
         assert self._process.stdin is not None
         self._process.stdin.close()
@@ -81,8 +87,7 @@ class GenerationProcess:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._process.wait()
         except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+            await asyncio.to_thread(end, self._worker)
             await self._process.wait()
         await self._reading
 

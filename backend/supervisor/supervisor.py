@@ -11,9 +11,10 @@ from threading import RLock
 
 from backend.problems import ConflictError
 from backend.settings import BackendSettings
+from backend.supervisor.ending import kill
 from backend.supervisor.explain import Ending, explain, is_explained, read_log_tail
 from backend.supervisor.slot import ActiveRun, QueueEntry, Slot, Verb, Wish, load_slot, save_slot
-from backend.supervisor.workers import ask, kill, start_worker
+from backend.supervisor.workers import ask, start_worker
 from backend.system.room import LowMemoryError, check_disk, check_memory
 from OnPolicyDistill.errors import DiskFullError, DistillError
 from OnPolicyDistill.runs.directory import Control, RunDirectory

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import time
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from collections.abc import Mapping
 import psutil
 
 from backend.settings import BackendSettings
+from backend.supervisor.ending import ask_to_end
 from backend.supervisor.slot import Verb
 from OnPolicyDistill.files import write_text_atomically
 from OnPolicyDistill.runs.directory import Control, RunDirectory, Worker
@@ -37,10 +37,11 @@ def start_worker(
             env={**environment, "PYTHONUNBUFFERED": "1", **more},
             start_new_session=True,
         )
-    return process, _identify(process.pid)
+    return process, identify(process.pid)
 
 
-def _identify(pid: int) -> Worker:
+def identify(pid: int) -> Worker:
+    """Name a process that was just started so that no later one is taken for it."""
     try:
         return Worker(pid=pid, started=psutil.Process(pid).create_time())
     except psutil.Error:
@@ -50,22 +51,4 @@ def _identify(pid: int) -> Worker:
 def ask(run: RunDirectory, worker: Worker, control: Control) -> None:
     """Ask a worker to pause or to finish; does nothing to a process that is gone."""
     write_text_atomically(run.control_file, control.model_dump_json())
-    _signal(worker, signal.SIGTERM, whole_group=False)
-
-
-def kill(worker: Worker) -> None:
-    """End a worker and all its children at once."""
-    _signal(worker, signal.SIGKILL, whole_group=True)
-
-
-def _signal(worker: Worker, number: signal.Signals, whole_group: bool) -> None:
-    if not worker.is_alive():
-        return
-    try:
-        # A worker started in a terminal shares the terminal's group: that one is not ours.
-        if whole_group and os.getpgid(worker.pid) == worker.pid:
-            os.killpg(worker.pid, number)
-        else:
-            os.kill(worker.pid, number)
-    except ProcessLookupError:
-        return
+    ask_to_end(worker)

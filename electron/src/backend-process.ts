@@ -30,7 +30,11 @@ export interface BackendCommand {
 }
 
 const READY_WITHIN_MS = 60_000;
-const GRACE_MS = 8_000;
+/**
+ * The backend ends within seconds; two minutes are for a playground that holds the GPU's memory,
+ * which a hard end can leave lost until the next boot.
+ */
+const GRACE_MS = 120_000;
 const LAST_WORDS_WITHIN_MS = 1_000;
 
 /** Nothing from around the shell may lead the backend's Python elsewhere. */
@@ -80,7 +84,7 @@ export class BackendProcess {
     return this.#child.pid;
   }
 
-  /** Asks the backend to end, then ends its whole group. Runs have groups of their own and go on. */
+  /** Asks the backend to end. Runs have groups of their own and go on. */
   async stop(graceMs = GRACE_MS): Promise<Ending> {
     this.#child.kill("SIGTERM");
     const timer = setTimeout(() => this.killGroup(), graceMs);
@@ -89,15 +93,26 @@ export class BackendProcess {
     return ending;
   }
 
-  /** Ends every process of the backend's group at once. */
-  killGroup(): void {
-    if (this.pid === undefined || this.#isGone) {
-      return;
+  /** Asks every process of the group to end; the last resort comes after a long grace. */
+  #endGroup(): void {
+    if (this.#signalGroup("SIGTERM")) {
+      setTimeout(() => this.#signalGroup("SIGKILL"), GRACE_MS).unref();
     }
+  }
+
+  /** Ends every process of the backend's group at once: for one that does not end when asked. */
+  killGroup(): void {
+    if (!this.#isGone) {
+      this.#signalGroup("SIGKILL");
+    }
+  }
+
+  /** False where the group is empty already. */
+  #signalGroup(signal: NodeJS.Signals): boolean {
     try {
-      process.kill(-this.pid, "SIGKILL");
+      return this.pid !== undefined && process.kill(-this.pid, signal);
     } catch {
-      // The group is empty already.
+      return false;
     }
   }
 
@@ -112,7 +127,7 @@ export class BackendProcess {
         resolve({ code: null, signal: null, error: error.message });
       });
       this.#child.once("exit", (code, signal) => {
-        this.killGroup();
+        this.#endGroup();
         this.#isGone = true;
         const end = () => resolve({ code, signal, error: null });
         const timer = setTimeout(end, LAST_WORDS_WITHIN_MS);
@@ -127,7 +142,7 @@ export class BackendProcess {
   #announcement(withinMs: number): Promise<Ready> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        this.killGroup();
+        this.#endGroup();
         reject(new Error(`The backend did not answer within ${withinMs / 1000} seconds.`));
       }, withinMs);
       let rest = "";

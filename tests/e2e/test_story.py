@@ -124,7 +124,7 @@ def test_a_run_started_in_a_terminal_appears_in_the_list(stage: Stage, tmp_path:
     assert stage.detail(run)["run"]["step"] == 12
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_backend_that_is_told_to_end_does_so_without_a_word(
     tmp_path: Path, number: signal.Signals
 ) -> None:
