@@ -28,6 +28,7 @@ from OnPolicyDistill.cli.plan import plan
 from OnPolicyDistill.cli.runs import app as runs_app
 from OnPolicyDistill.cli.training import resume, train
 from OnPolicyDistill.errors import DistillError
+from OnPolicyDistill.gpu import find_gpu_failure
 
 DEBUG = "--debug"
 ERROR_LOG = "errors.log"
@@ -106,6 +107,9 @@ def _explain(error: Exception, debug: bool) -> str:
     """Say what happened without pretending to know why, and where the rest can be read."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"opd: {error.filename}: {error.strerror}. Check that it exists and is yours."
+    failure = find_gpu_failure(str(error))
+    if failure is not None:
+        return f"opd: {failure.message} {failure.action}"
     first_line = (str(error).strip() or "no message").splitlines()[0]
     what = f"opd: Something unexpected happened ({type(error).__name__}: {first_line})."
     if debug:

@@ -136,3 +136,16 @@ def test_the_package_itself_is_the_command() -> None:
     )
     assert done.returncode == 2
     assert done.stderr == "opd: No run in /nowhere matches 'x'. List them: opd runs.\n"
+
+
+def test_what_metal_said_is_explained_by_every_command(
+    opd: Opd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failed(_: Path) -> list[object]:
+        raise RuntimeError("[METAL] Command buffer execution failed: Impacting Interactivity (..).")
+
+    monkeypatch.setattr(directory, "list_runs", failed)
+    outcome = opd("runs")
+    assert outcome.exit_code == 1
+    assert outcome.err.startswith("opd: macOS ended its work on the GPU")
+    assert "Let the display sleep" in outcome.err

@@ -261,6 +261,21 @@ async def test_the_process_ends_with_its_parent(playground: Playground, models: 
     assert not psutil.pid_exists(pid)
 
 
+async def test_a_process_in_the_middle_of_an_answer_leaves_without_a_signal(
+    playground: Playground, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.playground.process.end", refuse)
+    await until_tokens(playground.follow(await playground.open(question_for(models))))
+    process = playground._process
+    assert process is not None
+    await playground.close()
+    assert process._process.returncode == 0
+
+
+def refuse(_worker: object) -> None:
+    raise AssertionError("it had to be signalled")
+
+
 @pytest.fixture(autouse=True)
 def quiet_slot(backend: Backend) -> Iterator[None]:
     yield
