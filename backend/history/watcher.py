@@ -99,14 +99,19 @@ class RunWatcher:
     def refresh(self, run_id: str) -> RunSummary | None:
         """Refresh one run; returns its entry, None where there is no such run.
 
-        Only `look` remembers what it saw, so that nobody else's question hides a change from it.
+        Only `look` remembers what it saw, so that nobody else's question hides a change from it;
+        but what was told to be running holds the GPU from then on, and is looked into again.
         """
         run = RunDirectory(self._runs / run_id)
         try:
-            return self._index.refresh(run)
+            summary = self._index.refresh(run)
         except FileNotFoundError:
             self._index.forget(run)
             return None
+        if summary is not None and summary.state == "running":
+            with self._lock:
+                self._running.add(run_id)
+        return summary
 
 
 def _folder_times(runs: Path) -> dict[str, int]:

@@ -406,3 +406,14 @@ def test_a_damaged_slot_file_is_an_empty_slot(settings: BackendSettings, backend
     again = Backend(settings)
     assert again.queue().active is None
     again.index.engine.dispose()
+
+
+def test_a_run_that_was_told_to_be_running_holds_the_slot_before_the_next_look(
+    backend: Backend, make_run: MakeRun
+) -> None:
+    outside = make_run()
+    with outside.occupied():
+        assert backend.summary(outside.run_id).state == "running"
+        assert outside.run_id in backend.watcher.running
+    backend.watcher.look()
+    assert outside.run_id not in backend.watcher.running
