@@ -12,6 +12,7 @@ from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.planning.chips import Chip
 from OnPolicyDistill.planning.memory import forecast_memory, peak
 from OnPolicyDistill.planning.models import describe_model
+from OnPolicyDistill.planning.rates import endless_warmup
 from OnPolicyDistill.planning.time import RunSeconds, forecast_time
 from OnPolicyDistill.planning.workload import Workload
 from OnPolicyDistill.registry import find_model
@@ -104,6 +105,9 @@ def warn(work: Workload, times: RunSeconds, needed: int, limit: int) -> Iterator
         )
     yield from _thinking_warnings(work)
     yield from _speed_warnings(work, times)
+    warmup = endless_warmup(work.settings)
+    if warmup is not None:
+        yield f"{warmup.message} {warmup.fix}"
 
 
 def _cache_warnings(work: Workload) -> Iterator[str]:

@@ -23,10 +23,12 @@ from OnPolicyDistill.planning.check_report import CheckFinding, CheckReport, Pro
 from OnPolicyDistill.planning.disk import DiskNeeds, disk_needs
 from OnPolicyDistill.planning.lengths import ruler_of_model
 from OnPolicyDistill.planning.pair import PairReport, check_pair_by_name
+from OnPolicyDistill.planning.rates import endless_warmup
 from OnPolicyDistill.planning.targets import PlannedAdapter
 from OnPolicyDistill.planning.workload import PromptFacts, Workload, make_workload
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
+from OnPolicyDistill.settings.training import OptimizerSettings
 
 # The disk needs of a run do not depend on its prompts.
 NO_PROMPTS = PromptFacts(1, 1, 1, "not needed")
@@ -117,6 +119,18 @@ class Checkup:
             key = "student_adapter" if block.endswith("distillation") else "adapter"
             field = f"{block}.{key}"
             self.add("error", "adapter", field, message, "Give a folder in mlx-lm's format.")
+
+    def check_rate(self, settings: OptimizerSettings, at_most: int | None = None) -> None:
+        """Say so where the warm-up lasts as long as the run; the steps may follow from the rows."""
+        if self.prompts is None and settings.num_epochs is not None:
+            return
+        num_rows = 1 if self.prompts is None else self.prompts.num_prompts
+        if at_most is not None:
+            num_rows = min(num_rows, at_most)
+        warmup = endless_warmup(settings.settled(num_rows))
+        if warmup is not None:
+            field = f"{BLOCK_OF_METHOD[self.config.method]}.{warmup.key}"
+            self.add("warning", "endless_warmup", field, warmup.message, warmup.fix)
 
     def check_disk(self) -> None:
         """Compare what is downloaded and written with the room there is."""

@@ -57,6 +57,7 @@ def _check_distillation(check: Checkup, settings: DistillationSettings) -> None:
         check, "validation_prompts", settings.validation_prompts, training, ruler
     )
     _check_held_out(check, settings)
+    check.check_rate(settings)
     check.check_adapter(settings.student_adapter)
     check.check_disk()
 
@@ -89,6 +90,7 @@ def _check_sft(check: Checkup, sft: SftSettings) -> None:
         message = f"{check.validation.num_leaked} held-out conversations are trained on as well."
         fix = "Remove them from one of the files, or held-out numbers mean nothing."
         check.add("warning", "leaked", f"sft.{key}", message, fix)
+    check.check_rate(sft)
     check.check_disk()
 
 
@@ -99,6 +101,7 @@ def _check_prompt_distillation(check: Checkup, settings: PromptDistillationSetti
         check.check_pair(settings, block)
     _check_teacher_prompt(check, settings)
     _check_inputs(check, settings)
+    check.check_rate(settings, settings.max_inputs)
     check.check_adapter(settings.student_adapter, block)
     check.check_disk()
 

@@ -65,7 +65,9 @@ class OptimizerSettings(Settings):
     schedule_min_ratio: float = Field(
         0.1, ge=0, le=1, description="Where a decaying schedule ends, as a share of the peak."
     )
-    warmup_steps: int = Field(0, ge=0, description="Steps over which the rate rises linearly.")
+    warmup_steps: int = Field(
+        0, ge=0, le=10_000_000, description="Steps over which the rate rises linearly."
+    )
     warmup_ratio: float | None = Field(
         None,
         ge=0,
@@ -123,6 +125,11 @@ class OptimizerSettings(Settings):
     def rows_per_step(self) -> int:
         """Rows of one optimizer step, over all its micro-batches."""
         return self.batch_size * self.gradient_accumulation_steps
+
+    @property
+    def highest_share(self) -> float:
+        """Highest rate of any step as a share of `learning_rate`; below 1 where none reaches it."""
+        return min(self.num_steps / (self.warmup_steps + 1), 1.0)
 
     def settled(self, num_rows: int) -> Self:
         """These settings with the steps and the warm-up that follow from the number of rows.

@@ -37,3 +37,9 @@ def test_steps_after_the_last_keep_the_minimum() -> None:
 
 def test_a_warm_up_longer_than_the_run_is_no_error() -> None:
     assert learning_rate(settings(warmup_steps=50), 11) == pytest.approx(11 / 51)
+
+
+@pytest.mark.parametrize("warmup_steps", [0, 3, 10, 11, 50])
+def test_the_highest_share_is_that_of_the_steps_that_are_taken(warmup_steps: int) -> None:
+    warm = settings(warmup_steps=warmup_steps)
+    assert warm.highest_share == pytest.approx(max(learning_rate(warm, n) for n in range(1, 12)))

@@ -1,5 +1,7 @@
 """The check before a run: every reason for a refusal is told at once, with the field to change."""
 
+import json
+
 import pytest
 
 from OnPolicyDistill.config import parse_config
@@ -102,6 +104,33 @@ def test_leakage_and_the_same_file_twice_are_found(settings, tmp_path):
 def test_a_handful_of_held_out_prompts_is_a_warning(settings, tmp_path):
     (tmp_path / "held.jsonl").write_text('{"prompt": "one two"}\n{"prompt": "three"}')
     assert "few_held_out" in [finding.code for finding in check(settings, tmp_path).findings]
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"num_steps": 50, "warmup_steps": 50}, "warmup_steps"),
+        ({"num_steps": 2, "warmup_ratio": 0.9}, "warmup_ratio"),
+        # 30 prompts, 8 rows a step: 4 steps an epoch.
+        ({"num_epochs": 2, "warmup_steps": 8}, "warmup_steps"),
+    ],
+)
+def test_a_warm_up_as_long_as_the_run_is_warned_of_at_its_setting(settings, tmp_path, changes, key):
+    report = check(settings, tmp_path, **changes)
+    assert found(report) == [("warning", "endless_warmup", f"distillation.{key}")]
+    assert "never reaches 1e-05" in report.findings[0].message
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"num_steps": 50, "warmup_steps": 49},
+        {"num_epochs": 2, "num_steps": 1, "warmup_steps": 7},
+        {"num_steps": 50, "warmup_ratio": 0.5, "warmup_steps": 99},
+    ],
+)
+def test_a_warm_up_that_ends_before_the_run_is_fine(settings, tmp_path, changes):
+    assert check(settings, tmp_path, **changes).findings == ()
 
 
 def test_an_adapter_folder_must_hold_an_adapter(settings, tmp_path):
@@ -237,3 +266,16 @@ def test_an_unknown_model_of_a_variant_is_told_at_the_variant(model_folder, tmp_
         model_folder, tmp_path, "text,label\na,x\n", variant={"model": "nobody/nothing"}
     )
     assert found(report) == [("error", "model", "evaluation.variants.0.model")]
+
+
+def test_the_warm_up_of_every_method_is_held_against_the_rows_it_has(model_folder, tmp_path):
+    # Two inputs, of which one is taken: an epoch is one step.
+    endless = {"num_epochs": 3, "warmup_steps": 3, "max_inputs": 1, "batch_size": 1}
+    report = prompted(model_folder, tmp_path, gradient_accumulation_steps=1, **endless)
+    assert found(report) == [("warning", "endless_warmup", "prompt_distillation.warmup_steps")]
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    file = tmp_path / "conversations.jsonl"
+    file.write_text(json.dumps({"messages": turns}) + "\n")
+    values = {"conversations": str(file), "num_epochs": 9, "warmup_steps": 9}
+    report = check_run(parse_config({"sft": values}), tmp_path)
+    assert ("warning", "endless_warmup", "sft.warmup_steps") in found(report)

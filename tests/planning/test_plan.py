@@ -192,6 +192,11 @@ def test_a_thinking_student_with_short_completions_is_warned_of():
     assert any("thinks before it answers" in warning for warning in found.warnings)
 
 
+def test_a_warm_up_that_the_run_ends_in_is_warned_of():
+    assert any("never reaches" in line for line in plan(num_steps=20, warmup_steps=20).warnings)
+    assert not any("never reaches" in line for line in plan(num_steps=20, warmup_steps=19).warnings)
+
+
 def test_supervised_fine_tuning_is_planned_without_a_teacher():
     config = parse_config({"sft": {"model": "qwen2.5-1.5b", "grad_checkpoint": True}})
     found = plan_run(config, 64, "m4-max")
