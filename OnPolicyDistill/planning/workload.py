@@ -157,8 +157,7 @@ def make_workload(config: RunConfig, prompts: PromptFacts, num_held_out: int) ->
         model = describe_model(sft.model, sft.mixed_precision)
         return Workload(sft, model, None, None, sft.lora, prompts, num_held_out)
     if isinstance(config, PromptDistillationConfig):
-        prompted = config.prompt_distillation.settled(prompts.num_prompts)
-        return _prompted(prompted, prompts, num_held_out)
+        return _prompted(config.prompt_distillation, prompts, num_held_out)
     if isinstance(config, EvaluationConfig):
         return _of_evaluation(config.evaluation, prompts)
     settings = config.distillation.settled(prompts.num_prompts)
@@ -172,17 +171,15 @@ def _prompted(
 ) -> Workload:
     """The training stage: as supervised fine-tuning, or with a teacher that scores."""
     student = describe_model(settings.student_model, settings.mixed_precision)
+    settled = settings.settled(prompts.num_prompts)
     if settings.training == "sft":
-        return Workload(settings, student, None, None, settings.lora, prompts, num_held_out)
+        return Workload(settled, student, None, None, settings.lora, prompts, num_held_out)
     teacher = describe_model(settings.teacher_model, settings.mixed_precision)
     if settings.is_self_distillation:
         # The same weights, which are counted once.
         teacher = replace(teacher, loaded_bytes=0)
-    scoring = DistillationSettings(
-        max_generation_tokens=settings.max_answer_tokens,
-        teacher_cache_size_mb=settings.teacher_cache_size_mb,
-    )
-    return Workload(settings, student, teacher, scoring, settings.lora, prompts, num_held_out)
+    scoring = settings.as_distillation().settled(prompts.num_prompts)
+    return Workload(settled, student, teacher, scoring, settings.lora, prompts, num_held_out)
 
 
 def _of_evaluation(settings: EvaluationSettings, prompts: PromptFacts) -> Workload:

@@ -45,8 +45,16 @@ RUN_PREFIX = {
 
 # Settings that change no number of a run, and may be changed before a resume.
 NUMBERLESS_SETTINGS = ("run_name", "checkpoint_minutes")
-# Settings that were added after runs had been made, which must keep their hash.
-NEWER_SETTINGS = ("num_epochs", "warmup_ratio", "length_buckets", "thinking", "best_of_equals")
+# Settings that were added after runs had been made, which must keep their hash; with their block
+# where another block had a setting of that name before.
+NEWER_SETTINGS = (
+    "num_epochs",
+    "warmup_ratio",
+    "length_buckets",
+    "thinking",
+    "best_of_equals",
+    "prompt_distillation.teacher_weight",
+)
 
 RunState = Literal["created", "running", "paused", "finished", "failed", "interrupted"]
 
@@ -238,6 +246,8 @@ def config_hash(config: RunConfig) -> str:
     can still be resumed.
     """
     block, settings = BLOCK_OF_METHOD[config.method], settings_of(config)
-    newer = {key for key in NEWER_SETTINGS if key not in settings.model_dump(exclude_defaults=True)}
+    changed = settings.model_dump(exclude_defaults=True)
+    named = (key.removeprefix(f"{block}.") for key in NEWER_SETTINGS)
+    newer = {key for key in named if key not in changed}
     values = config.model_dump(mode="json", exclude={block: {*NUMBERLESS_SETTINGS, *newer}})
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

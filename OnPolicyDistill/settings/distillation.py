@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field, model_validator
 
+from OnPolicyDistill.settings.problems import Contradiction, refuse
 from OnPolicyDistill.settings.training import LoraSettings, OptimizerSettings
 
 Divergence = Literal["reverse_kl", "forward_kl", "jsd", "sampled_reverse_kl"]
@@ -116,24 +118,32 @@ class DistillationSettings(OptimizerSettings):
 
     @model_validator(mode="after")
     def _refuse_contradictions(self) -> DistillationSettings:
-        if self.kl_weight == 0 and self.ce_weight == 0:
-            raise ValueError("kl_weight and ce_weight are both 0, so nothing would be learned")
-        if self.divergence == "sampled_reverse_kl":
-            self._refuse_biased_sampling()
-        if self.keep_teacher_loaded is False and self.teacher_cache_size_mb == 0:
-            raise ValueError(
-                "keep_teacher_loaded is off, so teacher_cache_size_mb must leave room for scores"
-            )
+        refuse(self, self._contradictions())
         return self
 
-    def _refuse_biased_sampling(self) -> None:
-        if self.temperature != 1 or self.generation_temperature != 1 or self.top_p != 1:
-            raise ValueError(
-                "sampled_reverse_kl is unbiased only for the student's own distribution: set "
-                "temperature, generation_temperature and top_p to 1"
+    def _contradictions(self) -> Iterator[Contradiction]:
+        if self.kl_weight == 0 and self.ce_weight == 0:
+            yield "kl_weight", "kl_weight and ce_weight are both 0, so nothing would be learned"
+        if self.divergence == "sampled_reverse_kl":
+            yield from self._biased_sampling()
+        if self.keep_teacher_loaded is False and self.teacher_cache_size_mb == 0:
+            yield (
+                "teacher_cache_size_mb",
+                "keep_teacher_loaded is off, so the cache must leave room for scores",
             )
-        if self.on_policy_fraction != 1 or self.fixed_rollouts or not self.keep_teacher_loaded:
-            raise ValueError(
-                "sampled_reverse_kl needs fresh student samples: set on_policy_fraction to 1, "
-                "fixed_rollouts to false and keep_teacher_loaded to true"
-            )
+
+    def _biased_sampling(self) -> Iterator[Contradiction]:
+        own = {
+            "temperature": self.temperature,
+            "generation_temperature": self.generation_temperature,
+            "top_p": self.top_p,
+        }
+        why = "sampled_reverse_kl is unbiased only for the student's own distribution"
+        yield from ((key, f"{why}, so {key} must be 1") for key, value in own.items() if value != 1)
+        why = "sampled_reverse_kl needs fresh student samples"
+        if self.on_policy_fraction != 1:
+            yield "on_policy_fraction", f"{why}, so on_policy_fraction must be 1"
+        if self.fixed_rollouts:
+            yield "fixed_rollouts", f"{why}, so fixed_rollouts must be false"
+        if not self.keep_teacher_loaded:
+            yield "keep_teacher_loaded", f"{why}, so keep_teacher_loaded must be true"

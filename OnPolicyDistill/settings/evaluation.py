@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pydantic import Field, model_validator
 
+from OnPolicyDistill.settings.problems import Contradiction, refuse
 from OnPolicyDistill.settings.training import Settings
 
 
@@ -55,9 +58,13 @@ class EvaluationSettings(Settings):
 
     @model_validator(mode="after")
     def _refuse_contradictions(self) -> EvaluationSettings:
-        names = [variant.name for variant in self.variants]
-        if len(set(names)) != len(names):
-            raise ValueError("two variants have the same name")
-        if self.teacher is not None and self.teacher not in names:
-            raise ValueError(f"teacher names no variant: {self.teacher}")
+        refuse(self, self._contradictions())
         return self
+
+    def _contradictions(self) -> Iterator[Contradiction]:
+        names = [variant.name for variant in self.variants]
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                yield f"variants.{number}.name", "two variants have the same name"
+        if self.teacher is not None and self.teacher not in names:
+            yield "teacher", f"teacher names no variant: {self.teacher}"

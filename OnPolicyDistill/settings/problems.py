@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import get_args
 
-from pydantic import BaseModel
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 LIKE_ENOUGH = 0.75
 WORDS = {
@@ -30,6 +30,27 @@ WORDS = {
     "union_tag_invalid": "{expected_tags} is wanted, not {tag!r}",
 }
 GIVEN_CHARACTERS = 60
+
+
+Contradiction = tuple[str, str]
+
+
+def refuse(settings: BaseModel, contradictions: Iterable[Contradiction]) -> None:
+    """Raise ValidationError about settings that are each in range and do not go together.
+
+    A contradiction is the dotted place of the setting to change, below the model, and a sentence
+    without its end. For a model validator: pydantic puts the model's own place in front.
+    """
+    lines = [
+        InitErrorDetails(
+            type=PydanticCustomError("contradiction", "{reason}", {"reason": reason}),
+            loc=tuple(int(part) if part.isdigit() else part for part in field.split(".")),
+            input=None,
+        )
+        for field, reason in contradictions
+    ]
+    if lines:
+        raise ValidationError.from_exception_data(type(settings).__name__, lines)
 
 
 def nearest(name: str, known: list[str]) -> str | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field, model_validator
 
-from OnPolicyDistill.settings.distillation import Divergence
+from OnPolicyDistill.settings.distillation import DistillationSettings, Divergence
+from OnPolicyDistill.settings.problems import Contradiction, refuse
 from OnPolicyDistill.settings.training import LoraSettings, OptimizerSettings
 
 Training = Literal["sft", "on_policy"]
@@ -91,6 +93,9 @@ class PromptDistillationSettings(OptimizerSettings):
     ce_weight: float = Field(
         0.0, ge=0, le=100, description="Weight of the cross-entropy on the teacher's top token."
     )
+    teacher_weight: float = Field(
+        0.5, gt=0, lt=1, description="Teacher's share of the mixture in the generalized JSD."
+    )
     teacher_cache_size_mb: int = Field(
         4096, ge=0, le=1_000_000, description="Memory for the teacher cache, in MB; 0 turns it off."
     )
@@ -119,15 +124,34 @@ class PromptDistillationSettings(OptimizerSettings):
         """Whether student and teacher share their weights."""
         return self.teacher_model == self.student_model
 
+    def as_distillation(self) -> DistillationSettings:
+        """The on_policy training in the terms of distillation: the student's completions only.
+
+        Every setting that both have is carried over; a completion is the student's answer.
+
+        Raises:
+            ValidationError: the settings contradict each other; none that were read do.
+        """
+        shared = {key: value for key, value in self if key in DistillationSettings.model_fields}
+        return DistillationSettings.model_validate(
+            {**shared, "max_generation_tokens": self.max_answer_tokens}
+        )
+
     @model_validator(mode="after")
     def _refuse_contradictions(self) -> PromptDistillationSettings:
-        if self.training == "on_policy" and self.kl_weight == 0 and self.ce_weight == 0:
-            raise ValueError("kl_weight and ce_weight are both 0, so nothing would be learned")
-        if self.training == "on_policy" and self.target == "thinking":
-            raise ValueError(
-                "on_policy training takes the student's own completions: target must be `answer` "
-                "or `reply`"
-            )
-        if self.labels is not None and len(set(self.labels)) != len(self.labels):
-            raise ValueError("labels names the same label twice")
+        refuse(self, self._contradictions())
+        if self.training == "on_policy":
+            self.as_distillation()
         return self
+
+    def _contradictions(self) -> Iterator[Contradiction]:
+        if self.training == "on_policy" and self.target == "thinking":
+            yield (
+                "target",
+                "on_policy training takes the student's own completions: target must be `answer` "
+                "or `reply`",
+            )
+        if self.labels is not None and not self.labels:
+            yield "labels", "names no label; leave it empty to take any text behind the thinking"
+        if self.labels is not None and len(set(self.labels)) != len(self.labels):
+            yield "labels", "labels names the same label twice"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from OnPolicyDistill.settings.problems import refuse
 
 Schedule = Literal["constant", "linear", "cosine"]
 BestOfEquals = Literal["later", "earlier"]
@@ -41,6 +43,18 @@ class LoraSettings(Settings):
         description="Adapt the experts of a mixture as well, each with matrices of its own: many "
         "times the parameters. The router is never adapted.",
     )
+
+    @model_validator(mode="after")
+    def _refuse_nameless_targets(self) -> LoraSettings:
+        refuse(
+            self,
+            (
+                (f"targets.{number}", "a target is the name of a linear layer, such as q_proj")
+                for number, target in enumerate(self.targets or ())
+                if not all(part.isidentifier() or part.isdigit() for part in target.split("."))
+            ),
+        )
+        return self
 
 
 class OptimizerSettings(Settings):

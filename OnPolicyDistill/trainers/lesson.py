@@ -121,7 +121,7 @@ def prepare_lesson(run: RunDirectory, reporter: Reporter, stop: StopRequest) -> 
         teacher=teacher,
         teacher_marks=teacher_marks,
         materials=materials,
-        objective=_objective(settings),
+        objective=objective_of(settings),
         updater=Updater(create_adamw(settings, student.model), student.model, settings),
     )
 
@@ -165,7 +165,8 @@ def _load_teacher(settings: DistillationSettings, vocab_size: int, reporter: Rep
     return Teacher(replace(policy, vocab_size=vocab_size), cache, form)
 
 
-def _objective(settings: DistillationSettings) -> Objective:
+def objective_of(settings: DistillationSettings) -> Objective:
+    """What a step minimizes, as the losses read it."""
     return Objective(
         settings.divergence,
         settings.temperature,

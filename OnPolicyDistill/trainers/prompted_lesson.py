@@ -9,19 +9,15 @@ from OnPolicyDistill.datasets.answers import Split
 from OnPolicyDistill.errors import PairError
 from OnPolicyDistill.evaluation.heldout import EncodedPrompt, HeldOut
 from OnPolicyDistill.generation.request import GenerationHooks
-from OnPolicyDistill.losses.objective import Objective
 from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.models.policy import Policy, vocabulary_head
 from OnPolicyDistill.planning.pair import check_pair
-from OnPolicyDistill.settings.distillation import DistillationSettings
-from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
-from OnPolicyDistill.settings.training import OptimizerSettings
 from OnPolicyDistill.teacher.cache import TeacherCache
 from OnPolicyDistill.teacher.prompted import PromptedTeacher
 from OnPolicyDistill.teacher.scoring import EXACT
 from OnPolicyDistill.trainers.answers import AnsweringStage
 from OnPolicyDistill.trainers.course import create_updater
-from OnPolicyDistill.trainers.lesson import Lesson
+from OnPolicyDistill.trainers.lesson import Lesson, objective_of
 from OnPolicyDistill.trainers.materials import COMPLETIONS_FILE, Materials
 from OnPolicyDistill.trainers.questions import SPLITS, render
 from OnPolicyDistill.trainers.rollouts import CompletionStore
@@ -44,7 +40,7 @@ def prepare_prompted_lesson(
     student = replace(student, vocab_size=vocab_size)
     teacher_policy = replace(teacher_policy, vocab_size=vocab_size)
     prompts = {split: _encoded(stage, student, split) for split in SPLITS}
-    lesson_settings = distillation_settings(settings).settled(len(prompts["train"]))
+    lesson_settings = settings.as_distillation().settled(len(prompts["train"]))
     size = settings.rows_per_step
     held_out = HeldOut(prompts["held_out"], settings.max_answer_tokens, size, settings.seed)
     cache = TeacherCache(settings.teacher_cache_size_mb * 1_000_000)
@@ -67,33 +63,8 @@ def prepare_prompted_lesson(
             stage.reporter,
             GenerationHooks(should_stop=stage.stop),
         ),
-        objective=Objective(
-            settings.divergence,
-            settings.temperature,
-            settings.kl_weight,
-            settings.ce_weight,
-            lesson_settings.teacher_weight,
-        ),
+        objective=objective_of(lesson_settings),
         updater=create_updater(student, lesson_settings),
-    )
-
-
-def distillation_settings(settings: PromptDistillationSettings) -> DistillationSettings:
-    """The training stage in the terms of distillation: the student's own completions only."""
-    shared = {key: value for key, value in settings if key in OptimizerSettings.model_fields}
-    return DistillationSettings.model_validate(
-        {
-            **shared,
-            "student_model": settings.student_model,
-            "teacher_model": settings.teacher_model,
-            "divergence": settings.divergence,
-            "temperature": settings.temperature,
-            "kl_weight": settings.kl_weight,
-            "ce_weight": settings.ce_weight,
-            "max_generation_tokens": settings.max_answer_tokens,
-            "teacher_cache_size_mb": settings.teacher_cache_size_mb,
-            "lora": settings.lora,
-        }
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from OnPolicyDistill.config import OnPolicyConfig, SftConfig
+from OnPolicyDistill.config import OnPolicyConfig, PromptDistillationConfig, SftConfig
 from OnPolicyDistill.errors import ConfigError, InputError, RunError
 from OnPolicyDistill.runs.directory import (
     Control,
@@ -32,6 +32,7 @@ from OnPolicyDistill.runs.events import (
 )
 from OnPolicyDistill.runs.log import EventWriter
 from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
 
 
@@ -202,5 +203,9 @@ def test_the_config_hash_knows_every_setting_but_the_name() -> None:
 def test_settings_that_runs_did_not_have_leave_their_hash_alone() -> None:
     # Written by the version before num_epochs and warmup_ratio were there.
     assert config_hash(OnPolicyConfig()) == "bf8f0d1fde7b349d"
+    # The same name is as old as its block in one method, and newer in another.
+    assert config_hash(PromptDistillationConfig()) == "6af699174d5c2eae"
+    weight = PromptDistillationSettings(teacher_weight=0.25)
+    assert config_hash(PromptDistillationConfig(prompt_distillation=weight)) != "6af699174d5c2eae"
     epochs = OnPolicyConfig(distillation=DistillationSettings(num_epochs=1000))
     assert config_hash(epochs) != config_hash(OnPolicyConfig())

@@ -291,3 +291,13 @@ def test_an_on_policy_student_moves_towards_the_teacher_that_sees_the_prompt(
     train(stopped, checkpoint=last_checkpoint(stopped))
     left, right = adapter_of(run), adapter_of(stopped)
     assert all(mx.array_equal(left[name], right[name]) for name in left)
+
+
+@pytest.mark.parametrize("divergence", ["forward_kl", "jsd", "sampled_reverse_kl"])
+def test_every_divergence_that_is_read_can_be_trained_on(
+    desk: Desk, tmp_path: Path, divergence: str
+) -> None:
+    values = {"training": "on_policy", "num_steps": 1, "max_answer_tokens": 4}
+    run = desk.create(tmp_path, **values, divergence=divergence, teacher_weight=0.25)
+    train(run)
+    assert isinstance(list(read_events(run.events_file))[-1], RunFinished)

@@ -4314,6 +4314,12 @@ export interface components {
              */
             ce_weight?: number;
             /**
+             * Teacher Weight
+             * @description Teacher's share of the mixture in the generalized JSD.
+             * @default 0.5
+             */
+            teacher_weight?: number;
+            /**
              * Teacher Cache Size Mb
              * @description Memory for the teacher cache, in MB; 0 turns it off.
              * @default 4096

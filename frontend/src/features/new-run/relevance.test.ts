@@ -9,6 +9,8 @@ function field(key: string, value: unknown): FormField {
 const FIELDS = [
   field("prompt_distillation.training", "sft"),
   field("prompt_distillation.kl_weight", 1),
+  field("prompt_distillation.divergence", "reverse_kl"),
+  field("prompt_distillation.teacher_weight", 0.5),
   field("prompt_distillation.num_samples", 1),
   field("prompt_distillation.acceptance", "majority"),
   field("prompt_distillation.num_epochs", null),
@@ -29,4 +31,10 @@ test("it is asked again once it means something", () => {
   expect(shown({ training: "on_policy", num_samples: 3 })).toContain("kl_weight");
   expect(shown({ num_samples: 3 })).toContain("acceptance");
   expect(shown({ num_epochs: 2 })).not.toContain("num_steps");
+});
+
+test("what depends on a setting that means nothing is not asked either", () => {
+  expect(shown({ training: "on_policy", divergence: "jsd" })).toContain("teacher_weight");
+  expect(shown({ training: "on_policy" })).not.toContain("teacher_weight");
+  expect(shown({ training: "sft", divergence: "jsd" })).not.toContain("teacher_weight");
 });

@@ -24,6 +24,10 @@ const CONDITIONS: Readonly<Record<string, Condition>> = {
   "prompt_distillation.temperature": SCORED,
   "prompt_distillation.kl_weight": SCORED,
   "prompt_distillation.ce_weight": SCORED,
+  "prompt_distillation.teacher_weight": {
+    key: "prompt_distillation.divergence",
+    holds: is("jsd"),
+  },
   "prompt_distillation.teacher_cache_size_mb": SCORED,
   ...Object.fromEntries(
     ["distillation", "sft", "prompt_distillation"].flatMap((block) => [
@@ -34,18 +38,22 @@ const CONDITIONS: Readonly<Record<string, Condition>> = {
   ),
 };
 
-/** The fields that mean something in a draft; what they were set to stays where they come back. */
+/**
+ * The fields that mean something in a draft; what they were set to stays where they come back. A field
+ * beside one that means nothing means nothing either.
+ */
 export function relevantFields(
   fields: readonly FormField[],
   config: ConfigValues,
 ): readonly FormField[] {
   const byKey = new Map(fields.map((field) => [field.key, field]));
-  return fields.filter((field) => {
+  const isRelevant = (field: FormField): boolean => {
     const condition = CONDITIONS[field.key];
     if (!condition) {
       return true;
     }
     const other = byKey.get(condition.key);
-    return condition.holds(other && valueIn(config, other));
-  });
+    return condition.holds(other && valueIn(config, other)) && (!other || isRelevant(other));
+  };
+  return fields.filter(isRelevant);
 }
