@@ -201,7 +201,7 @@ class Warned(EventBase):
 
 
 class RunPaused(EventBase):
-    """The run saved a checkpoint and left memory; it can be resumed."""
+    """The run left memory as it was asked to, and can be resumed from its last checkpoint."""
 
     kind: Literal["run_paused"] = "run_paused"
     step: int

@@ -6,7 +6,7 @@ import os
 import platform
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import FrameType
@@ -33,7 +33,10 @@ from OnPolicyDistill.runs.events import (
     StepFinished,
     Warned,
 )
+from OnPolicyDistill.runs.failures import describe_failure
 from OnPolicyDistill.runs.log import EventWriter, repair_torn_line
+
+INTERRUPTED = "The run was interrupted at once: what followed its last checkpoint is done again."
 
 Observer = Callable[[Event], None]
 
@@ -169,30 +172,39 @@ class Reporter:
 
 @contextmanager
 def reported(reporter: Reporter) -> Iterator[None]:
-    """Close the log in any case, and say in it why the run ended when it ends by an error."""
+    """Close the log in any case, and say in it why the run ended when it ends by an exception.
+
+    Whatever the exception is, it is raised again, also where the log cannot be written any more.
+    """
     try:
         yield
-    except StoppedError as stopped:
-        reporter.emit(RunPaused(step=reporter.step, reason=stopped.message))
-        raise
-    except DistillError as error:
-        _tell_failure(reporter, error)
-        raise
-    except RuntimeError as error:
-        failure = _gpu_error(error)
-        if failure is None:
+    except BaseException as error:
+        told = _in_words(error)
+        with suppress(DistillError, OSError):
+            # What another process may mend is told by the parent that starts it.
+            if not isinstance(told, GpuInterruptedError):
+                reporter.emit(_ending(told, reporter.step))
+        with suppress(DistillError, OSError):
+            reporter.close()
+        if told is error:
             raise
-        if not isinstance(failure, GpuInterruptedError):
-            _tell_failure(reporter, failure)
-        raise failure from error
-    finally:
-        reporter.close()
+        raise told from error
+    reporter.close()
 
 
-def _tell_failure(reporter: Reporter, error: DistillError) -> None:
-    reporter.emit(
-        RunFailed(step=reporter.step, code=error.code, message=error.message, action=error.action)
-    )
+def _ending(error: BaseException, step: int) -> RunPaused | RunFailed:
+    if isinstance(error, StoppedError):
+        return RunPaused(step=step, reason=error.message)
+    if isinstance(error, KeyboardInterrupt):
+        return RunPaused(step=step, reason=INTERRUPTED)
+    failure = describe_failure(error)
+    return RunFailed(step=step, code=failure.code, message=failure.message, action=failure.action)
+
+
+def _in_words(error: BaseException) -> BaseException:
+    """What Metal said as an error of ours; any other exception as it is."""
+    gpu_error = _gpu_error(error) if isinstance(error, RuntimeError) else None
+    return error if gpu_error is None else gpu_error
 
 
 def _gpu_error(error: RuntimeError) -> GpuError | None:

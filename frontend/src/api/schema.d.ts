@@ -4921,7 +4921,7 @@ export interface components {
         };
         /**
          * RunPaused
-         * @description The run saved a checkpoint and left memory; it can be resumed.
+         * @description The run left memory as it was asked to, and can be resumed from its last checkpoint.
          */
         RunPaused: {
             /**
