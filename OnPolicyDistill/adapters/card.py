@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
+
+Library = Literal["mlx", "peft"]
+TAGS: dict[Library, str] = {"mlx": "mlx, distillation", "peft": "peft, lora, distillation"}
+LANGUAGES: dict[Library, str] = {"mlx": "sh", "peft": "python"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +22,10 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class CardFacts:
-    """What is known about a training; what is empty is left out of the card."""
+    """What is known about a training; what is empty is left out of the card.
+
+    `usage` are lines for the shell, or of Python where the library is PEFT.
+    """
 
     name: str
     base_model: str
@@ -28,6 +36,7 @@ class CardFacts:
     measurements: tuple[Measurement, ...] = ()
     caveats: str = ""
     usage: str = ""
+    library: Library = "mlx"
 
 
 def write_card(facts: CardFacts) -> str:
@@ -38,9 +47,9 @@ def write_card(facts: CardFacts) -> str:
             (
                 "---",
                 f"base_model: {facts.base_model}",
-                "library_name: mlx",
+                f"library_name: {facts.library}",
                 "pipeline_tag: text-generation",
-                "tags: [mlx, distillation]",
+                f"tags: [{TAGS[facts.library]}]",
                 "---",
             )
         ),
@@ -55,7 +64,7 @@ def write_card(facts: CardFacts) -> str:
         lines = [f"- {key}: {value}" for key, value in facts.settings.items()]
         parts.append("## Settings\n\n" + "\n".join(lines))
     if facts.usage:
-        parts.append(f"## Use\n\n```sh\n{facts.usage}\n```")
+        parts.append(f"## Use\n\n```{LANGUAGES[facts.library]}\n{facts.usage}\n```")
     if facts.run_id:
         parts.append(f"Run: `{facts.run_id}`")
     return "\n\n".join(parts) + "\n"

@@ -1,4 +1,4 @@
-"""Taking a trained student away: the adapter, a fused model, a quantized one, or GGUF.
+"""Taking a trained student away: the adapter, PEFT's form of it, a fused or packed model, GGUF.
 
 Every form is a folder that is there whole or not at all, with a card that says what it is.
 """
@@ -21,6 +21,7 @@ from OnPolicyDistill.adapters.card import CardFacts, write_card
 from OnPolicyDistill.adapters.files import CONFIG_FILE, WEIGHTS_FILE, read_adapter_config
 from OnPolicyDistill.adapters.forms import ExportForm, gguf_obstacle
 from OnPolicyDistill.adapters.fuse import Progress, fuse
+from OnPolicyDistill.adapters.peft import write_peft
 from OnPolicyDistill.errors import InputError, ModelError
 from OnPolicyDistill.files import disk_errors
 from OnPolicyDistill.models.loading import open_model
@@ -30,6 +31,17 @@ from OnPolicyDistill.models.weight_files import read_json
 from OnPolicyDistill.stopping import check_stop
 
 GGUF_FILE = "model-f16.gguf"
+PACKED_NOTE = """\
+# {base} is quantized by MLX, and transformers cannot load it: name the
+# model that it was made from. The adapter has learned on the rounded weights.
+"""
+PEFT_USAGE = """\
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+base = AutoModelForCausalLM.from_pretrained("{base}")
+tokenizer = AutoTokenizer.from_pretrained("{base}")
+model = PeftModel.from_pretrained(base, "{adapter}")"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +71,35 @@ def export_adapter(source: Path, target: Path, facts: CardFacts) -> Path:
     with _whole_folder(target) as folder:
         for name in (CONFIG_FILE, WEIGHTS_FILE):
             shutil.copyfile(source / name, folder / name)
-        # A name that the hub does not know is a folder's, wherever that is.
-        base = facts.base_model if "/" in facts.base_model else f"PATH/TO/{facts.base_model}"
-        usage = f"mlx_lm.generate --model {base} --adapter-path {target.name}"
+        usage = f"mlx_lm.generate --model {_findable(facts)} --adapter-path {target.name}"
         _write_card(folder, facts, usage)
     return target
+
+
+def export_peft(source: Path, target: Path, facts: CardFacts, base: Path | None) -> Path:
+    """Write an adapter in PEFT's form into a folder with a card; the model is not loaded.
+
+    `base` is the folder of the model under it, where that is on this machine: the names in its
+    files then decide whether PEFT finds the layers.
+
+    Raises:
+        ModelError: the source is no LoRA adapter, or PEFT cannot express it.
+        InputError: the target exists.
+        DiskFullError: the disk has no room.
+    """
+    with _whole_folder(target) as folder:
+        write_peft(source, folder, facts.base_model, base)
+        found = _findable(facts)
+        packed = base is not None and "quantization" in read_json(base / "config.json")
+        note = PACKED_NOTE.format(base=found) if packed else ""
+        usage = note + PEFT_USAGE.format(base=found, adapter=target.name)
+        _write_card(folder, replace(facts, library="peft"), usage)
+    return target
+
+
+def _findable(facts: CardFacts) -> str:
+    """The base model's name; one that the hub does not know is a folder's, wherever that is."""
+    return facts.base_model if "/" in facts.base_model else f"PATH/TO/{facts.base_model}"
 
 
 def export_model(

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from OnPolicyDistill.models.weight_files import read_json
+from OnPolicyDistill.errors import ModelError
+from OnPolicyDistill.models.weight_files import read_json, tensor_names, tensor_shapes
 
-ExportForm = Literal["adapter", "fused", "quantized", "gguf"]
+ExportForm = Literal["adapter", "peft", "fused", "quantized", "gguf"]
+# Forms that are written from the adapter's files alone.
+LIGHT_FORMS: tuple[ExportForm, ...] = ("adapter", "peft")
 GROUP_SIZES = (32, 64, 128)
 
 # What mlx-lm's converter knows; it writes a SentencePiece vocabulary and nothing else.
 GGUF_FAMILIES = ("llama", "mistral", "mixtral")
+
+_LAYER = re.compile(r"(?P<body>[\w.]*layers)\.(?P<number>\d+)\.(?P<key>[\w.]+)")
+# Text models of transformers keep their layers here; wrapped ones are named otherwise there.
+_BODY = "model.layers"
+_USUAL = re.compile(r"(self_attn|mlp)\.\w+")
+_ROUTER = re.compile(r"(^|\.)(gate|router)$")
 
 
 def gguf_obstacle(folder: Path) -> str | None:
@@ -23,3 +34,57 @@ def gguf_obstacle(folder: Path) -> str | None:
         f"mlx-lm writes GGUF only for {', '.join(GGUF_FAMILIES)} models with a SentencePiece "
         f"tokenizer; this one is of the family {family}."
     )
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptedLayer:
+    """Where a linear layer with an adapter is: a list of layers, its number, its path there."""
+
+    body: str
+    number: int
+    key: str
+
+
+def parse_layer(module: str) -> AdaptedLayer | None:
+    """Read a module's path (`model.layers.3.self_attn.q_proj`); None where it is in no layer."""
+    found = _LAYER.fullmatch(module)
+    if found is None:
+        return None
+    return AdaptedLayer(found["body"], int(found["number"]), found["key"])
+
+
+def peft_obstacle(weights: Path, base: Path | None) -> str | None:
+    """Say why PEFT cannot express an adapter, given by its weights' file, or None when it can.
+
+    PEFT finds layers by transformers' names. mlx-lm loads transformers' checkpoints, and its names
+    are the same unless it changes them while it loads: where the model is on this machine, at
+    `base`, the names in its files decide.
+
+    Raises:
+        ModelError: a file is missing or damaged.
+    """
+    if not weights.is_file():
+        raise ModelError(f"There is no {weights}.", "Check the path.")
+    shapes = tensor_shapes(weights)
+    stacked = next((name for name, shape in shapes.items() if len(shape) != 2), None)
+    if stacked is not None:
+        return (
+            f"It adapts stacked experts ({stacked.rpartition('.')[0]}), many matrices in one, and "
+            "PEFT adapts one linear layer at a time."
+        )
+    known = None if base is None else tensor_names(base)
+    modules = sorted({name.rpartition(".")[0] for name in shapes})
+    return next(filter(None, (_obstacle_of(module, known) for module in modules)), None)
+
+
+def _obstacle_of(module: str, known: frozenset[str] | None) -> str | None:
+    layer = parse_layer(module)
+    if layer is None or layer.body != _BODY:
+        return f"transformers has another name for {module}, so PEFT would not find it."
+    if _ROUTER.search(layer.key):
+        return f"{module} chooses experts; transformers has no linear layer there for PEFT."
+    if known is not None and f"{module}.weight" not in known:
+        return f"The model's own files have no {module}.weight, so PEFT would not find it."
+    if known is None and not _USUAL.fullmatch(layer.key):
+        return f"Whether transformers has a {module} shows in the model; download it first."
+    return None

@@ -77,7 +77,7 @@ def export(
     workspace: WorkspaceOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Write a run's student for mlx-lm, LM Studio or Ollama, with a card of what was measured."""
+    """Write a run's student for mlx-lm, PEFT, LM Studio or Ollama, with a card of its figures."""
     if group_size not in GROUP_SIZES:
         sizes = ", ".join(map(str, GROUP_SIZES))
         raise InputError(f"There is no group size {group_size}.", f"There are: {sizes}.")
@@ -123,12 +123,16 @@ def _from_run(name: str, checkpoint: str, model: str | None, workspace: Path | N
 
 
 def _write(source: Source, request: ExportRequest, json: bool) -> None:
-    from OnPolicyDistill.adapters.export import export_adapter, export_model
+    from OnPolicyDistill.adapters.export import export_adapter, export_model, export_peft
     from OnPolicyDistill.adapters.files import load_adapter
     from OnPolicyDistill.models.loading import load_policy
+    from OnPolicyDistill.registry import local_folder
 
     if request.form == "adapter":
         written = export_adapter(source.adapter, request.target, source.facts)
+    elif request.form == "peft":
+        base = local_folder(source.model)
+        written = export_peft(source.adapter, request.target, source.facts, base)
     else:
         policy, _ = load_adapter(load_policy(source.model), source.adapter)
         written = export_model(policy, request, source.facts, _report_progress)

@@ -9,7 +9,12 @@ import sys
 from pathlib import Path
 
 import OnPolicyDistill.arrays  # noqa: F401  (OpenBLAS before MLX)
-from OnPolicyDistill.adapters.export import ExportRequest, export_adapter, export_model
+from OnPolicyDistill.adapters.export import (
+    ExportRequest,
+    export_adapter,
+    export_model,
+    export_peft,
+)
 from OnPolicyDistill.adapters.export_messages import (
     ExportOrder,
     FailedLine,
@@ -20,6 +25,7 @@ from OnPolicyDistill.adapters.facts import base_model, facts_of_run
 from OnPolicyDistill.adapters.files import load_adapter
 from OnPolicyDistill.errors import DistillError, StoppedError
 from OnPolicyDistill.models.loading import load_policy
+from OnPolicyDistill.registry import local_folder
 from OnPolicyDistill.runs.checkpoints import directory_bytes
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.reporting import StopRequest
@@ -50,6 +56,9 @@ def _write(order: ExportOrder) -> Path:
     )
     if order.form == "adapter":
         return export_adapter(checkpoint, request.target, facts)
+    if order.form == "peft":
+        base = local_folder(base_model(run.config()))
+        return export_peft(checkpoint, request.target, facts, base)
     _progress("loading the student", 0, 1)
     policy, _ = load_adapter(load_policy(base_model(run.config())), checkpoint)
     return export_model(policy, request, facts, _progress)

@@ -30,6 +30,7 @@ from backend.models.place import Hub
 from backend.problems import ConflictError, NotFoundError
 from backend.system.room import check_memory
 from OnPolicyDistill.adapters.export_messages import ExportOrder
+from OnPolicyDistill.adapters.forms import LIGHT_FORMS
 from OnPolicyDistill.errors import DiskFullError
 from OnPolicyDistill.files import write_text_atomically
 
@@ -79,7 +80,7 @@ class Exports:
                 )
             expected_bytes = check_possible(self._backend, self._hub, wish)
             self._check_room(expected_bytes)
-            if wish.form != "adapter":
+            if wish.form not in LIGHT_FORMS:
                 if blocked:
                     raise ConflictError(blocked, "Pause it or wait for it.", code="gpu_busy")
                 check_memory(self._backend.settings)
@@ -104,7 +105,7 @@ class Exports:
         """Say which export has a model in memory now, or None."""
         for file in (self.folder / RECORDS).glob("*.json"):
             record = None if file.stem in self._settled else self._read(file.stem)
-            if record is None or record.wish.form == "adapter":
+            if record is None or record.wish.form in LIGHT_FORMS:
                 continue
             if self._view(file.stem, record).work.state == "running":
                 return f"The export {file.stem} is being written."

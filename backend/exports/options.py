@@ -15,14 +15,20 @@ from backend.paths import probe
 from backend.problems import WrongFieldError
 from OnPolicyDistill.adapters.card import write_card
 from OnPolicyDistill.adapters.facts import base_model, facts_of_run, public_name
-from OnPolicyDistill.adapters.forms import GROUP_SIZES, ExportForm, gguf_obstacle
+from OnPolicyDistill.adapters.forms import (
+    GROUP_SIZES,
+    LIGHT_FORMS,
+    ExportForm,
+    gguf_obstacle,
+    peft_obstacle,
+)
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.planning.models import describe_model
 from OnPolicyDistill.registry import local_folder
 from OnPolicyDistill.runs.checkpoints import list_checkpoints, pointed
 from OnPolicyDistill.runs.directory import RunDirectory
 
-FORMS: tuple[ExportForm, ...] = ("adapter", "fused", "quantized", "gguf")
+FORMS: tuple[ExportForm, ...] = ("adapter", "peft", "fused", "quantized", "gguf")
 ADAPTER_FILES = ("adapter_config.json", "adapters.safetensors")
 # A quantized layer's scale and bias take 32 bits for each group of weights.
 BITS_PER_GROUP = 32
@@ -112,33 +118,43 @@ def _card(run: RunDirectory, checkpoint: Path) -> str:
 
 def _forms(hub: Hub, model: str, checkpoint: Path) -> tuple[tuple[FormOption, ...], int | None]:
     """Return every form with what it would weigh, and the number of the model's parameters."""
-    file = checkpoint / ADAPTER_FILES[1]
-    adapter = FormOption(
-        form="adapter", obstacle=None, num_bytes=file.stat().st_size if file.is_file() else None
-    )
     probe(model)
     folder = local_folder(model, hub.cache_dir)
+    light = _light_forms(checkpoint / ADAPTER_FILES[1], folder)
     try:
         about = None if folder is None else describe_model(str(folder))
         gguf = None if folder is None else gguf_obstacle(folder)
     except ModelError as error:
-        return (adapter, *_impossible(f"{error.message} {error.action}")), None
+        return (*light, *_impossible(f"{error.message} {error.action}")), None
     if about is None:
         missing = f"{public_name(model)} is not on this machine; download it first."
-        return (adapter, *_impossible(missing)), None
+        return (*light, *_impossible(missing)), None
     half = about.num_parameters * HALF_BITS // 8
     quantized = round(about.num_parameters * (4 + BITS_PER_GROUP / 64) / 8)
     return (
-        adapter,
+        *light,
         FormOption(form="fused", obstacle=None, num_bytes=about.loaded_bytes),
         FormOption(form="quantized", obstacle=None, num_bytes=quantized),
         FormOption(form="gguf", obstacle=gguf, num_bytes=half),
     ), about.num_parameters
 
 
+def _light_forms(weights: Path, base: Path | None) -> tuple[FormOption, ...]:
+    """The adapter itself, and PEFT's form of it: both weigh what its file does."""
+    num_bytes = weights.stat().st_size if weights.is_file() else None
+    try:
+        obstacle = peft_obstacle(weights, base)
+    except ModelError as error:
+        obstacle = f"{error.message} {error.action}"
+    return (
+        FormOption(form="adapter", obstacle=None, num_bytes=num_bytes),
+        FormOption(form="peft", obstacle=obstacle, num_bytes=num_bytes),
+    )
+
+
 def _impossible(reason: str) -> tuple[FormOption, ...]:
     return tuple(
         FormOption(form=form, obstacle=reason, num_bytes=None)
         for form in FORMS
-        if form != "adapter"
+        if form not in LIGHT_FORMS
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,21 @@ def test_the_best_adapter_goes_out_with_its_card_and_no_paths(
     assert "| Reverse KL | 2.0000 (1.8750 to 2.2500) | 0.5000 (0.3750 to 0.7500) |" in card
     assert "In brackets: 95 % intervals over 64 prompts. `best` was chosen on the prompts" in card
     assert "lora.rank: 2" in card
+    assert str(tmp_path) not in card
+
+
+def test_an_adapter_goes_out_in_pefts_form_as_well(
+    opd: Opd, run: RunDirectory, tmp_path: Path
+) -> None:
+    out = tmp_path / "peft"
+    outcome = opd("export", run.run_id, "--as", "peft", "--out", str(out), "--json")
+    assert outcome.json() == {"path": str(out), "form": "peft"}
+    config = json.loads((out / "adapter_config.json").read_text(encoding="utf-8"))
+    # alpha 32 is the default, whatever the rank.
+    assert (config["peft_type"], config["r"], config["lora_alpha"]) == ("LORA", 2, 32)
+    assert str(tmp_path) not in json.dumps(config)
+    card = (out / "README.md").read_text(encoding="utf-8")
+    assert "PeftModel.from_pretrained" in card
     assert str(tmp_path) not in card
 
 

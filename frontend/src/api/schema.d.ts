@@ -2589,7 +2589,7 @@ export interface components {
              * Form
              * @enum {string}
              */
-            form: "adapter" | "fused" | "quantized" | "gguf";
+            form: "adapter" | "peft" | "fused" | "quantized" | "gguf";
             /** Bits */
             bits: number;
             /** Group Size */
@@ -2619,7 +2619,7 @@ export interface components {
              * Form
              * @enum {string}
              */
-            form: "adapter" | "fused" | "quantized" | "gguf";
+            form: "adapter" | "peft" | "fused" | "quantized" | "gguf";
             /**
              * Name
              * @description Name of the folder to write.
@@ -2780,7 +2780,7 @@ export interface components {
              * Form
              * @enum {string}
              */
-            form: "adapter" | "fused" | "quantized" | "gguf";
+            form: "adapter" | "peft" | "fused" | "quantized" | "gguf";
             /**
              * Obstacle
              * @description Null where it is possible.

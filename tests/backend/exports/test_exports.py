@@ -94,6 +94,17 @@ def test_a_fused_student_is_written_by_its_own_process_and_can_be_loaded(
     assert exports.at_work() is None
 
 
+def test_pefts_form_is_written_while_the_gpu_is_busy_and_holds_no_model(
+    exports: Exports, run: RunDirectory
+) -> None:
+    exports.start(wish(run, "peft"), blocked="A run is at work.")
+    assert exports.at_work() is None
+    done = until(exports, ended)
+    assert (done.work.state, done.work.message) == ("finished", "")
+    names = sorted(file.name for file in Path(done.path).iterdir())
+    assert names == ["README.md", "adapter_config.json", "adapter_model.safetensors"]
+
+
 def test_a_backend_that_comes_later_knows_the_export(
     exports: Exports, run: RunDirectory, backend: Backend
 ) -> None:
@@ -233,6 +244,8 @@ async def test_the_options_name_forms_obstacles_sizes_and_the_card(
     forms = {form["form"]: form for form in options["forms"]}
     assert options["checkpoints"] == [5]
     assert forms["gguf"]["obstacle"] is not None
+    assert forms["peft"]["obstacle"] is None
+    assert forms["peft"]["num_bytes"] == forms["adapter"]["num_bytes"]
     assert forms["fused"]["num_bytes"] > forms["adapter"]["num_bytes"] > 0
     assert options["card"].startswith("---\nbase_model: tiny")
 

@@ -15,7 +15,7 @@ import { ScrolledText } from "@/components/scrolled-text";
 import { Select } from "@/components/select";
 import { ErrorState, Notice, Skeleton } from "@/components/states";
 import { FormChoice } from "@/features/export/form-choice";
-import { expectedBytes, suggestName } from "@/features/export/forms";
+import { expectedBytes, loadsModel, suggestName } from "@/features/export/forms";
 import { showError } from "@/features/runs/run-actions";
 
 interface ExportFormProps {
@@ -52,7 +52,7 @@ export function ExportForm({ run, runs, taken, onRun }: ExportFormProps) {
   }
   const checkpoint = options.checkpoint;
   const name = typed ?? suggestName(run.name, checkpoint, form, taken);
-  const loadsModel = form !== "adapter";
+  const isBlocked = loadsModel(form) && options.blocked !== "";
   const bytes = expectedBytes(options, form, packing);
   return (
     <div className="grid items-start gap-3 xl:grid-cols-[minmax(0,1fr)_minmax(0,480px)]">
@@ -95,7 +95,7 @@ export function ExportForm({ run, runs, taken, onRun }: ExportFormProps) {
               />
             </div>
           ) : null}
-          {loadsModel && options.blocked ? (
+          {isBlocked ? (
             <Notice tone="warn" title={options.blocked}>
               This form loads the model. Pause the run or wait for it; the adapter can leave now.
             </Notice>
@@ -116,7 +116,7 @@ export function ExportForm({ run, runs, taken, onRun }: ExportFormProps) {
               look="primary"
               icon={<PackageOpen aria-hidden />}
               busy={start.isPending}
-              disabled={name === "" || (loadsModel && options.blocked !== "")}
+              disabled={name === "" || isBlocked}
               onClick={() =>
                 start.mutate({
                   run_id: run.run_id,

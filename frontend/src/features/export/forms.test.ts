@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { ExportOptions } from "@/api/types";
-import { expectedBytes, suggestName } from "@/features/export/forms";
+import { expectedBytes, loadsModel, suggestName } from "@/features/export/forms";
 
 const OPTIONS: ExportOptions = {
   run_id: "r",
@@ -24,4 +24,13 @@ test("a suggested name is one the backend takes, and never one that is taken", (
   expect(name).toMatch(/^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$/);
   expect(suggestName("Dates, übung (2)", 75, "fused", [name])).toBe(`${name}-2`);
   expect(suggestName("日本", 1, "gguf", [])).toBe("student-1-gguf");
+});
+
+test("the adapter's own forms leave without loading the model", () => {
+  expect((["adapter", "peft", "fused", "gguf"] as const).map(loadsModel)).toEqual([
+    false,
+    false,
+    true,
+    true,
+  ]);
 });

@@ -5,6 +5,10 @@ export const FORM_WORDS: Record<ExportForm, { title: string; what: string }> = {
     title: "Adapter",
     what: "The trained weights alone, for mlx-lm beside the base model.",
   },
+  peft: {
+    title: "PEFT adapter",
+    what: "The same weights in PEFT's form, for transformers beside the base model.",
+  },
   fused: {
     title: "Fused model",
     what: "The adapter folded in: a model folder for mlx-lm and LM Studio.",
@@ -15,6 +19,11 @@ export const FORM_WORDS: Record<ExportForm, { title: string; what: string }> = {
   },
   gguf: { title: "GGUF", what: "One file for llama.cpp and Ollama, where mlx-lm can write it." },
 };
+
+/** Whether a form is made of the whole model, which then has to be in memory. */
+export function loadsModel(form: ExportForm): boolean {
+  return form !== "adapter" && form !== "peft";
+}
 
 /** Bits of a scale and a bias that each group of packed weights shares. */
 const BITS_PER_GROUP = 32;
