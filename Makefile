@@ -7,6 +7,19 @@ OPENBLAS := libopenblas.so.0
 # uv from the machine where there is one, else a private copy.
 UV := $(shell command -v uv 2>/dev/null || echo build/uv/bin/uv)
 SOURCES := OnPolicyDistill backend benchmarks tests
+
+# Which of MLX's wheels a Mac gets. Pythons built before macOS was called 26 are told that it is 16
+# (cpython issue 135675), and would get the one without the M5's accelerators. The one for 26 installs
+# on 26.0 and 26.1 and needs 26.2 (mlx issue 4525): those get the one for 15.
+MACOS := $(shell sw_vers -productVersion 2>/dev/null)
+ifneq ($(MACOS),)
+export SYSTEM_VERSION_COMPAT := 0
+endif
+ifneq ($(filter 26.0 26.0.% 26.1 26.1.%,$(MACOS)),)
+export MACOSX_DEPLOYMENT_TARGET := 15.0
+WHEELS := --python-platform aarch64-apple-darwin
+endif
+
 SERVING := tests/backend tests/e2e
 # Tests of numbers, which OpenBLAS computes otherwise on other processors.
 NUMERIC := tests/test_arrays.py tests/losses tests/generation tests/teacher tests/adapters tests/optim tests/trainers
@@ -19,14 +32,14 @@ CHROMIUM = $(shell echo "$$OPD_CHROMIUM"; command -v chromium || command -v goog
 SCREEN_READY := frontend/node_modules/.ready
 SHELL_READY := electron/node_modules/.ready
 
-.PHONY: setup demo test test-serving test-training test-demos test-kernels test-two-kernels test-browser screenshots chromium check check-screen check-shell test-shell build app dev bench lock openblas
+.PHONY: check-wheels setup demo test test-serving test-training test-demos test-kernels test-two-kernels test-browser screenshots chromium check check-screen check-shell test-shell build app dev bench lock openblas
 
 setup: $(READY)
 
 $(READY): requirements.lock pyproject.toml | $(UV) openblas
 	@echo "Creating $(VENV) with the locked packages"
 	@$(UV) venv --quiet --allow-existing --python '>=3.11,<3.15' $(VENV)
-	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip sync --quiet --compile-bytecode requirements.lock
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip sync --quiet --compile-bytecode $(WHEELS) requirements.lock
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip install --quiet --no-deps --editable .
 	@touch $@
 	@echo "Ready: $(VENV)/bin/opd --help"
@@ -139,6 +152,10 @@ else
 build app check-screen check-shell test-shell test-browser screenshots:
 	@echo "There is no Node here, so the screen was left out: it needs Node 20.19 or later."
 endif
+
+# The app's two builds of MLX, resolved for macOS on any system; needs the registry.
+check-wheels: setup | $(UV)
+	UV=$(abspath $(UV)) electron/scripts/check-mlx-wheels.sh
 
 check: setup
 	$(VENV)/bin/ruff check $(SOURCES)

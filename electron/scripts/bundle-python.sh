@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Puts a Python of its own with the locked packages, this project and the built screen into
-# build/python, from where electron-builder takes it: the first start needs no network.
+# build/python, and MLX once more for the M5's accelerators beside it, from where electron-builder
+# takes both: the first start needs no network.
 set -euo pipefail
 
 "$(dirname "$0")/require-apple-silicon.sh"
@@ -9,7 +10,8 @@ root=$(cd .. && pwd)
 uv=${UV:-uv}
 work=$PWD/build
 version=3.11
-# Wheels for the oldest macOS the app runs on, not for the one it is built on (mlx has both).
+# Wheels for the oldest macOS the app runs on, not for the one it is built on (mlx has both; the
+# accelerated one comes beside it, and the shell chooses at each start).
 export MACOSX_DEPLOYMENT_TARGET=14.0
 platform=aarch64-apple-darwin
 
@@ -33,6 +35,8 @@ python=$work/python/bin/python3
   --output-file "$work/requirements.txt"
 "$uv" pip install --python "$python" --python-platform "$platform" --require-hashes \
   --only-binary :all: --compile-bytecode --requirement "$work/requirements.txt"
+
+"$PWD/scripts/accelerated-mlx.sh" "$work/requirements.txt" "$python" "$work/mlx-accelerated"
 
 "$uv" build --wheel --out-dir "$work/wheel" "$root"
 "$uv" pip install --python "$python" --no-deps --compile-bytecode "$work"/wheel/*.whl

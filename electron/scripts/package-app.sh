@@ -9,4 +9,9 @@ if [ ! -d node_modules/electron/dist ]; then
 fi
 node scripts/build.mjs
 npx electron-builder --mac --arm64 --config electron-builder.json
-npx electron-fuses read --app release/mac-arm64/OnPolicyDistill.app
+app=release/mac-arm64/OnPolicyDistill.app
+npx electron-fuses read --app "$app"
+# Both builds of MLX are in it, each with the kernels that it is there for.
+for library in python/lib/python*/site-packages mlx-accelerated; do
+  python3 scripts/macos-needed.py "$app"/Contents/Resources/$library/mlx/lib/libmlx.dylib
+done

@@ -1,5 +1,6 @@
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { type Machine, mlxEnvironment } from "./mlx-build.js";
 
 export interface Installation {
   readonly isPackaged: boolean;
@@ -7,6 +8,7 @@ export interface Installation {
   readonly app: string;
   /** `Contents/Resources` of a package. */
   readonly resources: string;
+  readonly machine: Machine;
 }
 
 export interface Places {
@@ -29,7 +31,7 @@ const OWN_PYTHON_ONLY = {
 };
 
 /** Where things are: in a package with its own Python, or in a checkout with its `.venv`. */
-export function placesOf({ isPackaged, app, resources }: Installation): Places {
+export function placesOf({ isPackaged, app, resources, machine }: Installation): Places {
   const root = resolve(app, "..");
   const pages = join(isPackaged ? resources : app, "pages");
   const python = isPackaged
@@ -38,7 +40,7 @@ export function placesOf({ isPackaged, app, resources }: Installation): Places {
   return {
     command: [python, "-m", "backend"],
     folder: isPackaged ? resources : root,
-    environment: isPackaged ? OWN_PYTHON_ONLY : {},
+    environment: isPackaged ? { ...OWN_PYTHON_ONLY, ...mlxEnvironment(resources, machine) } : {},
     startingPage: pathToFileURL(join(pages, "starting.html")).href,
     diagnosticsPage: pathToFileURL(join(pages, "diagnostics.html")).href,
     preload: join(app, "dist", "preload.cjs"),

@@ -1,6 +1,7 @@
 /** Wires the shell's parts to Electron; what they decide is in the modules, without Electron. */
 import { randomBytes } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
+import { cpus, release } from "node:os";
 import { join } from "node:path";
 import { app, clipboard, dialog, Menu, powerSaveBlocker, session, shell } from "electron";
 import {
@@ -24,10 +25,16 @@ import { ShellWindow } from "./shell-window.js";
 import { Supervisor, type SupervisorState } from "./supervisor.js";
 
 const token = randomBytes(32).toString("base64url");
+const { OPD_MLX: wish = "" } = process.env;
 const places = placesOf({
   isPackaged: app.isPackaged,
   app: app.getAppPath(),
   resources: process.resourcesPath,
+  machine: {
+    kernel: release(),
+    chip: cpus()[0]?.model ?? "",
+    wish,
+  },
 });
 const remembered = new Remembered(app.getPath("userData"));
 const shellWindow = new ShellWindow(places.preload, token);

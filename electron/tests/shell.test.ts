@@ -215,14 +215,21 @@ test("no two items of the menu have the same shortcut, and none takes the page's
 });
 
 test("a package has its own Python, a checkout its .venv", () => {
-  const packaged = placesOf({ isPackaged: true, app: "/A/app.asar", resources: "/A" });
+  const machine = { kernel: "25.2.0", chip: "Apple M5", wish: "" };
+  const packaged = placesOf({ isPackaged: true, app: "/A/app.asar", resources: "/A", machine });
   expect(packaged).toMatchObject({
     command: ["/A/python/bin/python3", "-m", "backend"],
-    environment: { PYTHONSAFEPATH: "1" },
+    environment: { PYTHONSAFEPATH: "1", PYTHONPATH: "/A/mlx-accelerated" },
     preload: "/A/app.asar/dist/preload.cjs",
     diagnosticsPage: "file:///A/pages/diagnostics.html",
   });
-  const checkout = placesOf({ isPackaged: false, app: "/my code/electron", resources: "/x" });
+  const checkout = placesOf({
+    isPackaged: false,
+    app: "/my code/electron",
+    resources: "/x",
+    machine,
+  });
+  expect(checkout.environment).toEqual({});
   expect(checkout).toMatchObject({
     command: ["/my code/.venv/bin/python", "-m", "backend"],
     folder: "/my code",
