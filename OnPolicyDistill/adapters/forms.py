@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from OnPolicyDistill.errors import ModelError
-from OnPolicyDistill.models.weight_files import read_json, tensor_names, tensor_shapes
+from OnPolicyDistill.models.weight_files import read_json
+from OnPolicyDistill.planning.weights import read_header, read_tensors
 
 ExportForm = Literal["adapter", "peft", "fused", "quantized", "gguf"]
 # Forms that are written from the adapter's files alone.
@@ -65,14 +66,14 @@ def peft_obstacle(weights: Path, base: Path | None) -> str | None:
     """
     if not weights.is_file():
         raise ModelError(f"There is no {weights}.", "Check the path.")
-    shapes = tensor_shapes(weights)
+    shapes = {name: tensor.shape for name, tensor in read_header(weights).items()}
     stacked = next((name for name, shape in shapes.items() if len(shape) != 2), None)
     if stacked is not None:
         return (
             f"It adapts stacked experts ({stacked.rpartition('.')[0]}), many matrices in one, and "
             "PEFT adapts one linear layer at a time."
         )
-    known = None if base is None else tensor_names(base)
+    known = None if base is None else frozenset(read_tensors(base))
     modules = sorted({name.rpartition(".")[0] for name in shapes})
     return next(filter(None, (_obstacle_of(module, known) for module in modules)), None)
 

@@ -90,27 +90,6 @@ def check_whole(file: Path) -> None:
         )
 
 
-def tensor_shapes(file: Path) -> dict[str, tuple[int, ...]]:
-    """Shapes of a safetensors file's tensors by name, from its header alone.
-
-    Raises:
-        ModelError: the file is shorter than its header says, or no safetensors file.
-    """
-    check_whole(file)
-    with file.open("rb") as stream:
-        header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
-    return {name: tuple(entry["shape"]) for name, entry in header.items() if name[:2] != "__"}
-
-
-def tensor_names(folder: Path) -> frozenset[str]:
-    """Names of all tensors of a model folder.
-
-    Raises:
-        ModelError: the weights are not all there.
-    """
-    return frozenset(name for file in weight_files(folder) for name in tensor_shapes(file))
-
-
 def fingerprint_model(folder: Path) -> str:
     """Hash what decides a model's output: weights, config and tokenizer; 16 hex digits.
 

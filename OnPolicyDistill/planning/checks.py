@@ -32,6 +32,7 @@ from OnPolicyDistill.settings.training import OptimizerSettings
 
 # The disk needs of a run do not depend on its prompts.
 NO_PROMPTS = PromptFacts(1, 1, 1, "not needed")
+FLOAT_BITS = 16
 ADAPTER_FILES = ("adapters.safetensors", "adapter_config.json")
 
 
@@ -155,6 +156,10 @@ class Checkup:
         """Compare the names that an adapter should go on with what the student has."""
         choice, lora = work.adapter_targets, work.lora
         self.adapter = work.planned_adapter
+        if lora is None and work.student.dimensions.bits < FLOAT_BITS:
+            message = f"{work.student.name} is quantized, and packed weights cannot learn."
+            fix = "Set sft.lora, or use the bf16 form of the model."
+            self.add("error", "quantized", "sft.lora", message, fix)
         if choice is None or lora is None or self.adapter is None:
             return
         field = f"{BLOCK_OF_METHOD[self.config.method]}.lora"

@@ -7,6 +7,7 @@ import pytest
 from OnPolicyDistill.config import parse_config
 from OnPolicyDistill.planning.checkup import check_run
 from OnPolicyDistill.planning.disk import DiskNeeds
+from tests.planning.conftest import CONFIG
 
 
 @pytest.fixture
@@ -279,3 +280,13 @@ def test_the_warm_up_of_every_method_is_held_against_the_rows_it_has(model_folde
     values = {"conversations": str(file), "num_epochs": 9, "warmup_steps": 9}
     report = check_run(parse_config({"sft": values}), tmp_path)
     assert ("warning", "endless_warmup", "sft.warmup_steps") in found(report)
+
+
+def test_training_every_weight_of_a_quantized_model_is_refused_at_the_adapter(
+    model_folder, tmp_path
+):
+    packed = {**CONFIG, "quantization": {"bits": 4, "group_size": 64}}
+    for name, config, code in (("p", packed, ["quantized"]), ("f", CONFIG, [])):
+        values = {"model": str(model_folder(name, config=config)), "lora": None}
+        report = check_run(parse_config({"sft": values}), tmp_path / "there")
+        assert [f.code for f in report.findings if f.field == "sft.lora"] == code
