@@ -53,6 +53,7 @@ NEWER_SETTINGS = (
     "length_buckets",
     "thinking",
     "best_of_equals",
+    "lora.experts",
     "prompt_distillation.teacher_weight",
 )
 
@@ -247,7 +248,18 @@ def config_hash(config: RunConfig) -> str:
     """
     block, settings = BLOCK_OF_METHOD[config.method], settings_of(config)
     changed = settings.model_dump(exclude_defaults=True)
-    named = (key.removeprefix(f"{block}.") for key in NEWER_SETTINGS)
-    newer = {key for key in named if key not in changed}
-    values = config.model_dump(mode="json", exclude={block: {*NUMBERLESS_SETTINGS, *newer}})
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+    values = settings.model_dump(mode="json", exclude={*NUMBERLESS_SETTINGS})
+    for key in NEWER_SETTINGS:
+        _leave_out(values, changed, key.removeprefix(f"{block}."))
+    hashed = {"method": config.method, block: values}
+    return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _leave_out(values: dict[str, object], changed: dict[str, object], key: str) -> None:
+    """Take a dotted setting out of plain values unless it was changed."""
+    first, _, rest = key.partition(".")
+    inner, changes = values.get(first), changed.get(first, {})
+    if not rest and first not in changed:
+        values.pop(first, None)
+    elif rest and isinstance(inner, dict):
+        _leave_out(inner, changes if isinstance(changes, dict) else {}, rest)

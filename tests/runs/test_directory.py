@@ -207,5 +207,10 @@ def test_settings_that_runs_did_not_have_leave_their_hash_alone() -> None:
     assert config_hash(PromptDistillationConfig()) == "6af699174d5c2eae"
     weight = PromptDistillationSettings(teacher_weight=0.25)
     assert config_hash(PromptDistillationConfig(prompt_distillation=weight)) != "6af699174d5c2eae"
+    # Inside a block of the block as well, whatever else there was changed.
+    rank = {"distillation": {"lora": {"rank": 4}}}
+    assert config_hash(OnPolicyConfig.model_validate(rank)) == "3ba51021152c51a9"
+    experts = {"distillation": {"lora": {"experts": True}}}
+    assert config_hash(OnPolicyConfig.model_validate(experts)) != "bf8f0d1fde7b349d"
     epochs = OnPolicyConfig(distillation=DistillationSettings(num_epochs=1000))
     assert config_hash(epochs) != config_hash(OnPolicyConfig())
