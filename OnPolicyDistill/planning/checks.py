@@ -15,6 +15,7 @@ from OnPolicyDistill.config import (
     OnPolicyConfig,
     RunConfig,
     SftConfig,
+    settings_of,
 )
 from OnPolicyDistill.datasets.linter import LintReport, Ruler
 from OnPolicyDistill.errors import DatasetError, InputError, ModelError
@@ -160,7 +161,11 @@ class Checkup:
             message = f"{work.student.name} is quantized, and packed weights cannot learn."
             fix = "Set sft.lora, or use the bf16 form of the model."
             self.add("error", "quantized", "sft.lora", message, fix)
-        if choice is None or lora is None or self.adapter is None:
+        settings = settings_of(self.config)
+        goes_on = isinstance(settings, DistillationSettings | PromptDistillationSettings) and (
+            settings.student_adapter is not None
+        )
+        if choice is None or lora is None or self.adapter is None or goes_on:
             return
         field = f"{BLOCK_OF_METHOD[self.config.method]}.lora"
         # What a folder of an unknown family names may be called otherwise once it is loaded.

@@ -6,8 +6,10 @@ that stops earlier only finishes sooner.
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from OnPolicyDistill.config import EvaluationConfig, PromptDistillationConfig, RunConfig, SftConfig
 from OnPolicyDistill.errors import ConfigError
@@ -163,7 +165,30 @@ def make_workload(config: RunConfig, prompts: PromptFacts, num_held_out: int) ->
     settings = config.distillation.settled(prompts.num_prompts)
     student = describe_model(settings.student_model, settings.mixed_precision)
     teacher = describe_model(settings.teacher_model, settings.mixed_precision)
-    return Workload(settings, student, teacher, settings, settings.lora, prompts, num_held_out)
+    lora = continued_lora(settings.lora, settings.student_adapter)
+    return Workload(settings, student, teacher, settings, lora, prompts, num_held_out)
+
+
+def continued_lora(lora: LoraSettings, adapter: str | None) -> LoraSettings:
+    """What a run trains that goes on from an adapter: rank and layers of that one, else `lora`.
+
+    An adapter that cannot be read leaves `lora`; the check says that it cannot.
+    """
+    if adapter is None:
+        return lora
+    try:
+        config = json.loads((Path(adapter) / "adapter_config.json").read_text(encoding="utf-8"))
+        found = config["lora_parameters"]
+        keys = found.get("keys")
+        return LoraSettings(
+            rank=found["rank"],
+            alpha=found["scale"] * found["rank"],
+            layers=max(config["num_layers"], -1) or -1,
+            targets=None if keys is None else tuple(keys),
+            experts=True,
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return lora
 
 
 def _prompted(
@@ -172,14 +197,15 @@ def _prompted(
     """The training stage: as supervised fine-tuning, or with a teacher that scores."""
     student = describe_model(settings.student_model, settings.mixed_precision)
     settled = settings.settled(prompts.num_prompts)
+    lora = continued_lora(settings.lora, settings.student_adapter)
     if settings.training == "sft":
-        return Workload(settled, student, None, None, settings.lora, prompts, num_held_out)
+        return Workload(settled, student, None, None, lora, prompts, num_held_out)
     teacher = describe_model(settings.teacher_model, settings.mixed_precision)
     if settings.is_self_distillation:
         # The same weights, which are counted once.
         teacher = replace(teacher, loaded_bytes=0)
     scoring = settings.as_distillation().settled(prompts.num_prompts)
-    return Workload(settled, student, teacher, scoring, settings.lora, prompts, num_held_out)
+    return Workload(settled, student, teacher, scoring, lora, prompts, num_held_out)
 
 
 def _of_evaluation(settings: EvaluationSettings, prompts: PromptFacts) -> Workload:

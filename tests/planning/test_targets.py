@@ -12,6 +12,7 @@ from OnPolicyDistill.planning.models import describe_model
 from OnPolicyDistill.planning.plan import plan_run
 from OnPolicyDistill.planning.stored_layers import stored_layers
 from OnPolicyDistill.planning.targets import LinearMap, choose_targets
+from OnPolicyDistill.planning.workload import continued_lora
 from OnPolicyDistill.registry import find_model
 from OnPolicyDistill.settings.training import LoraSettings
 
@@ -248,3 +249,25 @@ def test_an_evaluation_and_whole_weights_plan_no_adapter():
         assert plan_run(config, 64, "m4-max").adapter is None
         assert check_run(config).adapter is None
     assert find_model("qwen2.5-0.5b").params == plan_run(whole, 64, "m4-max").adapter_parameters
+
+
+def test_a_run_that_goes_on_from_an_adapter_plans_what_that_one_is_on(tmp_path):
+    parameters = {"rank": 2, "scale": 1.0, "keys": ["mlp.switch_mlp.up_proj", "self_attn.q_proj"]}
+    config = {"num_layers": 3, "lora_parameters": parameters}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    settings = {"student_model": MOE, "teacher_model": MOE, "lora": {"targets": ["gate"]}}
+    fresh = parse_config({"distillation": settings})
+    going_on = parse_config({"distillation": {**settings, "student_adapter": str(tmp_path)}})
+    plan = plan_run(going_on, 512, "m3-ultra")
+    assert plan.adapter_parameters == 3 * 2 * (128 * (768 + 2048) + 4096 + 2048)
+    refused = {found.code for found in check_run(going_on).findings}
+    assert "lora_targets" not in refused
+    assert "lora_targets" in {found.code for found in check_run(fresh).findings}
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]", '{"lora_parameters": {"rank": "many"}}'])
+def test_an_adapter_that_cannot_be_read_leaves_the_settings_to_the_plan(text, tmp_path):
+    if text is not None:
+        (tmp_path / "adapter_config.json").write_text(text)
+    lora = LoraSettings(rank=8)
+    assert continued_lora(lora, str(tmp_path)) == lora
