@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from OnPolicyDistill.planning.chips import Chip
+from OnPolicyDistill.planning.expert_adapters import expert_adapter_seconds
 from OnPolicyDistill.planning.models import ModelFacts
 from OnPolicyDistill.planning.passes import (
     backward_passes,
@@ -122,7 +123,8 @@ def _learning_seconds(work: Workload, chip: Chip, rows: int) -> float:
     projecting = 2 * project_seconds(work.student.dimensions, positions, chip)
     if work.teacher is not None:
         projecting += project_seconds(work.teacher.dimensions, positions, chip)
-    return (forward * passes + projecting) * (1 + SMALL_WORK)
+    experts = expert_adapter_seconds(work, chip, rows)
+    return (forward * passes + projecting) * (1 + SMALL_WORK) + experts
 
 
 def _evaluation(work: Workload, chip: Chip) -> float:

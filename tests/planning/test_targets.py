@@ -7,6 +7,7 @@ import pytest
 
 from OnPolicyDistill.config import parse_config
 from OnPolicyDistill.planning.checkup import check_run
+from OnPolicyDistill.planning.chips import find_chip
 from OnPolicyDistill.planning.dimensions import decoder_layers, num_parameters, parse_dimensions
 from OnPolicyDistill.planning.models import describe_model
 from OnPolicyDistill.planning.plan import plan_run
@@ -97,7 +98,7 @@ def test_the_known_mixture_adapts_attention_and_with_experts_forty_times_as_much
     assert (frozen.num_modules, adapted.num_modules) == (48 * 4, 48 * 7)
 
 
-def test_adapting_experts_needs_memory_for_all_their_matrices():
+def test_adapting_experts_needs_memory_and_time_for_all_their_matrices():
     def plan(experts):
         lora = {"experts": experts}
         settings = {"student_model": MOE, "teacher_model": MOE, "lora": lora}
@@ -108,6 +109,9 @@ def test_adapting_experts_needs_memory_for_all_their_matrices():
     assert adapted.parts["lora_and_optimizer"] - frozen.parts["lora_and_optimizer"] == (
         pytest.approx(more * 24 / 1e9, abs=0.02)
     )
+    optimizer = 40 * more / find_chip("m3-ultra").bytes_per_second
+    assert frozen.step.learning + optimizer < adapted.step.learning < 1.2 * frozen.step.learning
+    assert adapted.step.scoring == frozen.step.scoring
     assert (frozen.adapter.experts, adapted.adapter.experts) == ("frozen", "adapted")
     assert any("experts and router stay frozen" in line for line in frozen.assumptions)
 
