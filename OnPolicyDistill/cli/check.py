@@ -97,6 +97,8 @@ def print_checkup(report: CheckReport) -> None:
             print_lint_report(lint)
     for finding in report.findings:
         print_text(f"{finding.severity}: {finding.field}: {finding.message} {finding.fix}")
+    if report.adapter is not None:
+        print_text(report.adapter.in_words())
     disk = report.disk
     if disk is not None:
         print_text(f"Disk: {disk.download_gb:g} GB to download, {disk.run_gb:g} GB to write.")

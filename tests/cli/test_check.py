@@ -27,6 +27,17 @@ def test_a_run_that_would_be_refused_ends_with_2_and_names_the_field(opd: Opd, p
     assert report["verdict"] == "error"
 
 
+def test_the_check_says_what_the_adapter_goes_on_and_refuses_names_that_are_not_there(
+    opd: Opd, pair: Path
+) -> None:
+    config = str(pair / "config.yaml")
+    outcome = opd("check", config, "--set", "lora.targets=[q_proj]")
+    assert "linear layers: self_attn.q_proj." in outcome.out
+    outcome = opd("check", config, "--set", "lora.targets=[w1]")
+    assert outcome.exit_code == 2
+    assert "error: distillation.lora.targets: The LoRA target 'w1' matches" in outcome.out
+
+
 def test_a_pair_alone_can_be_checked(opd: Opd, pair: Path, tmp_path: Path) -> None:
     names = ("--student", str(pair / "student"), "--teacher", str(pair / "teacher"))
     outcome = opd("check", *names)
