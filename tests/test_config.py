@@ -46,6 +46,10 @@ distillation:
 """
 
 
+# The teacher completes and scores before the student is seen again.
+BLIND = {"teacher_targets": "top_k", "keep_teacher_loaded": False, "on_policy_fraction": 0.5}
+
+
 def on_policy(text: str) -> OnPolicyConfig:
     config = parse_config(parse_yaml(text, "test.yaml"), "test.yaml")
     assert isinstance(config, OnPolicyConfig)
@@ -131,6 +135,8 @@ def test_a_setting_out_of_its_range_is_refused(line: str) -> None:
     [
         ({"kl_weight": 0, "ce_weight": 0}, "nothing would be learned"),
         ({"keep_teacher_loaded": False, "teacher_cache_size_mb": 0}, "room for scores"),
+        ({**BLIND, "divergence": "reverse_kl"}, "tokens that the student likes"),
+        ({**BLIND, "divergence": "jsd"}, "tokens that the student likes"),
         ({"divergence": "sampled_reverse_kl"}, "unbiased only"),
         ({"divergence": "sampled_reverse_kl", "temperature": 1, "top_p": 0.9}, "unbiased only"),
         (
@@ -148,6 +154,21 @@ def test_settings_that_contradict_each_other_are_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=reason):
         parse_config({"distillation": settings})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"divergence": "forward_kl"},
+        {"teacher_targets": "hidden_states"},
+        {"keep_teacher_loaded": True},
+        {"on_policy_fraction": 1.0},
+    ],
+)
+def test_top_k_targets_are_taken_where_the_students_tokens_are_known_or_not_needed(
+    change: dict[str, object],
+) -> None:
+    parse_config({"distillation": {**BLIND, **change}})
 
 
 def test_an_exponent_without_a_point_is_a_number() -> None:

@@ -128,7 +128,7 @@ class Workload:
     @property
     def cache_bytes_needed(self) -> int:
         """What the teacher cache would hold if it were large enough."""
-        return self.num_kept_rows * self.completion_tokens * self.target_bytes
+        return self.num_kept_rows * self.completion_tokens * self.kept_bytes
 
     @property
     def cache_bytes(self) -> int:
@@ -146,6 +146,15 @@ class Workload:
         if self.distillation.teacher_targets == "top_k":
             return self.distillation.top_k * TOP_K_ENTRY_BYTES + TOP_K_FIXED_BYTES
         return 2 * self.teacher.dimensions.hidden_size
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes the cache keeps of one position: hidden states as long as a teacher is loaded."""
+        if self.distillation is None or self.teacher is None:
+            return 0
+        if self.distillation.keep_teacher_loaded:
+            return 2 * self.teacher.dimensions.hidden_size
+        return self.target_bytes
 
 
 def make_workload(config: RunConfig, prompts: PromptFacts, num_held_out: int) -> Workload:

@@ -131,6 +131,16 @@ class DistillationSettings(OptimizerSettings):
                 "teacher_cache_size_mb",
                 "keep_teacher_loaded is off, so the cache must leave room for scores",
             )
+        # The student never meets the teacher's completions before the teacher is gone.
+        is_blind = not self.keep_teacher_loaded and self.on_policy_fraction < 1
+        is_hurt = self.divergence in ("reverse_kl", "jsd")
+        if self.teacher_targets == "top_k" and is_blind and is_hurt:
+            yield (
+                "teacher_targets",
+                "top_k targets on the teacher's own completions lack the tokens that the student "
+                f"likes, without which {self.divergence} has a wrong gradient: set teacher_targets "
+                "to hidden_states, keep_teacher_loaded to true or on_policy_fraction to 1",
+            )
 
     def _biased_sampling(self) -> Iterator[Contradiction]:
         own = {

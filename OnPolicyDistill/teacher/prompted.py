@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import mlx.core as mx
+
 from OnPolicyDistill.adapters.lora import adapter_disabled
 from OnPolicyDistill.losses.targets import Targets
 from OnPolicyDistill.models.policy import Policy
@@ -40,11 +42,16 @@ class PromptedTeacher(Teacher):
             self.share_prefix(list(views.values()))
 
     def score(
-        self, fresh: Sequence[Rollout], kept: Sequence[Rollout] = (), form: TargetForm | None = None
+        self,
+        fresh: Sequence[Rollout],
+        kept: Sequence[Rollout] = (),
+        form: TargetForm | None = None,
+        kept_ids: mx.array | None = None,
     ) -> Targets:
         """Score rollouts of the student as `Teacher.score` does, behind the teacher's prompts."""
+        fresh, kept = self._seen_by_teacher(fresh), self._seen_by_teacher(kept)
         with adapter_disabled(self.policy.model):
-            return super().score(self._seen_by_teacher(fresh), self._seen_by_teacher(kept), form)
+            return super().score(fresh, kept, form, kept_ids)
 
     def _seen_by_teacher(self, rollouts: Sequence[Rollout]) -> list[Rollout]:
         return [replace(r, prompt_ids=self._views[r.prompt_ids]) for r in rollouts]

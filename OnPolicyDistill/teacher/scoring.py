@@ -5,6 +5,10 @@ scored one by one and kept in the cache: a row's numbers then never depend on it
 resumed run with a cold cache gets the same bits as one that never stopped. Fresh student rollouts
 are scored as one batch and not kept, since the same tokens practically never come again.
 
+Top-k targets need the student's own likely tokens beside the teacher's, and those change as it
+learns: a loaded teacher keeps hidden states and compresses them anew for each student. One that is
+unloaded keeps the compact form, with what the student liked before it learned.
+
 Letters: B rows, T padded length, N completion positions, D hidden width.
 """
 
@@ -111,18 +115,30 @@ class Teacher:
             metrics["teacher_cache_hit_rate"] = hits / (hits + misses)
         return metrics
 
+    def compresses_anew(self, form: TargetForm | None = None) -> bool:
+        """Whether kept rows need the ids that the student likes now, see `score`."""
+        return (form or self.form).kind == "top_k" and self.is_loaded
+
     def score(
-        self, fresh: Sequence[Rollout], kept: Sequence[Rollout] = (), form: TargetForm | None = None
+        self,
+        fresh: Sequence[Rollout],
+        kept: Sequence[Rollout] = (),
+        form: TargetForm | None = None,
+        kept_ids: mx.array | None = None,
     ) -> Targets:
         """Score rollouts in `form` (the run's own by default), evaluated, (N, ...) in row order.
 
         `fresh` rows go through one forward together; `kept` rows come after them, one by one and
-        through the cache.
+        through the cache. Where `compresses_anew`, `kept_ids` (positions of kept rows, k) are the
+        student's best ids now; fresh rows carry the sampler's. Raises ValueError without them.
         """
         form = form or self.form
         entries = [self._forward(fresh, form)] if fresh else []
-        entries += [self._entry(rollout, form) for rollout in kept]
-        joined = tuple(mx.concatenate(list(parts)) for parts in zip(*entries, strict=True))
+        if kept and self.compresses_anew(form):
+            entries.append(self._compressed(kept, form, kept_ids))
+        else:
+            entries += [self._entry(rollout, form) for rollout in kept]
+        joined = _joined(entries)
         mx.eval(*joined)
         return self._targets(joined, form)
 
@@ -148,6 +164,17 @@ class Teacher:
                 f"{missing} of {len(rollouts)} scored completions did not fit.",
                 "Raise teacher_cache_size_mb, use teacher_targets: top_k, or fewer prompts.",
             )
+
+    def _compressed(
+        self, rollouts: Sequence[Rollout], form: TargetForm, student_ids: mx.array | None
+    ) -> Entry:
+        """Top-k targets of kept rows from their hidden states, with the student's ids of now."""
+        if student_ids is None:
+            raise ValueError("top-k targets of kept rows need the ids that the student likes now")
+        hidden = _joined([self._entry(rollout, EXACT) for rollout in rollouts])[0]
+        labels = mx.array([token for rollout in rollouts for token in rollout.completion_ids])
+        exact = HiddenTargets(hidden, self.head)
+        return top_k_targets(exact, labels, form.top_k, form.temperature, student_ids).arrays
 
     def _entry(self, rollout: Rollout, form: TargetForm) -> Entry:
         key = self._key(rollout, form)
@@ -198,6 +225,11 @@ class Teacher:
     def _key(self, rollout: Rollout, form: TargetForm) -> CacheKey:
         tokens = digest_tokens(rollout.token_ids, len(rollout.prompt_ids))
         return CacheKey(self._fingerprint, form.name, tokens)
+
+
+def _joined(entries: Sequence[Entry]) -> Entry:
+    """Rows of several entries below each other."""
+    return tuple(mx.concatenate(list(parts)) for parts in zip(*entries, strict=True))
 
 
 def _common_prefix(prompts: Sequence[Sequence[int]]) -> tuple[int, ...]:

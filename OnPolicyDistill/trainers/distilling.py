@@ -21,7 +21,7 @@ from OnPolicyDistill.evaluation.heldout import derive_seed, distance_metric, eva
 from OnPolicyDistill.evaluation.intervals import share_of
 from OnPolicyDistill.evaluation.proof import Probe, prove_learning, require
 from OnPolicyDistill.losses.distillation import TokenStats, distillation_loss
-from OnPolicyDistill.losses.targets import HiddenTargets, Targets
+from OnPolicyDistill.losses.targets import HiddenTargets, Targets, top_ids
 from OnPolicyDistill.memory import memory_metrics, reset_peak
 from OnPolicyDistill.models.policy import hidden_states
 from OnPolicyDistill.optim.adamw import create_adamw
@@ -62,7 +62,8 @@ def take_step(lesson: Lesson, state: TrainingState) -> TrainingState:
     for micro in micro_batches:
         check_stop()
         with report.timed("scoring"):
-            targets = lesson.teacher.score(micro.fresh, micro.kept)
+            likely = _likely_ids(lesson, micro.kept)
+            targets = lesson.teacher.score(micro.fresh, micro.kept, kept_ids=likely)
         check_stop()
         with report.timed("learning"):
             scored, more = differentiate(lesson, micro, targets, normalizer)
@@ -127,6 +128,17 @@ def _add_missing(lesson: Lesson, rows: Sequence[Row]) -> None:
     if missing:
         made = sample(lesson.teacher.policy, missing, lesson.settings, materials.hooks)
         materials.store.add("teacher", made)
+
+
+def _likely_ids(lesson: Lesson, kept: Sequence[Rollout]) -> mx.array | None:
+    """The student's own best ids (N, k) on completions it did not sample now, where needed."""
+    if not kept or not lesson.teacher.compresses_anew():
+        return None
+    batch = pack(kept)
+    lesson.student.model.eval()
+    hidden = hidden_states(lesson.student.model, batch.tokens)  # (B, T, D)
+    hidden = mx.take(hidden.reshape(-1, hidden.shape[-1]), batch.positions, axis=0)  # (N, D)
+    return top_ids(hidden, lesson.head, lesson.teacher.form.top_k)
 
 
 def differentiate(

@@ -86,14 +86,18 @@ def test_a_cache_too_small_for_all_scores_is_warned_of_before_the_run_is_refused
     assert any("too small to help" in warning for warning in again.warnings)
 
 
-def test_the_cache_holds_what_comes_again_in_the_form_that_is_handed_over():
+def test_the_cache_is_compact_once_the_teacher_is_unloaded():
     assert plan().parts["teacher_cache"] == 0
     kept = plan(fixed_rollouts=True).phases[0].parts["teacher_cache"]
     assert kept == pytest.approx(4.096, abs=0.01)
     exact = plan(fixed_rollouts=True, teacher_cache_size_mb=100_000)
-    compact = plan(fixed_rollouts=True, teacher_targets="top_k", top_k=64)
+    loaded = plan(fixed_rollouts=True, teacher_targets="top_k", teacher_cache_size_mb=100_000)
+    assert loaded.parts["teacher_cache"] == exact.parts["teacher_cache"]
+    gone = {"keep_teacher_loaded": False, "teacher_cache_size_mb": 100_000}
+    whole, compact = plan(**gone), plan(**gone, teacher_targets="top_k", top_k=64)
     assert exact.parts["teacher_cache"] == pytest.approx(1000 * 512 * 10_240 / 1e9, abs=0.01)
-    assert compact.parts["teacher_cache"] == pytest.approx(1000 * 512 * 400 / 1e9, abs=0.01)
+    share = compact.parts["teacher_cache"] / whole.parts["teacher_cache"]
+    assert share == pytest.approx(400 / 10_240, rel=0.01)
 
 
 @pytest.mark.parametrize(

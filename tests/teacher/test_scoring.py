@@ -96,9 +96,33 @@ def test_the_students_own_likely_tokens_join_the_teachers_top_k(policy: Policy) 
 
 def test_top_k_targets_of_both_kinds_of_rows_join(policy: Policy) -> None:
     teacher = Teacher(policy, TeacherCache(10**6), TargetForm("top_k", 3, 1.0))
-    targets = teacher.score([SHORT], [LONG])
+    with pytest.raises(ValueError, match="ids that the student likes now"):
+        teacher.score([SHORT], [LONG])
+    targets = teacher.score([SHORT], [LONG], kept_ids=mx.zeros((4, 3), dtype=mx.uint32))
     assert isinstance(targets, TopKTargets)
     assert targets.ids.shape == (6, 6)
+
+
+def test_kept_rows_take_the_tokens_that_the_student_likes_now(policy: Policy) -> None:
+    teacher = Teacher(policy, TeacherCache(10**6), TargetForm("top_k", 3, 1.0))
+    likely = mx.argsort(full_logits(policy, LONG), axis=-1)[:, :3].astype(mx.uint32)
+    for changed in (likely, likely + 1):
+        targets = teacher.score([], [LONG], kept_ids=changed)
+        assert isinstance(targets, TopKTargets)
+        for row, wanted in zip(targets.ids.tolist(), changed.tolist(), strict=True):
+            assert set(wanted) <= set(row)
+    # The second time the teacher was not asked again.
+    assert (teacher.cache.hits, teacher.cache.misses) == (1, 1)
+
+
+def test_an_unloaded_teacher_keeps_the_compact_form_alone(policy: Policy) -> None:
+    teacher = Teacher(policy, TeacherCache(10**6), TargetForm("top_k", 3, 1.0))
+    teacher.keep([LONG])
+    num_bytes = teacher.cache.num_bytes
+    teacher.unload()
+    assert not teacher.compresses_anew()
+    assert isinstance(teacher.score([], [LONG]), TopKTargets)
+    assert teacher.cache.num_bytes == num_bytes
 
 
 def test_a_shared_prefix_is_read_once_and_changes_no_score(policy: Policy) -> None:
