@@ -1,6 +1,7 @@
 """A model's vocabulary projection as plain arrays, so that losses need not know models.
 
-Letters: N positions, D hidden width, V real vocabulary, P padded logit width (P >= V).
+Letters: N positions, D hidden width, V real vocabulary, P padded logit width (P >= V),
+K tokens.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import mlx.core as mx
 # Float32 weights that are made at once where a head has 16 bits. About a dozen such slices are
 # alive at a time, most of them waiting to be freed while the device catches up.
 SLICE_BYTES = 16 * 2**20
+EXACT_TOKENS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,24 @@ class VocabularyHead:
         """
         return self._biased(self._project(hidden, transpose=True))
 
+    def sampling_logits(self, hidden: mx.array) -> mx.array:
+        """Logits (N, V) for drawing one token a row: exact wherever mass is, at little cost.
+
+        Turning all 16-bit weights into float32 would be paid for every token that is drawn. The
+        best EXACT_TOKENS of each row are exact, the others as `plain_logits` has them: as
+        rounding goes up as often as down, their sum hardly changes.
+        """
+        if not self._is_sliced:
+            return self.logits(hidden)
+        rounded = self.plain_logits(hidden)
+        num_exact = min(EXACT_TOKENS, self.vocab_size)
+        ids = mx.argpartition(-rounded, num_exact - 1, axis=-1)[:, :num_exact]  # (N, K)
+        states = hidden.astype(mx.float32)[:, :, None]  # (N, D, 1)
+        exact = (self.weight[ids].astype(mx.float32) @ states)[:, :, 0]
+        if self.bias is not None:
+            exact = exact + self.bias[ids]
+        return mx.put_along_axis(rounded, ids, exact, axis=-1)
+
     def hidden_gradient(self, logits_gradient: mx.array) -> mx.array:
         """Pull a gradient of the logits (N, V) back to the hidden states: (N, D), float32."""
         slope = logits_gradient.astype(mx.float32)
@@ -75,6 +95,11 @@ class VocabularyHead:
             share = slope[:, start : start + weight.shape[0]] @ weight
             total[:] = [total[0] + share] if total else [share]
         return total[0]
+
+    @property
+    def rounds(self) -> bool:
+        """Whether a model's own logits are rounded to fewer bits than float32 has."""
+        return self.quantization is not None or self._is_sliced
 
     @property
     def _is_sliced(self) -> bool:

@@ -5,6 +5,7 @@ import pytest
 from benchmarks.exact import as_float64, weights_of
 from OnPolicyDistill import head as head_module
 from OnPolicyDistill.head import Quantization, VocabularyHead
+from OnPolicyDistill.vocabulary import log_partition
 
 V, P, D = 500, 512, 64
 
@@ -85,3 +86,26 @@ def test_a_bfloat16_head_is_never_whole_in_float32(
     mx.eval(head.hidden_gradient(given) if is_backward else head.logits(given))
     whole = 4 * rows * width
     assert mx.get_peak_memory() - held < whole / 4
+
+
+def test_logits_for_sampling_are_exact_where_mass_is(states: mx.array) -> None:
+    size = 4 * head_module.EXACT_TOKENS
+    wide = mx.random.normal((size, D), scale=2.0, key=mx.random.key(4)).astype(mx.bfloat16)
+    head = VocabularyHead(wide, size, bias=mx.ones((size,), dtype=mx.bfloat16))
+    exact, rounded = head.logits(states), head.plain_logits(states)
+    sampled = head.sampling_logits(states)
+    best = mx.argsort(-exact, axis=-1)[:, :100]
+    found = mx.take_along_axis(sampled, best, axis=-1)
+    assert mx.allclose(found, mx.take_along_axis(exact, best, axis=-1), atol=1e-4)
+    assert not mx.allclose(found, mx.take_along_axis(rounded, best, axis=-1), atol=1e-2)
+    apart = [
+        mx.abs(log_partition(z) - log_partition(exact)).max().item() for z in (sampled, rounded)
+    ]
+    assert apart[0] < 1e-4 < apart[1]
+
+
+def test_packed_and_short_heads_give_exact_logits_for_sampling(states: mx.array) -> None:
+    packed = packed_head("affine", 64)
+    assert mx.array_equal(packed.sampling_logits(states), packed.logits(states))
+    short = VocabularyHead(weight()[:100], 100)
+    assert mx.allclose(short.sampling_logits(states), short.logits(states), atol=1e-4)

@@ -17,6 +17,7 @@ from OnPolicyDistill.generation.prefill import read_prefix, read_rows
 from OnPolicyDistill.generation.request import GenerationRequest
 from OnPolicyDistill.generation.sampling import next_keys, row_keys, sample
 from OnPolicyDistill.models.kv_cache import RowCache
+from OnPolicyDistill.models.policy import hidden_states, sampling_head
 from OnPolicyDistill.vocabulary import log_partition
 
 
@@ -78,6 +79,7 @@ class Decoder:
         if given is None or not given.opens(request.prompts):
             given = read_prefix(model, request.prompts)
         self._prefix = given
+        self._head = sampling_head(model, request.vocab_size)
         self._bans = None if not request.banned_ids else _bans(request)
 
     def prefill(self, indices: list[int]) -> LiveRows:
@@ -100,14 +102,22 @@ class Decoder:
     def step(self, live: LiveRows) -> tuple[Draw, LiveRows]:
         """Dispatch the next token of every row without waiting for it; writes to the cache."""
         request = self._request
-        padded = self._model(live.inputs[:, None], cache=live.cache.layers)[:, -1]
-        logits = padded[:, : request.vocab_size].astype(mx.float32)
+        logits = self._logits(live)
         allowed = logits if self._bans is None else logits + self._bans
         ids, logprobs = sample(allowed, request.sampling, live.keys)
         num_drawn = [num + 1 for num in live.num_drawn]
         draw = Draw(live.indices, num_drawn, ids, logprobs, *_recorded(logits, request))
         mx.async_eval(ids, logprobs, draw.top_ids, draw.top_logprobs, draw.full_logprobs)
         return draw, LiveRows(live.indices, num_drawn, live.cache, ids, next_keys(live.keys))
+
+    def _logits(self, live: LiveRows) -> mx.array:
+        """Float32 logits (B, V) of what follows the inputs, which the cache then holds."""
+        inputs = live.inputs[:, None]
+        if self._head is not None:
+            hidden = hidden_states(self._model, inputs, live.cache)  # (B, 1, D)
+            return self._head.sampling_logits(hidden[:, -1])
+        padded: mx.array = self._model(inputs, cache=live.cache.layers)[:, -1]
+        return padded[:, : self._request.vocab_size].astype(mx.float32)
 
 
 def _recorded(logits: mx.array, request: GenerationRequest) -> tuple[mx.array, mx.array, mx.array]:

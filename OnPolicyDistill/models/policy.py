@@ -68,17 +68,34 @@ def vocabulary_head(policy: Policy) -> VocabularyHead:
         ModelError: the head has an adapter, or the family's logits are no plain projection.
     """
     head = output_head(policy.model, policy.vocab_size)
-    tokens = mx.arange(min(4, policy.vocab_size))[None]
-    own = policy.model(tokens)[0, :, : policy.vocab_size].astype(mx.float32)
-    ours = head.logits(hidden_states(policy.model, tokens)[0])
-    error = as_float(mx.abs(own - ours).max())
-    if not error <= 0.02 * max(as_float(mx.abs(own).max()), 1.0):
+    if not _gives_own_logits(policy.model, head):
         raise ModelError(
             f"{policy.name} changes its logits after the output head, so exact divergences "
             "cannot be computed from its hidden states.",
             "Use a model of another family, such as Qwen2, Qwen3, Llama or Phi-3.",
         )
     return head
+
+
+def sampling_head(model: nn.Module, vocab_size: int) -> VocabularyHead | None:
+    """The head whose logits are nearer to the model's meaning than the model's own, or None.
+
+    None where the model's own are float32 already, or are no plain projection of its states.
+    """
+    try:
+        head = output_head(model, vocab_size)
+    except ModelError:
+        return None
+    return head if head.rounds and _gives_own_logits(model, head) else None
+
+
+def _gives_own_logits(model: nn.Module, head: VocabularyHead) -> bool:
+    """Whether a few tokens get the model's own logits from the head, to its type's rounding."""
+    tokens = mx.arange(min(4, head.vocab_size))[None]
+    own = model(tokens)[0, :, : head.vocab_size].astype(mx.float32)
+    ours = head.logits(hidden_states(model, tokens)[0])
+    error = as_float(mx.abs(own - ours).max())
+    return error <= 0.02 * max(as_float(mx.abs(own).max()), 1.0)
 
 
 def encode_prompt(policy: Policy, messages: Sequence[Message]) -> list[int]:

@@ -12,7 +12,10 @@ from OnPolicyDistill.generation.loop import generate, generate_with_full_logprob
 from OnPolicyDistill.generation.prefill import read_prefix
 from OnPolicyDistill.generation.request import GenerationHooks, GenerationRequest
 from OnPolicyDistill.generation.sampling import GREEDY, THE_POLICY, SamplingSettings
+from OnPolicyDistill.losses.cross_entropy import label_logprobs
+from OnPolicyDistill.models.policy import hidden_states, output_head
 from OnPolicyDistill.rollout import Rollout
+from tests.generation.conftest import build_qwen2, varied
 
 VOCAB_SIZE = 100
 ALL = 112  # the tiny models' logits are wider than their vocabulary
@@ -220,6 +223,25 @@ def test_sampled_logprobs_equal_rescored_ones(any_model: nn.Module):
         ):
             expected = mx.array(logits)[token] - mx.logsumexp(mx.array(logits))
             assert logprob == pytest.approx(expected.item(), abs=1e-4)
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_sampled_logprobs_of_a_rounding_head_equal_exact_ones(is_packed: bool):
+    model = varied(build_qwen2())
+    # Logits of 20 or so, where neighbours in bfloat16 are 0.125 apart.
+    model.lm_head.weight = 6 * model.lm_head.weight
+    if is_packed:
+        nn.quantize(model, group_size=32, bits=8)
+    model.set_dtype(mx.bfloat16)
+    rollout = generate(model, asked([[5, 9, 2]], THE_POLICY))[0]
+    labels = mx.array(rollout.completion_ids)
+    hidden = hidden_states(model, mx.array([rollout.token_ids]))[0, 2:-1]
+    exact = label_logprobs(hidden, output_head(model, VOCAB_SIZE), labels)
+    own = mx.array(rescored(model, rollout))
+    rounded = (own - mx.logsumexp(own, axis=-1, keepdims=True))[mx.arange(24), labels]
+    sampled = mx.array(rollout.logprobs)
+    apart = [float(mx.abs(values - sampled).mean()) for values in (exact, rounded)]
+    assert apart[0] < 0.2 * apart[1]
 
 
 def test_logprobs_of_a_cut_distribution_equal_ones_worked_out_apart(model: nn.Module):
