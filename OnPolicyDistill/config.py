@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Hashable
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, assert_never
 
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
 from OnPolicyDistill.errors import ConfigError
+from OnPolicyDistill.methods import ALL_FACTS, RUN_KINDS, EveryKind, RunKind, RunSettings
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.evaluation import EvaluationSettings
 from OnPolicyDistill.settings.problems import nearest, problem_in_words, setting_keys
@@ -59,18 +60,17 @@ RunConfig = Annotated[
     OnPolicyConfig | SftConfig | PromptDistillationConfig | EvaluationConfig,
     Field(discriminator="method"),
 ]
-TrainingSettings = DistillationSettings | SftSettings | PromptDistillationSettings
-RunSettings = TrainingSettings | EvaluationSettings
-
 RUN_CONFIG: TypeAdapter[RunConfig] = TypeAdapter(RunConfig)
 
-METHOD_OF_BLOCK = {
-    "distillation": "on_policy",
-    "sft": "sft",
-    "prompt_distillation": "prompt_distillation",
-    "evaluation": "evaluation",
+# The union once more, by method: mypy holds it against the methods that are described.
+CONFIGS: EveryKind[type[Settings]] = {
+    "on_policy": OnPolicyConfig,
+    "sft": SftConfig,
+    "prompt_distillation": PromptDistillationConfig,
+    "evaluation": EvaluationConfig,
 }
-BLOCK_OF_METHOD = {method: block for block, method in METHOD_OF_BLOCK.items()}
+METHOD_OF_BLOCK: dict[str, RunKind] = {facts.block: facts.name for facts in ALL_FACTS}
+BLOCK_OF_METHOD: dict[str, str] = {facts.name: facts.block for facts in ALL_FACTS}
 
 
 def settings_of(config: RunConfig) -> RunSettings:
@@ -84,6 +84,8 @@ def settings_of(config: RunConfig) -> RunSettings:
             return config.prompt_distillation
         case EvaluationConfig():
             return config.evaluation
+        case _:
+            assert_never(config)
 
 
 def num_steps_of(config: RunConfig) -> int:
@@ -206,8 +208,7 @@ def with_overrides(values: dict[str, object], overrides: dict[str, object]) -> d
 
 @cache
 def _known_keys() -> list[str]:
-    configs = (OnPolicyConfig, SftConfig, PromptDistillationConfig, EvaluationConfig)
-    return [key for config in configs for key in setting_keys(config)]
+    return [key for kind in RUN_KINDS for key in setting_keys(CONFIGS[kind])]
 
 
 def _explain(error: ValidationError, source: str) -> ConfigError:

@@ -6,13 +6,10 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Literal
 
-from pydantic import BaseModel, Field, JsonValue, TypeAdapter
+from pydantic import Field, JsonValue, TypeAdapter
 
 from backend.history.views import View
-from OnPolicyDistill.settings.distillation import DistillationSettings
-from OnPolicyDistill.settings.evaluation import EvaluationSettings
-from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
-from OnPolicyDistill.settings.sft import SftSettings
+from OnPolicyDistill.methods import ALL_FACTS, FILE_KEYS, MODEL_KEYS
 
 Kind = Literal[
     "integer", "number", "boolean", "text", "choice", "list", "model", "file", "folder"
@@ -112,17 +109,9 @@ PLACES: dict[str, tuple[Group, str]] = {
     "run_name": ("run", ""),
 }
 SPECIAL_KINDS: dict[str, Kind] = {
-    "teacher_model": "model",
-    "student_model": "model",
-    "model": "model",
+    **dict.fromkeys(MODEL_KEYS, "model"),
+    **dict.fromkeys(FILE_KEYS, "file"),
     "student_adapter": "folder",
-    "prompts": "file",
-    "teacher_prompt": "file",
-    "inputs": "file",
-    "validation_inputs": "file",
-    "validation_prompts": "file",
-    "conversations": "file",
-    "validation_conversations": "file",
 }
 KINDS: Mapping[str, Kind] = {
     "integer": "integer",
@@ -157,17 +146,11 @@ class FormField(View):
 @cache
 def form_fields() -> tuple[FormField, ...]:
     """Return every setting of every method, in the order of the config."""
-    blocks: dict[str, type[BaseModel]] = {
-        "distillation": DistillationSettings,
-        "sft": SftSettings,
-        "prompt_distillation": PromptDistillationSettings,
-        "evaluation": EvaluationSettings,
-    }
     return tuple(
         field
-        for block, settings in blocks.items()
+        for facts in ALL_FACTS
         for field in _fields(
-            block, TypeAdapter(Schema).validate_python(settings.model_json_schema())
+            facts.block, TypeAdapter(Schema).validate_python(facts.settings.model_json_schema())
         )
     )
 

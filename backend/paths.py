@@ -8,26 +8,11 @@ from pathlib import Path
 
 from OnPolicyDistill.config import BLOCK_OF_METHOD, RunConfig, settings_of
 from OnPolicyDistill.errors import ConfigError, InputError
+from OnPolicyDistill.methods import FILE_KEYS, MODEL_KEYS
 
 MAX_PATH_CHARACTERS = 4096
-FOLDER_KEYS = (
-    "model",
-    "student_model",
-    "teacher_model",
-    "student_adapter",
-    "adapter",
-    "generated_from",
-)
-FILE_KEYS = (
-    "conversations",
-    "validation_conversations",
-    "prompts",
-    "validation_prompts",
-    "teacher_prompt",
-    "inputs",
-    "validation_inputs",
-    "prompt",
-)
+FOLDER_KEYS = (*MODEL_KEYS, "student_adapter", "adapter", "generated_from")
+NAMED_FILES = (*FILE_KEYS, "prompt")
 
 
 class PathError(InputError):
@@ -115,7 +100,7 @@ def _named(config: RunConfig) -> Iterator[tuple[str, str | None, bool]]:
 
 
 def _named_in(prefix: str, values: Mapping[str, object]) -> Iterator[tuple[str, str | None, bool]]:
-    for key in (*FOLDER_KEYS, *FILE_KEYS):
+    for key in (*FOLDER_KEYS, *NAMED_FILES):
         value = values.get(key)
         if isinstance(value, str):
-            yield f"{prefix}.{key}", value, key in FILE_KEYS
+            yield f"{prefix}.{key}", value, key in NAMED_FILES

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import Field
 
 from backend.history.views import View
-from backend.paths import FILE_KEYS
+from backend.paths import NAMED_FILES
 from OnPolicyDistill.config import BLOCK_OF_METHOD, RunConfig, parse_config, parse_yaml, settings_of
 from OnPolicyDistill.files import shipped_folder
 
@@ -88,7 +88,9 @@ def _with_shipped_files(config: RunConfig) -> RunConfig:
     """Name shipped data by its place on this machine, whatever the working folder is."""
     block = BLOCK_OF_METHOD[config.method]
     values = settings_of(config).model_dump()
-    changes = {key: _shipped(values[key]) for key in FILE_KEYS if isinstance(values.get(key), str)}
+    changes = {
+        key: _shipped(values[key]) for key in NAMED_FILES if isinstance(values.get(key), str)
+    }
     return parse_config({"method": config.method, block: {**values, **changes}})
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from OnPolicyDistill.adapters.card import CardFacts, Measurement
 from OnPolicyDistill.config import RunConfig, settings_of
 from OnPolicyDistill.errors import InputError, ModelError
+from OnPolicyDistill.methods import FACTS, models_of
 from OnPolicyDistill.models.weight_files import read_json
 from OnPolicyDistill.planning.models import describe_model
 from OnPolicyDistill.planning.targets import LinearMap
@@ -22,17 +23,7 @@ from OnPolicyDistill.runs.wording import (
     format_interval,
     format_metric,
 )
-from OnPolicyDistill.settings.distillation import DistillationSettings
-from OnPolicyDistill.settings.evaluation import EvaluationSettings
-from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
-from OnPolicyDistill.settings.sft import SftSettings
 
-METHOD_TITLES = {
-    "on_policy": "on-policy distillation",
-    "sft": "supervised fine-tuning",
-    "prompt_distillation": "prompt distillation",
-    "evaluation": "evaluation",
-}
 ADAPTER_CONFIG = "adapter_config.json"
 SHOWN_SETTINGS = ("num_steps", "batch_size", "learning_rate", "temperature", "divergence")
 HELD_OUT = (
@@ -51,10 +42,10 @@ def base_model(config: RunConfig) -> str:
     Raises:
         InputError: the run is an evaluation, which trains nothing.
     """
-    settings = settings_of(config)
-    if isinstance(settings, EvaluationSettings):
+    student, _ = models_of(settings_of(config))
+    if student is None:
         raise InputError("An evaluation trains no adapter.", "Name the run that trained it.")
-    return settings.model if isinstance(settings, SftSettings) else settings.student_model
+    return student
 
 
 def facts_of_run(run: RunDirectory, step: int) -> CardFacts:
@@ -64,15 +55,12 @@ def facts_of_run(run: RunDirectory, step: int) -> CardFacts:
         RunError: the run's config or log cannot be read.
     """
     config = run.config()
-    settings = settings_of(config)
     history = fold(read_events(run.events_file))
-    teacher = ""
-    if isinstance(settings, DistillationSettings | PromptDistillationSettings):
-        teacher = settings.teacher_model
+    _, teacher = models_of(settings_of(config))
     return CardFacts(
         name=run.run_id,
         base_model=public_name(base_model(config)),
-        method=METHOD_TITLES[config.method],
+        method=FACTS[config.method].title.lower(),
         teacher=public_name(teacher) if teacher else "",
         run_id=run.run_id,
         settings=_settings(config)

@@ -119,19 +119,15 @@ def roles_of(named: Cast, run: RunDirectory) -> Cast:
     """
     from OnPolicyDistill.adapters.facts import base_model
     from OnPolicyDistill.config import settings_of
+    from OnPolicyDistill.methods import models_of
     from OnPolicyDistill.runs.checkpoints import pointed
-    from OnPolicyDistill.settings.distillation import DistillationSettings
-    from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 
     config = run.config()
     adapter = named.adapter or pointed(run, "best") or pointed(run, "last")
     if adapter is None:
         raise InputError(f"Run {run.run_id} has no checkpoint yet.", "Let it take some steps.")
-    settings = settings_of(config)
-    teacher = named.teacher
-    if isinstance(settings, DistillationSettings | PromptDistillationSettings):
-        teacher = teacher or settings.teacher_model
-    return Cast(named.student or base_model(config), adapter, teacher)
+    _, teacher = models_of(settings_of(config))
+    return Cast(named.student or base_model(config), adapter, named.teacher or teacher)
 
 
 def _read_prompt(prompt: str) -> str:

@@ -18,41 +18,10 @@ from OnPolicyDistill.config import (
 )
 from OnPolicyDistill.errors import ConfigError, InputError
 from OnPolicyDistill.files import shipped_folder
+from OnPolicyDistill.methods import FACTS, FILE_KEYS, MODEL_KEYS, RunKind
 
-# What an option is called in each block that has something like it.
-OPTION_KEYS: dict[str, dict[str, str]] = {
-    "prompts": {
-        "distillation": "prompts",
-        "sft": "conversations",
-        "prompt_distillation": "inputs",
-        "evaluation": "inputs",
-    },
-    "validation": {
-        "distillation": "validation_prompts",
-        "sft": "validation_conversations",
-        "prompt_distillation": "validation_inputs",
-    },
-    "teacher": {"distillation": "teacher_model", "prompt_distillation": "teacher_model"},
-    "student": {
-        "distillation": "student_model",
-        "sft": "model",
-        "prompt_distillation": "student_model",
-    },
-    "name": dict.fromkeys(METHOD_OF_BLOCK, "run_name"),
-}
-PATH_KEYS = (
-    "prompts",
-    "validation_prompts",
-    "student_adapter",
-    "conversations",
-    "validation_conversations",
-    "teacher_prompt",
-    "inputs",
-    "validation_inputs",
-    "adapter",
-    "prompt",
-)
-MODEL_KEYS = ("teacher_model", "student_model", "model")
+# Beside the files of the methods: adapters, and the prompt of an evaluation's variant.
+PATH_KEYS = (*FILE_KEYS, "student_adapter", "adapter", "prompt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +32,7 @@ class Given:
     assignments: Sequence[str] = ()
 
 
-def load_settings(file: Path | None, given: Given, method: str = "on_policy") -> RunConfig:
+def load_settings(file: Path | None, given: Given, method: RunKind = "on_policy") -> RunConfig:
     """Read a config or a preset's name, or start from the method's defaults; apply the options.
 
     Raises:
@@ -119,7 +88,10 @@ def _qualified(key: str, block: str) -> str:
 
 
 def _key_of(option: str, block: str) -> str:
-    key = OPTION_KEYS[option].get(block)
+    facts = FACTS[METHOD_OF_BLOCK[block]]
+    keys: dict[str, str] = {model.role: model.key for model in facts.models}
+    keys |= {file.part: file.key for file in facts.files}
+    key = "run_name" if option == "name" else keys.get(option)
     if key is None:
         raise InputError(f"--{option} means nothing for method {block}.", "Leave it out.")
     return key

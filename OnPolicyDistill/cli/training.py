@@ -24,6 +24,7 @@ from OnPolicyDistill.errors import InputError, StoppedError
 
 if TYPE_CHECKING:
     from OnPolicyDistill.config import RunConfig
+    from OnPolicyDistill.methods import EveryKind
     from OnPolicyDistill.runs.directory import RunDirectory
     from OnPolicyDistill.runs.reporting import Observer, StopRequest
 
@@ -184,7 +185,7 @@ def _trainer(config: RunConfig) -> Train:
     from OnPolicyDistill.evaluation.labelled_run import evaluate_run
     from OnPolicyDistill.trainers import on_policy, prompt_distillation, sft
 
-    trainers: dict[str, Train] = {
+    trainers: EveryKind[Train] = {
         "on_policy": on_policy.train,
         "sft": sft.train,
         "prompt_distillation": prompt_distillation.train,

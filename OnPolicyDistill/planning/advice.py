@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from OnPolicyDistill.errors import ModelError
+from OnPolicyDistill.methods import FACTS, RunKind
 from OnPolicyDistill.planning.chips import Chip
 from OnPolicyDistill.planning.memory import forecast_memory, peak
 from OnPolicyDistill.planning.models import describe_model
@@ -24,9 +25,8 @@ COMFORTABLE_SHARE = 0.92
 FEW_STEPS_PER_MINUTE = 5
 SHORT_COMPLETION = 256
 LEAST_SAVING = 0.98
-# Prompt distillation has no rollouts of its own length, and needs its teacher to the end.
-OWN_NAMES = {"max_generation_tokens": "max_answer_tokens"}
-NOT_OF_PROMPT_DISTILLATION = {"keep_teacher_loaded"}
+# What a setting of on-policy distillation is called by methods that have none of that name.
+OTHER_NAMES = {"max_generation_tokens": "max_answer_tokens"}
 
 
 class Advice(BaseModel):
@@ -74,13 +74,15 @@ def advise(work: Workload, chip: Chip, limit: int) -> Iterator[Advice]:
             )
 
 
-def in_words_of(method: str, advice: Iterable[Advice]) -> Iterator[Advice]:
+def in_words_of(method: RunKind, advice: Iterable[Advice]) -> Iterator[Advice]:
     """Name changes as the method's own block does; what it cannot change is left out."""
+    own = FACTS[method].settings.model_fields
     for each in advice:
-        if method != "prompt_distillation":
-            yield each
-        elif not NOT_OF_PROMPT_DISTILLATION & each.changes.keys():
-            changes = {OWN_NAMES.get(key, key): value for key, value in each.changes.items()}
+        changes = {
+            key if key in own else OTHER_NAMES.get(key, key): value
+            for key, value in each.changes.items()
+        }
+        if changes.keys() <= own.keys():
             yield each.model_copy(update={"changes": changes})
 
 

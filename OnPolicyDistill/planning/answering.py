@@ -10,8 +10,15 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import assert_never
 
-from OnPolicyDistill.config import EvaluationConfig, PromptDistillationConfig, RunConfig
+from OnPolicyDistill.config import (
+    EvaluationConfig,
+    OnPolicyConfig,
+    PromptDistillationConfig,
+    RunConfig,
+    SftConfig,
+)
 from OnPolicyDistill.datasets.linter import CHARACTERS_PER_TOKEN
 from OnPolicyDistill.planning.chips import Chip
 from OnPolicyDistill.planning.models import describe_model
@@ -48,12 +55,16 @@ def answering_stages(config: RunConfig) -> tuple[Stage, ...]:
     Raises:
         ModelError: a model is unknown or damaged.
     """
-    if isinstance(config, PromptDistillationConfig):
-        return tuple(_of_prompt_distillation(config.prompt_distillation))
-    if isinstance(config, EvaluationConfig):
-        settings = config.evaluation
-        return tuple(_of_variant(settings, variant) for variant in settings.variants)
-    return ()
+    match config:
+        case OnPolicyConfig() | SftConfig():
+            return ()
+        case PromptDistillationConfig():
+            return tuple(_of_prompt_distillation(config.prompt_distillation))
+        case EvaluationConfig():
+            settings = config.evaluation
+            return tuple(_of_variant(settings, variant) for variant in settings.variants)
+        case _:
+            assert_never(config)
 
 
 def measure_inputs(file: str | None) -> PromptFacts:

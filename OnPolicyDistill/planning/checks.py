@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Literal
 
 from OnPolicyDistill.config import (
-    BLOCK_OF_METHOD,
     EvaluationConfig,
     OnPolicyConfig,
     RunConfig,
-    SftConfig,
     settings_of,
 )
 from OnPolicyDistill.datasets.linter import LintReport, Ruler
 from OnPolicyDistill.errors import DatasetError, InputError, ModelError
+from OnPolicyDistill.methods import FACTS
 from OnPolicyDistill.planning.answering import answering_stages
 from OnPolicyDistill.planning.check_report import CheckFinding, CheckReport, PromptText
 from OnPolicyDistill.planning.disk import DiskNeeds, disk_needs
@@ -111,15 +110,13 @@ class Checkup:
             # The check of the disk says it.
             return Ruler(max_prompt_tokens=max_tokens)
 
-    def check_adapter(self, folder: str | None, block: str = "distillation") -> None:
+    def check_adapter(self, folder: str | None, field: str) -> None:
         """Look for an adapter's files where a setting names a folder."""
         if folder is None:
             return
         missing = [name for name in ADAPTER_FILES if not (Path(folder) / name).is_file()]
         if missing:
             message = f"The adapter folder {folder} has no {' and no '.join(missing)}."
-            key = "student_adapter" if block.endswith("distillation") else "adapter"
-            field = f"{block}.{key}"
             self.add("error", "adapter", field, message, "Give a folder in mlx-lm's format.")
 
     def check_rate(self, settings: OptimizerSettings, at_most: int | None = None) -> None:
@@ -131,7 +128,7 @@ class Checkup:
             num_rows = min(num_rows, at_most)
         warmup = endless_warmup(settings.settled(num_rows))
         if warmup is not None:
-            field = f"{BLOCK_OF_METHOD[self.config.method]}.{warmup.key}"
+            field = f"{FACTS[self.config.method].block}.{warmup.key}"
             self.add("warning", "endless_warmup", field, warmup.message, warmup.fix)
 
     def check_disk(self) -> None:
@@ -167,7 +164,7 @@ class Checkup:
         )
         if choice is None or lora is None or self.adapter is None or goes_on:
             return
-        field = f"{BLOCK_OF_METHOD[self.config.method]}.lora"
+        field = f"{FACTS[self.config.method].block}.lora"
         # What a folder of an unknown family names may be called otherwise once it is loaded.
         severity: Literal["error", "warning"] = "error" if self.adapter.known_family else "warning"
         for problem in choice.problems:
@@ -208,13 +205,11 @@ class Checkup:
 
 def _model_fields(config: RunConfig) -> str:
     """The settings that name models, as one finding names several."""
-    if isinstance(config, SftConfig):
-        return "sft.model"
     if isinstance(config, EvaluationConfig):
         numbers = range(len(config.evaluation.variants))
         return ", ".join(f"evaluation.variants.{number}.model" for number in numbers)
-    block = BLOCK_OF_METHOD[config.method]
-    return f"{block}.student_model, {block}.teacher_model"
+    facts = FACTS[config.method]
+    return ", ".join(sorted(f"{facts.block}.{model.key}" for model in facts.models))
 
 
 def _sorted(findings: list[CheckFinding]) -> Iterator[CheckFinding]:

@@ -7,9 +7,11 @@ the report, with the field that has to change.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import assert_never
 
 from OnPolicyDistill.config import (
     EvaluationConfig,
+    OnPolicyConfig,
     PromptDistillationConfig,
     RunConfig,
     SftConfig,
@@ -36,14 +38,17 @@ SHOWN_CHARACTERS = 2_000
 def check_run(config: RunConfig, workspace: Path | None = None) -> CheckReport:
     """Check a run before anything is loaded or downloaded; `workspace` is where it will write."""
     check = Checkup(config, default_workspace() if workspace is None else workspace)
-    if isinstance(config, SftConfig):
-        _check_sft(check, config.sft)
-    elif isinstance(config, PromptDistillationConfig):
-        _check_prompt_distillation(check, config.prompt_distillation)
-    elif isinstance(config, EvaluationConfig):
-        _check_evaluation(check, config.evaluation)
-    else:
-        _check_distillation(check, config.distillation)
+    match config:
+        case OnPolicyConfig():
+            _check_distillation(check, config.distillation)
+        case SftConfig():
+            _check_sft(check, config.sft)
+        case PromptDistillationConfig():
+            _check_prompt_distillation(check, config.prompt_distillation)
+        case EvaluationConfig():
+            _check_evaluation(check, config.evaluation)
+        case _:
+            assert_never(config)
     return check.report()
 
 
@@ -58,7 +63,7 @@ def _check_distillation(check: Checkup, settings: DistillationSettings) -> None:
     )
     _check_held_out(check, settings)
     check.check_rate(settings)
-    check.check_adapter(settings.student_adapter)
+    check.check_adapter(settings.student_adapter, "distillation.student_adapter")
     check.check_disk()
 
 
@@ -102,7 +107,7 @@ def _check_prompt_distillation(check: Checkup, settings: PromptDistillationSetti
     _check_teacher_prompt(check, settings)
     _check_inputs(check, settings)
     check.check_rate(settings, settings.max_inputs)
-    check.check_adapter(settings.student_adapter, block)
+    check.check_adapter(settings.student_adapter, f"{block}.student_adapter")
     check.check_disk()
 
 
@@ -165,7 +170,7 @@ def _check_evaluation(check: Checkup, settings: EvaluationSettings) -> None:
         field = f"evaluation.variants.{number}"
         if variant.prompt is not None:
             check.needs_file(f"{field}.prompt", variant.prompt, "prompt")
-        check.check_adapter(variant.adapter, field)
+        check.check_adapter(variant.adapter, f"{field}.adapter")
     check.check_disk()
 
 

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import assert_never
 
-from OnPolicyDistill.config import EvaluationConfig, PromptDistillationConfig, RunConfig, SftConfig
+from OnPolicyDistill.config import (
+    EvaluationConfig,
+    OnPolicyConfig,
+    PromptDistillationConfig,
+    RunConfig,
+    SftConfig,
+)
 from OnPolicyDistill.datasets.chat_template import ChatTemplate
 from OnPolicyDistill.datasets.conversation_linter import lint_conversations
 from OnPolicyDistill.datasets.linter import CHARACTERS_PER_TOKEN, LintReport, Ruler, lint_prompts
@@ -29,13 +36,21 @@ def measure_prompts(config: RunConfig) -> PromptFacts:
         DatasetError: the file that the config names cannot be read.
         ModelError: the student's tokenizer or template is damaged.
     """
-    if isinstance(config, SftConfig):
-        return _conversations(config.sft)
-    if isinstance(config, PromptDistillationConfig):
-        return _rows_without_prompt(config.prompt_distillation)
-    if isinstance(config, EvaluationConfig):
-        return measure_inputs(config.evaluation.inputs)
-    settings = config.distillation
+    match config:
+        case OnPolicyConfig():
+            return _prompts(config.distillation)
+        case SftConfig():
+            return _conversations(config.sft)
+        case PromptDistillationConfig():
+            return _rows_without_prompt(config.prompt_distillation)
+        case EvaluationConfig():
+            return measure_inputs(config.evaluation.inputs)
+        case _:
+            assert_never(config)
+
+
+def _prompts(settings: DistillationSettings) -> PromptFacts:
+    """Prompts of the file where one is named, cut to the longest that is trained on."""
     limit = settings.max_prompt_tokens
     if settings.prompts is None:
         assumed = min(ASSUMED_PROMPT_TOKENS, limit)
@@ -51,18 +66,25 @@ def measure_prompts(config: RunConfig) -> PromptFacts:
 
 def count_held_out(config: RunConfig) -> int:
     """How many held-out prompts an evaluation uses."""
-    if isinstance(config, SftConfig):
-        held_out = config.sft.validation_conversations
-        if held_out is None or not Path(held_out).is_file():
-            return ASSUMED_HELD_OUT
-        return lint_conversations(Path(held_out), None, Ruler()).num_prompts
-    if isinstance(config, PromptDistillationConfig):
-        prompted = config.prompt_distillation
-        available = measure_inputs(prompted.validation_inputs).num_prompts
-        return min(available, prompted.eval_inputs or available)
-    if isinstance(config, EvaluationConfig):
-        return 0
-    settings = config.distillation
+    match config:
+        case OnPolicyConfig():
+            return _held_out_prompts(config.distillation)
+        case SftConfig():
+            held_out = config.sft.validation_conversations
+            if held_out is None or not Path(held_out).is_file():
+                return ASSUMED_HELD_OUT
+            return lint_conversations(Path(held_out), None, Ruler()).num_prompts
+        case PromptDistillationConfig():
+            prompted = config.prompt_distillation
+            available = measure_inputs(prompted.validation_inputs).num_prompts
+            return min(available, prompted.eval_inputs or available)
+        case EvaluationConfig():
+            return 0
+        case _:
+            assert_never(config)
+
+
+def _held_out_prompts(settings: DistillationSettings) -> int:
     if settings.validation_prompts is None or not Path(settings.validation_prompts).is_file():
         return settings.eval_prompts or ASSUMED_HELD_OUT
     available = lint_prompts(Path(settings.validation_prompts)).num_prompts

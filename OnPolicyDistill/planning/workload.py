@@ -10,8 +10,15 @@ import json
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import assert_never
 
-from OnPolicyDistill.config import EvaluationConfig, PromptDistillationConfig, RunConfig, SftConfig
+from OnPolicyDistill.config import (
+    EvaluationConfig,
+    OnPolicyConfig,
+    PromptDistillationConfig,
+    RunConfig,
+    SftConfig,
+)
 from OnPolicyDistill.errors import ConfigError
 from OnPolicyDistill.planning.models import ModelFacts, describe_model
 from OnPolicyDistill.planning.targets import (
@@ -163,15 +170,24 @@ def make_workload(config: RunConfig, prompts: PromptFacts, num_held_out: int) ->
     Raises:
         ModelError: a model is unknown or damaged.
     """
-    if isinstance(config, SftConfig):
-        sft = config.sft.settled(prompts.num_prompts)
-        model = describe_model(sft.model, sft.mixed_precision)
-        return Workload(sft, model, None, None, sft.lora, prompts, num_held_out)
-    if isinstance(config, PromptDistillationConfig):
-        return _prompted(config.prompt_distillation, prompts, num_held_out)
-    if isinstance(config, EvaluationConfig):
-        return _of_evaluation(config.evaluation, prompts)
-    settings = config.distillation.settled(prompts.num_prompts)
+    match config:
+        case OnPolicyConfig():
+            return _distilled(
+                config.distillation.settled(prompts.num_prompts), prompts, num_held_out
+            )
+        case SftConfig():
+            sft = config.sft.settled(prompts.num_prompts)
+            model = describe_model(sft.model, sft.mixed_precision)
+            return Workload(sft, model, None, None, sft.lora, prompts, num_held_out)
+        case PromptDistillationConfig():
+            return _prompted(config.prompt_distillation, prompts, num_held_out)
+        case EvaluationConfig():
+            return _of_evaluation(config.evaluation, prompts)
+        case _:
+            assert_never(config)
+
+
+def _distilled(settings: DistillationSettings, prompts: PromptFacts, num_held_out: int) -> Workload:
     student = describe_model(settings.student_model, settings.mixed_precision)
     teacher = describe_model(settings.teacher_model, settings.mixed_precision)
     lora = continued_lora(settings.lora, settings.student_adapter)

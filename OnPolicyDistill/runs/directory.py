@@ -32,16 +32,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from OnPolicyDistill.config import BLOCK_OF_METHOD, RunConfig, dump_config, load_config, settings_of
 from OnPolicyDistill.errors import InputError, RunError
 from OnPolicyDistill.files import write_text_atomically
+from OnPolicyDistill.methods import FACTS
 from OnPolicyDistill.runs.log import last_event
 
 APP_NAME = "OnPolicyDistill"
 WORKSPACE_VARIABLE = "OPD_WORKSPACE"
-RUN_PREFIX = {
-    "on_policy": "distill",
-    "sft": "sft",
-    "prompt_distillation": "prompt",
-    "evaluation": "eval",
-}
 
 # Settings that change no number of a run, and may be changed before a resume.
 NUMBERLESS_SETTINGS = ("run_name", "checkpoint_minutes")
@@ -203,7 +198,7 @@ def create_run(workspace: Path, config: RunConfig) -> RunDirectory:
     """Make a run folder with its settings; nothing runs yet."""
     runs = workspace / "runs"
     runs.mkdir(parents=True, exist_ok=True)
-    run = _new_directory(runs, RUN_PREFIX[config.method])
+    run = _new_directory(runs, FACTS[config.method].run_prefix)
     run.checkpoints.mkdir()
     write_text_atomically(run.config_file, dump_config(config))
     return run

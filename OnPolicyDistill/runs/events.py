@@ -12,9 +12,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-Phase = Literal[
-    "loading", "self_test", "generating", "sampling", "scoring", "learning", "evaluating", "saving"
-]
+from OnPolicyDistill.methods import Phase
+
 FinishedBecause = Literal["completed", "plateau", "stopped"]
 
 # Code of the warning that opens a session after a crash in the middle of a line.

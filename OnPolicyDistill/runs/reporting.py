@@ -18,13 +18,13 @@ from OnPolicyDistill.files import append_whole, disk_errors
 from OnPolicyDistill.gpu import find_gpu_failure, is_watched
 from OnPolicyDistill.machine import processor_name
 from OnPolicyDistill.macos import process_memory_bytes
+from OnPolicyDistill.methods import Phase
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.events import (
     TORN_LINE_REPAIRED,
     Event,
     EventBase,
     Machine,
-    Phase,
     PhaseChanged,
     RolloutRecord,
     RolloutSampled,

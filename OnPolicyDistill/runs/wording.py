@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import assert_never
 
-from OnPolicyDistill.config import RunSettings
+from OnPolicyDistill.methods import RunSettings
 from OnPolicyDistill.runs.events import EvaluationFinished
 from OnPolicyDistill.runs.metrics import METRICS
+from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.evaluation import EvaluationSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
@@ -68,15 +70,19 @@ def format_seconds(seconds: float) -> str:
 
 def describe_models(settings: RunSettings) -> str:
     """Who learns, and from whom; of paths only the last part."""
-    if isinstance(settings, SftSettings):
-        source = settings.conversations or "conversations"
-        return f"{_short(settings.model)} learns from {_short(source)}"
-    if isinstance(settings, EvaluationSettings):
-        names = ", ".join(variant.name for variant in settings.variants) or "no variants"
-        return f"{names} on {_short(settings.inputs or 'no items')}"
-    if isinstance(settings, PromptDistillationSettings):
-        return _describe_prompted(settings)
-    return f"{_short(settings.student_model)} learns from {_short(settings.teacher_model)}"
+    match settings:
+        case DistillationSettings():
+            return f"{_short(settings.student_model)} learns from {_short(settings.teacher_model)}"
+        case SftSettings():
+            source = settings.conversations or "conversations"
+            return f"{_short(settings.model)} learns from {_short(source)}"
+        case PromptDistillationSettings():
+            return _describe_prompted(settings)
+        case EvaluationSettings():
+            names = ", ".join(variant.name for variant in settings.variants) or "no variants"
+            return f"{names} on {_short(settings.inputs or 'no items')}"
+        case _:
+            assert_never(settings)
 
 
 def _describe_prompted(settings: PromptDistillationSettings) -> str:

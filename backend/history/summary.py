@@ -16,13 +16,13 @@ from backend.history.views import MetricSummary, RunDetail, RunSummary, Value
 from OnPolicyDistill.config import RunConfig, settings_of
 from OnPolicyDistill.errors import ConfigError, RunError
 from OnPolicyDistill.evaluation.labelled_report import Interval
+from OnPolicyDistill.methods import facts_of, models_of
 from OnPolicyDistill.runs.annotations import Annotations, read_annotations
 from OnPolicyDistill.runs.checkpoints import last_checkpoint
 from OnPolicyDistill.runs.directory import RunDirectory, RunState
 from OnPolicyDistill.runs.events import Check
 from OnPolicyDistill.runs.postmortem import PostMortem, read_postmortem
 from OnPolicyDistill.settings.evaluation import EvaluationSettings
-from OnPolicyDistill.settings.sft import SftSettings
 
 SPARKLINE_POINTS = 32
 SPARKLINE_KEYS = ("divergence", "loss", "eval_loss")
@@ -64,7 +64,7 @@ def summarize(log: RunLog, state: RunState, facts: RunFacts) -> RunSummary:
 def _summarize(log: RunLog, digest: Digest, state: RunState, facts: RunFacts) -> RunSummary:
     run, running = log.run, state == "running"
     said = digest.facts
-    student, teacher = models_of(facts.config)
+    student, teacher = named_models(facts.config)
     return RunSummary(
         run_id=run.run_id,
         name=facts.annotations.name or _configured_name(facts.config) or run.run_id,
@@ -109,6 +109,7 @@ def _detail(run: RunDirectory, digest: Digest, facts: RunFacts, summary: RunSumm
         run=summary,
         folder=str(run.path),
         config=facts.config,
+        facts=None if facts.config is None else facts_of(settings_of(facts.config)),
         config_yaml=run.config_file.read_text(encoding="utf-8", errors="replace"),
         self_test=tuple(Check.model_validate(check) for check in checks),
         report=_numbers(report),
@@ -169,17 +170,15 @@ def created_time(run: RunDirectory) -> float:
     return run.config_file.stat().st_mtime
 
 
-def models_of(config: RunConfig | None) -> tuple[str, str | None]:
+def named_models(config: RunConfig | None) -> tuple[str, str | None]:
     """Return who learns or answers, and its teacher where it has one."""
     if config is None:
         return "", None
-    match settings_of(config):
-        case SftSettings(model=student):
-            return student, None
-        case EvaluationSettings(variants=variants):
-            return (variants[0].model if variants else ""), None
-        case settings:
-            return settings.student_model, settings.teacher_model
+    settings = settings_of(config)
+    if isinstance(settings, EvaluationSettings):
+        return (settings.variants[0].model if settings.variants else ""), None
+    student, teacher = models_of(settings)
+    return student or "", teacher
 
 
 def _configured_name(config: RunConfig | None) -> str | None:

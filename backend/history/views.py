@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from OnPolicyDistill.config import RunConfig
 from OnPolicyDistill.evaluation.labelled_report import Interval
+from OnPolicyDistill.methods import KindFacts, RunKind
 from OnPolicyDistill.runs.annotations import Annotations
 from OnPolicyDistill.runs.events import Check
 from OnPolicyDistill.runs.postmortem import PostMortem
@@ -51,7 +52,9 @@ class RunSummary(View):
 
     run_id: str
     name: str = Field(description="The user's name for it, else the config's, else the id.")
-    method: str
+    method: RunKind | Literal["unknown"] = Field(
+        description="Unknown where config.yaml cannot be read."
+    )
     state: ShownState
     created: float
     started: float | None = None
@@ -86,6 +89,7 @@ class RunDetail(View):
     run: RunSummary
     folder: str
     config: RunConfig | None = Field(description="Null when config.yaml cannot be read.")
+    facts: KindFacts | None = Field(description="What holds of such a run; null as its config is.")
     config_yaml: str
     self_test: tuple[Check, ...] = ()
     report: dict[str, float] = Field(default_factory=dict, description="Final numbers.")

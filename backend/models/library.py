@@ -20,15 +20,10 @@ from backend.models.views import LocalModel, ModelList
 from backend.paths import PathError
 from backend.problems import ConflictError, NotFoundError
 from OnPolicyDistill.files import write_text_atomically
+from OnPolicyDistill.methods import ALL_FACTS
 
 FOLDERS_FILE = "model_folders.json"
-MODEL_KEYS = (
-    "distillation.student_model",
-    "distillation.teacher_model",
-    "prompt_distillation.student_model",
-    "prompt_distillation.teacher_model",
-    "sft.model",
-)
+MODEL_KEYS = tuple(f"{facts.block}.{model.key}" for facts in ALL_FACTS for model in facts.models)
 VARIANT_MODELS = "evaluation.variants.%.model"
 NAMED_RUNS = 5
 

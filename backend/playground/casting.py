@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.backend import Backend
-from backend.history.summary import models_of
+from backend.history.summary import named_models
 from backend.models.place import Hub, memory_limit
 from backend.paths import picked_folder, probe
 from backend.playground.views import Question
@@ -63,7 +63,7 @@ def _cast(backend: Backend, question: Question) -> Cast:
     run = backend.existing(question.run_id)
     config = run.config()
     checkpoint = adapter or _checkpoint(backend, question)
-    student, teacher = models_of(config)
+    student, teacher = named_models(config)
     return Cast(question.student_model or student, checkpoint, question.teacher_model or teacher)
 
 

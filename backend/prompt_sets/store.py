@@ -24,18 +24,10 @@ from OnPolicyDistill.datasets.prompts import Prompt, prompt_of
 from OnPolicyDistill.datasets.records import Record, read_records
 from OnPolicyDistill.errors import DatasetError
 from OnPolicyDistill.files import disk_errors, shipped_folder, write_text_atomically
+from OnPolicyDistill.methods import ALL_FACTS
 
 RECORD_FILE = "set.json"
-DATA_KEYS = (
-    "distillation.prompts",
-    "distillation.validation_prompts",
-    "sft.conversations",
-    "sft.validation_conversations",
-    "prompt_distillation.teacher_prompt",
-    "prompt_distillation.inputs",
-    "prompt_distillation.validation_inputs",
-    "evaluation.inputs",
-)
+DATA_KEYS = tuple(f"{facts.block}.{file.key}" for facts in ALL_FACTS for file in facts.files)
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
 

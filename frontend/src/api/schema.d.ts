@@ -1701,6 +1701,21 @@ export interface components {
             action: string;
         };
         /**
+         * ChartedMetric
+         * @description A curve: a metric, whose it is, and a label where the metric's title would not do.
+         */
+        ChartedMetric: {
+            /** Key */
+            key: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "student" | "teacher" | "evaluation";
+            /** Label */
+            label: string | null;
+        };
+        /**
          * ChatMessage
          * @description One message of the conversation so far.
          */
@@ -2645,6 +2660,39 @@ export interface components {
             dequantize?: boolean;
         };
         /**
+         * Face
+         * @description What there is to see of a run: what it measures, and nothing that it does not.
+         */
+        Face: {
+            /** @description Null for a run that trains nothing. */
+            main: components["schemas"]["MainChart"] | null;
+            /**
+             * Small
+             * @description Charts by their curves.
+             * @default []
+             */
+            small: components["schemas"]["ChartedMetric"][][];
+            /**
+             * Report
+             * @enum {string}
+             */
+            report: "distance" | "loss" | "answers";
+            /**
+             * Proves
+             * @description It stands for a proof of learning before it trains.
+             * @default false
+             */
+            proves: boolean;
+            /** Tabs */
+            tabs: ("overview" | "rollouts" | "checkpoints" | "log" | "config")[];
+            /**
+             * Stages
+             * @description In order, where a run has more than one.
+             * @default []
+             */
+            stages: ("generate" | "train" | "evaluate")[];
+        };
+        /**
          * FailedMessage
          * @description The work failed.
          */
@@ -2663,6 +2711,38 @@ export interface components {
              * @default
              */
             action: string;
+        };
+        /**
+         * FileSetting
+         * @description A setting of the block that names a file.
+         */
+        FileSetting: {
+            /** Key */
+            key: string;
+            /** Title */
+            title: string;
+            /**
+             * Holds
+             * @enum {string}
+             */
+            holds: "prompts" | "conversations" | "inputs" | "text";
+            /**
+             * Part
+             * @description Its place in the check; also the option that names it.
+             * @enum {string}
+             */
+            part: "prompts" | "validation" | "teacher_prompt";
+            /**
+             * Required
+             * @default true
+             */
+            required: boolean;
+            /**
+             * Needed
+             * @description What it is for, said while it is empty.
+             * @default
+             */
+            needed: string;
         };
         /**
          * Finding
@@ -2950,6 +3030,56 @@ export interface components {
         Keys: {
             /** Keys */
             keys: string[];
+        };
+        /**
+         * KindFacts
+         * @description What there is to know of a run kind; `best_metric` decides which checkpoint is best.
+         */
+        KindFacts: {
+            /**
+             * Name
+             * @enum {string}
+             */
+            name: "on_policy" | "prompt_distillation" | "sft" | "evaluation";
+            /**
+             * Block
+             * @description What its part of a config is called.
+             */
+            block: string;
+            /** Run Prefix */
+            run_prefix: string;
+            /** Title */
+            title: string;
+            /**
+             * About
+             * @default
+             */
+            about: string;
+            /**
+             * Needs
+             * @default
+             */
+            needs: string;
+            /**
+             * Gives
+             * @default
+             */
+            gives: string;
+            /**
+             * Models
+             * @default []
+             */
+            models: components["schemas"]["ModelSetting"][];
+            /** Files */
+            files: components["schemas"]["FileSetting"][];
+            /**
+             * Best Metric
+             * @description Its declaration says which way is better.
+             */
+            best_metric: string | null;
+            /** Phases */
+            phases: components["schemas"]["PhaseWords"][];
+            face: components["schemas"]["Face"];
         };
         /**
          * KnownEntry
@@ -3329,6 +3459,18 @@ export interface components {
             mlx_lm: string;
         };
         /**
+         * MainChart
+         * @description The large chart of a run that learns.
+         */
+        MainChart: {
+            /** Title */
+            title: string;
+            /** Name */
+            name: string;
+            /** Metrics */
+            metrics: components["schemas"]["ChartedMetric"][];
+        };
+        /**
          * Marks
          * @description Marks in the order they happened, undone ones left out.
          */
@@ -3466,6 +3608,19 @@ export interface components {
              * @description Room on that disk.
              */
             free_gb: number;
+        };
+        /**
+         * ModelSetting
+         * @description A setting of the block that names a model, and the part that the model plays.
+         */
+        ModelSetting: {
+            /** Key */
+            key: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "student" | "teacher";
         };
         /**
          * NamedFolder
@@ -3674,6 +3829,19 @@ export interface components {
              * @description How many steps the run takes, where that became known only now.
              */
             num_steps: number | null;
+        };
+        /**
+         * PhaseWords
+         * @description Something that such a run does for a while, as its log and as people call it.
+         */
+        PhaseWords: {
+            /**
+             * Phase
+             * @enum {string}
+             */
+            phase: "loading" | "self_test" | "generating" | "sampling" | "scoring" | "learning" | "evaluating" | "saving";
+            /** Title */
+            title: string;
         };
         /**
          * Plan
@@ -4759,6 +4927,8 @@ export interface components {
              * @description Null when config.yaml cannot be read.
              */
             config: (components["schemas"]["OnPolicyConfig"] | components["schemas"]["SftConfig"] | components["schemas"]["PromptDistillationConfig"] | components["schemas"]["EvaluationConfig"]) | null;
+            /** @description What holds of such a run; null as its config is. */
+            facts: components["schemas"]["KindFacts"] | null;
             /** Config Yaml */
             config_yaml: string;
             /**
@@ -5022,8 +5192,11 @@ export interface components {
              * @description The user's name for it, else the config's, else the id.
              */
             name: string;
-            /** Method */
-            method: string;
+            /**
+             * Method
+             * @description Unknown where config.yaml cannot be read.
+             */
+            method: ("on_policy" | "prompt_distillation" | "sft" | "evaluation") | "unknown";
             /**
              * State
              * @enum {string}
@@ -5212,6 +5385,11 @@ export interface components {
             /** Checks */
             checks: components["schemas"]["Check"][];
         };
+        /**
+         * Settings
+         * @description Frozen, and strict about unknown keys and non-finite numbers.
+         */
+        Settings: Record<string, never>;
         /**
          * SftConfig
          * @description A run of supervised fine-tuning.

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from backend.form import PLACES, form_fields
-from backend.paths import FILE_KEYS
+from backend.paths import NAMED_FILES
 from backend.presets import shipped_presets
 from OnPolicyDistill.config import parse_config, parse_yaml, settings_of
 from tests.backend.tiny import write_jsonl, write_tiny_model
@@ -38,7 +38,7 @@ def test_a_preset_differs_from_its_file_only_in_where_shipped_data_is() -> None:
     for preset in shipped_presets():
         plain = settings_of(parse_config(parse_yaml(preset.yaml, preset.name))).model_dump()
         for key, value in settings_of(preset.config).model_dump().items():
-            if key in FILE_KEYS and plain[key] is not None:
+            if key in NAMED_FILES and plain[key] is not None:
                 assert Path(value).is_absolute()
                 assert value.endswith(plain[key])
             else:

@@ -1,0 +1,116 @@
+"""What the page of a run shows: its charts, tabs, stages and report, as plain values.
+
+Methods choose among the three faces (methods.py); metrics are named by key (runs/metrics.py).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+CurveRole = Literal["student", "teacher", "evaluation"]
+Report = Literal["distance", "loss", "answers"]
+Tab = Literal["overview", "rollouts", "checkpoints", "log", "config"]
+Stage = Literal["generate", "train", "evaluate"]
+
+
+class Shown(BaseModel):
+    """Frozen, strict, and all fields present in what is sent."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_serialization_defaults_required=True
+    )
+
+
+class ChartedMetric(Shown):
+    """A curve: a metric, whose it is, and a label where the metric's title would not do."""
+
+    key: str
+    role: CurveRole
+    label: str | None = None
+
+
+class MainChart(Shown):
+    """The large chart of a run that learns."""
+
+    title: str
+    name: str
+    metrics: tuple[ChartedMetric, ...]
+
+
+class Face(Shown):
+    """What there is to see of a run: what it measures, and nothing that it does not."""
+
+    main: MainChart | None = Field(None, description="Null for a run that trains nothing.")
+    small: tuple[tuple[ChartedMetric, ...], ...] = Field((), description="Charts by their curves.")
+    report: Report
+    proves: bool = Field(False, description="It stands for a proof of learning before it trains.")
+    tabs: tuple[Tab, ...]
+    stages: tuple[Stage, ...] = Field((), description="In order, where a run has more than one.")
+
+
+def _curve(key: str, label: str | None = None) -> ChartedMetric:
+    return ChartedMetric(key=key, role="student", label=label)
+
+
+def _held_out(key: str, label: str) -> ChartedMetric:
+    return ChartedMetric(key=key, role="evaluation", label=label)
+
+
+_SPEED = ((_curve("tokens_per_second"),), (_curve("peak_memory_gb"),))
+
+DISTANCE = Face(
+    main=MainChart(
+        title="Divergence from the teacher",
+        name="Divergence",
+        metrics=(
+            _curve("divergence", "Training"),
+            _held_out("eval_reverse_kl", "Held-out reverse KL"),
+        ),
+    ),
+    small=(
+        (_curve("loss"),),
+        (_curve("agreement", "Rollouts"), _held_out("eval_agreement", "Held out")),
+        (_curve("entropy"),),
+        (_curve("grad_norm"),),
+        (_curve("completion_tokens"),),
+        (_curve("truncated_share"),),
+        *_SPEED,
+        (ChartedMetric(key="teacher_cache_hit_rate", role="teacher"),),
+    ),
+    report="distance",
+    proves=True,
+    tabs=("overview", "rollouts", "checkpoints", "log", "config"),
+)
+
+LOSS = Face(
+    main=MainChart(
+        title="Loss",
+        name="Loss",
+        metrics=(_curve("loss", "Training"), _held_out("eval_loss", "Held out")),
+    ),
+    small=(
+        (_curve("grad_norm"),),
+        (_curve("learning_rate"),),
+        (_curve("step_seconds"),),
+        *_SPEED,
+        (_curve("process_memory_gb"),),
+    ),
+    report="loss",
+    tabs=("overview", "checkpoints", "log", "config"),
+)
+
+ANSWERS = Face(report="answers", tabs=("overview", "log", "config"))
+
+
+def at_temperature(face: Face, temperature: float) -> Face:
+    """Say on the main chart at which temperature training compares: held-out numbers use 1."""
+    if face.main is None or temperature == 1:
+        return face
+    metrics = tuple(
+        _curve(curve.key, f"Training, T = {temperature:g}") if curve.key == "divergence" else curve
+        for curve in face.main.metrics
+    )
+    main = face.main.model_copy(update={"metrics": metrics})
+    return face.model_copy(update={"main": main})

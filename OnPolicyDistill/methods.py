@@ -1,0 +1,302 @@
+"""Every method described once: what it is called, needs, measures and shows.
+
+Config, command line, planning, backend and, over the API, the screen read these facts. What only
+code can say (how a method trains, plans, is checked) stays where it belongs, in switches that mypy
+finds incomplete; docs/architecture.md lists them under "Add a method".
+
+An evaluation is a run kind as well, but no method: it trains nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, Literal, TypedDict, TypeVar, assert_never, get_args
+
+from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
+
+from OnPolicyDistill.faces import ANSWERS, DISTANCE, LOSS, Face, Shown, at_temperature
+from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.evaluation import EvaluationSettings
+from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
+from OnPolicyDistill.settings.sft import SftSettings
+from OnPolicyDistill.settings.training import Settings
+
+Method = Literal["on_policy", "prompt_distillation", "sft"]
+RunKind = Literal[Method, "evaluation"]
+METHODS: tuple[Method, ...] = get_args(Method)
+RUN_KINDS: tuple[RunKind, ...] = get_args(RunKind)
+
+TrainingSettings = DistillationSettings | SftSettings | PromptDistillationSettings
+RunSettings = TrainingSettings | EvaluationSettings
+
+Phase = Literal[
+    "loading", "self_test", "generating", "sampling", "scoring", "learning", "evaluating", "saving"
+]
+Holds = Literal["prompts", "conversations", "inputs", "text"]
+Part = Literal["prompts", "validation", "teacher_prompt"]
+T = TypeVar("T")
+
+
+class EveryKind(TypedDict, Generic[T]):
+    """Something for every run kind: a mapping of this type that forgets one fails mypy."""
+
+    on_policy: T
+    prompt_distillation: T
+    sft: T
+    evaluation: T
+
+
+class ModelSetting(Shown):
+    """A setting of the block that names a model, and the part that the model plays."""
+
+    key: str
+    role: Literal["student", "teacher"]
+
+
+class FileSetting(Shown):
+    """A setting of the block that names a file."""
+
+    key: str
+    title: str
+    holds: Holds
+    part: Part = Field(description="Its place in the check; also the option that names it.")
+    required: bool = True
+    needed: str = Field("", description="What it is for, said while it is empty.")
+
+
+class PhaseWords(Shown):
+    """Something that such a run does for a while, as its log and as people call it."""
+
+    phase: Phase
+    title: str
+
+
+class KindFacts(Shown):
+    """What there is to know of a run kind; `best_metric` decides which checkpoint is best."""
+
+    name: RunKind
+    block: str = Field(description="What its part of a config is called.")
+    settings: SkipJsonSchema[type[Settings]] = Field(exclude=True)
+    run_prefix: str
+    title: str
+    about: str = ""
+    needs: str = ""
+    gives: str = ""
+    models: tuple[ModelSetting, ...] = ()
+    files: tuple[FileSetting, ...]
+    best_metric: str | None = Field(None, description="Its declaration says which way is better.")
+    phases: tuple[PhaseWords, ...]
+    face: Face
+
+
+def _phases(titles: dict[Phase, str]) -> tuple[PhaseWords, ...]:
+    return tuple(PhaseWords(phase=phase, title=title) for phase, title in titles.items())
+
+
+_PAIR = (
+    ModelSetting(key="teacher_model", role="teacher"),
+    ModelSetting(key="student_model", role="student"),
+)
+
+_ON_POLICY = KindFacts(
+    name="on_policy",
+    block="distillation",
+    settings=DistillationSettings,
+    run_prefix="distill",
+    title="On-policy distillation",
+    about="The student writes, the teacher grades every token, and the distance between the two "
+    "teaches.",
+    needs="A teacher and a student that share their tokens, and two files of prompts.",
+    gives="A small model that goes on as the big one would, measured on held-out prompts.",
+    models=_PAIR,
+    files=(
+        FileSetting(
+            key="prompts",
+            title="Training prompts",
+            holds="prompts",
+            part="prompts",
+            needed='a JSONL file of what the student practises on, one {"prompt": "..."} a line.',
+        ),
+        FileSetting(
+            key="validation_prompts",
+            title="Validation file",
+            holds="prompts",
+            part="validation",
+            needed="held-out prompts of their own. Without them a run would only show that the "
+            "student knows what it has seen.",
+        ),
+    ),
+    best_metric="eval_reverse_kl",
+    phases=_phases(
+        {
+            "loading": "Loading models",
+            "generating": "Writing completions to keep",
+            "scoring": "Scoring what is kept",
+            "self_test": "Proving that it can learn",
+            "evaluating": "Evaluating",
+            "learning": "Learning",
+            "saving": "Saving",
+        }
+    ),
+    face=DISTANCE,
+)
+
+_SFT = KindFacts(
+    name="sft",
+    block="sft",
+    settings=SftSettings,
+    run_prefix="sft",
+    title="Supervised fine-tuning",
+    about="One model learns from conversations that somebody has written. There is no teacher.",
+    needs="One model, a file of conversations, and held-out conversations.",
+    gives="An adapter that answers as the conversations do; also a start for the other two.",
+    models=(ModelSetting(key="model", role="student"),),
+    files=(
+        FileSetting(
+            key="conversations",
+            title="Training conversations",
+            holds="conversations",
+            part="prompts",
+            needed='a JSONL file with one {"messages": [...]} a line that ends with the '
+            "assistant; prompt and completion, and ShareGPT, are read as well.",
+        ),
+        FileSetting(
+            key="validation_conversations",
+            title="Validation file",
+            holds="conversations",
+            part="validation",
+            required=False,
+            needed="Held-out conversations of their own. Without them nothing tells learning from "
+            "learning by heart.",
+        ),
+    ),
+    best_metric="eval_loss",
+    phases=_phases(
+        {
+            "loading": "Loading the model",
+            "evaluating": "Evaluating",
+            "learning": "Learning",
+            "saving": "Saving",
+        }
+    ),
+    face=LOSS,
+)
+
+_PROMPT_DISTILLATION = KindFacts(
+    name="prompt_distillation",
+    block="prompt_distillation",
+    settings=PromptDistillationSettings,
+    run_prefix="prompt",
+    title="Prompt distillation",
+    about="A teacher that reads a long prompt answers your inputs; a student learns to answer the "
+    "same without the prompt.",
+    needs="Two models, the prompt, inputs, and held-out inputs. Right answers are optional.",
+    gives="A fast student, compared with its teacher: accuracy, tokens and seconds an answer.",
+    models=_PAIR,
+    files=(
+        FileSetting(
+            key="teacher_prompt",
+            title="Teacher's prompt",
+            holds="text",
+            part="teacher_prompt",
+            needed="a text file with the long prompt that the student will do without.",
+        ),
+        FileSetting(
+            key="inputs",
+            title="Inputs",
+            holds="inputs",
+            part="prompts",
+            needed="what the teacher answers and the student learns. One text a line, CSV with a "
+            "text and perhaps a label, or JSONL.",
+        ),
+        FileSetting(
+            key="validation_inputs",
+            title="Validation file",
+            holds="inputs",
+            part="validation",
+            needed="held-out inputs of their own, in any of the same forms. With right answers "
+            "the evaluation shows accuracy; without, only agreement with the teacher.",
+        ),
+    ),
+    best_metric=_SFT.best_metric,
+    phases=_phases(
+        {
+            "loading": "Loading models",
+            "generating": "The teacher answers",
+            "evaluating": "Evaluating",
+            "learning": "Learning",
+            "saving": "Saving",
+        }
+    ),
+    face=LOSS.model_copy(update={"report": "answers", "stages": ("generate", "train", "evaluate")}),
+)
+
+# With a teacher that scores, nothing is generated: the training stage is that of on-policy.
+_SCORED_PROMPT_DISTILLATION = _PROMPT_DISTILLATION.model_copy(
+    update={
+        "best_metric": _ON_POLICY.best_metric,
+        "phases": _ON_POLICY.phases,
+        "face": DISTANCE.model_copy(update={"report": "answers", "stages": ("train", "evaluate")}),
+    }
+)
+
+_EVALUATION = KindFacts(
+    name="evaluation",
+    block="evaluation",
+    settings=EvaluationSettings,
+    run_prefix="eval",
+    title="Evaluation",
+    files=(FileSetting(key="inputs", title="Labelled items", holds="inputs", part="prompts"),),
+    phases=_phases(
+        {
+            "loading": "Loading models",
+            "evaluating": "Evaluating",
+        }
+    ),
+    face=ANSWERS,
+)
+
+FACTS: EveryKind[KindFacts] = {
+    "on_policy": _ON_POLICY,
+    "prompt_distillation": _PROMPT_DISTILLATION,
+    "sft": _SFT,
+    "evaluation": _EVALUATION,
+}
+ALL_FACTS: tuple[KindFacts, ...] = tuple(FACTS[kind] for kind in RUN_KINDS)
+# Settings of any method that name a model or a file; an evaluation's variants name a `model`.
+MODEL_KEYS = tuple(dict.fromkeys(model.key for facts in ALL_FACTS for model in facts.models))
+FILE_KEYS = tuple(dict.fromkeys(file.key for facts in ALL_FACTS for file in facts.files))
+
+
+def facts_of(settings: RunSettings) -> KindFacts:
+    """What holds of a run with these settings; prompt distillation trains in two ways."""
+    match settings:
+        case DistillationSettings():
+            return _softened(_ON_POLICY, settings.temperature)
+        case PromptDistillationSettings(training="on_policy"):
+            return _softened(_SCORED_PROMPT_DISTILLATION, settings.temperature)
+        case PromptDistillationSettings():
+            return _PROMPT_DISTILLATION
+        case SftSettings():
+            return _SFT
+        case EvaluationSettings():
+            return _EVALUATION
+        case _:
+            assert_never(settings)
+
+
+def models_of(settings: RunSettings) -> tuple[str | None, str | None]:
+    """Return who learns and its teacher; an evaluation has neither, fine-tuning no teacher."""
+    match settings:
+        case DistillationSettings() | PromptDistillationSettings():
+            return settings.student_model, settings.teacher_model
+        case SftSettings():
+            return settings.model, None
+        case EvaluationSettings():
+            return None, None
+        case _:
+            assert_never(settings)
+
+
+def _softened(facts: KindFacts, temperature: float) -> KindFacts:
+    return facts.model_copy(update={"face": at_temperature(facts.face, temperature)})
