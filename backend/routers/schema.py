@@ -17,6 +17,7 @@ from OnPolicyDistill.config import (
     parse_config,
     parse_yaml,
 )
+from OnPolicyDistill.methods import ALL_FACTS, KindFacts
 from OnPolicyDistill.runs.metrics import METRICS, Metric
 
 router = APIRouter(tags=["schema"])
@@ -51,6 +52,12 @@ def read_config_schema(_backend: Here) -> dict[str, JsonValue]:
 def read_metrics(_backend: Here) -> tuple[Metric, ...]:
     """Return every metric: key, title, unit, which way is better, meaning."""
     return tuple(METRICS.values())
+
+
+@router.get("/schema/methods")
+def read_methods(_backend: Here) -> tuple[KindFacts, ...]:
+    """Return every method and the evaluation: what it needs, measures and shows."""
+    return ALL_FACTS
 
 
 @router.post("/configs/check")

@@ -7,6 +7,7 @@ import pytest
 
 from backend.backend import Backend
 from backend.settings import BackendSettings
+from OnPolicyDistill.methods import ALL_FACTS, RUN_KINDS
 from OnPolicyDistill.runs.annotations import Annotations, read_annotations, write_annotations
 from OnPolicyDistill.runs.events import EvaluationFinished, RunFinished
 from OnPolicyDistill.runs.log import EventWriter
@@ -218,6 +219,38 @@ async def test_the_schemas_for_form_and_charts_are_complete(client: httpx.AsyncC
     assert all("description" in field for field in fields.values())
     metrics = (await client.get("/api/schema/metrics")).json()
     assert {"key", "title", "unit", "better", "group", "meaning"} == set(metrics[0])
+
+
+async def test_methods_are_told_as_the_library_describes_them(client: httpx.AsyncClient) -> None:
+    told = (await client.get("/api/schema/methods")).json()
+    assert [kind["name"] for kind in told] == list(RUN_KINDS)
+    for kind, facts in zip(told, ALL_FACTS, strict=True):
+        assert kind == facts.model_dump(mode="json")
+        assert "settings" not in kind
+
+
+@pytest.mark.parametrize("training", ["sft", "on_policy"])
+async def test_a_runs_page_says_what_its_settings_measure_and_show(
+    client: httpx.AsyncClient, training: str
+) -> None:
+    config = {"prompt_distillation": {"training": training, "temperature": 1.5}}
+    made = (await client.post("/api/runs", json={"config": config})).json()
+    facts = (await client.get(f"/api/runs/{made['run_id']}")).json()["facts"]
+    assert made["method"] == facts["name"] == "prompt_distillation"
+    scored = training == "on_policy"
+    assert facts["best_metric"] == ("eval_reverse_kl" if scored else "eval_loss")
+    first = facts["face"]["main"]["metrics"][0]["label"]
+    assert first == ("Training, T = 1.5" if scored else "Training")
+
+
+async def test_a_run_whose_config_cannot_be_read_is_of_no_method(
+    client: httpx.AsyncClient, make_run: MakeRun
+) -> None:
+    run = make_run()
+    run.config_file.write_text("method: alchemy\n", encoding="utf-8")
+    detail = (await client.get(f"/api/runs/{run.run_id}")).json()
+    assert (detail["run"]["method"], detail["facts"], detail["config"]) == ("unknown", None, None)
+    assert "method" in detail["run"]["damage"]
 
 
 async def test_no_room_on_the_disk_is_said_before_a_run_is_made(

@@ -1,5 +1,6 @@
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { body, client } from "@/api/client";
+import { runKinds } from "@/api/methods";
 import { ofRun } from "@/api/runs";
 import type { components, operations } from "@/api/schema";
 
@@ -21,10 +22,12 @@ const LISTED = 200;
 export function evaluatedRuns() {
   return queryOptions({
     queryKey: ["runs", "page", "evaluated"],
-    queryFn: async ({ signal }) => {
+    queryFn: async ({ client: queries, signal }) => {
+      const kinds = await queries.ensureQueryData(runKinds());
+      const answering = kinds.filter(({ face }) => face.report === "answers");
       const pages = await Promise.all(
-        ["evaluation", "prompt_distillation"].map((method) => {
-          const query = { filter: [`method=${method}`], limit: LISTED };
+        answering.map(({ name }) => {
+          const query = { filter: [`method=${name}`], limit: LISTED };
           return body(client.GET("/api/runs", { params: { query }, signal }));
         }),
       );

@@ -5,6 +5,12 @@ type Schemas = components["schemas"];
 
 export type RunSummary = Schemas["RunSummary"];
 export type RunDetail = Schemas["RunDetail"];
+/** What there is to know of a run kind: a method, or the evaluation that trains nothing. */
+export type KindFacts = Schemas["KindFacts"];
+export type RunKind = KindFacts["name"];
+export type Face = Schemas["Face"];
+export type ChartedMetric = Schemas["ChartedMetric"];
+export type FileSetting = Schemas["FileSetting"];
 export type RunState = RunSummary["state"];
 export type MetricSummary = Schemas["MetricSummary"];
 export type Metric = Schemas["Metric"];

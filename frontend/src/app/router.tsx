@@ -6,6 +6,8 @@ import {
   redirect,
 } from "@tanstack/react-router";
 import { z } from "zod";
+import { runKinds } from "@/api/methods";
+import { queryClient } from "@/api/query-client";
 import { NotFound, PageError } from "@/app/fallbacks";
 import { Shell } from "@/app/shell";
 import { runTabSearch } from "@/features/run/run-tabs";
@@ -48,6 +50,8 @@ const newRun = createRoute({
 const newRunStep = createRoute({
   getParentRoute: () => root,
   path: "/new/$step",
+  // Every step asks for its method: fetched first, so that none of them has to wait.
+  loader: () => queryClient.ensureQueryData(runKinds()),
   component: lazyRouteComponent(() => import("@/features/new-run/new-run-page"), "NewRunPage"),
 });
 

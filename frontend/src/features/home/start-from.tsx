@@ -1,20 +1,22 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
+import { runKinds } from "@/api/methods";
 import { presets } from "@/api/planning";
 import type { Preset } from "@/api/types";
 import { Card } from "@/components/card";
 import { Prose } from "@/components/prose";
 import { useDraft } from "@/features/new-run/draft";
-import { METHODS, presetsOf } from "@/features/new-run/methods";
+import { methodsOf, presetsOf } from "@/features/new-run/methods";
 
 const DEMO = "demo";
 
 function usePresets() {
   const list = useQuery(presets()).data ?? [];
+  const methods = methodsOf(useQuery(runKinds()).data ?? []);
   const take = useDraft((draft) => draft.take);
   const navigate = useNavigate();
   // One of each method; demonstrations, which need no download, come first.
-  const recipes = METHODS.flatMap(({ id }) => presetsOf(id, list).slice(0, 1));
+  const recipes = methods.flatMap(({ name }) => presetsOf(name, list).slice(0, 1));
   const open = (preset: Preset, step: string) => {
     take(preset);
     void navigate({ to: "/new/$step", params: { step } });

@@ -10,7 +10,7 @@ import { formatCount, formatDuration, formatNumber } from "@/components/format";
 import { ErrorState, Notice, Skeleton } from "@/components/states";
 import { useDraft } from "@/features/new-run/draft";
 import { MemoryBars } from "@/features/new-run/memory-bars";
-import { methodOf } from "@/features/new-run/methods";
+import { useMethod } from "@/features/new-run/methods";
 import { useRested } from "@/features/new-run/use-rested";
 import { WhatIf } from "@/features/new-run/what-if";
 
@@ -115,8 +115,8 @@ function TimeSplit({ plan }: { plan: Plan }) {
 }
 
 function Advice({ plan }: { plan: Plan }) {
-  const { config, set } = useDraft();
-  const { block } = methodOf(config);
+  const set = useDraft((draft) => draft.set);
+  const { block } = useMethod();
   return (
     <>
       {plan.warnings.map((warning) => (

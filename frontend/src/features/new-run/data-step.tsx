@@ -2,11 +2,10 @@ import clsx from "clsx";
 import { describeError } from "@/api/problem";
 import { Card } from "@/components/card";
 import { Notice, Skeleton } from "@/components/states";
-import { useDraft } from "@/features/new-run/draft";
 import { useCheck } from "@/features/new-run/field-errors";
 import { FileCard } from "@/features/new-run/file-card";
-import { FILES } from "@/features/new-run/files";
-import { type MethodId, methodOf } from "@/features/new-run/methods";
+import { slotsOf } from "@/features/new-run/files";
+import { type MethodId, useMethod } from "@/features/new-run/methods";
 import { FieldGrid, useGroup } from "@/features/new-run/settings-group";
 
 // Three cards side by side where there is room, else the first above the others.
@@ -20,13 +19,13 @@ const REST: Record<MethodId, string> = {
 
 /** The files of the method, each linted at once, and what else is to say of them. */
 export function DataStep() {
-  const method = useDraft((draft) => methodOf(draft.config));
+  const method = useMethod();
   const fields = useGroup("data");
   const check = useCheck();
   if (!fields) {
     return <Skeleton className="h-40" />;
   }
-  const slots = FILES[method.id];
+  const slots = slotsOf(method);
   const rest = fields.filter((field) => !slots.some(({ key }) => key === field.key));
   return (
     <div className="flex flex-col gap-3">
@@ -40,7 +39,7 @@ export function DataStep() {
           <FileCard key={slot.key} slot={slot} />
         ))}
       </div>
-      <Card title={REST[method.id]}>
+      <Card title={REST[method.name]}>
         <FieldGrid fields={rest} />
       </Card>
     </div>

@@ -11,7 +11,7 @@ import { SetPicker } from "@/features/data/set-picker";
 import { settingOf, useDraft } from "@/features/new-run/draft";
 import { useCheck } from "@/features/new-run/field-errors";
 import type { FileSlot } from "@/features/new-run/files";
-import { methodOf } from "@/features/new-run/methods";
+import { useMethod } from "@/features/new-run/methods";
 import { SettingField } from "@/features/new-run/setting-field";
 import { useGroup } from "@/features/new-run/settings-group";
 
@@ -71,10 +71,9 @@ function Findings({ slot, path }: { slot: FileSlot; path: string }) {
 
 /** The model that will read the files, where it is on this machine. */
 function useMeasuringModel(): string | null {
-  const name = useDraft(({ config }) => {
-    const { block } = methodOf(config);
-    return settingOf(config, `${block}.student_model`) ?? settingOf(config, `${block}.model`);
-  });
+  const { block, models: named } = useMethod();
+  const key = named.find(({ role }) => role === "student")?.key;
+  const name = useDraft(({ config }) => settingOf(config, `${block}.${key}`));
   const local = useQuery(models()).data?.local ?? [];
   return local.find((each) => each.is_complete && each.name === name)?.name ?? null;
 }

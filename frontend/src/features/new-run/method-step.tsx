@@ -5,7 +5,7 @@ import type { Preset } from "@/api/types";
 import { Prose } from "@/components/prose";
 import { ErrorState, SkeletonRows } from "@/components/states";
 import { useDraft } from "@/features/new-run/draft";
-import { METHODS, type Method, methodOf, presetsOf } from "@/features/new-run/methods";
+import { type Method, presetsOf, useMethod, useMethods } from "@/features/new-run/methods";
 
 /** The method first, then one of its shipped presets to start from. */
 export function MethodStep() {
@@ -29,18 +29,18 @@ const CARD =
   "flex flex-col gap-1 rounded-lg border bg-surface p-3 text-left hover:border-line-strong aria-pressed:border-accent aria-pressed:bg-selected";
 
 function MethodChoice({ known }: { known: readonly Preset[] }) {
-  const { config, turnTo } = useDraft();
-  const chosen = methodOf(config);
+  const turnTo = useDraft((draft) => draft.turnTo);
+  const chosen = useMethod();
   return (
     <fieldset className="grid gap-3 lg:grid-cols-3">
       <legend className="mb-3 text-lg font-medium">What should the student learn from?</legend>
-      {METHODS.map((method) => {
-        const [first] = presetsOf(method.id, known);
+      {useMethods().map((method) => {
+        const [first] = presetsOf(method.name, known);
         return (
           <button
-            key={method.id}
+            key={method.name}
             type="button"
-            aria-pressed={method.id === chosen.id}
+            aria-pressed={method.name === chosen.name}
             disabled={!first}
             onClick={() => first && turnTo(first)}
             className={CARD}
@@ -69,14 +69,15 @@ function MethodWords({ method }: { method: Method }) {
 }
 
 function PresetChoice({ known }: { known: readonly Preset[] }) {
-  const { config, preset: chosen, take } = useDraft();
+  const { preset: chosen, take } = useDraft();
+  const { name } = useMethod();
   return (
     <fieldset className="grid gap-3 lg:grid-cols-3">
       <legend className="mb-3">
         <span className="text-lg font-medium">What to start from</span>
         <span className="ml-2 text-muted">Everything can be changed later.</span>
       </legend>
-      {presetsOf(methodOf(config).id, known).map((preset) => (
+      {presetsOf(name, known).map((preset) => (
         <button
           key={preset.name}
           type="button"

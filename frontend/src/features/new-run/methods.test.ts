@@ -1,16 +1,31 @@
 import { expect, test } from "vitest";
-import type { FormField, Preset } from "@/api/types";
-import { FILES } from "@/features/new-run/files";
-import { fieldsOf, METHODS, methodOf, presetsOf } from "@/features/new-run/methods";
+import type { FormField, KindFacts, Preset } from "@/api/types";
+import { slotsOf } from "@/features/new-run/files";
+import { fieldsOf, isOf, methodOf, methodsOf, presetsOf } from "@/features/new-run/methods";
+
+function kind(name: string, block: string): KindFacts {
+  return { name, block } as unknown as KindFacts;
+}
+
+const METHODS = methodsOf([
+  kind("on_policy", "distillation"),
+  kind("sft", "sft"),
+  kind("evaluation", "evaluation"),
+]);
 
 function preset(name: string, method: string): Preset {
   return { name, config: { method } } as unknown as Preset;
 }
 
-test("a draft without a known method is on-policy", () => {
-  expect(methodOf({}).id).toBe("on_policy");
-  expect(methodOf({ method: "evaluation" }).id).toBe("on_policy");
-  expect(methodOf({ method: "sft" }).block).toBe("sft");
+test("an evaluation is no method", () => {
+  expect(METHODS.map(({ name }) => name)).toEqual(["on_policy", "sft"]);
+});
+
+test("a draft that is not begun is of the first method, and so is a foreign one", () => {
+  expect(methodOf(METHODS, {}).name).toBe("on_policy");
+  expect(methodOf(METHODS, { method: "sft" }).block).toBe("sft");
+  const foreign = { method: "grpo" };
+  expect(isOf(methodOf(METHODS, foreign), foreign)).toBe(false);
 });
 
 test("a method's demonstration comes first and others' presets are left out", () => {
@@ -25,12 +40,19 @@ test("a field belongs to the method whose block it is in, unless it leaves no ch
     { key: "prompt_distillation.seed" },
     { key: "distillation.logprob_method", choices: ["manual_loop"] },
   ] as unknown as FormField[];
-  expect(fieldsOf(methodOf({}), fields).map(({ key }) => key)).toEqual(["distillation.seed"]);
+  const found = fieldsOf(methodOf(METHODS, {}), fields);
+  expect(found.map(({ key }) => key)).toEqual(["distillation.seed"]);
 });
 
-test("every file of a method is a setting of its block", () => {
-  for (const { id, block } of METHODS) {
-    expect(FILES[id].every(({ key }) => key.startsWith(`${block}.`))).toBe(true);
-    expect(FILES[id].some(({ part }) => part === "validation")).toBe(true);
-  }
+test("a file is asked for as what it holds, and said to be required where it is", () => {
+  const file = { title: "", holds: "conversations", part: "prompts", needed: "a file." } as const;
+  const [one, other] = slotsOf({
+    block: "sft",
+    files: [
+      { ...file, key: "conversations", required: true },
+      { ...file, key: "validation_conversations", required: false },
+    ],
+  });
+  expect(one).toMatchObject({ key: "sft.conversations", noun: "Conversations" });
+  expect([one?.needed, other?.needed]).toEqual(["Required: a file.", "a file."]);
 });

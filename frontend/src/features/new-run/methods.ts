@@ -1,55 +1,45 @@
-import type { ConfigValues, FormField, Preset } from "@/api/types";
+import { useSuspenseQuery } from "@tanstack/react-query";
+import { runKinds } from "@/api/methods";
+import type { ConfigValues, FormField, KindFacts, Preset, RunKind } from "@/api/types";
+import { useDraft } from "@/features/new-run/draft";
 
-export type MethodId = "on_policy" | "sft" | "prompt_distillation";
+export type MethodId = Exclude<RunKind, "evaluation">;
 
-export interface Method {
-  id: MethodId;
-  /** What its block of a config is called. */
-  block: string;
-  title: string;
-  about: string;
-  needs: string;
-  gives: string;
+export interface Method extends KindFacts {
+  name: MethodId;
 }
 
-const ON_POLICY: Method = {
-  id: "on_policy",
-  block: "distillation",
-  title: "On-policy distillation",
-  about:
-    "The student writes, the teacher grades every token, and the distance between the two teaches.",
-  needs: "A teacher and a student that share their tokens, and two files of prompts.",
-  gives: "A small model that goes on as the big one would, measured on held-out prompts.",
-};
-
-export const METHODS: readonly Method[] = [
-  ON_POLICY,
-  {
-    id: "prompt_distillation",
-    block: "prompt_distillation",
-    title: "Prompt distillation",
-    about:
-      "A teacher that reads a long prompt answers your inputs; a student learns to answer the same without the prompt.",
-    needs: "Two models, the prompt, inputs, and held-out inputs. Right answers are optional.",
-    gives: "A fast student, compared with its teacher: accuracy, tokens and seconds an answer.",
-  },
-  {
-    id: "sft",
-    block: "sft",
-    title: "Supervised fine-tuning",
-    about: "One model learns from conversations that somebody has written. There is no teacher.",
-    needs: "One model, a file of conversations, and held-out conversations.",
-    gives: "An adapter that answers as the conversations do; also a start for the other two.",
-  },
-];
-
-/** The method of a draft; a draft without one is of the first. */
-export function methodOf(config: ConfigValues): Method {
-  return METHODS.find(({ id }) => id === config["method"]) ?? ON_POLICY;
+/** The run kinds that train, in the library's order. */
+export function methodsOf(kinds: readonly KindFacts[]): Method[] {
+  return kinds.filter((kind): kind is Method => kind.name !== "evaluation");
 }
 
-export function isMethodId(text: unknown): text is MethodId {
-  return METHODS.some(({ id }) => id === text);
+/** Every method; the page's route has fetched them before it is shown. */
+export function useMethods(): Method[] {
+  return methodsOf(useSuspenseQuery(runKinds()).data);
+}
+
+/** The method of the draft. */
+export function useMethod(): Method {
+  const methods = useMethods();
+  return methodOf(
+    methods,
+    useDraft((draft) => draft.config),
+  );
+}
+
+/** The method of a draft; one that is not begun yet, or not for this program, is of the first. */
+export function methodOf(methods: readonly Method[], config: ConfigValues): Method {
+  const found = methods.find((method) => isOf(method, config)) ?? methods[0];
+  if (!found) {
+    throw new Error("The program has no methods.");
+  }
+  return found;
+}
+
+/** Whether a draft is of the method. */
+export function isOf(method: Method, config: ConfigValues): boolean {
+  return method.name === config["method"];
 }
 
 /** A method's presets; a demonstration, which needs no download, comes first. */

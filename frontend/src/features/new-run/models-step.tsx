@@ -1,15 +1,18 @@
 import { useQuery } from "@tanstack/react-query";
+import type { ReactNode } from "react";
 import { models } from "@/api/models";
 import { Card } from "@/components/card";
 import { Skeleton } from "@/components/states";
 import { settingOf, useDraft } from "@/features/new-run/draft";
-import { type Method, methodOf } from "@/features/new-run/methods";
+import { type Method, type MethodId, useMethod } from "@/features/new-run/methods";
 import { PairVerdict } from "@/features/new-run/pair-verdict";
 import { SettingField } from "@/features/new-run/setting-field";
 import { useGroup } from "@/features/new-run/settings-group";
 
 export function ModelsStep() {
-  const method = useDraft((draft) => methodOf(draft.config));
+  const method = useMethod();
+  const hasTeacher = method.models.some(({ role }) => role === "teacher");
+  const Beside = BESIDE[method.name];
   const fields = useGroup("models");
   const list = useQuery(models()).data;
   const here = (list?.local ?? []).filter((model) => model.is_complete).map(({ name }) => name);
@@ -25,7 +28,7 @@ export function ModelsStep() {
   }
   return (
     <div className="grid gap-3 lg:grid-cols-2">
-      <Card title={method.id === "sft" ? "The model that learns" : "Teacher and student"}>
+      <Card title={hasTeacher ? "Teacher and student" : "The model that learns"}>
         <div className="flex flex-col gap-4">
           {fields.map((field) => (
             <SettingField
@@ -36,35 +39,45 @@ export function ModelsStep() {
           ))}
         </div>
       </Card>
-      <BesideModels method={method} />
+      <Beside method={method} />
     </div>
   );
 }
 
 /** What there is to know about a method's models. */
-function BesideModels({ method }: { method: Method }) {
+const BESIDE: Readonly<Record<MethodId, (props: { method: Method }) => ReactNode>> = {
+  on_policy: ({ method }) => <PairVerdict block={method.block} />,
+  prompt_distillation: BesidePrompted,
+  sft: NoTeacher,
+};
+
+function NoTeacher() {
+  return (
+    <Card title="No teacher">
+      <p>
+        The conversations say what is right. The model learns the assistant's words in them and
+        nothing else; everything that others say is only read.
+      </p>
+      <p className="mt-2 text-muted">
+        Where a teacher can be loaded as well, on-policy distillation learns more from each example.
+        Fine-tuning is the way where answers are all there is.
+      </p>
+    </Card>
+  );
+}
+
+function BesidePrompted({ method }: { method: Method }) {
   const config = useDraft((draft) => draft.config);
   const setting = (name: string) => settingOf(config, `${method.block}.${name}`);
-  if (method.id === "sft") {
-    return (
-      <Card title="No teacher">
-        <p>
-          The conversations say what is right. The model learns the assistant's words in them and
-          nothing else; everything that others say is only read.
-        </p>
-        <p className="mt-2 text-muted">
-          Where a teacher can be loaded as well, on-policy distillation learns more from each
-          example. Fine-tuning is the way where answers are all there is.
-        </p>
-      </Card>
-    );
-  }
-  const isScored = method.id === "on_policy" || setting("training") === "on_policy";
   const isItself = setting("teacher_model") === setting("student_model");
   return (
     <div className="flex min-w-0 flex-col gap-3">
-      {isScored ? <PairVerdict block={method.block} /> : <NeedNotShareTokens />}
-      {method.id === "prompt_distillation" && isItself ? (
+      {setting("training") === "on_policy" ? (
+        <PairVerdict block={method.block} />
+      ) : (
+        <NeedNotShareTokens />
+      )}
+      {isItself ? (
         <Card title="Self-distillation">
           <p>
             Teacher and student are the same weights, loaded once. With the prompt and without the

@@ -13,7 +13,7 @@ import { DataStep } from "@/features/new-run/data-step";
 import { followOtherWindows, useDraft } from "@/features/new-run/draft";
 import { useHomelessErrors } from "@/features/new-run/field-errors";
 import { MethodStep } from "@/features/new-run/method-step";
-import { methodOf } from "@/features/new-run/methods";
+import { isOf, useMethod } from "@/features/new-run/methods";
 import { ModelsStep } from "@/features/new-run/models-step";
 import { ObjectiveStep } from "@/features/new-run/objective-step";
 import { ReviewStep } from "@/features/new-run/review-step";
@@ -36,7 +36,8 @@ export function NewRunPage() {
   const { step } = useParams({ from: "/new/$step" });
   const navigate = useNavigate();
   const { preset, config, take, clear } = useDraft();
-  const title = preset === null ? null : methodOf(config).title;
+  const method = useMethod();
+  const isForeign = preset !== null && !isOf(method, config);
   const known = useQuery(presets()).data;
   const local = useQuery(models()).data?.local;
   useEffect(() => {
@@ -50,6 +51,12 @@ export function NewRunPage() {
       take(first);
     }
   }, [preset, known, local, take]);
+  // A draft that was kept by a program with other methods cannot be gone on with.
+  useEffect(() => {
+    if (isForeign) {
+      clear();
+    }
+  }, [isForeign, clear]);
   useEffect(followOtherWindows, []);
   if (!isStep(step)) {
     return <Navigate to="/new/$step" params={{ step: "method" }} replace />;
@@ -60,7 +67,7 @@ export function NewRunPage() {
     <div className="flex h-full flex-col">
       <PageHeader
         title="New run"
-        detail={title}
+        detail={preset === null ? null : method.title}
         actions={
           <Button
             onClick={() => {

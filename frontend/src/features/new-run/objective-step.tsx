@@ -1,6 +1,5 @@
 import type { FormField } from "@/api/types";
-import { useDraft } from "@/features/new-run/draft";
-import { type MethodId, methodOf } from "@/features/new-run/methods";
+import { type MethodId, useMethod } from "@/features/new-run/methods";
 import { SettingsGroup } from "@/features/new-run/settings-group";
 import { StagesCard } from "@/features/new-run/stages-card";
 
@@ -50,11 +49,11 @@ const SECTIONS: Readonly<Record<MethodId, readonly Section[]>> = {
 };
 
 export function ObjectiveStep() {
-  const { id } = useDraft((draft) => methodOf(draft.config));
+  const { name, face } = useMethod();
   return (
     <div className="flex flex-col gap-3">
-      {id === "prompt_distillation" ? <StagesCard /> : null}
-      {SECTIONS[id].map((section) => (
+      {face.stages.length > 0 ? <StagesCard /> : null}
+      {SECTIONS[name].map((section) => (
         <SettingsGroup key={section.group} {...section} />
       ))}
     </div>

@@ -29,14 +29,20 @@ const CONDITIONS: Readonly<Record<string, Condition>> = {
     holds: is("jsd"),
   },
   "prompt_distillation.teacher_cache_size_mb": SCORED,
-  ...Object.fromEntries(
-    ["distillation", "sft", "prompt_distillation"].flatMap((block) => [
-      [`${block}.schedule_min_ratio`, { key: `${block}.schedule`, holds: DECAYS }],
-      [`${block}.num_steps`, { key: `${block}.num_epochs`, holds: IS_EMPTY }],
-      [`${block}.warmup_steps`, { key: `${block}.warmup_ratio`, holds: IS_EMPTY }],
-    ]),
-  ),
 };
+
+/** The same for settings that every optimizer has, by their name within a block. */
+const SHARED: Readonly<Record<string, Condition>> = {
+  schedule_min_ratio: { key: "schedule", holds: DECAYS },
+  num_steps: { key: "num_epochs", holds: IS_EMPTY },
+  warmup_steps: { key: "warmup_ratio", holds: IS_EMPTY },
+};
+
+function conditionOf({ key }: FormField): Condition | undefined {
+  const [block, name = ""] = key.split(".", 2);
+  const shared = SHARED[name];
+  return CONDITIONS[key] ?? (shared && { ...shared, key: `${block}.${shared.key}` });
+}
 
 /**
  * The fields that mean something in a draft; what they were set to stays where they come back. A field
@@ -48,7 +54,7 @@ export function relevantFields(
 ): readonly FormField[] {
   const byKey = new Map(fields.map((field) => [field.key, field]));
   const isRelevant = (field: FormField): boolean => {
-    const condition = CONDITIONS[field.key];
+    const condition = conditionOf(field);
     if (!condition) {
       return true;
     }

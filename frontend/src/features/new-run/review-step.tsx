@@ -18,7 +18,7 @@ import {
   plain,
   useDraft,
 } from "@/features/new-run/draft";
-import { methodOf } from "@/features/new-run/methods";
+import { useMethod } from "@/features/new-run/methods";
 import { SettingField } from "@/features/new-run/setting-field";
 import { wordsOf } from "@/features/new-run/setting-text";
 import { showError } from "@/features/runs/run-actions";
@@ -79,10 +79,9 @@ function Findings({ report }: { report: CheckReport }) {
 
 function StartCard({ canStart }: { canStart: boolean }) {
   const { config, clear } = useDraft();
+  const { block } = useMethod();
   const navigate = useNavigate();
-  const name = useQuery(formFields()).data?.find(
-    ({ key }) => key === `${methodOf(config).block}.run_name`,
-  );
+  const name = useQuery(formFields()).data?.find(({ key }) => key === `${block}.run_name`);
   const isBusy = useWorkspace(({ queue }) => queue?.active !== null && queue !== null);
   const create = useMutation({
     mutationFn: (start: boolean) =>

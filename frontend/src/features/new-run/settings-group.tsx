@@ -5,19 +5,18 @@ import type { FormField } from "@/api/types";
 import { Card } from "@/components/card";
 import { Skeleton } from "@/components/states";
 import { useDraft } from "@/features/new-run/draft";
-import { fieldsOf, methodOf } from "@/features/new-run/methods";
+import { fieldsOf, useMethod } from "@/features/new-run/methods";
 import { relevantFields } from "@/features/new-run/relevance";
 import { SettingField } from "@/features/new-run/setting-field";
 
 /** The settings of the draft's method that belong to a group and mean something now. */
 export function useGroup(group: FormField["group"]): readonly FormField[] | undefined {
   const config = useDraft((draft) => draft.config);
+  const method = useMethod();
   const fields = useQuery(formFields()).data;
   return (
     fields &&
-    relevantFields(fieldsOf(methodOf(config), fields), config).filter(
-      (field) => field.group === group,
-    )
+    relevantFields(fieldsOf(method, fields), config).filter((field) => field.group === group)
   );
 }
 

@@ -5,7 +5,7 @@ import { Card } from "@/components/card";
 import { Slider } from "@/components/slider";
 import { Switch } from "@/components/switch";
 import { useDraft, valueIn } from "@/features/new-run/draft";
-import { fieldsOf, methodOf } from "@/features/new-run/methods";
+import { fieldsOf, useMethod } from "@/features/new-run/methods";
 import { relevantFields } from "@/features/new-run/relevance";
 
 interface Range {
@@ -32,7 +32,7 @@ const SWITCHES = ["keep_teacher_loaded", "grad_checkpoint"];
 /** The sliders of a method; one that may be empty and is would only show a value nobody gave. */
 function useField() {
   const config = useDraft((draft) => draft.config);
-  const method = methodOf(config);
+  const method = useMethod();
   const fields = useQuery(formFields()).data ?? [];
   const relevant = relevantFields(fieldsOf(method, fields), config);
   return (name: string) => {

@@ -13,7 +13,7 @@ import { useEvaluationOf } from "@/features/run/evaluation-of";
 import { isAtWork } from "@/features/runs/run-state";
 
 /** What answers to labelled items are worth: the variants measured so far, and the student's figures. */
-export function AnswersReport({ run }: { run: RunSummary }) {
+export function AnswersReport({ run, learns }: { run: RunSummary; learns: boolean }) {
   const navigate = useNavigate();
   const query = useEvaluationOf(run);
   if (query.data) {
@@ -28,7 +28,7 @@ export function AnswersReport({ run }: { run: RunSummary }) {
           </ButtonLink>
         }
       >
-        {run.method === "prompt_distillation" ? <StudentFigures report={report} /> : null}
+        {learns ? <StudentFigures report={report} /> : null}
         <VariantTable
           report={report}
           chosen=""

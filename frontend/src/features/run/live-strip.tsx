@@ -1,25 +1,21 @@
 import clsx from "clsx";
 import type { LiveRun } from "@/api/live-run";
-import type { RunSummary } from "@/api/types";
+import type { KindFacts, RunSummary } from "@/api/types";
 import { Card, Figure } from "@/components/card";
 import { formatDuration, formatNumber } from "@/components/format";
 import { ProgressBar } from "@/components/progress-bar";
 import { phaseSecondsLeft } from "@/features/run/stages";
 
-const PHASES: Record<string, string> = {
-  loading: "Loading models",
-  self_test: "Proving that it can learn",
-  generating: "The teacher answers",
-  sampling: "Sampling",
-  scoring: "Scoring",
-  learning: "Learning",
-  evaluating: "Evaluating",
-  saving: "Saving",
-};
+interface LiveStripProps {
+  facts: KindFacts | null;
+  run: RunSummary;
+  live: LiveRun;
+}
 
 /** What a run at work does now: phase, step, time left, speed, memory as far as it is measured. */
-export function LiveStrip({ run, live }: { run: RunSummary; live: LiveRun }) {
+export function LiveStrip({ facts, run, live }: LiveStripProps) {
   const phase = live.phase?.phase ?? run.phase;
+  const title = facts?.phases.find((each) => each.phase === phase)?.title ?? phase;
   const share = run.num_steps ? run.step / run.num_steps : 0;
   const done = live.phase?.done;
   const total = live.phase?.total;
@@ -35,7 +31,7 @@ export function LiveStrip({ run, live }: { run: RunSummary; live: LiveRun }) {
       >
         <Figure
           label="Phase"
-          value={phase ? (PHASES[phase] ?? phase) : run.state}
+          value={title ?? run.state}
           note={
             <span className="line-clamp-2" dir="auto" title={detail}>
               {detail}

@@ -3,9 +3,9 @@ import { Table2 } from "lucide-react";
 import { useMemo } from "react";
 import type { LiveRun } from "@/api/live-run";
 import { metricCatalogue, metricHistory, runMarks } from "@/api/metrics";
-import type { ChartMark, Metric, MetricHistory } from "@/api/types";
+import type { ChartedMetric, ChartMark, Metric, MetricHistory } from "@/api/types";
 import { Chart } from "@/charts/chart";
-import type { Curve, CurveRole } from "@/charts/curves";
+import type { Curve } from "@/charts/curves";
 import type { Mark, MarkKind } from "@/charts/marks";
 import { Button } from "@/components/button";
 import { download, toCsv } from "@/components/download";
@@ -13,12 +13,6 @@ import { formatDuration, formatNumber } from "@/components/format";
 import { Skeleton } from "@/components/states";
 import { useBoard } from "@/features/run/chart-board";
 import { curveOf, withTail, type XAxis, zoomTo } from "@/features/run/history-curve";
-
-export interface ChartedMetric {
-  key: string;
-  role: CurveRole;
-  label?: string;
-}
 
 interface MetricChartProps {
   runId: string;

@@ -3,7 +3,6 @@ import type { RunDetail } from "@/api/types";
 import { Alarms, LatestAlarm } from "@/features/run/alarms";
 import { AnswersReport } from "@/features/run/answers-report";
 import { Ending } from "@/features/run/ending";
-import { heldOutDistance } from "@/features/run/held-out";
 import { LearningCharts } from "@/features/run/learning-charts";
 import { LiveStrip } from "@/features/run/live-strip";
 import { LossReport } from "@/features/run/loss-report";
@@ -41,7 +40,7 @@ export function Overview({ detail, live }: OverviewProps) {
     <div className="flex flex-col gap-3 p-4">
       <Ending detail={detail} />
       {face.stages.length > 0 ? <StageStrip names={face.stages} run={shown} live={live} /> : null}
-      {atWork ? <LiveStrip run={shown} live={live} /> : null}
+      {atWork ? <LiveStrip facts={detail.facts} run={shown} live={live} /> : null}
       {atWork ? <LatestAlarm alarms={live.alarms} /> : null}
       <Report face={face} detail={detail} />
       {face.main && hasBegun ? (
@@ -60,12 +59,15 @@ export function Overview({ detail, live }: OverviewProps) {
 }
 
 function Report({ face, detail }: { face: RunFace; detail: RunDetail }) {
-  const { run } = detail;
-  if (face.report === "answers") {
-    return <AnswersReport run={run} />;
+  const { run, facts } = detail;
+  if (face.report === null) {
+    return null;
   }
-  const measured = face.report === "loss" ? "eval_loss" : heldOutDistance(run).reverseKl;
-  if (isAtWork(run.state) && !run.metrics[measured]) {
+  if (face.report === "answers") {
+    return <AnswersReport run={run} learns={face.main !== null} />;
+  }
+  // Before the first evaluation there is nothing to report of a run at work.
+  if (isAtWork(run.state) && !run.metrics[facts?.best_metric ?? ""]) {
     return null;
   }
   return face.report === "loss" ? <LossReport detail={detail} /> : <ReportCard detail={detail} />;

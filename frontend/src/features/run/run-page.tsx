@@ -15,7 +15,7 @@ import { Rollouts } from "@/features/run/rollouts";
 import { faceOf } from "@/features/run/run-face";
 import { RunHeader } from "@/features/run/run-header";
 import type { RunTab } from "@/features/run/run-tabs";
-import { RUN_TABS } from "@/features/run/run-tabs";
+import { TAB_LABELS } from "@/features/run/run-tabs";
 import { useLiveRun } from "@/features/run/use-live-run";
 import { isAtWork } from "@/features/runs/run-state";
 
@@ -41,7 +41,7 @@ export function RunPage() {
     <div className="flex h-full flex-col">
       <RunHeader detail={detail.data} connection={connection} />
       <TabList label="Parts of the run">
-        {RUN_TABS.filter(({ id }) => faceOf(detail.data).tabs.includes(id)).map(({ id, label }) => (
+        {faceOf(detail.data).tabs.map((id) => (
           <Link
             key={id}
             to="/runs/$runId"
@@ -50,7 +50,7 @@ export function RunPage() {
             aria-current={id === tab ? "page" : undefined}
             className={tabClass(id === tab)}
           >
-            {label}
+            {TAB_LABELS[id]}
           </Link>
         ))}
       </TabList>

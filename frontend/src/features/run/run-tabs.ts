@@ -1,14 +1,15 @@
 import { z } from "zod";
+import type { Face } from "@/api/types";
 
-export const RUN_TABS = [
-  { id: "overview", label: "Overview" },
-  { id: "rollouts", label: "Rollouts" },
-  { id: "checkpoints", label: "Checkpoints" },
-  { id: "log", label: "Log" },
-  { id: "config", label: "Config" },
-] as const;
+export type RunTab = Face["tabs"][number];
 
-export type RunTab = (typeof RUN_TABS)[number]["id"];
+export const TAB_LABELS: Readonly<Record<RunTab, string>> = {
+  overview: "Overview",
+  rollouts: "Rollouts",
+  checkpoints: "Checkpoints",
+  log: "Log",
+  config: "Config",
+};
 
 export const runTabSearch = z.object({
   tab: z.enum(["overview", "rollouts", "checkpoints", "log", "config"]).optional().catch(undefined),
