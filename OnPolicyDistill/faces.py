@@ -67,11 +67,16 @@ DISTANCE = Face(
         metrics=(
             _curve("divergence", "Training"),
             _held_out("eval_reverse_kl", "Held-out reverse KL"),
+            _held_out("eval_off_policy_reverse_kl", "Held-out reverse KL, off-policy"),
         ),
     ),
     small=(
         (_curve("loss"),),
-        (_curve("agreement", "Rollouts"), _held_out("eval_agreement", "Held out")),
+        (
+            _curve("agreement", "Rollouts"),
+            _held_out("eval_agreement", "Held out"),
+            _held_out("eval_off_policy_agreement", "Held out, off-policy"),
+        ),
         (_curve("entropy"),),
         (_curve("grad_norm"),),
         (_curve("completion_tokens"),),

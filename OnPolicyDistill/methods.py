@@ -269,8 +269,15 @@ FILE_KEYS = tuple(dict.fromkeys(file.key for facts in ALL_FACTS for file in fact
 
 
 def facts_of(settings: RunSettings) -> KindFacts:
-    """What holds of a run with these settings; prompt distillation trains in two ways."""
+    """What holds of a run with these settings.
+
+    Prompt distillation trains in two ways. A teacher that does not stay loaded leaves its own
+    completions to measure on, which is another metric.
+    """
     match settings:
+        case DistillationSettings(keep_teacher_loaded=False):
+            facts = _ON_POLICY.model_copy(update={"best_metric": "eval_off_policy_reverse_kl"})
+            return _softened(facts, settings.temperature)
         case DistillationSettings():
             return _softened(_ON_POLICY, settings.temperature)
         case PromptDistillationSettings(training="on_policy"):

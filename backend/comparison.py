@@ -26,6 +26,9 @@ class MetricDifference(View):
     better: Better
     values: tuple[MetricSummary | None, ...]
     deltas: tuple[float | None, ...] = Field(description="Of the last values.")
+    gains: tuple[float, ...] = Field(
+        description="How much better the last value is than the first run's; 0 where neither is."
+    )
 
 
 class Comparison(View):
@@ -76,5 +79,11 @@ def _difference(key: str, values: tuple[MetricSummary | None, ...]) -> MetricDif
         values=values,
         deltas=tuple(
             None if first is None or value is None else value.last - first.last for value in values
+        ),
+        gains=tuple(
+            0.0
+            if metric is None or first is None or value is None
+            else metric.gain(first.last, value.last)
+            for value in values
         ),
     )

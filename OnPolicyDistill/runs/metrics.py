@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, assert_never
 
 from pydantic import BaseModel, ConfigDict
 
@@ -21,6 +21,18 @@ class Metric(BaseModel):
     better: Better
     group: Group
     meaning: str
+
+    def gain(self, before: float, after: float) -> float:
+        """How much better a value became: negative where it became worse, 0 where neither is."""
+        match self.better:
+            case "higher":
+                return after - before
+            case "lower":
+                return before - after
+            case "neither":
+                return 0.0
+            case _:
+                assert_never(self.better)
 
 
 def _metric(key: str, title: str, unit: str, better: Better, group: Group, meaning: str) -> Metric:

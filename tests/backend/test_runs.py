@@ -201,6 +201,7 @@ async def test_metrics_compare_with_the_first_run(
     metrics = {metric["key"]: metric for metric in comparison["metrics"]}
     assert metrics["eval_reverse_kl"]["deltas"] == [0, -0.25, -0.375]
     assert metrics["eval_reverse_kl"]["better"] == "lower"
+    assert metrics["eval_reverse_kl"]["gains"] == [0, 0.25, 0.375]
     assert (await client.get("/api/comparison", params={"run": three[:1]})).status_code == 422
 
 

@@ -15,6 +15,7 @@ from OnPolicyDistill.runs.metrics import METRICS
 from OnPolicyDistill.runs.reporting import StopRequest
 from OnPolicyDistill.settings.evaluation import EvaluationSettings, VariantSettings
 from tests.backend.tiny import write_tiny_adapter, write_tiny_model
+from tests.described import assert_as_described
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +77,7 @@ def test_every_variant_answers_every_item(models: Path, tmp_path: Path) -> None:
     assert measured[0].intervals["eval_accuracy"] == (bounds.low, bounds.high)
     told = [e for e in events if isinstance(e, PhaseChanged) and e.phase == "evaluating"]
     assert len(told) == 15
+    assert_as_described(run)
     assert isinstance(events[-1], RunFinished)
     assert run.state() == "finished"
     assert (run.path / "evaluation/confusion.png").read_bytes().startswith(b"\x89PNG")

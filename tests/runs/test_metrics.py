@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from OnPolicyDistill.runs.metrics import METRICS
 
 
@@ -16,3 +18,11 @@ def test_evaluation_metrics_are_told_apart_by_their_prefix() -> None:
     for key, metric in METRICS.items():
         if metric.group == "evaluation":
             assert key.startswith("eval_")
+
+
+@pytest.mark.parametrize(
+    ("key", "gain"), [("eval_reverse_kl", -1.0), ("eval_agreement", 1.0), ("grad_norm", 0.0)]
+)
+def test_a_value_that_rose_is_better_only_where_higher_is_better(key: str, gain: float) -> None:
+    assert METRICS[key].gain(2.0, 3.0) == gain
+    assert METRICS[key].gain(3.0, 2.0) == -gain

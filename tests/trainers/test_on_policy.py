@@ -27,6 +27,7 @@ from OnPolicyDistill.runs.events import Event, RolloutRecord
 from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.reporting import StopRequest
 from OnPolicyDistill.trainers.on_policy import train
+from tests.described import assert_as_described
 from tests.other_kernels import tf32
 from tests.rounding import SAME_ADAPTER, parted
 
@@ -102,6 +103,7 @@ def test_it_moves_towards_its_teacher(classroom: Classroom, divergence: str) -> 
     measured = evaluations(run)
     assert measured[30]["eval_reverse_kl"] < 0.5 * measured[0]["eval_reverse_kl"]
     assert measured[30]["eval_agreement"] > measured[0]["eval_agreement"]
+    assert_as_described(run)
 
 
 def test_the_sampled_form_moves_towards_its_teacher_too(classroom: Classroom) -> None:
@@ -280,6 +282,7 @@ def test_an_unloaded_teacher_is_gone_while_the_student_learns(classroom: Classro
     measured = evaluations(run)
     key = "eval_off_policy_reverse_kl"
     assert measured[8][key] < measured[0][key]
+    assert_as_described(run)
 
 
 def test_a_cache_too_small_for_an_unloaded_teacher_is_said_in_words(classroom: Classroom) -> None:
@@ -318,6 +321,7 @@ def test_fixed_rollouts_are_answered_from_the_cache_in_the_second_epoch(
     for record in records:
         by_prompt.setdefault(record.prompt, set()).add(record.token_ids)
     assert all(len(completions) == 1 for completions in by_prompt.values())
+    assert_as_described(run)
 
 
 def test_the_teachers_own_completions_make_up_their_share(classroom: Classroom) -> None:

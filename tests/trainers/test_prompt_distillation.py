@@ -27,6 +27,7 @@ from OnPolicyDistill.runs.events import Event, PhaseChanged, RunFinished
 from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.reporting import StopRequest
 from OnPolicyDistill.trainers.prompt_distillation import train
+from tests.described import assert_as_described
 from tests.rounding import SAME_ADAPTER, parted
 
 INPUTS = ["guten Tag", "good day", "bonjour", "buenos dias", "merhaba", "namaste"]
@@ -112,6 +113,7 @@ def test_a_run_goes_through_its_three_stages(finished: RunDirectory) -> None:
         assert event.report[f"{name}_seconds_per_answer"] > 0
         measured = json.loads((finished.path / "evaluation" / f"{name}.json").read_text())
         assert [p["text"] for p in measured["predictions"]] == HELD_OUT
+    assert_as_described(finished)
 
 
 def test_the_student_moves_towards_its_teachers_answers(desk: Desk, tmp_path: Path) -> None:
@@ -280,6 +282,7 @@ def test_an_on_policy_student_moves_towards_the_teacher_that_sees_the_prompt(
     kls = [e.metrics["eval_reverse_kl"] for e in events if e.kind == "evaluation_finished"]
     assert kls[-1] < kls[0]
     assert [e.passed for e in events if e.kind == "self_test_finished"] == [True]
+    assert_as_described(run)
     stop = StopRequest()
 
     def watch(event: Event) -> None:

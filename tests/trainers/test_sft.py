@@ -23,6 +23,7 @@ from OnPolicyDistill.trainers.conversation_rows import pack_rows
 from OnPolicyDistill.trainers.course import Course, prepare_course
 from OnPolicyDistill.trainers.sft import train
 from OnPolicyDistill.trainers.supervised import differentiate, measure_loss, rows_of_step
+from tests.described import assert_as_described
 from tests.rounding import SAME_ADAPTER, parted
 
 PAIRS = [("third of March", "03-03"), ("fourth of May", "05-04"), ("noon", "12:00 of the day")]
@@ -86,6 +87,7 @@ def test_a_run_moves_towards_its_conversations(
     assert last.kind == "run_finished"
     assert last.report["before_eval_loss"] == before
     assert run.state() == "finished"
+    assert_as_described(run)
 
 
 def test_only_the_adapter_changes_and_mlx_lm_loads_it(

@@ -3545,6 +3545,11 @@ export interface components {
              * @description Of the last values.
              */
             deltas: (number | null)[];
+            /**
+             * Gains
+             * @description How much better the last value is than the first run's; 0 where neither is.
+             */
+            gains: number[];
         };
         /**
          * MetricHistory

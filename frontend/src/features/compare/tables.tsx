@@ -88,8 +88,8 @@ function Delta({ metric, index }: { metric: ComparedMetric; index: number }) {
   if (delta === null || delta === undefined || delta === 0) {
     return null;
   }
-  const isBetter = metric.better === "lower" ? delta < 0 : delta > 0;
-  const tone = metric.better === "neither" ? "text-muted" : isBetter ? "text-good" : "text-bad";
+  const gain = metric.gains[index] ?? 0;
+  const tone = gain === 0 ? "text-muted" : gain > 0 ? "text-good" : "text-bad";
   const size =
     metric.unit === "share" ? formatPercent(Math.abs(delta)) : formatNumber(Math.abs(delta), 3);
   return (

@@ -27,6 +27,13 @@ test("a column is sorted falling, rising, and not at all", () => {
   expect(nextSort("-loss", "name")).toBe("-name");
 });
 
+test("a metric is sorted with its better values first", () => {
+  expect(nextSort(undefined, "eval_loss", "lower")).toBe("eval_loss");
+  expect(nextSort("eval_loss", "eval_loss", "lower")).toBe("-eval_loss");
+  expect(nextSort("-eval_loss", "eval_loss", "lower")).toBeUndefined();
+  expect(nextSort(undefined, "eval_agreement", "higher")).toBe("-eval_agreement");
+});
+
 test("toggling twice leaves the address as it was", () => {
   expect(toggled(["a"], "b")).toEqual(["a", "b"]);
   expect(toggled(["a", "b"], "b")).toEqual(["a"]);

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { RunListing } from "@/api/runs";
-import type { RunState } from "@/api/types";
+import type { Metric, RunState } from "@/api/types";
 import { RUN_STATES } from "@/features/runs/run-state";
 
 /** What the address of the list of runs holds; what is not understood is left out, never an error. */
@@ -49,12 +49,17 @@ export function columnsOf(search: RunSearch): string[] {
   return [...(search.column ?? DEFAULT_COLUMNS)];
 }
 
-/** Falling first, then rising, then back to the newest first. */
-export function nextSort(current: string | undefined, key: string): string | undefined {
-  if (current === `-${key}`) {
-    return key;
+/** The better values first, else the larger ones; then the other way, then back to the newest. */
+export function nextSort(
+  current: string | undefined,
+  key: string,
+  better: Metric["better"] = "neither",
+): string | undefined {
+  const [first, second] = better === "lower" ? [key, `-${key}`] : [`-${key}`, key];
+  if (current === first) {
+    return second;
   }
-  return current === key ? undefined : `-${key}`;
+  return current === second ? undefined : first;
 }
 
 export function toggled<T>(list: readonly T[] | undefined, item: T): T[] | undefined {

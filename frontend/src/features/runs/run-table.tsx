@@ -83,6 +83,7 @@ export function RunTable(props: RunTableProps) {
                 label={props.metrics?.get(key)?.title ?? key.split(".").at(-1) ?? key}
                 hint={key}
                 sortKey={key}
+                better={props.metrics?.get(key)?.better}
                 search={search}
                 change={change}
                 right
@@ -240,14 +241,15 @@ interface SortHeaderProps {
   label: string;
   hint?: string;
   sortKey: string;
+  better?: Metric["better"] | undefined;
   search: RunSearch;
   change: (part: Partial<RunSearch>) => void;
   right?: boolean;
   className?: string;
 }
 
-function SortHeader({ label, hint, sortKey, search, change, ...look }: SortHeaderProps) {
-  const { right = false, className } = look;
+function SortHeader({ label, sortKey, search, change, ...rest }: SortHeaderProps) {
+  const { hint, better, right = false, className } = rest;
   const sort = search.sort ?? DEFAULT_SORT;
   const falling = sort === `-${sortKey}`;
   const rising = sort === sortKey;
@@ -259,7 +261,7 @@ function SortHeader({ label, hint, sortKey, search, change, ...look }: SortHeade
       <button
         type="button"
         title={hint}
-        onClick={() => change({ sort: nextSort(search.sort, sortKey) })}
+        onClick={() => change({ sort: nextSort(search.sort, sortKey, better) })}
         className="inline-flex max-w-full items-center gap-1 hover:text-ink"
       >
         <span className="truncate">{label}</span>
