@@ -11,10 +11,10 @@ import { Card } from "@/components/card";
 import { download, toCsv } from "@/components/download";
 import { PageHeader } from "@/components/page-header";
 import { EmptyState, ErrorState, Notice, SkeletonRows } from "@/components/states";
-import { ComparedCharts } from "@/features/compare/compared-charts";
 import { parted, whatDoesNotCompare } from "@/features/compare/measured";
 import { SamePrompts } from "@/features/compare/same-prompts";
 import { CompareTable, LastValues } from "@/features/compare/tables";
+import { ComparedCharts } from "@/features/curves/compared-charts";
 import { RunStateBadge } from "@/features/runs/run-state";
 
 export function ComparePage() {

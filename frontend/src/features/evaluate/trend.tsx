@@ -5,7 +5,7 @@ import type { RunSummary } from "@/api/types";
 import { Chart } from "@/charts/chart";
 import { Card } from "@/components/card";
 import { formatNumber } from "@/components/format";
-import { curveOf } from "@/features/run/history-curve";
+import { curveOf } from "@/features/curves/history-curve";
 
 const OFFERED = [
   "eval_accuracy",

@@ -1,7 +1,7 @@
 import type { LiveRun } from "@/api/live-run";
 import type { RunDetail } from "@/api/types";
 import { Card } from "@/components/card";
-import { ChartBoard } from "@/features/run/chart-board";
+import { ChartBoard } from "@/features/curves/chart-board";
 import { MetricChart } from "@/features/run/metric-chart";
 import { ProofTable } from "@/features/run/proof-badge";
 import type { RunFace } from "@/features/run/run-face";

@@ -11,8 +11,8 @@ import { Button } from "@/components/button";
 import { download, toCsv } from "@/components/download";
 import { formatDuration, formatNumber } from "@/components/format";
 import { Skeleton } from "@/components/states";
-import { useBoard } from "@/features/run/chart-board";
-import { curveOf, withTail, type XAxis, zoomTo } from "@/features/run/history-curve";
+import { useBoard } from "@/features/curves/chart-board";
+import { curveOf, withTail, type XAxis, zoomTo } from "@/features/curves/history-curve";
 
 interface MetricChartProps {
   runId: string;

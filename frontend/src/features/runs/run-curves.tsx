@@ -1,7 +1,7 @@
 import type { RunSummary } from "@/api/types";
 import { roleColor } from "@/charts/colors";
 import { EmptyState } from "@/components/states";
-import { ComparedCharts } from "@/features/compare/compared-charts";
+import { ComparedCharts } from "@/features/curves/compared-charts";
 import { MOST_COMPARED } from "@/features/runs/listing";
 import type { RunWindow } from "@/features/runs/use-run-window";
 

@@ -10,7 +10,7 @@ import {
 import { Button } from "@/components/button";
 import { Slider } from "@/components/slider";
 import { Segments } from "@/components/tabs";
-import type { XAxis, Zoom } from "@/features/run/history-curve";
+import type { XAxis, Zoom } from "@/features/curves/history-curve";
 
 interface Board {
   axis: XAxis;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { EventOf, MetricHistory } from "@/api/types";
-import { withTail, xOf, zoomTo } from "@/features/run/history-curve";
+import { withTail, xOf, zoomTo } from "@/features/curves/history-curve";
 
 const history: MetricHistory = {
   key: "divergence",

@@ -5,8 +5,8 @@ import type { RunSummary } from "@/api/types";
 import { Chart } from "@/charts/chart";
 import { Card } from "@/components/card";
 import { formatDuration, formatNumber } from "@/components/format";
-import { ChartBoard, useBoard } from "@/features/run/chart-board";
-import { curveOf, zoomTo } from "@/features/run/history-curve";
+import { ChartBoard, useBoard } from "@/features/curves/chart-board";
+import { curveOf, zoomTo } from "@/features/curves/history-curve";
 
 const OFFERED = [
   "eval_reverse_kl",
