@@ -1,4 +1,4 @@
-"""What the page of a run shows: its charts, tabs, stages and report, as plain values.
+"""What the page of a run shows: its phases, charts, tabs, stages and report, as plain values.
 
 Methods choose among the three faces (methods.py); metrics are named by key (runs/metrics.py).
 """
@@ -13,6 +13,9 @@ CurveRole = Literal["student", "teacher", "evaluation"]
 Report = Literal["distance", "loss", "answers"]
 Tab = Literal["overview", "rollouts", "checkpoints", "log", "config"]
 Stage = Literal["generate", "train", "evaluate"]
+Phase = Literal[
+    "loading", "self_test", "generating", "sampling", "scoring", "learning", "evaluating", "saving"
+]
 
 
 class Shown(BaseModel):
@@ -21,6 +24,13 @@ class Shown(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, json_schema_serialization_defaults_required=True
     )
+
+
+class PhaseWords(Shown):
+    """Something that a run does for a while, as its log and as people call it."""
+
+    phase: Phase
+    title: str
 
 
 class ChartedMetric(Shown):

@@ -14,7 +14,16 @@ from typing import Generic, Literal, TypedDict, TypeVar, assert_never, get_args
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
-from OnPolicyDistill.faces import ANSWERS, DISTANCE, LOSS, Face, Shown, at_temperature
+from OnPolicyDistill.faces import (
+    ANSWERS,
+    DISTANCE,
+    LOSS,
+    Face,
+    Phase,
+    PhaseWords,
+    Shown,
+    at_temperature,
+)
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.evaluation import EvaluationSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
@@ -29,9 +38,6 @@ RUN_KINDS: tuple[RunKind, ...] = get_args(RunKind)
 TrainingSettings = DistillationSettings | SftSettings | PromptDistillationSettings
 RunSettings = TrainingSettings | EvaluationSettings
 
-Phase = Literal[
-    "loading", "self_test", "generating", "sampling", "scoring", "learning", "evaluating", "saving"
-]
 Holds = Literal["prompts", "conversations", "inputs", "text"]
 Part = Literal["prompts", "validation", "teacher_prompt"]
 T = TypeVar("T")
@@ -64,13 +70,6 @@ class FileSetting(Shown):
     needed: str = Field("", description="What it is for, said while it is empty.")
 
 
-class PhaseWords(Shown):
-    """Something that such a run does for a while, as its log and as people call it."""
-
-    phase: Phase
-    title: str
-
-
 class KindFacts(Shown):
     """What there is to know of a run kind; `best_metric` decides which checkpoint is best."""
 
@@ -93,6 +92,11 @@ def _phases(titles: dict[Phase, str]) -> tuple[PhaseWords, ...]:
     return tuple(PhaseWords(phase=phase, title=title) for phase, title in titles.items())
 
 
+_LEARNING: dict[Phase, str] = {
+    "evaluating": "Evaluating",
+    "learning": "Learning",
+    "saving": "Saving",
+}
 _PAIR = (
     ModelSetting(key="teacher_model", role="teacher"),
     ModelSetting(key="student_model", role="student"),
@@ -133,9 +137,7 @@ _ON_POLICY = KindFacts(
             "generating": "Writing completions to keep",
             "scoring": "Scoring what is kept",
             "self_test": "Proving that it can learn",
-            "evaluating": "Evaluating",
-            "learning": "Learning",
-            "saving": "Saving",
+            **_LEARNING,
         }
     ),
     face=DISTANCE,
@@ -171,14 +173,7 @@ _SFT = KindFacts(
         ),
     ),
     best_metric="eval_loss",
-    phases=_phases(
-        {
-            "loading": "Loading the model",
-            "evaluating": "Evaluating",
-            "learning": "Learning",
-            "saving": "Saving",
-        }
-    ),
+    phases=_phases({"loading": "Loading the model", **_LEARNING}),
     face=LOSS,
 )
 
@@ -223,9 +218,7 @@ _PROMPT_DISTILLATION = KindFacts(
         {
             "loading": "Loading models",
             "generating": "The teacher answers",
-            "evaluating": "Evaluating",
-            "learning": "Learning",
-            "saving": "Saving",
+            **_LEARNING,
         }
     ),
     face=LOSS.model_copy(update={"report": "answers", "stages": ("generate", "train", "evaluate")}),
@@ -247,12 +240,7 @@ _EVALUATION = KindFacts(
     run_prefix="eval",
     title="Evaluation",
     files=(FileSetting(key="inputs", title="Labelled items", holds="inputs", part="prompts"),),
-    phases=_phases(
-        {
-            "loading": "Loading models",
-            "evaluating": "Evaluating",
-        }
-    ),
+    phases=_phases({"loading": "Loading models", "evaluating": "Evaluating"}),
     face=ANSWERS,
 )
 

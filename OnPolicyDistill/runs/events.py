@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from OnPolicyDistill.methods import Phase
+from OnPolicyDistill.faces import Phase
 
 FinishedBecause = Literal["completed", "plateau", "stopped"]
 

@@ -14,11 +14,11 @@ from types import FrameType
 import psutil
 
 from OnPolicyDistill.errors import DistillError, GpuError, GpuInterruptedError, StoppedError
+from OnPolicyDistill.faces import Phase
 from OnPolicyDistill.files import append_whole, disk_errors
 from OnPolicyDistill.gpu import find_gpu_failure, is_watched
 from OnPolicyDistill.machine import processor_name
 from OnPolicyDistill.macos import process_memory_bytes
-from OnPolicyDistill.methods import Phase
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.events import (
     TORN_LINE_REPAIRED,

@@ -3857,7 +3857,7 @@ export interface components {
         };
         /**
          * PhaseWords
-         * @description Something that such a run does for a while, as its log and as people call it.
+         * @description Something that a run does for a while, as its log and as people call it.
          */
         PhaseWords: {
             /**
