@@ -11,7 +11,6 @@ from typing import Literal
 
 from OnPolicyDistill.config import (
     EvaluationConfig,
-    OnPolicyConfig,
     RunConfig,
     settings_of,
 )
@@ -26,8 +25,6 @@ from OnPolicyDistill.planning.pair import PairReport, check_pair_by_name
 from OnPolicyDistill.planning.rates import endless_warmup
 from OnPolicyDistill.planning.targets import PlannedAdapter
 from OnPolicyDistill.planning.workload import PromptFacts, Workload, make_workload
-from OnPolicyDistill.settings.distillation import DistillationSettings
-from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.training import OptimizerSettings
 
 # The disk needs of a run do not depend on its prompts.
@@ -79,14 +76,10 @@ class Checkup:
             self.add("error", first.code, field, message, first.fix)
         return report
 
-    def check_pair(
-        self,
-        settings: DistillationSettings | PromptDistillationSettings,
-        block: str = "distillation",
-    ) -> None:
+    def check_pair(self, student: str, teacher: str, block: str) -> None:
         """Compare tokenizers and templates of teacher and student by name."""
         try:
-            self.pair = check_pair_by_name(settings.student_model, settings.teacher_model)
+            self.pair = check_pair_by_name(student, teacher)
         except ModelError as error:
             field = f"{block}.student_model, {block}.teacher_model"
             self.add("error", "model", field, error.message, error.action)
@@ -138,7 +131,8 @@ class Checkup:
             answering = [stage.work.student for stage in answering_stages(self.config)]
             self.disk = disk_needs(work, self.workspace, answering)
         except InputError as error:
-            if self.pair is not None or not isinstance(self.config, OnPolicyConfig):
+            # The check of the pair may have said it already.
+            if not any(found.code == "model" for found in self.findings):
                 self.add("error", "model", _model_fields(self.config), error.message, error.action)
             return
         self._check_targets(work)

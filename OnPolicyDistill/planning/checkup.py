@@ -54,7 +54,7 @@ def check_run(config: RunConfig, workspace: Path | None = None) -> CheckReport:
 
 def _check_distillation(check: Checkup, settings: DistillationSettings) -> None:
     """Check pair, files, adapter and disk."""
-    check.check_pair(settings)
+    check.check_pair(settings.student_model, settings.teacher_model, "distillation")
     ruler = _ruler(check, settings)
     check.prompts = _lint(check, "prompts", settings.prompts, None, ruler)
     training = None if check.prompts is None else settings.prompts
@@ -103,7 +103,7 @@ def _check_prompt_distillation(check: Checkup, settings: PromptDistillationSetti
     """Check files, adapter and disk; on-policy training needs a pair, if two models take part."""
     block = "prompt_distillation"
     if settings.training == "on_policy" and not settings.is_self_distillation:
-        check.check_pair(settings, block)
+        check.check_pair(settings.student_model, settings.teacher_model, block)
     _check_teacher_prompt(check, settings)
     _check_inputs(check, settings)
     check.check_rate(settings, settings.max_inputs)

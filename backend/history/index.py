@@ -177,6 +177,9 @@ def _values(summary: RunSummary, facts: RunFacts) -> list[dict[str, object]]:
 def _keyed(summary: RunSummary, facts: RunFacts) -> Iterator[tuple[str, Value]]:
     if facts.config is not None:
         yield from config_values(facts.config)
+    # Every method has a name of its own for them.
+    yield "student", summary.student
+    yield "teacher", summary.teacher
     for key, metric in summary.metrics.items():
         yield key, metric.last
         yield f"{key}.first", metric.first

@@ -168,6 +168,22 @@ async def test_any_key_sorts(client: httpx.AsyncClient, three: list[str], sort: 
     assert found == wanted
 
 
+async def test_runs_of_every_method_are_sorted_and_found_by_their_student(
+    client: httpx.AsyncClient,
+) -> None:
+    configs = [
+        {"sft": {"model": "b"}},
+        {"distillation": {"student_model": "c", "teacher_model": "t"}},
+        {"prompt_distillation": {"student_model": "a"}},
+    ]
+    for config in configs:
+        assert (await client.post("/api/runs", json={"config": config})).status_code == 201
+    listed = (await client.get("/api/runs", params={"sort": "student"})).json()["runs"]
+    assert [run["student"] for run in listed] == ["a", "b", "c"]
+    assert len(await ids(client, filter="student=b")) == 1
+    assert len(await ids(client, filter="teacher=t")) == 1
+
+
 async def test_pages_cover_everything_once(client: httpx.AsyncClient, three: list[str]) -> None:
     pages = [
         await ids(client, archived="all", sort="step", limit=2, offset=offset) for offset in (0, 2)

@@ -234,8 +234,11 @@ def test_held_out_inputs_that_are_trained_on_are_a_warning(model_folder, tmp_pat
     assert report.prompts.counts == {"unknown_label": 1}
 
 
-def test_a_model_that_nobody_knows_is_told_at_the_fields_that_name_models(model_folder, tmp_path):
-    report = prompted(model_folder, tmp_path, student_model="nobody/nothing")
+@pytest.mark.parametrize("training", ["sft", "on_policy"])
+def test_a_model_that_nobody_knows_is_told_once_at_the_fields_that_name_models(
+    model_folder, tmp_path, training
+):
+    report = prompted(model_folder, tmp_path, student_model="nobody/nothing", training=training)
     fields = "prompt_distillation.student_model, prompt_distillation.teacher_model"
     assert found(report) == [("error", "model", fields)]
 

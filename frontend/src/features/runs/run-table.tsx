@@ -70,7 +70,7 @@ export function RunTable(props: RunTableProps) {
             <SortHeader label="State" sortKey="state" search={search} change={change} />
             <SortHeader
               label="Student from teacher"
-              sortKey="distillation.student_model"
+              sortKey="student"
               search={search}
               change={change}
               className="@max-[1000px]/runs:hidden"
