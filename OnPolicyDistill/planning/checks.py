@@ -148,17 +148,17 @@ class Checkup:
         """Compare the names that an adapter should go on with what the student has."""
         choice, lora = work.adapter_targets, work.lora
         self.adapter = work.planned_adapter
+        field = f"{FACTS[self.config.method].block}.lora"
         if lora is None and work.student.dimensions.bits < FLOAT_BITS:
             message = f"{work.student.name} is quantized, and packed weights cannot learn."
-            fix = "Set sft.lora, or use the bf16 form of the model."
-            self.add("error", "quantized", "sft.lora", message, fix)
+            fix = f"Set {field}, or use the bf16 form of the model."
+            self.add("error", "quantized", field, message, fix)
         settings = settings_of(self.config)
         goes_on = isinstance(settings, DistillationSettings | PromptDistillationSettings) and (
             settings.student_adapter is not None
         )
         if choice is None or lora is None or self.adapter is None or goes_on:
             return
-        field = f"{FACTS[self.config.method].block}.lora"
         # What a folder of an unknown family names may be called otherwise once it is loaded.
         severity: Literal["error", "warning"] = "error" if self.adapter.known_family else "warning"
         for problem in choice.problems:

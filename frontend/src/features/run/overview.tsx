@@ -60,15 +60,18 @@ export function Overview({ detail, live }: OverviewProps) {
 
 function Report({ face, detail }: { face: RunFace; detail: RunDetail }) {
   const { run, facts } = detail;
-  if (face.report === null) {
-    return null;
-  }
-  if (face.report === "answers") {
-    return <AnswersReport run={run} learns={face.main !== null} />;
-  }
   // Before the first evaluation there is nothing to report of a run at work.
-  if (isAtWork(run.state) && !run.metrics[facts?.best_metric ?? ""]) {
-    return null;
+  const isEarly = isAtWork(run.state) && !run.metrics[facts?.best_metric ?? ""];
+  switch (face.report) {
+    case null:
+      return null;
+    case "answers":
+      return <AnswersReport run={run} learns={face.main !== null} />;
+    case "loss":
+      return isEarly ? null : <LossReport detail={detail} />;
+    case "distance":
+      return isEarly ? null : <ReportCard detail={detail} />;
+    default:
+      return face.report satisfies never;
   }
-  return face.report === "loss" ? <LossReport detail={detail} /> : <ReportCard detail={detail} />;
 }
