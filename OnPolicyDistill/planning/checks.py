@@ -25,6 +25,8 @@ from OnPolicyDistill.planning.pair import PairReport, check_pair_by_name
 from OnPolicyDistill.planning.rates import endless_warmup
 from OnPolicyDistill.planning.targets import PlannedAdapter
 from OnPolicyDistill.planning.workload import PromptFacts, Workload, make_workload
+from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.training import OptimizerSettings
 
 # The disk needs of a run do not depend on its prompts.
