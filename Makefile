@@ -22,7 +22,7 @@ endif
 
 SERVING := tests/backend tests/e2e
 # Tests of numbers, which OpenBLAS computes otherwise on other processors.
-NUMERIC := tests/test_arrays.py tests/losses tests/generation tests/teacher tests/adapters tests/optim tests/trainers
+NUMERIC := tests/test_arrays.py tests/test_head.py tests/test_vocabulary.py tests/losses tests/generation tests/teacher tests/adapters tests/optim tests/trainers
 # OpenBLAS's kernels for Intel and AMD with AVX2, and for anything older.
 KERNELS := Haswell Zen Nehalem
 
@@ -86,7 +86,7 @@ test-kernels: setup
 	done; done
 
 # What `make test` has time for: losses and generation under a new and an old kernel.
-test-two-kernels: NUMERIC := tests/test_arrays.py tests/losses tests/generation
+test-two-kernels: NUMERIC := tests/test_arrays.py tests/test_head.py tests/test_vocabulary.py tests/losses tests/generation
 test-two-kernels: setup
 	@threads=1; for kernel in Haswell Nehalem; do $(RUN_KERNEL) || exit 1; done
 

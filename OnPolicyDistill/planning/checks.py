@@ -25,8 +25,6 @@ from OnPolicyDistill.planning.pair import PairReport, check_pair_by_name
 from OnPolicyDistill.planning.rates import endless_warmup
 from OnPolicyDistill.planning.targets import PlannedAdapter
 from OnPolicyDistill.planning.workload import PromptFacts, Workload, make_workload
-from OnPolicyDistill.settings.distillation import DistillationSettings
-from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.training import OptimizerSettings
 
 # The disk needs of a run do not depend on its prompts.
@@ -155,10 +153,8 @@ class Checkup:
             message = f"{work.student.name} is quantized, and packed weights cannot learn."
             fix = f"Set {field}, or use the bf16 form of the model."
             self.add("error", "quantized", field, message, fix)
-        settings = settings_of(self.config)
-        goes_on = isinstance(settings, DistillationSettings | PromptDistillationSettings) and (
-            settings.student_adapter is not None
-        )
+        # An adapter that the run goes on from is on the layers it is on, whatever the names say.
+        goes_on = settings_of(self.config).model_dump().get("student_adapter") is not None
         if choice is None or lora is None or self.adapter is None or goes_on:
             return
         # What a folder of an unknown family names may be called otherwise once it is loaded.
