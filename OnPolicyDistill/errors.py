@@ -5,7 +5,8 @@ DistillError                exit 1: the work failed
 |  |- ConfigError           a setting; knows the field's location
 |  |- DatasetError          a prompt or conversation file; knows file and line
 |  |- ModelError            a model folder, alias or hub id that cannot be used
-|  `- PairError             teacher and student do not fit together
+|  |- PairError             teacher and student do not fit together
+|  `- MemoryInUseError      others hold the memory that the run needs
 |- RunError                 a run that cannot go on
 |  |- DiskFullError         no room for the next checkpoint
 |  |- GpuError              the GPU refused or ended the work; its code is the cause
@@ -77,6 +78,12 @@ class PairError(InputError):
     """Teacher and student do not speak the same tokens."""
 
     code = "incompatible_pair"
+
+
+class MemoryInUseError(InputError):
+    """A run needs more memory than is free now; it can be started anyway."""
+
+    code = "memory_in_use"
 
 
 class RunError(DistillError):

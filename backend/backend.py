@@ -201,7 +201,12 @@ class Backend:
     def queue(self) -> QueueView:
         """Return the slot and who waits for it."""
         slot = self.supervisor.slot
-        return QueueView(active=slot.active, queue=slot.queue, blocked=self.supervisor.blocked)
+        return QueueView(
+            active=slot.active,
+            queue=slot.queue,
+            blocked=self.supervisor.blocked,
+            waits_for_memory=self.supervisor.waits_for_memory,
+        )
 
     def changed(self, run_id: str) -> RunSummary:
         """Refresh a run after a change and tell everybody; may be called from any thread."""
@@ -254,6 +259,11 @@ class Backend:
         if others:
             return f"Run {others[0]} is at work outside this queue."
         return self.held_by_others()
+
+    def is_free(self) -> bool:
+        """Whether a run that is queued now would start at once."""
+        slot = self.supervisor.slot
+        return slot.active is None and not slot.queue and self._holder() is None
 
     def held_by_others(self) -> str | None:
         """Say what has a model in memory and is no run, or None."""

@@ -16,6 +16,7 @@ from OnPolicyDistill.errors import (
     DiskFullError,
     DistillError,
     InputError,
+    MemoryInUseError,
     RunError,
     StoppedError,
 )
@@ -79,6 +80,7 @@ class WrongFieldError(RefusedError):
 
 _STATUS_OF: tuple[tuple[type[DistillError], HTTPStatus], ...] = (
     (DiskFullError, HTTPStatus.INSUFFICIENT_STORAGE),
+    (MemoryInUseError, HTTPStatus.CONFLICT),
     (InputError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (RunError, HTTPStatus.CONFLICT),
     (StoppedError, HTTPStatus.CONFLICT),

@@ -10,6 +10,7 @@ from backend.backend import Backend
 from backend.history.summary import created_time
 from backend.history.views import View
 from backend.problems import ConflictError, NotFoundError
+from backend.starting import check_start, enqueue
 from backend.system.room import check_disk
 from OnPolicyDistill.config import BLOCK_OF_METHOD, parse_config, with_overrides
 from OnPolicyDistill.runs.annotations import Annotations, read_annotations, write_annotations
@@ -26,21 +27,28 @@ class TrashedRun(View):
 
 
 def make_run(
-    backend: Backend, values: Mapping[str, object], annotations: Annotations, start: bool
+    backend: Backend,
+    values: Mapping[str, object],
+    annotations: Annotations,
+    start: bool,
+    anyway: bool = False,
 ) -> RunDirectory:
     """Make a run from plain config values, and queue it if asked to.
 
     Raises:
         ConfigError: a setting is wrong; every location is named.
         DiskFullError: there is no room.
+        MemoryInUseError: it would start now, needs more than is free, and `anyway` is false.
     """
     config = parse_config(dict(values))
     check_disk(backend.settings)
+    if start:
+        check_start(backend, config, anyway)
     run = create_run(backend.settings.workspace, config)
     if annotations != Annotations():
         write_annotations(run, annotations)
     if start:
-        backend.supervisor.enqueue(run.run_id, "train")
+        enqueue(backend, run, "train", anyway=True)
     return run
 
 

@@ -75,19 +75,6 @@ def refuse_what_cannot_work(config: RunConfig, workspace: Path) -> list[str]:
     return [f"{finding.message} {finding.fix}" for finding in findings]
 
 
-def warn_of_memory(config: RunConfig) -> list[str]:
-    """Say so when the run will not fit by forecast; a forecast alone stops nobody."""
-    from OnPolicyDistill.planning.plan import plan_run
-
-    plan = plan_run(config)
-    if plan.verdict != "does_not_fit":
-        return []
-    return [
-        f"By forecast this needs {plan.needed_gb:.1f} GB of the {plan.limit_gb:.1f} GB that a run "
-        "may use here. opd plan says what to change."
-    ]
-
-
 def print_checkup(report: CheckReport) -> None:
     """Print pair, prompt files, findings and the verdict."""
     if report.pair is not None:

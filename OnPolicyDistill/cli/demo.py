@@ -16,6 +16,7 @@ from OnPolicyDistill.cli.output import (
     print_table,
     print_text,
 )
+from OnPolicyDistill.cli.starting import AnywayOption, refuse_without_memory
 
 if TYPE_CHECKING:
     from OnPolicyDistill.demo.prompt_story import PromptDemoResult
@@ -26,7 +27,10 @@ app = typer.Typer(invoke_without_command=True)
 
 @app.callback()
 def demo(
-    context: typer.Context, workspace: WorkspaceOption = None, json: JsonOption = False
+    context: typer.Context,
+    anyway: AnywayOption = False,
+    workspace: WorkspaceOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Distil an embedded teacher into an embedded student: two minutes, no download."""
     if context.invoked_subcommand is not None:
@@ -37,12 +41,15 @@ def demo(
     from OnPolicyDistill.evaluation.report import write_report
     from OnPolicyDistill.macos import awake
     from OnPolicyDistill.runs.directory import find_run
+    from OnPolicyDistill.runs.pace import route_of
     from OnPolicyDistill.runs.reporting import StopRequest
 
     folder = workspace or default_workspace()
-    num_steps = demo_config({}).distillation.num_steps
+    config = demo_config({})
+    refuse_without_memory(config, anyway)
+    route = route_of(config, config.distillation.num_steps)
     stop = StopRequest()
-    with awake(), stop.on_signals(), watched(num_steps, None) as observer:
+    with awake(), stop.on_signals(), watched(route, None) as observer:
         result = run_demo(folder, observer, stop)
     run = find_run(folder, result.run_id)
     write_report(run)
@@ -54,7 +61,9 @@ def demo(
 
 
 @app.command("prompt-distillation")
-def prompt_distillation(workspace: WorkspaceOption = None, json: JsonOption = False) -> None:
+def prompt_distillation(
+    anyway: AnywayOption = False, workspace: WorkspaceOption = None, json: JsonOption = False
+) -> None:
     """Teach an embedded student what a long prompt makes an embedded teacher do."""
     load_mlx()
     from OnPolicyDistill.cli.progress import watched
@@ -62,12 +71,15 @@ def prompt_distillation(workspace: WorkspaceOption = None, json: JsonOption = Fa
     from OnPolicyDistill.evaluation.report import write_report
     from OnPolicyDistill.macos import awake
     from OnPolicyDistill.runs.directory import find_run
+    from OnPolicyDistill.runs.pace import route_of
     from OnPolicyDistill.runs.reporting import StopRequest
 
     folder = workspace or default_workspace()
-    num_steps = prompt_demo_config().prompt_distillation.num_steps
+    config = prompt_demo_config()
+    refuse_without_memory(config, anyway)
+    route = route_of(config, config.prompt_distillation.num_steps)
     stop = StopRequest()
-    with awake(), stop.on_signals(), watched(num_steps, None) as observer:
+    with awake(), stop.on_signals(), watched(route, None) as observer:
         result = run_prompt_demo(folder, observer, stop)
     run = find_run(folder, result.run_id)
     write_report(run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from dataclasses import replace
 
 from OnPolicyDistill.runs.events import (
     CheckpointSaved,
@@ -19,7 +19,9 @@ from OnPolicyDistill.runs.events import (
     StepFinished,
     Warned,
 )
+from OnPolicyDistill.runs.forecast import RunForecast
 from OnPolicyDistill.runs.history import STEP_PHASES
+from OnPolicyDistill.runs.pace import Eta, Pace, Route, time_left
 from OnPolicyDistill.runs.wording import (
     format_change,
     format_interval,
@@ -27,7 +29,6 @@ from OnPolicyDistill.runs.wording import (
     format_seconds,
 )
 
-STEPS_FOR_RATE = 20
 SHOWN_METRICS = ("loss", "divergence")
 SHOWN_EVALUATION = (
     "eval_reverse_kl",
@@ -50,17 +51,19 @@ SHORT_NAMES = {
 class Narrator:
     """Tells a run event by event; remembers where it began and how fast it goes."""
 
-    def __init__(self, num_steps: int) -> None:
-        self.num_steps = num_steps
+    def __init__(self, route: Route, forecast: RunForecast | None = None) -> None:
+        self.num_steps = route.num_steps or 0
         self.step = 0
         self.phase = "starting"
         self.figures = ""
         self.split = ""
         self._before: dict[str, float] = {}
-        self._ends: deque[float] = deque(maxlen=STEPS_FOR_RATE + 1)
+        self._route, self._forecast = route, forecast
+        self._pace = Pace()
 
     def tell(self, event: Event) -> str | None:
         """Take in an event; returns a line for people, or None where there is nothing to say."""
+        self._follow(event)
         match event:
             case PhaseChanged():
                 self.phase = _describe_phase(event)
@@ -75,32 +78,41 @@ class Narrator:
                 return f"Finished at step {event.step}: {event.because}."
             case RunResumed():
                 self.step = event.step
-                self._ends.clear()
                 return f"Goes on from step {event.step}."
             case _:
                 return _describe(event)
 
     @property
-    def seconds_left(self) -> float | None:
-        """Forecast from the last steps, evaluations included; None where there is none."""
-        if len(self._ends) < 2 or self.step >= self.num_steps:
-            return None
-        pace = (self._ends[-1] - self._ends[0]) / (len(self._ends) - 1)
-        return pace * (self.num_steps - self.step)
+    def time_left(self) -> Eta | None:
+        """Time to the end, evaluations included; None where nobody can tell."""
+        route = replace(self._route, num_steps=self.num_steps)
+        return time_left(self._pace, route, self._forecast)
+
+    @property
+    def left_in_words(self) -> str:
+        """The time left with its source where that is not the run itself; empty without one."""
+        left = self.time_left
+        if left is None:
+            return ""
+        said = f"{format_seconds(left.seconds)} left"
+        return said if left.source == "measured" else f"{said} by forecast"
+
+    def _follow(self, event: Event) -> None:
+        phase = event.phase if isinstance(event, PhaseChanged) else ""
+        step = 0 if isinstance(event, RunStarted | SelfTestFinished) else event.step
+        self._pace.take(event.kind, step, event.time, phase)
 
     def _tell_step(self, event: StepFinished) -> str:
         self.step = event.step
         self.phase = "training"
-        self._ends.append(event.time)
         self.figures = " ".join(
             f"{key} {format_metric(key, event.metrics[key])}"
             for key in SHOWN_METRICS
             if key in event.metrics
         )
         self.split = describe_split(event.metrics)
-        left = self.seconds_left
-        eta = "" if left is None else f"{format_seconds(left)} left"
-        told = (f"step {event.step}/{self.num_steps}", self.figures, self.split, eta)
+        step = f"step {event.step}/{self.num_steps}"
+        told = (step, self.figures, self.split, self.left_in_words)
         return "  ".join(part for part in told if part)
 
     def _tell_evaluation(self, event: EvaluationFinished) -> str:

@@ -16,8 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from OnPolicyDistill.cli.narrator import Narrator, is_frequent
 from OnPolicyDistill.cli.output import print_note, work_console
 from OnPolicyDistill.runs.events import Event, StepFinished
+from OnPolicyDistill.runs.forecast import RunForecast
+from OnPolicyDistill.runs.pace import Route
 from OnPolicyDistill.runs.reporting import Observer
-from OnPolicyDistill.runs.wording import format_seconds
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -72,13 +73,12 @@ class Bar:
     def show(self, event: Event, line: str | None) -> None:
         """Move the bar; print the line of anything that is not frequent."""
         narrator = self._narrator
-        left = narrator.seconds_left
         self.progress.update(
             self._task,
             description=narrator.phase,
             completed=narrator.step,
             total=narrator.num_steps or None,
-            eta="" if left is None else f"{format_seconds(left)} left",
+            eta=narrator.left_in_words,
             figures=narrator.figures,
             split=narrator.split,
         )
@@ -87,9 +87,11 @@ class Bar:
 
 
 @contextmanager
-def watched(num_steps: int, log_file: Path | None) -> Iterator[Observer]:
+def watched(
+    route: Route, log_file: Path | None, forecast: RunForecast | None = None
+) -> Iterator[Observer]:
     """Show a run's events while the block runs, and keep their lines in its log file."""
-    narrator = Narrator(num_steps)
+    narrator = Narrator(route, forecast)
     console = work_console()
     with ExitStack() as stack:
         views: list[View] = []

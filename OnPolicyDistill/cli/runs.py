@@ -128,10 +128,13 @@ def report(run: RunArgument, workspace: WorkspaceOption = None, json: JsonOption
 def watch(run: RunArgument, workspace: WorkspaceOption = None) -> None:
     """Follow a run until it ends; leaving with Ctrl-C does not disturb it."""
     from OnPolicyDistill.cli.narrator import Narrator
+    from OnPolicyDistill.runs.forecast import read_forecast
     from OnPolicyDistill.runs.log import read_events_from
+    from OnPolicyDistill.runs.pace import route_of
 
     found = open_run(run, workspace)
-    narrator = Narrator(describe_line(found).num_steps)
+    route = route_of(found.config(), describe_line(found).num_steps)
+    narrator = Narrator(route, read_forecast(found))
     offset = 0
     while True:
         # Asked before reading: what a worker wrote before it ended is read once more.

@@ -20,6 +20,7 @@ from OnPolicyDistill.cli.output import (
 )
 from OnPolicyDistill.cli.plan import AssignmentsOption
 from OnPolicyDistill.cli.runs import RunArgument, open_run
+from OnPolicyDistill.cli.starting import AnywayOption, refuse_without_memory
 from OnPolicyDistill.errors import InputError, StoppedError
 
 if TYPE_CHECKING:
@@ -45,11 +46,12 @@ def train(
     run: Annotated[
         str | None, typer.Option(help="Start a run whose folder exists; nothing else is read.")
     ] = None,
+    anyway: AnywayOption = False,
     workspace: WorkspaceOption = None,
     json: JsonOption = False,
 ) -> None:
     """Start a run and work on it until it ends; Ctrl-C pauses it with a checkpoint."""
-    from OnPolicyDistill.cli.check import refuse_what_cannot_work, warn_of_memory
+    from OnPolicyDistill.cli.check import refuse_what_cannot_work
     from OnPolicyDistill.cli.settings import Given, load_settings
     from OnPolicyDistill.runs.directory import create_run
 
@@ -67,8 +69,9 @@ def train(
         return
     settings = load_settings(config, Given(options, assignments or ()))
     folder = workspace or default_workspace()
-    for warning in (*refuse_what_cannot_work(settings, folder), *warn_of_memory(settings)):
+    for warning in refuse_what_cannot_work(settings, folder):
         print_note(f"Warning: {warning}")
+    refuse_without_memory(settings, anyway)
     _work(create_run(folder, settings), None, json)
 
 
@@ -82,6 +85,7 @@ def resume(
             help="A step, `best`, `last` or a folder; later steps are undone. Else the newest.",
         ),
     ] = None,
+    anyway: AnywayOption = False,
     workspace: WorkspaceOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -91,9 +95,9 @@ def resume(
     found = open_run(run, workspace)
     if checkpoint is None:
         refuse_finished(found)
-        _work(found, last_checkpoint(found), json)
-    else:
-        _work(found, choose_checkpoint(found, checkpoint), json)
+    chosen = last_checkpoint(found) if checkpoint is None else choose_checkpoint(found, checkpoint)
+    refuse_without_memory(found.config(), anyway)
+    _work(found, chosen, json)
 
 
 def _work(run: RunDirectory, checkpoint: Path | None, json: bool) -> None:
@@ -103,7 +107,9 @@ def _work(run: RunDirectory, checkpoint: Path | None, json: bool) -> None:
     if not watching.is_needed():
         work_on(run, checkpoint, json)
         return
-    verb = ["train", "--run", run.run_id] if run.state() == "created" else ["resume", run.run_id]
+    # Whether the memory is free was asked here.
+    resuming = ["resume", run.run_id, "--anyway"]
+    verb = ["train", "--run", run.run_id] if run.state() == "created" else resuming
     chosen = [] if checkpoint is None else ["--from", str(checkpoint)]
     options = ["--workspace", str(run.path.parent.parent), *(["--json"] if json else [])]
     raise typer.Exit(watching.watch(run, [*verb, *chosen, *options]))
@@ -120,13 +126,16 @@ def work_on(run: RunDirectory, checkpoint: Path | None, json: bool) -> None:
     from OnPolicyDistill.config import num_steps_of
     from OnPolicyDistill.evaluation.report import write_report
     from OnPolicyDistill.macos import awake
+    from OnPolicyDistill.planning.starting import kept_forecast
+    from OnPolicyDistill.runs.pace import route_of
     from OnPolicyDistill.runs.reporting import StopRequest
 
     config = run.config()
     stop = StopRequest(on_hang_up=forget_terminal)
     print_note(f"Run {run.run_id} in {run.path}")
-    num_steps = num_steps_of(config)
-    with awake(), stop.on_signals(), watched(num_steps, run.log_file) as observer:
+    route = route_of(config, num_steps_of(config))
+    known = kept_forecast(run)
+    with awake(), stop.on_signals(), watched(route, run.log_file, known) as observer:
         load_mlx()
         work = _trainer(config)
         try:

@@ -6,6 +6,7 @@ events.jsonl     what happened (runs/events.py)
 rollouts.jsonl   sampled completions, token by token
 checkpoints/     000100/, ..., and the links `best` and `last`
 worker.json      the process that works on it, and `run.lock` which it holds
+forecast.json    what was forecast when it began (runs/forecast.py)
 control.json     what the user asked of that process before signalling it
 annotations.json name, tags, notes, favourite, archived: the user's, never the trainer's
 log.txt          the worker's own output

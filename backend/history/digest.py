@@ -15,9 +15,9 @@ from pydantic_core import from_json
 
 from backend.history.series import Series
 from OnPolicyDistill.errors import RunError
+from OnPolicyDistill.runs.pace import Pace
 
 MAX_MARKS = 5000
-RECENT_STEPS = 20
 BULK = 4096
 MAX_NUMBER = 1e300
 MAX_COUNT = 2**53
@@ -44,7 +44,7 @@ class Mark:
 
 @dataclass(slots=True)
 class Facts:
-    """What a log says beside its metrics; of `recent` steps it has the times."""
+    """What a log says beside its metrics, and how fast the run goes."""
 
     num_events: int = 0
     first_time: float | None = None
@@ -60,16 +60,7 @@ class Facts:
     best_step: int | None = None
     num_held_out: int | None = None
     marks: list[Mark] = field(default_factory=list)
-    recent: list[tuple[int, float]] = field(default_factory=list)
-
-    def eta_seconds(self) -> float | None:
-        """Time to the last step at the rate of this session's recent steps."""
-        if self.num_steps is None or len(self.recent) < 2:
-            return None
-        (first, began), (last, ended) = self.recent[0], self.recent[-1]
-        if last <= first:
-            return None
-        return max(self.num_steps - last, 0) * (ended - began) / (last - first)
+    pace: Pace = field(default_factory=Pace)
 
 
 class Digest:
@@ -118,7 +109,6 @@ class Digest:
         match kind:
             case "step_finished":
                 facts.phase, facts.phase_detail = "learning", ""
-                facts.recent = [*facts.recent[1 - RECENT_STEPS :], (step, time)]
                 self._measure(step, time, record)
             case "evaluation_finished":
                 self._fold_evaluation(step, time, record)
@@ -135,6 +125,7 @@ class Digest:
             case _:
                 self._fold_turn(kind, step, time, record)
         facts.step = step
+        facts.pace.take(kind, step, time, facts.phase or "")
 
     def _fold_evaluation(self, step: int, time: float, record: Record) -> None:
         """Fold an evaluation; the ends of its intervals are metrics of their own."""
@@ -186,7 +177,6 @@ class Digest:
         for series in self.series.values():
             series.cut(step)
         facts.marks = [mark for mark in facts.marks if mark.step <= step or mark.kind == "warning"]
-        facts.recent = []
         if facts.best_step is not None and facts.best_step > step:
             best = [mark.step for mark in facts.marks if mark.text in (BEST, AS_GOOD)]
             facts.best_step = best[-1] if best else None

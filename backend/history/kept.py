@@ -42,7 +42,7 @@ class _KeptSeries(BaseModel):
 class _Header(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    layout: Literal[1] = 1
+    layout: Literal[2] = 2
     num_bytes: int
     num_lines: int
     changed: int
@@ -71,7 +71,8 @@ class Snapshot:
 
 def snapshot(lines: LineFile, digest: Digest) -> Snapshot:
     """Take a picture of what is known of a log; call it while nobody changes it."""
-    facts = replace(digest.facts, marks=list(digest.facts.marks))
+    facts = digest.facts
+    facts = replace(facts, marks=list(facts.marks), pace=facts.pace.copy())
     series = {key: (it.steps, it.times, it.values) for key, it in digest.series.items()}
     return Snapshot(lines.num_bytes, lines.ends(), facts, series)
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from pydantic import JsonValue
 
-from backend.history.digest import HIGH, LOW, Digest
+from backend.history.digest import HIGH, LOW, Digest, Facts
 from backend.history.runlog import RunLog
 from backend.history.views import MetricSummary, RunDetail, RunSummary, Value
 from OnPolicyDistill.config import RunConfig, settings_of
@@ -21,6 +21,8 @@ from OnPolicyDistill.runs.annotations import Annotations, read_annotations
 from OnPolicyDistill.runs.checkpoints import last_checkpoint
 from OnPolicyDistill.runs.directory import RunDirectory, RunState
 from OnPolicyDistill.runs.events import Check
+from OnPolicyDistill.runs.forecast import read_forecast
+from OnPolicyDistill.runs.pace import Eta, route_of, time_left
 from OnPolicyDistill.runs.postmortem import PostMortem, read_postmortem
 from OnPolicyDistill.settings.evaluation import EvaluationSettings
 
@@ -65,6 +67,7 @@ def _summarize(log: RunLog, digest: Digest, state: RunState, facts: RunFacts) ->
     run, running = log.run, state == "running"
     said = digest.facts
     student, teacher = named_models(facts.config)
+    eta = _eta(run, said, facts) if running else None
     return RunSummary(
         run_id=run.run_id,
         name=facts.annotations.name or _configured_name(facts.config) or run.run_id,
@@ -77,7 +80,8 @@ def _summarize(log: RunLog, digest: Digest, state: RunState, facts: RunFacts) ->
         num_steps=said.num_steps,
         phase=said.phase if running else None,
         phase_detail=said.phase_detail if running else "",
-        eta_seconds=said.eta_seconds() if running else None,
+        eta_seconds=None if eta is None else eta.seconds,
+        eta_source=None if eta is None else eta.source,
         student=student,
         teacher=teacher,
         annotations=facts.annotations,
@@ -92,6 +96,12 @@ def _summarize(log: RunLog, digest: Digest, state: RunState, facts: RunFacts) ->
         has_postmortem=_current(facts.postmortem, digest) is not None,
         damage=log.damage or facts.damage,
     )
+
+
+def _eta(run: RunDirectory, said: Facts, facts: RunFacts) -> Eta | None:
+    """Time left; the forecast is read only until the run measures itself."""
+    route = route_of(facts.config, said.num_steps)
+    return time_left(said.pace, route, None) or time_left(said.pace, route, read_forecast(run))
 
 
 def detail(log: RunLog, summary: RunSummary) -> RunDetail:

@@ -11,6 +11,7 @@ from OnPolicyDistill.evaluation.labelled_report import Interval
 from OnPolicyDistill.methods import KindFacts, RunKind
 from OnPolicyDistill.runs.annotations import Annotations
 from OnPolicyDistill.runs.events import Check
+from OnPolicyDistill.runs.pace import EtaSource
 from OnPolicyDistill.runs.postmortem import PostMortem
 
 # `queued`, `starting` and `stopping` are the supervisor's; the others follow from the folder.
@@ -63,7 +64,10 @@ class RunSummary(View):
     num_steps: int | None = None
     phase: str | None = None
     phase_detail: str = ""
-    eta_seconds: float | None = Field(None, description="At the rate of the last 20 steps.")
+    eta_seconds: float | None = Field(None, description="To the end, evaluations included.")
+    eta_source: EtaSource | None = Field(
+        None, description="measured: by this run's own steps; forecast: made when it began."
+    )
     student: str
     teacher: str | None = None
     annotations: Annotations = Annotations()

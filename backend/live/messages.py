@@ -69,6 +69,7 @@ class QueueView(View):
     active: ActiveRun | None
     queue: tuple[QueueEntry, ...]
     blocked: str | None = Field(None, description="Why the next run is not started.")
+    waits_for_memory: bool = Field(False, description="It could be told to start anyway.")
 
 
 class QueueMessage(View):

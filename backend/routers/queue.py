@@ -12,8 +12,8 @@ from backend.history.views import RunSummary, View
 from backend.live.messages import QueueView
 from backend.problems import ConflictError
 from backend.routers.dependencies import NAME_PATTERN, Here, RunId, refusals
+from backend.starting import enqueue
 from backend.supervisor.slot import Verb
-from backend.system.room import check_disk, check_memory
 
 router = APIRouter(tags=["queue"])
 
@@ -24,6 +24,15 @@ class QueueOrder(View):
     """Exactly the runs that wait, in the wanted order."""
 
     run_ids: tuple[Annotated[str, Field(pattern=NAME_PATTERN)], ...] = Field(max_length=10_000)
+
+
+class Start(View):
+    """How to start or resume a run."""
+
+    anyway: bool = Field(False, description="Even if less memory is free than it needs.")
+
+
+ONLY_WITH_ROOM = Start()
 
 
 @router.get("/queue")
@@ -47,18 +56,28 @@ def dequeue(backend: Here, run_id: RunId) -> QueueView:
 
 
 @router.post("/runs/{run_id}/start", responses=refusals(404, 409, 507))
-def start(backend: Here, run_id: RunId, first: First = False) -> RunSummary:
-    """Queue a run that has not begun; it starts when the slot is free. Again changes nothing."""
+def start(
+    backend: Here, run_id: RunId, first: First = False, how: Start = ONLY_WITH_ROOM
+) -> RunSummary:
+    """Queue a run that has not begun; it starts when the slot is free. Again changes nothing.
+
+    Answers `memory_in_use` where it would start now and needs more memory than is free.
+    """
     _refuse_unless(backend, run_id, ("created",), "has begun already", "Resume or duplicate it.")
-    return _enqueue(backend, run_id, "train", first)
+    return _enqueue(backend, run_id, "train", first, how.anyway)
 
 
 @router.post("/runs/{run_id}/resume", responses=refusals(404, 409, 507))
-def resume(backend: Here, run_id: RunId, first: First = False) -> RunSummary:
-    """Queue a run that was paused or broke off, to go on from its last checkpoint."""
+def resume(
+    backend: Here, run_id: RunId, first: First = False, how: Start = ONLY_WITH_ROOM
+) -> RunSummary:
+    """Queue a run that was paused or broke off, to go on from its last checkpoint.
+
+    Answers `memory_in_use` as a start does.
+    """
     resumable = ("paused", "interrupted", "failed")
     _refuse_unless(backend, run_id, resumable, "has nothing to resume", "Start or duplicate it.")
-    return _enqueue(backend, run_id, "resume", first)
+    return _enqueue(backend, run_id, "resume", first, how.anyway)
 
 
 @router.post("/runs/{run_id}/pause", responses=refusals(404, 409, 507))
@@ -90,8 +109,6 @@ def _refuse_unless(
         raise ConflictError(f"Run {run_id} is {state}: it {reason}.", action, code=f"run_{state}")
 
 
-def _enqueue(backend: Backend, run_id: str, verb: Verb, first: bool) -> RunSummary:
-    check_disk(backend.settings)
-    check_memory(backend.settings)
-    backend.supervisor.enqueue(run_id, verb, first)
+def _enqueue(backend: Backend, run_id: str, verb: Verb, first: bool, anyway: bool) -> RunSummary:
+    enqueue(backend, backend.existing(run_id), verb, first, anyway)
     return backend.changed(run_id)

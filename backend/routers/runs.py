@@ -33,6 +33,7 @@ class RunCreation(View):
     )
     annotations: Annotations = Annotations()
     start: bool = Field(False, description="Queue it at once.")
+    anyway: bool = Field(False, description="Start even if less memory is free than it needs.")
 
 
 class RunDuplication(View):
@@ -44,6 +45,7 @@ class RunDuplication(View):
     )
     annotations: Annotations = Annotations()
     start: bool = Field(False, description="Queue it at once.")
+    anyway: bool = Field(False, description="Start even if less memory is free than it needs.")
 
 
 class AnnotationChange(View):
@@ -103,10 +105,10 @@ def list_runs(backend: Here, listing: Annotated[RunListing, Query()]) -> RunPage
     return page.model_copy(update={"runs": tuple(backend.shown(run) for run in page.runs)})
 
 
-@router.post("/runs", status_code=201, responses=refusals(507))
+@router.post("/runs", status_code=201, responses=refusals(409, 507))
 def create(backend: Here, creation: RunCreation) -> RunSummary:
     """Make a run from a config; every call makes another one."""
-    run = make_run(backend, creation.config, creation.annotations, creation.start)
+    run = make_run(backend, creation.config, creation.annotations, creation.start, creation.anyway)
     return backend.changed(run.run_id)
 
 
@@ -153,9 +155,9 @@ def change_annotations(backend: Here, run_id: RunId, change: AnnotationChange) -
     return backend.changed(run_id)
 
 
-@router.post("/runs/{run_id}/duplicate", status_code=201, responses=refusals(404, 507))
+@router.post("/runs/{run_id}/duplicate", status_code=201, responses=refusals(404, 409, 507))
 def make_duplicate(backend: Here, run_id: RunId, duplication: RunDuplication) -> RunSummary:
     """Make a run with another run's settings and some changes."""
     values = duplicate(backend.existing(run_id), dict(duplication.changes))
-    run = make_run(backend, values, duplication.annotations, duplication.start)
+    run = make_run(backend, values, duplication.annotations, duplication.start, duplication.anyway)
     return backend.changed(run.run_id)

@@ -24,6 +24,8 @@ class QueueEntry(View):
     run_id: str
     verb: Verb
     added: float = Field(description="Unix seconds.")
+    needed_gb: float | None = Field(None, description="By forecast, GB of 1e9 bytes.")
+    anyway: bool = Field(False, description="Starts even if less memory is free than it needs.")
 
 
 class ActiveRun(View):

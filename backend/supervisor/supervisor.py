@@ -15,8 +15,8 @@ from backend.supervisor.ending import kill
 from backend.supervisor.explain import Ending, explain, is_explained, read_log_tail
 from backend.supervisor.slot import ActiveRun, QueueEntry, Slot, Verb, Wish, load_slot, save_slot
 from backend.supervisor.workers import ask, start_worker
-from backend.system.room import LowMemoryError, check_disk, check_memory
-from OnPolicyDistill.errors import DiskFullError, DistillError
+from backend.system.room import LowMemoryError, check_disk, check_forecast, check_memory
+from OnPolicyDistill.errors import DiskFullError, DistillError, MemoryInUseError
 from OnPolicyDistill.runs.directory import Control, RunDirectory
 from OnPolicyDistill.runs.postmortem import PostMortem, write_postmortem
 from OnPolicyDistill.runs.retrying import Tries, next_try
@@ -46,6 +46,7 @@ class Supervisor:
         self._low_memory_ticks = 0
         self.slot = self._recovered(load_slot(settings.workspace))
         self.blocked: str | None = None
+        self.waits_for_memory = False
 
     def _recovered(self, slot: Slot) -> Slot:
         """A start that a crash cut off before the process was noted down is tried again."""
@@ -58,14 +59,35 @@ class Supervisor:
         """Return a run's folder."""
         return RunDirectory(self.settings.runs / run_id)
 
-    def enqueue(self, run_id: str, verb: Verb, front: bool = False) -> None:
-        """Let a run wait for the slot; one that waits or works already stays as it is."""
+    def enqueue(
+        self,
+        run_id: str,
+        verb: Verb,
+        front: bool = False,
+        needed_gb: float | None = None,
+        anyway: bool = False,
+    ) -> None:
+        """Let a run wait for the slot; one that waits or works already stays as it is.
+
+        One that waits for memory and is queued again with `anyway` waits for it no longer.
+        """
         with self._lock:
             if self._will_work(run_id):
+                if anyway:
+                    self._wait_no_longer(run_id)
                 return
-            entry = QueueEntry(run_id=run_id, verb=verb, added=time.time())
+            entry = QueueEntry(
+                run_id=run_id, verb=verb, added=time.time(), needed_gb=needed_gb, anyway=anyway
+            )
             queue = (entry, *self.slot.queue) if front else (*self.slot.queue, entry)
             self._save(self.slot.model_copy(update={"queue": queue}))
+
+    def _wait_no_longer(self, run_id: str) -> None:
+        queue = tuple(
+            entry.model_copy(update={"anyway": True}) if entry.run_id == run_id else entry
+            for entry in self.slot.queue
+        )
+        self._save(self.slot.model_copy(update={"queue": queue}))
 
     def _will_work(self, run_id: str) -> bool:
         """Whether a run waits or goes on; one that ends or was asked to may be queued again."""
@@ -143,6 +165,7 @@ class Supervisor:
             return []
 
     def _start_next(self) -> list[str]:
+        self.waits_for_memory = False
         if not self.slot.queue:
             self.blocked = None
             return []
@@ -153,8 +176,11 @@ class Supervisor:
         try:
             check_disk(self.settings)
             check_memory(self.settings)
-        except (DiskFullError, LowMemoryError) as error:
+            if not self.slot.queue[0].anyway:
+                check_forecast(self.slot.queue[0].needed_gb)
+        except (DiskFullError, LowMemoryError, MemoryInUseError) as error:
             self.blocked = str(error)
+            self.waits_for_memory = isinstance(error, MemoryInUseError)
             return []
         self.blocked = None
         entry, *waiting = self.slot.queue

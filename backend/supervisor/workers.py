@@ -24,7 +24,8 @@ def start_worker(
     settings: BackendSettings, run: RunDirectory, verb: Verb, more: Mapping[str, str]
 ) -> tuple[subprocess.Popen[bytes], Worker]:
     """Start `train` or `resume` for a run, with `more` in its environment; output in log.txt."""
-    which = ["--run", run.run_id] if verb == "train" else [run.run_id]
+    # Whether the memory is free was asked when its turn came.
+    which = ["--run", run.run_id] if verb == "train" else [run.run_id, "--anyway"]
     command = [*settings.worker_command, verb, *which, "--workspace", str(settings.workspace)]
     withheld = SECRET_VARIABLES + TERMINAL_VARIABLES
     environment = {key: value for key, value in os.environ.items() if key not in withheld}

@@ -6,7 +6,8 @@ import psutil
 
 from backend.settings import BackendSettings
 from backend.system.reserves import load_reserves
-from OnPolicyDistill.errors import DiskFullError, RunError
+from OnPolicyDistill.errors import DiskFullError, MemoryInUseError, RunError
+from OnPolicyDistill.planning.free_memory import find_shortage
 
 
 class LowMemoryError(RunError):
@@ -37,3 +38,10 @@ def check_memory(settings: BackendSettings) -> None:
             "free beside a run.",
             "Close other programs, or set the reserve lower.",
         )
+
+
+def check_forecast(needed_gb: float | None) -> None:
+    """Raise MemoryInUseError when a run needs more than is free now; unknown needs pass."""
+    shortage = find_shortage(needed_gb)
+    if shortage is not None:
+        raise MemoryInUseError(shortage.message, "Close what holds it, or start the run anyway.")

@@ -46,6 +46,12 @@ def own_hub_token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield file
 
 
+@pytest.fixture(autouse=True)
+def plenty_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of these tests name models that no machine of tests could hold, and load none."""
+    monkeypatch.setattr("OnPolicyDistill.planning.free_memory.available_bytes", lambda: 10**15)
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> BackendSettings:
     return BackendSettings(

@@ -24,6 +24,8 @@ from OnPolicyDistill.runs.events import (
     StepFinished,
     Warned,
 )
+from OnPolicyDistill.runs.forecast import RunForecast
+from OnPolicyDistill.runs.pace import Route
 
 MACHINE = Machine(platform="p", processor="arm64", memory_gb=1, python="3", mlx="0", mlx_lm="0")
 
@@ -42,31 +44,38 @@ def step(number: int) -> StepFinished:
     return StepFinished(step=number, metrics=metrics)
 
 
-def test_a_step_tells_its_figures_and_the_time_left() -> None:
-    narrator = Narrator(10)
-    assert narrator.tell(at(100, step(1))) == (
-        "step 1/10  loss 0.5000  sampling 60 % scoring 20 % learning 20 %"
+def test_a_step_tells_its_figures_and_from_the_third_on_the_time_left() -> None:
+    narrator = Narrator(Route(10))
+    figures = "loss 0.5000  sampling 60 % scoring 20 % learning 20 %"
+    assert narrator.tell(at(100, step(1))) == f"step 1/10  {figures}"
+    assert narrator.tell(at(104, step(2))) == f"step 2/10  {figures}"
+    assert narrator.tell(at(108, step(3))) == f"step 3/10  {figures}  28.0 s left"
+
+
+def test_before_that_the_forecast_tells_the_time_left_and_is_named() -> None:
+    forecast = RunForecast(
+        chip="m4-max", preparing_seconds=60, step_seconds=5, evaluation_seconds=0, needed_gb=1
     )
-    assert narrator.seconds_left is None
-    line = narrator.tell(at(104, step(2)))
-    assert narrator.seconds_left == pytest.approx(4 * 8)
+    narrator = Narrator(Route(10), forecast)
+    line = narrator.tell(at(100, step(1)))
     assert line is not None
-    assert line.endswith("32.0 s left")
+    assert line.endswith("45.0 s left by forecast")
 
 
-def test_the_time_left_follows_the_last_steps_of_this_session_only() -> None:
-    narrator = Narrator(100)
-    narrator.tell(at(0, step(1)))
-    narrator.tell(at(1_000, step(2)))
+def test_the_time_left_follows_the_steps_of_this_session_only() -> None:
+    narrator = Narrator(Route(100))
+    for number in range(1, 5):
+        narrator.tell(at(1_000 * number, step(number)))
     assert narrator.tell(at(5_000, RunResumed(step=1, machine=MACHINE))) == "Goes on from step 1."
-    assert narrator.seconds_left is None
+    assert narrator.time_left is None
     for number in range(2, 60):
         narrator.tell(at(5_000 + number, step(number)))
-    assert narrator.seconds_left == pytest.approx(41)
+    assert narrator.time_left is not None
+    assert narrator.time_left.seconds == pytest.approx(41)
 
 
 def test_an_evaluation_is_compared_with_the_first_one() -> None:
-    narrator = Narrator(10)
+    narrator = Narrator(Route(10))
     metrics = {"eval_reverse_kl": 2.0, "eval_agreement": 0.5}
     first = narrator.tell(at(0, EvaluationFinished(step=0, metrics=metrics, is_best=True)))
     assert first == "Held out at step 0: reverse KL 2.0000, agreement 50.0 %."
@@ -79,7 +88,7 @@ def test_an_evaluation_is_compared_with_the_first_one() -> None:
 
 
 def test_phases_are_named_and_counted() -> None:
-    narrator = Narrator(10)
+    narrator = Narrator(Route(10))
     assert narrator.tell(at(0, PhaseChanged(phase="loading", step=0, detail="Loading."))) == (
         "Loading."
     )
@@ -117,14 +126,14 @@ def test_only_steps_and_counted_phases_are_frequent() -> None:
     ],
 )
 def test_other_events_are_one_sentence(event: EventBase, line: str) -> None:
-    assert Narrator(10).tell(at(0, event)) == line
+    assert Narrator(Route(10)).tell(at(0, event)) == line
 
 
 def test_rollouts_are_not_told() -> None:
     rollout = RolloutSampled(
         step=1, offset=0, prompt="p", completion="c", num_tokens=1, mean_divergence=0
     )
-    assert Narrator(10).tell(at(0, rollout)) is None
+    assert Narrator(Route(10)).tell(at(0, rollout)) is None
 
 
 def test_a_failed_proof_names_what_failed() -> None:
@@ -132,7 +141,7 @@ def test_a_failed_proof_names_what_failed() -> None:
         Check(name="a", passed=True, measured=1, limit=0, claim="It differs"),
         Check(name="b", passed=False, measured=1, limit=0, claim="It learns"),
     )
-    narrator = Narrator(10)
+    narrator = Narrator(Route(10))
     assert narrator.tell(at(0, SelfTestFinished(passed=True, checks=checks[:1]))) == (
         "Proof of learning: 1 of 1 checks passed."
     )

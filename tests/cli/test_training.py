@@ -20,6 +20,7 @@ from OnPolicyDistill.errors import InputError
 from OnPolicyDistill.runs.checkpoints import TrainingState, point, save_checkpoint
 from OnPolicyDistill.runs.directory import RunDirectory, create_run, list_runs
 from OnPolicyDistill.runs.events import FinishedBecause, RunFinished
+from OnPolicyDistill.runs.forecast import read_forecast
 from OnPolicyDistill.runs.log import EventWriter, read_events
 from OnPolicyDistill.trainers.on_policy import train
 
@@ -188,3 +189,43 @@ def test_only_a_run_that_the_user_ended_is_not_finished_for_good(
         writer.write(RunFinished(step=0, because=because, report={}))
     with pytest.raises(InputError) if refused else nullcontext():
         refuse_finished(run)
+
+
+NEEDS = "OnPolicyDistill.planning.free_memory.available_bytes"
+
+
+@pytest.mark.parametrize("command", ["train", "resume", "demo"])
+def test_what_needs_more_memory_than_is_free_is_refused_unless_it_shall_start_anyway(
+    command: str, opd: Opd, workspace: Path, pair: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = create_run(workspace, load_config(pair / "config.yaml"))
+    arguments = {"train": [str(pair / "config.yaml")], "resume": [run.run_id], "demo": []}
+    monkeypatch.setattr(NEEDS, lambda: 50_000_000)
+    outcome = opd(command, *arguments[command])
+    assert outcome.exit_code == 2
+    assert "0.1 GB are free now" in outcome.err
+    assert "or start with --anyway" in outcome.err
+    assert list_runs(workspace) == [run]
+    assert run.state() == "created"
+
+
+def test_a_run_starts_anyway_with_a_warning(
+    opd: Opd, workspace: Path, pair: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(NEEDS, lambda: 50_000_000)
+    outcome = opd("train", str(pair / "config.yaml"), "--anyway")
+    assert outcome.exit_code == 0
+    assert "0.1 GB are free now" in outcome.err
+    run = only_run(workspace)
+    assert run.state() == "finished"
+    forecast = read_forecast(run)
+    assert forecast is not None
+    assert forecast.needed_gb > 0.05
+
+
+def test_a_run_of_an_existing_folder_was_judged_by_whoever_made_it(
+    opd: Opd, workspace: Path, pair: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = create_run(workspace, load_config(pair / "config.yaml"))
+    monkeypatch.setattr(NEEDS, lambda: 50_000_000)
+    assert opd("train", "--run", run.run_id).exit_code == 0

@@ -25,6 +25,11 @@ export function isProblem(body: unknown): body is ProblemBody {
   return typeof body === "object" && body !== null && "code" in body && "detail" in body;
 }
 
+/** Whether a start was refused only because others hold the memory: it may be asked again. */
+export function isMemoryInUse(error: unknown): boolean {
+  return error instanceof ApiError && error.problem.code === "memory_in_use";
+}
+
 /** One sentence or two for a person: what happened and what to do. */
 export function describeError(error: unknown): { title: string; reason: string } {
   if (error instanceof ApiError) {

@@ -71,12 +71,13 @@ export function restoreRun(runId: string) {
   return body(client.POST("/api/trash/{run_id}/restore", ofRun(runId)));
 }
 
-export function startRun(runId: string) {
-  return body(client.POST("/api/runs/{run_id}/start", ofRun(runId)));
+/** `anyway`: even if less memory is free than the run needs. */
+export function startRun(runId: string, anyway = false) {
+  return body(client.POST("/api/runs/{run_id}/start", { ...ofRun(runId), body: { anyway } }));
 }
 
-export function resumeRun(runId: string) {
-  return body(client.POST("/api/runs/{run_id}/resume", ofRun(runId)));
+export function resumeRun(runId: string, anyway = false) {
+  return body(client.POST("/api/runs/{run_id}/resume", { ...ofRun(runId), body: { anyway } }));
 }
 
 export function pauseRun(runId: string) {

@@ -344,6 +344,8 @@ export interface paths {
         /**
          * Start
          * @description Queue a run that has not begun; it starts when the slot is free. Again changes nothing.
+         *
+         *     Answers `memory_in_use` where it would start now and needs more memory than is free.
          */
         post: operations["start_api_runs__run_id__start_post"];
         delete?: never;
@@ -364,6 +366,8 @@ export interface paths {
         /**
          * Resume
          * @description Queue a run that was paused or broke off, to go on from its last checkpoint.
+         *
+         *     Answers `memory_in_use` as a start does.
          */
         post: operations["resume_api_runs__run_id__resume_post"];
         delete?: never;
@@ -4727,6 +4731,17 @@ export interface components {
              * @description Unix seconds.
              */
             added: number;
+            /**
+             * Needed Gb
+             * @description By forecast, GB of 1e9 bytes.
+             */
+            needed_gb: number | null;
+            /**
+             * Anyway
+             * @description Starts even if less memory is free than it needs.
+             * @default false
+             */
+            anyway: boolean;
         };
         /**
          * QueueOrder
@@ -4749,6 +4764,12 @@ export interface components {
              * @description Why the next run is not started.
              */
             blocked: string | null;
+            /**
+             * Waits For Memory
+             * @description It could be told to start anyway.
+             * @default false
+             */
+            waits_for_memory: boolean;
         };
         /**
          * Registration
@@ -4938,6 +4959,12 @@ export interface components {
              * @default false
              */
             start?: boolean;
+            /**
+             * Anyway
+             * @description Start even if less memory is free than it needs.
+             * @default false
+             */
+            anyway?: boolean;
         };
         /**
          * RunDetail
@@ -5020,6 +5047,12 @@ export interface components {
              * @default false
              */
             start?: boolean;
+            /**
+             * Anyway
+             * @description Start even if less memory is free than it needs.
+             * @default false
+             */
+            anyway?: boolean;
         };
         /**
          * RunFailed
@@ -5252,9 +5285,14 @@ export interface components {
             phase_detail: string;
             /**
              * Eta Seconds
-             * @description At the rate of the last 20 steps.
+             * @description To the end, evaluations included.
              */
             eta_seconds: number | null;
+            /**
+             * Eta Source
+             * @description measured: by this run's own steps; forecast: made when it began.
+             */
+            eta_source: ("measured" | "forecast") | null;
             /** Student */
             student: string;
             /** Teacher */
@@ -5606,6 +5644,18 @@ export interface components {
              * @enum {string}
              */
             runs?: "keep" | "pause";
+        };
+        /**
+         * Start
+         * @description How to start or resume a run.
+         */
+        Start: {
+            /**
+             * Anyway
+             * @description Even if less memory is free than it needs.
+             * @default false
+             */
+            anyway?: boolean;
         };
         /**
          * StartedMessage
@@ -6495,6 +6545,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The state of things does not allow it now; the detail says why. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The body is too large. */
             413: {
                 headers: {
@@ -7196,6 +7255,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The state of things does not allow it now; the detail says why. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The body is too large. */
             413: {
                 headers: {
@@ -7729,7 +7797,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Start"];
+            };
+        };
         responses: {
             /** @description Successful Response */
             200: {
@@ -7845,7 +7917,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Start"];
+            };
+        };
         responses: {
             /** @description Successful Response */
             200: {

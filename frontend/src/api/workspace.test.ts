@@ -20,7 +20,7 @@ function hear(message: object) {
 
 function hearQueue(runId: string | null) {
   const active = runId === null ? null : { run_id: runId, verb: "train" };
-  hear({ kind: "queue", queue: { active, queue: [], blocked: null } });
+  hear({ kind: "queue", queue: { active, queue: [], blocked: null, waits_for_memory: false } });
 }
 
 function isPlaygroundStale() {

@@ -17,7 +17,7 @@ import { configOf, EMPTY_PLAN, type EvaluationPlan, errorsByPart } from "@/featu
 import { StudentPicker } from "@/features/evaluate/student-picker";
 import { Toggles } from "@/features/evaluate/toggles";
 import { useRested } from "@/features/new-run/use-rested";
-import { showError } from "@/features/runs/run-actions";
+import { showStartError } from "@/features/runs/run-actions";
 
 interface EvaluateFormProps {
   onStarted: (runId: string) => void;
@@ -87,13 +87,14 @@ export function EvaluateForm({ onStarted, onCancel }: EvaluateFormProps) {
   const known = useQuery(models()).data;
   const check = usePlanCheck(plan);
   const start = useMutation({
-    mutationFn: () => createRun({ config: configOf(plan), start: true, annotations: {} }),
+    mutationFn: (anyway: boolean) =>
+      createRun({ config: configOf(plan), start: true, anyway, annotations: {} }),
     onSuccess: (run) => {
       learnRun(run);
       void queryClient.invalidateQueries({ queryKey: ["runs"] });
       onStarted(run.run_id);
     },
-    onError: showError,
+    onError: (error) => showStartError(error, () => start.mutate(true)),
   });
   const refused = start.error instanceof ApiError ? (start.error.problem.errors ?? []) : [];
   const found = (check?.findings ?? []).flatMap(({ severity, field, message, fix }) =>
@@ -111,7 +112,7 @@ export function EvaluateForm({ onStarted, onCancel }: EvaluateFormProps) {
         className="flex flex-col gap-4"
         onSubmit={(event) => {
           event.preventDefault();
-          start.mutate();
+          start.mutate(false);
         }}
       >
         <StudentPicker onStudent={change} />

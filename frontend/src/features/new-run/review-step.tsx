@@ -1,7 +1,7 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { checkedConfig, formFields, presets, runCheck } from "@/api/planning";
-import { describeError } from "@/api/problem";
+import { describeError, isMemoryInUse } from "@/api/problem";
 import { createRun } from "@/api/runs";
 import type { CheckReport } from "@/api/types";
 import { learnRun, useWorkspace } from "@/api/workspace";
@@ -22,6 +22,15 @@ import { useMethod } from "@/features/new-run/methods";
 import { SettingField } from "@/features/new-run/setting-field";
 import { wordsOf } from "@/features/new-run/setting-text";
 import { showError } from "@/features/runs/run-actions";
+
+interface Creation {
+  start: boolean;
+  anyway: boolean;
+}
+
+const START: Creation = { start: true, anyway: false };
+const START_ANYWAY: Creation = { start: true, anyway: true };
+const SAVE: Creation = { start: false, anyway: false };
 
 /** Everything once more: what is wrong, what differs from the preset, the YAML, and Start. */
 export function ReviewStep() {
@@ -84,10 +93,10 @@ function StartCard({ canStart }: { canStart: boolean }) {
   const name = useQuery(formFields()).data?.find(({ key }) => key === `${block}.run_name`);
   const isBusy = useWorkspace(({ queue }) => queue?.active !== null && queue !== null);
   const create = useMutation({
-    mutationFn: (start: boolean) =>
+    mutationFn: (how: Creation) =>
       createRun({
         config,
-        start,
+        ...how,
         annotations: { name: null, tags: [], note: "", favourite: false, archived: false },
       }),
     onSuccess: (run) => {
@@ -95,8 +104,13 @@ function StartCard({ canStart }: { canStart: boolean }) {
       clear();
       void navigate({ to: "/runs/$runId", params: { runId: run.run_id } });
     },
-    onError: showError,
+    onError: (error) => {
+      if (!isMemoryInUse(error)) {
+        showError(error);
+      }
+    },
   });
+  const isAtWork = (how: Creation) => create.isPending && create.variables.start === how.start;
   return (
     <Card title="Start">
       <p className="mb-3 text-muted">
@@ -113,19 +127,26 @@ function StartCard({ canStart }: { canStart: boolean }) {
         <Button
           look="primary"
           disabled={!canStart}
-          busy={create.isPending && create.variables}
-          onClick={() => create.mutate(true)}
+          busy={isAtWork(START)}
+          onClick={() => create.mutate(START)}
         >
           {isBusy ? "Queue" : "Start"}
         </Button>
-        <Button
-          disabled={!canStart}
-          busy={create.isPending && !create.variables}
-          onClick={() => create.mutate(false)}
-        >
+        <Button disabled={!canStart} busy={isAtWork(SAVE)} onClick={() => create.mutate(SAVE)}>
           Save without starting
         </Button>
       </div>
+      {isMemoryInUse(create.error) ? (
+        <div className="mt-3">
+          <Notice
+            tone="warn"
+            title={describeError(create.error).title}
+            action={<Button onClick={() => create.mutate(START_ANYWAY)}>Start anyway</Button>}
+          >
+            {describeError(create.error).reason}
+          </Notice>
+        </div>
+      ) : null}
     </Card>
   );
 }

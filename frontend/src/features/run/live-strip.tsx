@@ -52,6 +52,11 @@ export function LiveStrip({ facts, run, live }: LiveStripProps) {
   );
 }
 
+const NOTES = {
+  measured: "from its own steps and evaluations",
+  forecast: "by forecast, until three steps are measured",
+};
+
 /** Of the steps once there are some; before that, of a phase that counts. */
 function TimeLeft({ run, live }: { run: RunSummary; live: LiveRun }) {
   if (run.eta_seconds === null) {
@@ -68,7 +73,7 @@ function TimeLeft({ run, live }: { run: RunSummary; live: LiveRun }) {
     <Figure
       label="Time left"
       value={rangeOf(run.eta_seconds)}
-      note="at the rate of the last 20 steps"
+      note={NOTES[run.eta_source ?? "measured"]}
     />
   );
 }

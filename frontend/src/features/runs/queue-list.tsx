@@ -6,7 +6,7 @@ import { useState } from "react";
 import { reorderQueue } from "@/api/bundles";
 import { useWorkspace } from "@/api/workspace";
 import { Button } from "@/components/button";
-import { moved } from "@/features/runs/order";
+import { heldBack, moved } from "@/features/runs/order";
 import { showError, useRunVerb } from "@/features/runs/run-actions";
 
 /** Who waits, in order; dragged or moved by buttons. */
@@ -21,6 +21,7 @@ export function QueueList() {
     onError: showError,
   });
   const waiting = (queue?.queue ?? []).map((entry) => entry.run_id);
+  const held = heldBack(queue);
   if (waiting.length === 0) {
     return (
       <p className="p-3 text-muted">No run waits. One run works at a time; others queue here.</p>
@@ -56,6 +57,15 @@ export function QueueList() {
               {name}
             </Link>
             <span className="ml-auto flex">
+              {runId === held ? (
+                <Button
+                  size="sm"
+                  look="quiet"
+                  onClick={() => verb.mutate({ runId, verb: "start", anyway: true })}
+                >
+                  Start anyway
+                </Button>
+              ) : null}
               <Button
                 size="sm"
                 look="quiet"

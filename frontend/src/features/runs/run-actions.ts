@@ -1,6 +1,6 @@
 import { useMutation } from "@tanstack/react-query";
 import { toast } from "sonner";
-import { describeError } from "@/api/problem";
+import { describeError, isMemoryInUse } from "@/api/problem";
 import { queryClient } from "@/api/query-client";
 import {
   annotateRun,
@@ -18,7 +18,7 @@ import { learnRun } from "@/api/workspace";
 
 export type RunVerb = "start" | "resume" | "pause" | "stop" | "kill" | "dequeue";
 
-const VERBS: Record<RunVerb, (runId: string) => Promise<RunSummary | null>> = {
+const VERBS: Record<RunVerb, (runId: string, anyway: boolean) => Promise<RunSummary | null>> = {
   start: startRun,
   resume: resumeRun,
   pause: pauseRun,
@@ -65,17 +65,39 @@ export function showError(error: unknown): void {
   toast.error(title, { description: reason });
 }
 
+/** A start that was refused for memory in use is shown with a button that starts it anyway. */
+export function showStartError(error: unknown, startAnyway: () => void): void {
+  if (!isMemoryInUse(error)) {
+    showError(error);
+    return;
+  }
+  const { title, reason } = describeError(error);
+  toast.error(title, {
+    description: reason,
+    action: { label: "Start anyway", onClick: startAnyway },
+    duration: 30_000,
+  });
+}
+
+interface Asked {
+  runId: string;
+  verb: RunVerb;
+  anyway?: boolean;
+}
+
 export function useRunVerb() {
-  return useMutation({
-    mutationFn: ({ runId, verb }: { runId: string; verb: RunVerb }) => VERBS[verb](runId),
+  const mutation = useMutation({
+    mutationFn: ({ runId, verb, anyway = false }: Asked) => VERBS[verb](runId, anyway),
     onSuccess: (run) => {
       if (run) {
         learnRun(run);
       }
       void queryClient.invalidateQueries({ queryKey: ["runs"] });
     },
-    onError: showError,
+    onError: (error, asked) =>
+      showStartError(error, () => mutation.mutate({ ...asked, anyway: true })),
   });
+  return mutation;
 }
 
 export function useAnnotate(runId: string) {

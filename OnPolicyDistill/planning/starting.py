@@ -1,0 +1,49 @@
+"""What is forecast of a run when it starts: kept in its folder, for the time left and the queue."""
+
+from __future__ import annotations
+
+from OnPolicyDistill.config import RunConfig
+from OnPolicyDistill.errors import DistillError
+from OnPolicyDistill.planning.chips import this_chip
+from OnPolicyDistill.planning.plan import Plan, plan_run
+from OnPolicyDistill.runs.directory import RunDirectory
+from OnPolicyDistill.runs.forecast import RunForecast, read_forecast, write_forecast
+
+
+def plan_start(config: RunConfig) -> Plan | None:
+    """Plan a run on this machine; None where its models or files are not known yet."""
+    try:
+        return plan_run(config)
+    except DistillError:
+        return None
+
+
+def forecast_of(config: RunConfig) -> RunForecast | None:
+    """Forecast a run on this machine; None where its models or files are not known yet."""
+    plan = plan_start(config)
+    return None if plan is None else _forecast(plan)
+
+
+def kept_forecast(run: RunDirectory) -> RunForecast | None:
+    """The forecast in a run's folder, made now where there is none of this machine's chip.
+
+    Raises:
+        ConfigError: the run's settings cannot be read.
+    """
+    known = read_forecast(run)
+    if known is not None and known.chip == this_chip().name:
+        return known
+    found = forecast_of(run.config())
+    if found is not None:
+        write_forecast(run, found)
+    return found
+
+
+def _forecast(plan: Plan) -> RunForecast:
+    return RunForecast(
+        chip=plan.chip,
+        preparing_seconds=plan.preparing_seconds,
+        step_seconds=plan.step.total,
+        evaluation_seconds=plan.step.evaluation,
+        needed_gb=plan.needed_gb,
+    )

@@ -1,0 +1,35 @@
+"""What was forecast of a run when it began, kept in its folder until the run measures itself."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from OnPolicyDistill.files import write_text_atomically
+from OnPolicyDistill.runs.directory import RunDirectory
+
+FORECAST_FILE = "forecast.json"
+
+
+class RunForecast(BaseModel):
+    """Seconds of a run's parts by forecast, and the memory that it was expected to need."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    chip: str
+    preparing_seconds: float = Field(ge=0, description="Before the first step.")
+    step_seconds: float = Field(ge=0)
+    evaluation_seconds: float = Field(ge=0)
+    needed_gb: float = Field(ge=0, description="GB of 1e9 bytes at the peak.")
+
+
+def read_forecast(run: RunDirectory) -> RunForecast | None:
+    """Read a run's forecast; None where there is none, or none that this version reads."""
+    try:
+        return RunForecast.model_validate_json((run.path / FORECAST_FILE).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def write_forecast(run: RunDirectory, forecast: RunForecast) -> None:
+    """Write a run's forecast into its folder."""
+    write_text_atomically(run.path / FORECAST_FILE, forecast.model_dump_json(indent=1))

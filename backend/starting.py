@@ -1,0 +1,49 @@
+"""Putting a run into the queue: disk, memory, and the memory that it needs by forecast."""
+
+from __future__ import annotations
+
+from backend.backend import Backend
+from backend.supervisor.slot import Verb
+from backend.system.room import check_disk, check_forecast, check_memory
+from OnPolicyDistill.config import RunConfig
+from OnPolicyDistill.errors import ConfigError
+from OnPolicyDistill.planning.starting import forecast_of, kept_forecast
+from OnPolicyDistill.runs.directory import RunDirectory
+
+
+def check_start(backend: Backend, config: RunConfig, anyway: bool) -> None:
+    """Refuse a run that would start now and needs more memory than is free, before it is made.
+
+    Raises:
+        MemoryInUseError: it does, and `anyway` is false.
+    """
+    if not anyway and backend.is_free():
+        forecast = forecast_of(config)
+        check_forecast(None if forecast is None else forecast.needed_gb)
+
+
+def enqueue(
+    backend: Backend, run: RunDirectory, verb: Verb, front: bool = False, anyway: bool = False
+) -> None:
+    """Queue a run; one that would start now is judged now, another when its turn comes.
+
+    Raises:
+        DiskFullError: there is no room.
+        LowMemoryError: the machine has no memory to spare.
+        MemoryInUseError: the run needs more than is free now, and `anyway` is false.
+    """
+    check_disk(backend.settings)
+    check_memory(backend.settings)
+    needed_gb = _needed_gb(run)
+    if not anyway and backend.is_free():
+        check_forecast(needed_gb)
+    backend.supervisor.enqueue(run.run_id, verb, front, needed_gb, anyway)
+
+
+def _needed_gb(run: RunDirectory) -> float | None:
+    """What a run needs by forecast; None where that cannot be known."""
+    try:
+        forecast = kept_forecast(run)
+    except ConfigError:
+        return None
+    return None if forecast is None else forecast.needed_gb
