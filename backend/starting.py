@@ -18,7 +18,7 @@ def check_start(backend: Backend, config: RunConfig, anyway: bool) -> None:
         MemoryInUseError: it does, and `anyway` is false.
     """
     if not anyway and backend.is_free():
-        forecast = forecast_of(config)
+        forecast = forecast_of(config, backend.settings.workspace)
         check_forecast(None if forecast is None else forecast.needed_gb)
 
 

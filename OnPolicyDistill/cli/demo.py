@@ -46,7 +46,7 @@ def demo(
 
     folder = workspace or default_workspace()
     config = demo_config({})
-    refuse_without_memory(config, anyway)
+    refuse_without_memory(config, anyway, folder)
     route = route_of(config, config.distillation.num_steps)
     stop = StopRequest()
     with awake(), stop.on_signals(), watched(route, None) as observer:
@@ -76,7 +76,7 @@ def prompt_distillation(
 
     folder = workspace or default_workspace()
     config = prompt_demo_config()
-    refuse_without_memory(config, anyway)
+    refuse_without_memory(config, anyway, folder)
     route = route_of(config, config.prompt_distillation.num_steps)
     stop = StopRequest()
     with awake(), stop.on_signals(), watched(route, None) as observer:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from OnPolicyDistill.cli.output import JsonOption, print_json, print_table, print_text
+from OnPolicyDistill.cli.output import (
+    JsonOption,
+    WorkspaceOption,
+    default_workspace,
+    print_json,
+    print_table,
+    print_text,
+)
 from OnPolicyDistill.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,6 +40,7 @@ def plan(
         str | None, typer.Option(help="Chip of the machine, e.g. m3-ultra; else this one's.")
     ] = None,
     assignments: AssignmentsOption = None,
+    workspace: WorkspaceOption = None,
     json: JsonOption = False,
 ) -> None:
     """Forecast memory by part and time by phase, and say what to change if it does not fit."""
@@ -40,7 +48,8 @@ def plan(
     from OnPolicyDistill.planning.plan import plan_run
 
     settings = load_settings(config, Given({}, assignments or ()))
-    result = plan_run(settings, None if memory is None else parse_memory(memory), chip)
+    memory_gb = None if memory is None else parse_memory(memory)
+    result = plan_run(settings, memory_gb, chip, workspace or default_workspace())
     if json:
         print_json(result.model_dump(mode="json"))
     else:

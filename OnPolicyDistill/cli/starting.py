@@ -10,6 +10,8 @@ from OnPolicyDistill.cli.output import print_note
 from OnPolicyDistill.errors import MemoryInUseError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from OnPolicyDistill.config import RunConfig
 
 AnywayOption = Annotated[
@@ -18,7 +20,7 @@ AnywayOption = Annotated[
 ]
 
 
-def refuse_without_memory(config: RunConfig, anyway: bool) -> None:
+def refuse_without_memory(config: RunConfig, anyway: bool, workspace: Path) -> None:
     """Refuse to start a run that needs more memory than is free now; warn if it starts anyway.
 
     A run that cannot be forecast is not refused.
@@ -29,7 +31,7 @@ def refuse_without_memory(config: RunConfig, anyway: bool) -> None:
     from OnPolicyDistill.planning.free_memory import find_shortage
     from OnPolicyDistill.planning.starting import plan_start
 
-    plan = plan_start(config)
+    plan = plan_start(config, workspace)
     if plan is None:
         return
     shortage = find_shortage(plan.needed_gb)

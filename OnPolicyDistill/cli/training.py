@@ -71,7 +71,7 @@ def train(
     folder = workspace or default_workspace()
     for warning in refuse_what_cannot_work(settings, folder):
         print_note(f"Warning: {warning}")
-    refuse_without_memory(settings, anyway)
+    refuse_without_memory(settings, anyway, folder)
     _work(create_run(folder, settings), None, json)
 
 
@@ -96,7 +96,7 @@ def resume(
     if checkpoint is None:
         refuse_finished(found)
     chosen = last_checkpoint(found) if checkpoint is None else choose_checkpoint(found, checkpoint)
-    refuse_without_memory(found.config(), anyway)
+    refuse_without_memory(found.config(), anyway, found.path.parent.parent)
     _work(found, chosen, json)
 
 

@@ -48,7 +48,7 @@ def watch(run: RunDirectory, arguments: list[str]) -> int:
             if again is None:
                 return _exit_code(run, code, signals.was_asked_to_end)
             _say_last(run)
-            tries, arguments = again, ["resume", run.run_id]
+            tries, arguments = again, ["resume", run.run_id, "--anyway"]
             arguments += ["--workspace", str(run.path.parent.parent)]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import psutil
@@ -18,12 +19,17 @@ from OnPolicyDistill.config import EvaluationConfig, RunConfig
 from OnPolicyDistill.machine import raised_gpu_limit
 from OnPolicyDistill.planning.advice import Advice, advise, in_words_of, verdict_of, warn
 from OnPolicyDistill.planning.answering import answering_stages
+from OnPolicyDistill.planning.calibration import (
+    NOTHING_LEARNED,
+    Calibration,
+    calibrate,
+)
 from OnPolicyDistill.planning.chips import OTHER_PROCESSOR, Chip, Source, find_chip, this_chip
 from OnPolicyDistill.planning.lengths import count_held_out, measure_prompts
 from OnPolicyDistill.planning.memory import PhaseMemory, answering_memory, forecast_memory, peak
 from OnPolicyDistill.planning.models import ModelFacts
 from OnPolicyDistill.planning.targets import PlannedAdapter
-from OnPolicyDistill.planning.time import RunSeconds, StepSeconds, forecast_time
+from OnPolicyDistill.planning.time import RunSeconds, StepSeconds, corrected, forecast_time
 from OnPolicyDistill.planning.workload import Workload, make_workload
 
 GIB = 2**30
@@ -104,6 +110,11 @@ class Plan(BaseModel):
     preparing_seconds: float = Field(description="Loading, and the stages that only answer.")
     num_steps: int
     num_evaluations: int
+    prompt_tokens: int = Field(description="Of a typical prompt.")
+    completion_tokens: int = Field(description="The limit; 0 where nothing is sampled.")
+    calibration: Calibration = Field(
+        NOTHING_LEARNED, description="What earlier runs on this machine corrected."
+    )
     chip: str
     chip_source: Source = Field(
         description="known: published figures; estimated: of a chip near it; unknown: newer."
@@ -123,8 +134,11 @@ def plan_run(
     config: RunConfig,
     memory_gb: float | None = None,
     chip: str | None = None,
+    workspace: Path | None = None,
 ) -> Plan:
     """Plan a run on a machine: this one unless memory (as its maker names it) or chip are given.
+
+    On this machine the finished runs of a workspace correct the forecast of time.
 
     Raises:
         ModelError: a model is unknown, or its files are damaged.
@@ -139,7 +153,10 @@ def plan_run(
         limit = raised_gpu_limit() or limit
     work = make_workload(config, measure_prompts(config), count_held_out(config))
     stages = answering_stages(config)
-    phases, times = forecast_memory(work), forecast_time(work, machine)
+    learned = NOTHING_LEARNED
+    if memory_gb is None and chip is None and workspace is not None:
+        learned = calibrate(workspace)
+    phases, times = forecast_memory(work), corrected(forecast_time(work, machine), learned)
     answering = sum(stage.seconds(machine) for stage in stages)
     times = replace(times, preparing=times.preparing + answering)
     if isinstance(config, EvaluationConfig):
@@ -155,7 +172,10 @@ def plan_run(
         for stage in stages
     )
     advice = tuple(in_words_of(config.method, plan.advice))
-    return plan.model_copy(update={"stages": planned, "advice": advice})
+    update: dict[str, object] = {"stages": planned, "advice": advice, "calibration": learned}
+    if learned.learned_from:
+        update["assumptions"] = (*plan.assumptions, learned.in_words)
+    return plan.model_copy(update=update)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +229,8 @@ def _assemble(
         preparing_seconds=round(times.preparing, 1),
         num_steps=times.num_steps,
         num_evaluations=times.num_evaluations,
+        prompt_tokens=work.prompts.typical_tokens,
+        completion_tokens=work.completion_tokens,
         chip=machine.chip.name,
         chip_source=machine.chip.source,
         student=_model(work.student),

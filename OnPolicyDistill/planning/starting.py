@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from OnPolicyDistill.config import RunConfig
 from OnPolicyDistill.errors import DistillError
 from OnPolicyDistill.planning.chips import this_chip
@@ -10,17 +12,17 @@ from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.forecast import RunForecast, read_forecast, write_forecast
 
 
-def plan_start(config: RunConfig) -> Plan | None:
+def plan_start(config: RunConfig, workspace: Path) -> Plan | None:
     """Plan a run on this machine; None where its models or files are not known yet."""
     try:
-        return plan_run(config)
+        return plan_run(config, workspace=workspace)
     except DistillError:
         return None
 
 
-def forecast_of(config: RunConfig) -> RunForecast | None:
+def forecast_of(config: RunConfig, workspace: Path) -> RunForecast | None:
     """Forecast a run on this machine; None where its models or files are not known yet."""
-    plan = plan_start(config)
+    plan = plan_start(config, workspace)
     return None if plan is None else _forecast(plan)
 
 
@@ -33,7 +35,7 @@ def kept_forecast(run: RunDirectory) -> RunForecast | None:
     known = read_forecast(run)
     if known is not None and known.chip == this_chip().name:
         return known
-    found = forecast_of(run.config())
+    found = forecast_of(run.config(), run.path.parent.parent)
     if found is not None:
         write_forecast(run, found)
     return found
@@ -45,5 +47,10 @@ def _forecast(plan: Plan) -> RunForecast:
         preparing_seconds=plan.preparing_seconds,
         step_seconds=plan.step.total,
         evaluation_seconds=plan.step.evaluation,
+        sampling_seconds=plan.step.sampling / plan.calibration.sampling,
+        scoring_seconds=plan.step.scoring / plan.calibration.scoring,
+        learning_seconds=plan.step.learning / plan.calibration.learning,
+        prompt_tokens=plan.prompt_tokens,
+        completion_tokens=plan.completion_tokens,
         needed_gb=plan.needed_gb,
     )

@@ -6,8 +6,9 @@ measured where.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from OnPolicyDistill.planning.calibration import Calibration
 from OnPolicyDistill.planning.chips import Chip
 from OnPolicyDistill.planning.expert_adapters import expert_adapter_seconds
 from OnPolicyDistill.planning.models import ModelFacts
@@ -68,6 +69,18 @@ def forecast_time(work: Workload, chip: Chip) -> RunSeconds:
         num_evaluations=work.settings.num_steps // work.settings.eval_every + 1,
         num_steps=work.settings.num_steps,
     )
+
+
+def corrected(times: RunSeconds, by: Calibration) -> RunSeconds:
+    """Times as earlier runs of the machine correct them; an evaluation samples and scores."""
+    step = StepSeconds(
+        sampling=times.step.sampling * by.sampling,
+        scoring=times.step.scoring * by.scoring,
+        learning=times.step.learning * by.learning,
+    )
+    before = times.step.sampling + times.step.scoring
+    factor = (step.sampling + step.scoring) / before if before else by.learning
+    return replace(times, step=step, evaluation=times.evaluation * factor)
 
 
 def sampling_seconds(facts: ModelFacts, work: Workload, chip: Chip, num_rows: int) -> float:

@@ -11,7 +11,11 @@ FORECAST_FILE = "forecast.json"
 
 
 class RunForecast(BaseModel):
-    """Seconds of a run's parts by forecast, and the memory that it was expected to need."""
+    """Seconds of a run's parts by forecast, and the memory that it was expected to need.
+
+    Those of the phases of a step are as the machine's chip has them, before earlier runs correct
+    them, and for the lengths in tokens that are given; the others are as they were told.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -19,6 +23,11 @@ class RunForecast(BaseModel):
     preparing_seconds: float = Field(ge=0, description="Before the first step.")
     step_seconds: float = Field(ge=0)
     evaluation_seconds: float = Field(ge=0)
+    sampling_seconds: float = Field(0.0, ge=0)
+    scoring_seconds: float = Field(0.0, ge=0)
+    learning_seconds: float = Field(0.0, ge=0)
+    prompt_tokens: int = Field(0, ge=0)
+    completion_tokens: int = Field(0, ge=0, description="The limit; 0 where nothing is sampled.")
     needed_gb: float = Field(ge=0, description="GB of 1e9 bytes at the peak.")
 
 

@@ -83,9 +83,10 @@ def read_chips() -> Chips:
 
 
 @router.post("/plan")
-def plan(request: PlanRequest) -> Plan:
+def plan(backend: Here, request: PlanRequest) -> Plan:
     """Forecast memory by part and time by phase, and say what to change if it does not fit."""
-    return plan_run(_parsed(request.config), request.memory_gb, request.chip)
+    workspace = backend.settings.workspace
+    return plan_run(_parsed(request.config), request.memory_gb, request.chip, workspace)
 
 
 @router.post("/check")

@@ -1693,6 +1693,33 @@ export interface components {
             artifacts: components["schemas"]["Artifact"][];
         };
         /**
+         * Calibration
+         * @description Factors on the forecast seconds of each phase, and the runs that they were learned from.
+         */
+        Calibration: {
+            /**
+             * Learned From
+             * @description Run ids, newest first.
+             * @default []
+             */
+            learned_from?: string[];
+            /**
+             * Sampling
+             * @default 1
+             */
+            sampling?: number;
+            /**
+             * Scoring
+             * @default 1
+             */
+            scoring?: number;
+            /**
+             * Learning
+             * @default 1
+             */
+            learning?: number;
+        };
+        /**
          * ChartMark
          * @description Something that happened at a step.
          */
@@ -3935,6 +3962,26 @@ export interface components {
             num_steps: number;
             /** Num Evaluations */
             num_evaluations: number;
+            /**
+             * Prompt Tokens
+             * @description Of a typical prompt.
+             */
+            prompt_tokens: number;
+            /**
+             * Completion Tokens
+             * @description The limit; 0 where nothing is sampled.
+             */
+            completion_tokens: number;
+            /**
+             * @description What earlier runs on this machine corrected.
+             * @default {
+             *       "learned_from": [],
+             *       "sampling": 1,
+             *       "scoring": 1,
+             *       "learning": 1
+             *     }
+             */
+            calibration?: components["schemas"]["Calibration"];
             /** Chip */
             chip: string;
             /**
