@@ -81,7 +81,7 @@ async def test_the_seed_configuration_fits_128_gb(client: httpx.AsyncClient) -> 
     ("body", "code"),
     [
         ({"config": {"distillation": {"temperature": 9}}}, "invalid_config"),
-        ({"config": {"distillation": {}}, "chip": "m99"}, "invalid_input"),
+        ({"config": {"distillation": {}}, "chip": "x99"}, "invalid_input"),
         ({"config": {"distillation": {"student_model": "~nosuchuser/x"}}}, "invalid_config"),
         ({"config": {"distillation": {"prompts": "/dev/zero"}}}, "invalid_config"),
         ({"config": {"distillation": {"prompts": "a\0b"}}}, "invalid_config"),
