@@ -155,7 +155,7 @@ def test_a_step_without_times_has_no_split() -> None:
 
 
 def test_an_evaluation_says_how_sure_it_is_and_whether_best_only_moved_to_an_equal() -> None:
-    narrator = Narrator(10)
+    narrator = Narrator(Route(10))
     narrator.tell(at(0, EvaluationFinished(step=0, metrics={"eval_reverse_kl": 2.0})))
     equal = EvaluationFinished(
         step=5,
