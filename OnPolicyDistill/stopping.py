@@ -2,8 +2,8 @@
 
 Signals are a process's own, and so is the answer: whoever starts work says once who is to be asked,
 and loading, reading, scoring and the rest ask without handing a function through every layer.
-Pieces are chosen to take well under two seconds where their size is ours to choose; a forward or
-backward pass of one micro-batch is not cut.
+Pieces are chosen to take well under two seconds where their size is ours to choose: passes without
+a gradient are cut between layers (models/pieces.py), a micro-batch's pass that learns is not.
 """
 
 from __future__ import annotations

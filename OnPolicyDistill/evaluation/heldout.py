@@ -24,7 +24,8 @@ from OnPolicyDistill.generation.request import GenerationHooks, GenerationReques
 from OnPolicyDistill.generation.sampling import SamplingSettings
 from OnPolicyDistill.head import VocabularyHead
 from OnPolicyDistill.losses.comparison import compare_distributions
-from OnPolicyDistill.models.policy import Policy, decode, hidden_states
+from OnPolicyDistill.models.pieces import read_hidden_states
+from OnPolicyDistill.models.policy import Policy, decode
 from OnPolicyDistill.rollout import Rollout, pack
 from OnPolicyDistill.runs.prompt_values import PromptValues
 from OnPolicyDistill.runs.wording import describe_drawn
@@ -175,7 +176,7 @@ def _distances(
         batch = pack(rows)
         fresh, kept = ([], rows) if held_out.fixed else (rows, [])
         targets = teacher.score(fresh, kept, EXACT)
-        hidden = hidden_states(student.model, batch.tokens)
+        hidden = read_hidden_states(student.model, batch.tokens)
         hidden = mx.take(hidden.reshape(-1, hidden.shape[-1]), batch.positions, axis=0)  # (N, D)
         compared = compare_distributions(hidden, head, targets, batch.labels)
         lengths = [len(row.completion_ids) for row in rows]

@@ -22,7 +22,8 @@ from OnPolicyDistill.losses.comparison import compare_distributions
 from OnPolicyDistill.losses.targets import HiddenTargets
 from OnPolicyDistill.memory import checksum
 from OnPolicyDistill.models.parameters import flat_arrays
-from OnPolicyDistill.models.policy import Policy, hidden_states
+from OnPolicyDistill.models.pieces import read_hidden_states
+from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.optim.gradients import Gradients, gradient_norm
 from OnPolicyDistill.rollout import Rollout, pack
 from OnPolicyDistill.runs.events import Check
@@ -82,7 +83,7 @@ def prove_learning(probe: Probe) -> tuple[Check, ...]:
     """Measure the claims; the student's weights are as before when it returns."""
     check_stop()
     batch = pack(probe.rollouts)
-    hidden = hidden_states(probe.student.model, batch.tokens)
+    hidden = read_hidden_states(probe.student.model, batch.tokens)
     hidden = mx.take(hidden.reshape(-1, hidden.shape[-1]), batch.positions, axis=0)  # (N, D)
     apart = compare_distributions(hidden, probe.head, probe.targets, batch.labels).reverse_kl.mean()
     itself = HiddenTargets(hidden, probe.head)

@@ -15,6 +15,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from OnPolicyDistill.models.kv_cache import RowCache
+from OnPolicyDistill.models.pieces import in_pieces
 from OnPolicyDistill.stopping import check_stop
 
 PREFILL_TOKENS = 2048
@@ -59,8 +60,10 @@ def read_rows(model: nn.Module, cache: RowCache, rows: Sequence[Sequence[int]]) 
     columns = max(1, PREFILL_TOKENS // len(rows))
     for first in range(0, L, columns):
         check_stop()
-        model(tokens[:, first : first + columns], cache=cache.layers)
-        mx.eval(cache.state)
+        piece = tokens[:, first : first + columns]
+        with in_pieces(model, piece.size):
+            model(piece, cache=cache.layers)
+            mx.eval(cache.state)
 
 
 def _shared_length(prompts: Sequence[Sequence[int]]) -> int:

@@ -25,7 +25,8 @@ from OnPolicyDistill.head import VocabularyHead
 from OnPolicyDistill.losses.targets import HiddenTargets, Targets, TopKTargets, top_k_targets
 from OnPolicyDistill.models.kv_cache import RowCache, keeps_keys_and_values_only
 from OnPolicyDistill.models.loading import unload
-from OnPolicyDistill.models.policy import Policy, hidden_states, vocabulary_head
+from OnPolicyDistill.models.pieces import read_hidden_states
+from OnPolicyDistill.models.policy import Policy, vocabulary_head
 from OnPolicyDistill.rollout import Rollout, pack
 from OnPolicyDistill.stopping import check_stop
 from OnPolicyDistill.teacher.cache import CacheKey, Entry, TeacherCache, digest_tokens
@@ -193,7 +194,7 @@ class Teacher:
         if num_shared:
             assert all(r.prompt_ids[:num_shared] == self._prefix for r in rollouts)
             cache = RowCache.of_prefix(self._prefix_columns(), len(rollouts))
-        hidden = hidden_states(self.policy.model, batch.tokens, cache)  # (B, T, D)
+        hidden = read_hidden_states(self.policy.model, batch.tokens, cache)  # (B, T, D)
         rows = mx.take(hidden.reshape(-1, hidden.shape[-1]), batch.positions, axis=0)  # (N, D)
         exact = HiddenTargets(rows, self.head)
         if form.kind == "hidden_states":
@@ -206,7 +207,7 @@ class Teacher:
         columns = self.cache.peek(self._prefix_key())
         if columns is None:
             cache = RowCache.empty(self.policy.model, 1)
-            hidden_states(self.policy.model, mx.array([self._prefix]), cache)
+            read_hidden_states(self.policy.model, mx.array([self._prefix]), cache)
             columns = tuple(cache.prefix_columns())
             mx.eval(*columns)
             self.cache.put(self._prefix_key(), columns)

@@ -23,6 +23,7 @@ from OnPolicyDistill.evaluation.proof import Probe, prove_learning, require
 from OnPolicyDistill.losses.distillation import TokenStats, distillation_loss
 from OnPolicyDistill.losses.targets import HiddenTargets, Targets, top_ids
 from OnPolicyDistill.memory import memory_metrics, reset_peak
+from OnPolicyDistill.models.pieces import read_hidden_states
 from OnPolicyDistill.models.policy import hidden_states
 from OnPolicyDistill.optim.adamw import create_adamw
 from OnPolicyDistill.optim.gradients import Gradients, add_gradients
@@ -136,7 +137,7 @@ def _likely_ids(lesson: Lesson, kept: Sequence[Rollout]) -> mx.array | None:
         return None
     batch = pack(kept)
     lesson.student.model.eval()
-    hidden = hidden_states(lesson.student.model, batch.tokens)  # (B, T, D)
+    hidden = read_hidden_states(lesson.student.model, batch.tokens)  # (B, T, D)
     hidden = mx.take(hidden.reshape(-1, hidden.shape[-1]), batch.positions, axis=0)  # (N, D)
     return top_ids(hidden, lesson.head, lesson.teacher.form.top_k)
 

@@ -31,6 +31,7 @@ from OnPolicyDistill.losses.cross_entropy import (
     label_logprobs,
 )
 from OnPolicyDistill.memory import memory_metrics, reset_peak
+from OnPolicyDistill.models.pieces import read_hidden_states
 from OnPolicyDistill.models.policy import Policy, hidden_states, output_head
 from OnPolicyDistill.optim.gradients import Gradients, add_gradients
 from OnPolicyDistill.optim.stopping import Verdict
@@ -174,7 +175,7 @@ def measure_loss(
         check_stop()
         some = rows[start : start + settings.batch_size]
         batch = pack_rows(some)
-        hidden = hidden_states(student.model, batch.tokens)
+        hidden = read_hidden_states(student.model, batch.tokens)
         hidden = mx.take(hidden.reshape(-1, hidden.shape[-1]), batch.positions, axis=0)  # (N, D)
         logprobs = float_list(label_logprobs(hidden, head, batch.labels))
         for row, total in zip(some, sums_by_row(logprobs, _lengths(some)), strict=True):
