@@ -21,6 +21,8 @@ from tests.trainers.conftest import Classroom, classroom, school
 __all__ = ["classroom", "school"]
 
 Json = dict[str, object]
+AUDITED = Path(__file__).parent / "audited"
+SIGNALS_FILE = "signals.txt"
 
 
 @dataclass
@@ -88,6 +90,11 @@ class Stage:
     def until_step(self, run: RunDirectory, step: int) -> None:
         wait_until(lambda: cast("int", self.detail(run)["run"]["step"]) >= step, f"step {step}")
 
+    def signals(self) -> list[int]:
+        """Every signal that a process of this stage has sent, in order; the tests' own are not."""
+        file = self.workspace / SIGNALS_FILE
+        return [int(line) for line in file.read_text().split()] if file.is_file() else []
+
     def kill_worker(self) -> bool:
         """Kill the supervisor's worker, whatever it does; returns whether there was one."""
         active = load_slot(self.workspace).active
@@ -114,7 +121,11 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 400.0)
 
 
 @pytest.fixture
-def stage(classroom: Classroom) -> Iterator[Stage]:
+def stage(classroom: Classroom, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    """A stage whose processes send no SIGKILL, whatever a story does with them."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(AUDITED), str(AUDITED.parents[2])]))
+    monkeypatch.setenv("OPD_TEST_SIGNALS", str(classroom.root / SIGNALS_FILE))
     stage = Stage(classroom)
     yield stage
     stage.close()
+    assert signal.SIGKILL not in stage.signals()
