@@ -79,8 +79,13 @@ async def test_pause_and_resume_go_on_from_the_checkpoint(
     run = make_run("steps=2000 pause=0.05")
     await do(live_client, run, "start")
     await until(live_client, run, "running")
-    assert (await do(live_client, run, "pause"))["state"] in ("stopping", "paused")
+    worker = run.worker()
+    assert worker is not None
+    # Held meanwhile: a worker that has paused already refuses to be paused again.
+    os.kill(worker.pid, signal.SIGSTOP)
+    assert (await do(live_client, run, "pause"))["state"] == "stopping"
     await do(live_client, run, "pause")
+    os.kill(worker.pid, signal.SIGCONT)
     await until(live_client, run, "paused")
     assert read_postmortem(run) is None
     await do(live_client, run, "pause", 409)
