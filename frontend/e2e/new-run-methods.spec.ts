@@ -156,6 +156,7 @@ test("a long prompt is distilled away in three stages", async ({ page, backend, 
   await expect(page.getByLabel("Acceptance")).toHaveCount(0);
   await fill(page, { "Num steps": "4", "Batch size": "4", "Evaluation every": "2" });
   await fill(page, { "Checkpoint every": "2", "Gradient accumulation steps": "1" });
+  await fill(page, { "Warmup steps": "1" });
   await proceed(page, "budget");
   await expect(page.getByText("Teacher's answers")).toBeVisible();
   await proceed(page, "review");

@@ -87,7 +87,9 @@ def test_behind_another_run_it_waits_for_memory_with_the_reason_and_then_starts(
     first, second = make_run(), make_run()
     started: list[str] = []
     scarce.setattr(
-        supervising.Supervisor, "_start", lambda _, entry: started.append(entry.run_id) or ""
+        supervising.Supervisor,
+        "_start",
+        lambda _, active, _waiting: started.append(active.run_id) or "",
     )
     enqueue(backend, first, "train", anyway=True)
     enqueue(backend, second, "train")
