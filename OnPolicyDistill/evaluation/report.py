@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from OnPolicyDistill.config import num_steps_of, settings_of
-from OnPolicyDistill.evaluation.confusion_plot import plot_confusions
 from OnPolicyDistill.evaluation.labelled_report import (
     FOLDER,
     EvaluationReport,
@@ -16,7 +15,6 @@ from OnPolicyDistill.evaluation.labelled_report import (
 )
 from OnPolicyDistill.evaluation.labelled_report import REPORT as LABELLED_REPORT
 from OnPolicyDistill.evaluation.labelled_text import describe_evaluation
-from OnPolicyDistill.evaluation.plot import plot_history
 from OnPolicyDistill.files import write_text_atomically
 from OnPolicyDistill.runs.checkpoints import pointed
 from OnPolicyDistill.runs.directory import RunDirectory
@@ -75,6 +73,10 @@ def write_report(run: RunDirectory) -> str:
 
 def _draw(run: RunDirectory, history: RunHistory, title: str, file: Path) -> None:
     """Draw what was learned; of an evaluation, which learns nothing, what was confused."""
+    # Here and not above: matplotlib takes a third of a second, which a run pays at its end only.
+    from OnPolicyDistill.evaluation.confusion_plot import plot_confusions  # noqa: PLC0415
+    from OnPolicyDistill.evaluation.plot import plot_history  # noqa: PLC0415
+
     labelled = _labelled_report(run)
     if labelled is None or run.config().method != "evaluation":
         plot_history(history, title, file)

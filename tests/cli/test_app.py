@@ -120,6 +120,7 @@ def test_training_loads_neither_plots_nor_statistics() -> None:
         "import sys\n"
         "import OnPolicyDistill.arrays\n"
         "from OnPolicyDistill.trainers import on_policy, prompt_distillation, sft\n"
+        "from OnPolicyDistill.evaluation import report\n"
         "heavy = {'sklearn', 'scipy', 'pandas', 'matplotlib', 'fastapi', 'sqlalchemy'}\n"
         "print(sorted(heavy & {name.partition('.')[0] for name in sys.modules}))\n"
     )
