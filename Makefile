@@ -97,7 +97,7 @@ if [ "$$(uname -m)" != x86_64 ] || \
   echo "This processor cannot run OpenBLAS's kernels for $$kernel: left out."; \
 else \
   echo "OpenBLAS's kernels for $$kernel, threads: $$threads"; \
-  OPENBLAS_CORETYPE=$$kernel OPENBLAS_NUM_THREADS=$$threads $(PYTHON) -m pytest -q $(NUMERIC); \
+  OPD_TEST_KERNEL=$$kernel OPENBLAS_CORETYPE=$$kernel OPENBLAS_NUM_THREADS=$$threads $(PYTHON) -m pytest -q $(NUMERIC); \
 fi
 endef
 

@@ -19,6 +19,7 @@ from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.metrics import METRICS
 from OnPolicyDistill.runs.wording import (
     CHOSEN_ON_SAME,
+    HEADLINE_METRICS,
     describe_intervals,
     format_interval,
     format_metric,
@@ -26,14 +27,6 @@ from OnPolicyDistill.runs.wording import (
 
 ADAPTER_CONFIG = "adapter_config.json"
 SHOWN_SETTINGS = ("num_steps", "batch_size", "learning_rate", "temperature", "divergence")
-HELD_OUT = (
-    "eval_reverse_kl",
-    "eval_off_policy_reverse_kl",
-    "eval_loss",
-    "eval_agreement",
-    "eval_off_policy_agreement",
-    "eval_accuracy",
-)
 
 
 def base_model(config: RunConfig) -> str:
@@ -130,7 +123,7 @@ def _measurements(history: RunHistory, step: int) -> tuple[Measurement, ...]:
     after = _evaluation_until(history, step)
     return tuple(
         Measurement(METRICS[key].title, _said(history.before, key), _said(after, key))
-        for key in HELD_OUT
+        for key in HEADLINE_METRICS
         if after is not None and key in after.metrics
     )
 

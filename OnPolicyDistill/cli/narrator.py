@@ -23,6 +23,7 @@ from OnPolicyDistill.runs.forecast import RunForecast
 from OnPolicyDistill.runs.history import STEP_PHASES
 from OnPolicyDistill.runs.pace import Eta, Pace, Route, time_left
 from OnPolicyDistill.runs.wording import (
+    HEADLINE_METRICS,
     format_change,
     format_interval,
     format_metric,
@@ -30,14 +31,6 @@ from OnPolicyDistill.runs.wording import (
 )
 
 SHOWN_METRICS = ("loss", "divergence")
-SHOWN_EVALUATION = (
-    "eval_reverse_kl",
-    "eval_off_policy_reverse_kl",
-    "eval_loss",
-    "eval_agreement",
-    "eval_off_policy_agreement",
-    "eval_accuracy",
-)
 SHORT_NAMES = {
     "eval_reverse_kl": "reverse KL",
     "eval_off_policy_reverse_kl": "reverse KL off-policy",
@@ -119,7 +112,7 @@ class Narrator:
         if not self._before:
             self._before = event.metrics
         parts = []
-        for key in SHOWN_EVALUATION:
+        for key in HEADLINE_METRICS:
             if key in event.metrics:
                 parts.append(f"{SHORT_NAMES[key]} {self._compared(key, event)}")
         return f"Held out at step {event.step}: {', '.join(parts)}{_rank(event)}."

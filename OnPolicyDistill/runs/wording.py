@@ -13,6 +13,16 @@ from OnPolicyDistill.settings.evaluation import EvaluationSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
 
+# What a person reads first of an evaluation; a run has those of its method.
+HEADLINE_METRICS = (
+    "eval_reverse_kl",
+    "eval_off_policy_reverse_kl",
+    "eval_loss",
+    "eval_agreement",
+    "eval_off_policy_agreement",
+    "eval_accuracy",
+)
+
 CHOSEN_ON_SAME = (
     "`best` was chosen on the prompts it is measured on, so its own figures flatter it a little."
 )
