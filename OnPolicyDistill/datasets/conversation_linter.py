@@ -5,57 +5,88 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from OnPolicyDistill.datasets.conversations import Conversation, read_conversations
 from OnPolicyDistill.datasets.lengths import histogram
 from OnPolicyDistill.datasets.linter import MAX_FINDINGS_PER_CODE, LintReport, Ruler
+from OnPolicyDistill.datasets.picture_linter import PictureFacts, PictureLint, Progress
 from OnPolicyDistill.datasets.prompt_rules import Finding, problem_finding
 from OnPolicyDistill.datasets.prompts import content_text
 from OnPolicyDistill.datasets.records import BadLine
 from OnPolicyDistill.errors import DatasetError
 
 
-def lint_conversations(path: Path, other: Path | None, ruler: Ruler) -> LintReport:
+def lint_conversations(
+    path: Path, other: Path | None, ruler: Ruler, progress: Progress | None = None
+) -> LintReport:
     """Check a file of conversations; with `other`, also for conversations that both files have.
 
     Raises:
         DatasetError: a file cannot be read at all.
         ModelError: the ruler's template or tokenizer is broken.
     """
-    elsewhere = set() if other is None else {_mark(found) for found in _usable(other)}
-    findings: list[Finding] = []
-    texts: list[str] = []
-    measured: list[Conversation] = []
-    seen: dict[bytes, int] = {}
+    elsewhere, marks = _usable(other, ruler)
+    lint = _Lint(ruler, elsewhere, PictureLint(ruler.sight, marks, progress))
     num_lines = 0
     for found in read_conversations(path):
         num_lines += 1
         if isinstance(found, BadLine):
-            findings.append(problem_finding(found))
-            continue
-        mark = _mark(found)
-        first = seen.setdefault(mark, found.line)
-        if first != found.line:
-            findings.append(_warning(found, "duplicate", f"Same as line {first}.", "Remove one."))
-        if mark in elsewhere:
-            message = "The other set has this conversation too."
-            findings.append(_warning(found, "leaked", message, "Remove it from one of the two."))
-        try:
-            texts.append(_text(found, ruler))
-            measured.append(found)
-        except DatasetError as error:
-            findings.append(_warning(found, "template_refuses", error.message, error.action))
-    if not texts:
+            lint.findings.append(problem_finding(found))
+        else:
+            lint.take(found)
+    if not lint.texts:
         message, fix = "The file has no usable conversations.", 'Write {"messages": [...]} lines.'
-        findings.append(
+        lint.findings.append(
             Finding(line=None, severity="error", code="no_conversations", message=message, fix=fix)
         )
-    lengths = ruler.measure(texts)
-    findings.extend(_too_long(measured, lengths, ruler))
-    return report_of(FileFacts(path, num_lines, len(texts)), findings, ruler, lengths)
+    lint.findings.extend(lint.pictures.of_set())
+    words = ruler.measure(lint.texts)
+    lengths = [length + more for length, more in zip(words, lint.added, strict=True)]
+    lint.findings.extend(_too_long(lint.measured, lengths, ruler))
+    facts = FileFacts(path, num_lines, len(lint.texts), lint.pictures.facts())
+    return report_of(facts, lint.findings, ruler, lengths)
+
+
+@dataclass(slots=True)
+class _Lint:
+    """The state of one pass over a file."""
+
+    ruler: Ruler
+    elsewhere: frozenset[bytes]
+    pictures: PictureLint
+    findings: list[Finding] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    added: list[int] = field(default_factory=list)
+    measured: list[Conversation] = field(default_factory=list)
+    seen: dict[bytes, int] = field(default_factory=dict)
+
+    def take(self, found: Conversation) -> None:
+        """Check one conversation against those before it and those of the other file."""
+        pictures = self.pictures.take(found.line, found.pictures)
+        self.findings.extend(pictures.findings)
+        mark = _mark(found, pictures.marks)
+        first = self.seen.setdefault(mark, found.line)
+        if first != found.line:
+            message = f"Same as line {first}."
+            self.findings.append(_warning(found, "duplicate", message, "Remove one."))
+        if mark in self.elsewhere:
+            message = "The other set has this conversation too."
+            self.findings.append(
+                _warning(found, "leaked", message, "Remove it from one of the two.")
+            )
+        if found.pictures and self.ruler.sight is None:
+            return  # it was refused, and the template may not take pictures
+        try:
+            self.texts.append(_text(found, self.ruler))
+        except DatasetError as error:
+            self.findings.append(_warning(found, "template_refuses", error.message, error.action))
+            return
+        self.measured.append(found)
+        num_pictures = len(found.pictures)
+        self.added.append(self.ruler.length_of_pictures(num_pictures, pictures.num_tokens))
 
 
 def _too_long(measured: list[Conversation], lengths: list[int], ruler: Ruler) -> Iterator[Finding]:
@@ -70,11 +101,12 @@ def _too_long(measured: list[Conversation], lengths: list[int], ruler: Ruler) ->
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """A linted file: its lines that are not blank, and how many of them have an answer."""
+    """A linted file: its lines that are not blank, how many have an answer, and its pictures."""
 
     path: Path
     num_lines: int
     num_answers: int
+    pictures: PictureFacts | None = None
 
 
 def report_of(
@@ -86,7 +118,7 @@ def report_of(
     listed = _first_of_each(findings)
     return LintReport(
         path=str(facts.path),
-        verdict="error" if severities["error"] else "warning" if findings else "ok",
+        verdict="error" if severities["error"] else "warning" if severities["warning"] else "ok",
         num_lines=facts.num_lines,
         num_prompts=len(lengths),
         num_answers=facts.num_answers,
@@ -98,6 +130,7 @@ def report_of(
         counts=dict(sorted(counts.items())),
         findings=listed,
         lengths=histogram(lengths, "tokens" if ruler.tokenizer else "characters"),
+        pictures=facts.pictures,
     )
 
 
@@ -111,13 +144,23 @@ def _first_of_each(findings: list[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(listed, key=lambda finding: finding.line or 0))
 
 
-def _usable(path: Path) -> list[Conversation]:
-    return [found for found in read_conversations(path) if isinstance(found, Conversation)]
+def _usable(path: Path | None, ruler: Ruler) -> tuple[frozenset[bytes], frozenset[str]]:
+    """What tells the conversations of another file, and its pictures."""
+    conversations: set[bytes] = set()
+    pictures: set[str] = set()
+    lint = PictureLint(ruler.sight)
+    for found in () if path is None else read_conversations(path):
+        if isinstance(found, Conversation):
+            marks = lint.take(found.line, found.pictures).marks
+            conversations.add(_mark(found, marks))
+            pictures.update(marks)
+    return frozenset(conversations), frozenset(pictures)
 
 
-def _mark(found: Conversation) -> bytes:
+def _mark(found: Conversation, marks: Sequence[str]) -> bytes:
     turns = [[str(m["role"]), content_text(m.get("content"))] for m in found.messages]
-    return hashlib.blake2b(json.dumps(turns).encode(), digest_size=16).digest()
+    told = [*turns, list(marks)] if marks else turns
+    return hashlib.blake2b(json.dumps(told).encode(), digest_size=16).digest()
 
 
 def _text(found: Conversation, ruler: Ruler) -> str:

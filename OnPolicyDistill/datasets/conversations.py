@@ -3,7 +3,7 @@
 One object a line: {"messages": [...]} that end with the assistant's turn, {"prompt": "...",
 "completion": "..."} (or "answer", as in sets of prompts), or ShareGPT's {"conversations":
 [{"from": "human", "value": "..."}, ...]} with perhaps a `system` beside them. Every
-assistant turn is something to learn.
+assistant turn is something to learn. Pictures may stand in each layout (picture_prompts).
 """
 
 from __future__ import annotations
@@ -14,44 +14,47 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from OnPolicyDistill.datasets.prompts import Message, content_text
+from OnPolicyDistill.datasets.picture_prompts import place_pictures, unread_picture
+from OnPolicyDistill.datasets.pictures import PictureSource
+from OnPolicyDistill.datasets.prompts import Message, content_text, question_of
 from OnPolicyDistill.datasets.records import BadLine, Record, read_records
+from OnPolicyDistill.datasets.sharegpt import sharegpt_messages
 from OnPolicyDistill.errors import DatasetError
 
 EXAMPLE = '{"messages": [{"role": "user", "content": "..."}, {"role": "assistant", ...}]}'
-# Who speaks in ShareGPT files, in the words of the tools that write them.
-ROLES = {
-    "human": "user",
-    "user": "user",
-    "gpt": "assistant",
-    "chatgpt": "assistant",
-    "assistant": "assistant",
-    "model": "assistant",
-    "system": "system",
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Messages with the wanted completions. `line` counts lines of the file from 1."""
+    """Messages with the wanted completions. `line` counts lines of the file from 1.
+
+    `pictures` are those of the messages' {"type": "image"} parts, in order.
+    """
 
     line: int
     messages: tuple[Message, ...]
+    pictures: tuple[PictureSource, ...] = ()
 
 
-def load_conversations(path: Path) -> tuple[Conversation, ...]:
-    """Read a whole conversation file.
+def load_conversations(path: Path, *, sees: bool = False) -> tuple[Conversation, ...]:
+    """Read a whole conversation file; pictures are refused unless the caller `sees` them.
 
     Raises:
         DatasetError: no such file, an empty one, or lines that cannot be used; names the first
             line and counts the others.
     """
-    found = list(read_conversations(path))
+    found = [_readable(line, sees) for line in read_conversations(path)]
     refuse_bad_lines(path, [line for line in found if isinstance(line, BadLine)])
     conversations = tuple(line for line in found if isinstance(line, Conversation))
     if not conversations:
         raise DatasetError("The file has no conversations.", f"Write {EXAMPLE} lines.", path)
     return conversations
+
+
+def _readable(found: Conversation | BadLine, sees: bool) -> Conversation | BadLine:
+    if isinstance(found, Conversation) and found.pictures and not sees:
+        return unread_picture(found.line)
+    return found
 
 
 def refuse_bad_lines(path: Path, problems: Sequence[BadLine]) -> None:
@@ -90,10 +93,11 @@ def conversation_of(record: Record) -> Conversation | BadLine:
     """Turn one object into a conversation, or say what is wrong with it."""
     values = record.values
     if "messages" in values:
-        return _check_messages(values["messages"], record.line)
+        return _check_messages(values["messages"], record)
     if "conversations" in values:
-        return _of_sharegpt(record)
-    prompt, completion = values.get("prompt"), values.get("completion", values.get("answer"))
+        turns = sharegpt_messages(record)
+        return turns if isinstance(turns, BadLine) else _check_messages(turns, record)
+    prompt, completion = question_of(record), values.get("completion", values.get("answer"))
     if not isinstance(prompt, str) or not isinstance(completion, str):
         message = "The line has neither messages nor conversations nor prompt with completion."
         return BadLine(record.line, "missing_messages", message, f"Write {EXAMPLE}.")
@@ -101,25 +105,11 @@ def conversation_of(record: Record) -> Conversation | BadLine:
         {"role": "user", "content": prompt},
         {"role": "assistant", "content": completion},
     ]
-    return _check_messages(messages, record.line)
+    return _check_messages(messages, record)
 
 
-def _of_sharegpt(record: Record) -> Conversation | BadLine:
-    turns, messages = record.values["conversations"], list[JsonValue]()
-    system = record.values.get("system")
-    if isinstance(system, str) and system:
-        messages.append({"role": "system", "content": system})
-    for turn in turns if isinstance(turns, list) else []:
-        speaker = turn.get("from") if isinstance(turn, dict) else None
-        if not isinstance(turn, dict) or str(speaker) not in ROLES:
-            message = f"A turn is from {speaker!r}, who is none of {', '.join(ROLES)}."
-            return BadLine(record.line, "unknown_role", message, "Name who speaks, or remove it.")
-        rest = {key: value for key, value in turn.items() if key not in ("from", "value")}
-        messages.append({**rest, "role": ROLES[str(speaker)], "content": turn.get("value")})
-    return _check_messages(messages, record.line)
-
-
-def _check_messages(value: JsonValue, line: int) -> Conversation | BadLine:
+def _check_messages(value: JsonValue, record: Record) -> Conversation | BadLine:
+    line = record.line
     if not isinstance(value, list) or not value:
         message = "messages is not a list with messages."
         return BadLine(line, "wrong_type", message, f"Write {EXAMPLE}.")
@@ -133,7 +123,10 @@ def _check_messages(value: JsonValue, line: int) -> Conversation | BadLine:
     if messages[-1]["role"] != "assistant" or len(messages) < 2:
         fix = "End every conversation with the assistant's turn, and give it something to answer."
         return BadLine(line, "no_completion", "The last message is no answer to learn.", fix)
-    return Conversation(line, tuple(messages))
+    placed = place_pictures(record, messages)
+    if isinstance(placed, BadLine):
+        return placed
+    return Conversation(line, placed.messages, placed.pictures)
 
 
 def _problem_of(message: JsonValue) -> str | None:

@@ -58,6 +58,9 @@ def convert_conversations(source: Path, target: Path, form: Form) -> int:
 
 def _converted(record: Record, form: Form) -> dict[str, JsonValue] | BadLine:
     found = conversation_of(record)
+    has_messages = "messages" in record.values and not record.pictures
+    if isinstance(found, Conversation) and found.pictures and form == "messages" and has_messages:
+        return record.values
     written = found if isinstance(found, BadLine) else _written(found, form)
     if isinstance(written, BadLine):
         return written
@@ -73,6 +76,10 @@ def _converted(record: Record, form: Form) -> dict[str, JsonValue] | BadLine:
 def _written(conversation: Conversation, form: Form) -> dict[str, JsonValue] | BadLine:
     """The conversation's own keys in a form, or why it does not fit."""
     messages = conversation.messages
+    if conversation.pictures:
+        text = "The conversation has pictures, so it holds more than text."
+        fix = "Only lines that have messages already can be converted to messages."
+        return BadLine(conversation.line, "not_text", text, fix)
     if form == "messages":
         return {"messages": [dict(message) for message in messages]}
     if not all(_is_plain_text(message) for message in messages):

@@ -7,14 +7,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from OnPolicyDistill.datasets.conversation_linter import FileFacts, report_of
-from OnPolicyDistill.datasets.labelled import LabelledItem, read_items, text_key
+from OnPolicyDistill.datasets.labelled import LabelledItem, item_key, read_items
 from OnPolicyDistill.datasets.linter import LintReport, Ruler
+from OnPolicyDistill.datasets.picture_linter import PictureLint, Progress
 from OnPolicyDistill.datasets.prompt_rules import Finding, Severity, problem_finding
 from OnPolicyDistill.datasets.records import BadLine
+from OnPolicyDistill.pictures import Sight
 
 
 def lint_inputs(
-    path: Path, other: Path | None, ruler: Ruler, labels: Sequence[str] | None = None
+    path: Path,
+    other: Path | None,
+    ruler: Ruler,
+    labels: Sequence[str] | None = None,
+    progress: Progress | None = None,
 ) -> LintReport:
     """Check a file of inputs; with `other`, also for inputs that both files have.
 
@@ -24,7 +30,9 @@ def lint_inputs(
         DatasetError: a file does not exist or is not readable.
         ModelError: the ruler's template or tokenizer is broken.
     """
-    lint = _Lint(None if labels is None else frozenset(labels), _keys(other))
+    keys, marks = _keys(other, ruler.sight)
+    known = None if labels is None else frozenset(labels)
+    lint = _Lint(known, keys, ruler, PictureLint(ruler.sight, marks, progress))
     num_lines = 0
     for line, found in read_items(path):
         num_lines += 1
@@ -34,8 +42,11 @@ def lint_inputs(
             lint.take(line, found)
     if not lint.texts:
         lint.note(None, "error", "no_inputs", "The file has no usable inputs.", "Write one a line.")
-    lengths = ruler.measure([_asked(text, ruler) for text in lint.texts])
-    return report_of(FileFacts(path, num_lines, lint.num_gold), lint.findings, ruler, lengths)
+    lint.findings.extend(lint.pictures.of_set())
+    words = ruler.measure(lint.texts)
+    lengths = [length + more for length, more in zip(words, lint.added, strict=True)]
+    facts = FileFacts(path, num_lines, lint.num_gold, lint.pictures.facts())
+    return report_of(facts, lint.findings, ruler, lengths)
 
 
 @dataclass(slots=True)
@@ -44,16 +55,24 @@ class _Lint:
 
     labels: frozenset[str] | None
     elsewhere: frozenset[str]
+    ruler: Ruler
+    pictures: PictureLint
     findings: list[Finding] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
+    added: list[int] = field(default_factory=list)
     seen: dict[str, int] = field(default_factory=dict)
     num_gold: int = 0
 
     def take(self, line: int, item: LabelledItem) -> None:
         """Check one item against those before it and those of the other file."""
-        self.texts.append(item.text)
+        pictures = self.pictures.take(line, item.pictures)
+        self.findings.extend(pictures.findings)
+        if not item.pictures or self.ruler.sight is not None:
+            self.texts.append(_asked(item, self.ruler))
+            num_pictures = len(item.pictures)
+            self.added.append(self.ruler.length_of_pictures(num_pictures, pictures.num_tokens))
         self.num_gold += item.gold is not None
-        key = text_key(item.text)
+        key = item_key(item, pictures.marks)
         first = self.seen.setdefault(key, line)
         if first != line:
             self.note(line, "warning", "duplicate", f"Same as line {first}.", "It is left out.")
@@ -70,15 +89,20 @@ class _Lint:
         self.findings.append(found)
 
 
-def _keys(path: Path | None) -> frozenset[str]:
-    """The texts of another file; its bad lines are its own linter's business."""
-    if path is None:
-        return frozenset()
-    found = (item for _, item in read_items(path))
-    return frozenset(text_key(item.text) for item in found if isinstance(item, LabelledItem))
+def _keys(path: Path | None, sight: Sight | None) -> tuple[frozenset[str], frozenset[str]]:
+    """What tells the items of another file, and its pictures."""
+    items: set[str] = set()
+    pictures: set[str] = set()
+    lint = PictureLint(sight)
+    for line, found in () if path is None else read_items(path):
+        if isinstance(found, LabelledItem):
+            marks = lint.take(line, found.pictures).marks
+            items.add(item_key(found, marks))
+            pictures.update(marks)
+    return frozenset(items), frozenset(pictures)
 
 
-def _asked(text: str, ruler: Ruler) -> str:
+def _asked(item: LabelledItem, ruler: Ruler) -> str:
     if ruler.template is None:
-        return text
-    return ruler.template.render(({"role": "user", "content": text},))
+        return item.text
+    return ruler.template.render(({"role": "user", "content": item.content},))

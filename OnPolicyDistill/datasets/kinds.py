@@ -11,6 +11,8 @@ from OnPolicyDistill.datasets.conversations import is_conversation
 from OnPolicyDistill.datasets.input_linter import lint_inputs
 from OnPolicyDistill.datasets.labelled import TEXT_KEYS
 from OnPolicyDistill.datasets.linter import LintReport, Ruler, lint_prompts
+from OnPolicyDistill.datasets.picture_linter import Progress
+from OnPolicyDistill.datasets.picture_prompts import listed_pictures
 from OnPolicyDistill.datasets.prompts import Prompt, prompt_of
 from OnPolicyDistill.datasets.records import Record, read_records
 from OnPolicyDistill.errors import DatasetError
@@ -20,6 +22,8 @@ SetKind = Literal["prompts", "conversations", "inputs", "text"]
 # Whatever has another ending is JSON lines.
 ENDINGS: dict[str, SetKind] = {".csv": "inputs", ".txt": "text", ".md": "text"}
 PEEKED_LINES = 50
+# What tells labelled pictures, which need no text; prompts may have an answer.
+LABEL_KEYS = ("label", "gold")
 
 
 def kind_of(file: Path) -> SetKind:
@@ -36,8 +40,12 @@ def kind_of(file: Path) -> SetKind:
     return "prompts"
 
 
-def lint_file(file: Path, other: Path | None, ruler: Ruler) -> LintReport:
+def lint_file(
+    file: Path, other: Path | None, ruler: Ruler, progress: Progress | None = None
+) -> LintReport:
     """Check a file as what it holds; with `other`, also for what both files have.
+
+    `progress` is told how many pictures have been looked at.
 
     Raises:
         DatasetError: a file does not exist or is not readable.
@@ -45,16 +53,18 @@ def lint_file(file: Path, other: Path | None, ruler: Ruler) -> LintReport:
     """
     kind = kind_of(file)
     if kind == "conversations":
-        return lint_conversations(file, other, ruler)
+        return lint_conversations(file, other, ruler, progress)
     if kind == "prompts":
-        return lint_prompts(file, other, ruler)
-    return lint_inputs(file, other, ruler)
+        return lint_prompts(file, other, ruler, progress)
+    return lint_inputs(file, other, ruler, progress=progress)
 
 
 def _kind_of(record: Record) -> SetKind:
     # Prompts with an answer can be learned from as conversations too; they are called prompts.
     if is_conversation(record.values):
         return "conversations"
-    if isinstance(prompt_of(record, 0), Prompt) or not record.values.keys() & set(TEXT_KEYS):
+    if isinstance(prompt_of(record, 0), Prompt):
         return "prompts"
-    return "inputs"
+    pictures = listed_pictures(record)
+    keys = (*TEXT_KEYS, *LABEL_KEYS) if pictures else TEXT_KEYS
+    return "inputs" if record.values.keys() & set(keys) else "prompts"

@@ -1,6 +1,7 @@
 """Labelled items: texts with or without a gold label, and how a label is read from a reply.
 
-Three formats: one text a line, JSONL, and CSV. It knows neither models nor prompts.
+Formats: one text a line, JSONL, parquet and CSV. JSONL, parquet and CSV may name pictures in
+`images` or `image`; beside them a text may be empty. It knows neither models nor prompts.
 """
 
 from __future__ import annotations
@@ -15,6 +16,14 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from OnPolicyDistill.datasets.csv_lines import read_csv
+from OnPolicyDistill.datasets.picture_prompts import (
+    listed_pictures,
+    picture_keys,
+    place_pictures,
+    unread_picture,
+)
+from OnPolicyDistill.datasets.pictures import PictureSource
+from OnPolicyDistill.datasets.prompts import content_text
 from OnPolicyDistill.datasets.records import BYTE_ORDER_MARK, BadLine, Record, read_records
 from OnPolicyDistill.errors import DatasetError
 
@@ -22,7 +31,6 @@ TEXT_KEYS = ("text", "input", "sentence", "prompt")
 GOLD_KEYS = ("label", "gold", "answer")
 SOURCE_KEY = "source"
 THINKING_OPENS, THINKING_CLOSES = "<think>", "</think>"
-Row = tuple[int, Mapping[str, JsonValue]]
 # What models put around a label; a label's own signs count while anything else matches.
 WRAPPING = " \t\r\n\"'`*_.,;:!?()[]{}<>“”„‘’«»‹›。！？、，：；「」『』"  # noqa: RUF001
 MARKDOWN = re.compile(r"[*`]+")
@@ -34,7 +42,7 @@ class LabelledItem:
 
     `index` is its place among the items of its file, from 0. `source` names where it comes from;
     items of one source resemble each other and stay together when a set is split. `extra` holds
-    what else its line says.
+    what else its line says. `parts` is what the user's message holds where it has `pictures`.
     """
 
     index: int
@@ -42,10 +50,19 @@ class LabelledItem:
     gold: str | None = None
     source: str | None = None
     extra: Mapping[str, JsonValue] = field(default_factory=dict)
+    pictures: tuple[PictureSource, ...] = ()
+    parts: tuple[JsonValue, ...] = ()
+
+    @property
+    def content(self) -> JsonValue:
+        """The content of the user's message: the text, or parts with places for pictures."""
+        return list(self.parts) if self.pictures else self.text
 
 
-def load_items(path: Path) -> list[LabelledItem]:
-    """Read items by the file's ending: .jsonl, .csv, anything else one text a line.
+def load_items(path: Path, *, sees: bool = False) -> list[LabelledItem]:
+    """Read items by the file's ending: .jsonl, .parquet, .csv, anything else one text a line.
+
+    Items with pictures are refused unless the caller `sees` them.
 
     JSONL and a CSV's header name the text `text`, `input`, `sentence` or `prompt`, its gold label
     `label`, `gold` or `answer`, and its source `source`. Without a header the first column of a
@@ -54,8 +71,11 @@ def load_items(path: Path) -> list[LabelledItem]:
     Raises:
         DatasetError: naming the file and the line that cannot be used.
     """
-    items = []
-    for _, found in read_items(path):
+    items: list[LabelledItem] = []
+    for line, item in read_items(path):
+        found: LabelledItem | BadLine = item
+        if isinstance(found, LabelledItem) and found.pictures and not sees:
+            found = unread_picture(line)
         if isinstance(found, BadLine):
             raise DatasetError(found.message, found.fix, path, found.line)
         items.append(found)
@@ -70,11 +90,12 @@ def read_items(path: Path) -> Iterator[tuple[int, LabelledItem | BadLine]]:
     Raises:
         DatasetError: the file cannot be read at all.
     """
-    readers = {".jsonl": _from_jsonl, ".csv": _from_csv}
+    readers = {".jsonl": _from_records, ".parquet": _from_records, ".csv": _from_csv}
+    of_one_file = _from_lines if path.is_file() else _from_records
     index = 0
-    for row in readers.get(path.suffix.lower(), _from_lines)(path):
-        found = row if isinstance(row, BadLine) else _item(index, *row)
-        yield (row.line if isinstance(row, BadLine) else row[0]), found
+    for row in readers.get(path.suffix.lower(), of_one_file)(path):
+        found = row if isinstance(row, BadLine) else _item(index, row)
+        yield row.line, found
         index += isinstance(found, LabelledItem)
 
 
@@ -87,7 +108,7 @@ def without_duplicates(items: Sequence[LabelledItem]) -> list[LabelledItem]:
     """Keep one item of each text (case and spaces aside): the first with gold, else the first."""
     kept: dict[str, LabelledItem] = {}
     for item in items:
-        key = text_key(item.text)
+        key = item_key(item)
         if key not in kept or (kept[key].gold is None and item.gold is not None):
             kept[key] = item
     return sorted(kept.values(), key=lambda item: item.index)
@@ -109,7 +130,7 @@ def split_by_source(
         raise ValueError("held_out_share must be between 0 and 1.")
     groups: dict[tuple[bool, str], list[LabelledItem]] = {}
     for item in items:
-        key = (False, text_key(item.text)) if item.source is None else (True, item.source)
+        key = (False, item_key(item)) if item.source is None else (True, item.source)
         groups.setdefault(key, []).append(item)
     if len(groups) < 2:
         message = "All items come from one source, so none can be held out."
@@ -192,37 +213,44 @@ def _bare(text: str) -> str:
     return _without_case(text).strip(WRAPPING)
 
 
+def item_key(item: LabelledItem, marks: Sequence[str] | None = None) -> str:
+    """Equal for items that count as the same; `marks` tell pictures apart, or else their names."""
+    names = [source.key for source in item.pictures] if marks is None else marks
+    return "\0".join((text_key(item.text), *names))
+
+
 def text_key(text: str) -> str:
     """What two texts that count as the same have in common: all but case and spaces."""
     return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
-def _from_jsonl(path: Path) -> Iterator[Row | BadLine]:
+def _from_records(path: Path) -> Iterator[Record | BadLine]:
     for record in read_records(path):
         if isinstance(record, Record):
-            yield record.line, record.values
+            yield record
         elif record.code == "not_object":
             yield replace(record, fix='Write {"text": "...", "label": "..."} on each line.')
         else:
             yield record
 
 
-def _from_lines(path: Path) -> Iterator[Row | BadLine]:
+def _from_lines(path: Path) -> Iterator[Record | BadLine]:
     lines = _lines(path)
     if isinstance(lines, BadLine):
         yield lines
         return
     for line, text in enumerate(lines, start=1):
         if text.strip():
-            yield line, {"text": text.strip()}
+            yield Record(line, {"text": text.strip()}, path)
 
 
-def _from_csv(path: Path) -> Iterator[Row | BadLine]:
+def _from_csv(path: Path) -> Iterator[Record | BadLine]:
     lines = _lines(path)
     if isinstance(lines, BadLine):
         yield lines
     else:
-        yield from read_csv(lines, TEXT_KEYS)
+        for row in read_csv(lines, TEXT_KEYS):
+            yield row if isinstance(row, BadLine) else Record(*row, path)
 
 
 def _lines(path: Path) -> list[str] | BadLine:
@@ -244,10 +272,14 @@ def _lines(path: Path) -> list[str] | BadLine:
     return [part + "\n" for part in text.replace("\r\n", "\n").removesuffix("\n").split("\n")]
 
 
-def _item(index: int, line: int, values: Mapping[str, JsonValue]) -> LabelledItem | BadLine:
+def _item(index: int, record: Record) -> LabelledItem | BadLine:
+    line, values = record.line, record.values
+    pictures = listed_pictures(record)
+    if isinstance(pictures, BadLine):
+        return pictures
     key = next((key for key in TEXT_KEYS if key in values), None)
-    text = None if key is None else values[key]
-    if not isinstance(text, str) or not text.strip():
+    text = "" if key is None and pictures else None if key is None else values[key]
+    if not isinstance(text, str) or not (text.strip() or pictures):
         message = "The line has no text." if key is None else f"{key} is no text."
         return BadLine(line, "no_text", message, 'Name it "text" and give it words.')
     gold_key = next((key for key in GOLD_KEYS if key in values), None)
@@ -255,13 +287,19 @@ def _item(index: int, line: int, values: Mapping[str, JsonValue]) -> LabelledIte
     for name, value in names.items():
         if isinstance(value, bool) or not isinstance(value, str | int | None):
             return BadLine(line, "wrong_type", f"{name} is no text.", "Write it as a text.")
-    used = {key, gold_key, SOURCE_KEY}
+    placed = place_pictures(record, [{"role": "user", "content": text}])
+    if isinstance(placed, BadLine):
+        return placed
+    parts = placed.messages[0].get("content")
+    used = {key, gold_key, SOURCE_KEY, *picture_keys(record)}
     return LabelledItem(
         index=index,
-        text=text,
+        text=text if not pictures else content_text(parts),
         gold=None if gold_key is None else _name(values[gold_key]),
         source=_name(values.get(SOURCE_KEY)),
         extra={name: value for name, value in values.items() if name not in used},
+        pictures=pictures,
+        parts=tuple(parts) if isinstance(parts, list) else (),
     )
 
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from OnPolicyDistill.datasets.chat_template import ChatTemplate
 from OnPolicyDistill.datasets.lengths import LengthHistogram, histogram
+from OnPolicyDistill.datasets.picture_linter import PictureFacts, PictureLint, Progress
 from OnPolicyDistill.datasets.prompt_rules import (
     Finding,
     Severity,
@@ -28,6 +29,7 @@ from OnPolicyDistill.datasets.prompts import Prompt, content_text, read_prompts
 from OnPolicyDistill.datasets.records import BadLine
 from OnPolicyDistill.datasets.tokenizer_files import TokenizerFiles
 from OnPolicyDistill.errors import DatasetError
+from OnPolicyDistill.pictures import Sight
 
 MAX_FINDINGS_PER_CODE = 200
 CHUNK = 1000
@@ -53,15 +55,22 @@ class LintReport(BaseModel):
     counts: dict[str, int]
     findings: tuple[Finding, ...]
     lengths: LengthHistogram
+    pictures: PictureFacts | None = Field(
+        None, description="Of the set's pictures; none where it has no pictures that are read."
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Ruler:
-    """Measures prompts: in tokens with a tokenizer, else in characters."""
+    """Measures prompts: in tokens with a tokenizer, else in characters.
+
+    `sight` is how pictures are read; without one, lines with pictures cannot be used.
+    """
 
     tokenizer: TokenizerFiles | None = None
     template: ChatTemplate | None = None
     max_prompt_tokens: int = 2048
+    sight: Sight | None = None
 
     @property
     def limit(self) -> int:
@@ -81,15 +90,28 @@ class Ruler:
             return [len(text) for text in texts]
         return self.tokenizer.count_all(texts)
 
+    def length_of_pictures(self, num_pictures: int, num_tokens: int) -> int:
+        """What pictures add to a text in which each has a placeholder of one token."""
+        if self.tokenizer is None:
+            return num_tokens * CHARACTERS_PER_TOKEN
+        return max(num_tokens - num_pictures, 0)
 
-def lint_prompts(path: Path, other: Path | None = None, ruler: Ruler | None = None) -> LintReport:
+
+def lint_prompts(
+    path: Path,
+    other: Path | None = None,
+    ruler: Ruler | None = None,
+    progress: Progress | None = None,
+) -> LintReport:
     """Check a prompt file; with `other`, also for prompts that both files have.
 
     Raises:
         DatasetError: a file does not exist or cannot be read at all.
         ModelError: the ruler's template or tokenizer is broken.
     """
-    lint = _Lint(path, ruler or Ruler(), _fingerprints(other))
+    ruler = ruler or Ruler()
+    elsewhere, marks = _fingerprints(other, ruler.sight)
+    lint = _Lint(path, ruler, elsewhere, PictureLint(ruler.sight, marks, progress))
     for chunk in _chunks(read_prompts(path)):
         lint.take(chunk)
     return lint.report()
@@ -102,6 +124,7 @@ class _Lint:
     path: Path
     ruler: Ruler
     other: frozenset[bytes]
+    pictures: PictureLint
     num_lines: int = 0
     num_answers: int = 0
     lengths: list[int] = field(default_factory=list)
@@ -114,19 +137,20 @@ class _Lint:
 
     def take(self, chunk: list[Prompt | BadLine]) -> None:
         """Check some lines."""
-        usable: list[Prompt] = []
+        usable: list[tuple[Prompt, int]] = []
         for found in chunk:
             self.num_lines += 1
             if isinstance(found, BadLine):
                 self._add(problem_finding(found))
             else:
-                usable.append(found)
-                self._check(found)
+                usable.append((found, self._check(found)))
         self._measure(usable)
 
     def report(self) -> LintReport:
         """Look at the set as a whole and report."""
         self._check_set()
+        for finding in self.pictures.of_set():
+            self._add(finding)
         ordered = sorted(self.findings, key=lambda finding: finding.line or 0)
         errors, warnings = self.severities["error"], self.severities["warning"]
         return LintReport(
@@ -143,17 +167,22 @@ class _Lint:
             counts=dict(sorted(self.counts.items())),
             findings=tuple(ordered),
             lengths=histogram(self.lengths, "tokens" if self.ruler.tokenizer else "characters"),
+            pictures=self.pictures.facts(),
         )
 
-    def _check(self, prompt: Prompt) -> None:
-        for finding in prompt_findings(prompt, self.path.parent):
+    def _check(self, prompt: Prompt) -> int:
+        """Look at one prompt; what its pictures add to its length."""
+        pictures = self.pictures.take(prompt.line, prompt.pictures)
+        for finding in (*prompt_findings(prompt), *pictures.findings):
             self._add(finding)
         self.num_answers += prompt.answer is not None
-        self.keys["images" if prompt.images else "text only"] += 1
-        self._compare(prompt)
+        self.keys["images" if prompt.pictures else "text only"] += 1
+        self._compare(prompt, pictures.marks)
+        return self.ruler.length_of_pictures(len(prompt.pictures), pictures.num_tokens)
 
-    def _compare(self, prompt: Prompt) -> None:
-        exact, normalized = exact_fingerprint(prompt), normalized_fingerprint(prompt)
+    def _compare(self, prompt: Prompt, marks: tuple[str, ...]) -> None:
+        exact = exact_fingerprint(prompt, marks)
+        normalized = normalized_fingerprint(prompt, marks)
         if normalized in self.other:
             fix = "Remove it from one of the two, or held-out numbers mean nothing."
             self._note(prompt.line, "warning", "leaked", "The other set has this prompt too.", fix)
@@ -170,15 +199,19 @@ class _Lint:
             message = f"Same as line {line} but for case, spaces or punctuation."
             self._note(prompt.line, "warning", "near_duplicate", message, "Remove one.")
 
-    def _measure(self, prompts: list[Prompt]) -> None:
-        lines, texts = [], []
-        for prompt in prompts:
+    def _measure(self, prompts: list[tuple[Prompt, int]]) -> None:
+        lines, texts, added = [], [], []
+        for prompt, length_of_pictures in prompts:
+            if prompt.pictures and self.ruler.sight is None:
+                continue  # it was refused, and the template may not take pictures
             try:
                 texts.append(self.ruler.text_of(prompt))
                 lines.append(prompt.line)
+                added.append(length_of_pictures)
             except DatasetError as error:
                 self._note(prompt.line, "error", "template_refuses", error.message, error.action)
-        lengths = self.ruler.measure(texts)
+        words = self.ruler.measure(texts)
+        lengths = [length + more for length, more in zip(words, added, strict=True)]
         self.lengths.extend(lengths)
         for line, length in zip(lines, lengths, strict=True):
             if length > self.ruler.limit:
@@ -216,12 +249,22 @@ class _Lint:
             self.findings.append(finding)
 
 
-def _fingerprints(path: Path | None) -> frozenset[bytes]:
-    """Hashes of the prompts of another file; its bad lines are its own linter's business."""
-    if path is None:
-        return frozenset()
-    found = read_prompts(path)
-    return frozenset(normalized_fingerprint(item) for item in found if isinstance(item, Prompt))
+def _fingerprints(
+    path: Path | None, sight: Sight | None
+) -> tuple[frozenset[bytes], frozenset[str]]:
+    """Hashes of the prompts of another file and marks of its pictures.
+
+    Its bad lines are its own linter's business.
+    """
+    prompts: set[bytes] = set()
+    pictures: set[str] = set()
+    lint = PictureLint(sight)
+    for found in () if path is None else read_prompts(path):
+        if isinstance(found, Prompt):
+            marks = lint.take(found.line, found.pictures).marks
+            prompts.add(normalized_fingerprint(found, marks))
+            pictures.update(marks)
+    return frozenset(prompts), frozenset(pictures)
 
 
 def _chunks(found: Iterable[Prompt | BadLine]) -> Iterator[list[Prompt | BadLine]]:

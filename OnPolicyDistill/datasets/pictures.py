@@ -54,6 +54,16 @@ class PictureSource:
             return f"file {self.file}"
         return f"bytes {hashlib.blake2b(self.data, digest_size=DIGEST_BYTES).hexdigest()}"
 
+    def state(self) -> str:
+        """The key with the file's time and size: equal as long as nobody wrote to it."""
+        if self.file is None:
+            return self.key
+        try:
+            about = self.file.stat()
+        except (OSError, ValueError):
+            return self.key
+        return f"{self.key} {about.st_mtime_ns} {about.st_size}"
+
     def read(self) -> bytes:
         """The picture's bytes, as they are stored.
 
@@ -92,13 +102,14 @@ def picture_size(source: PictureSource) -> tuple[int, int]:
         return upright_size(data)
 
 
-def pixels_digest(source: PictureSource) -> str:
-    """A hash of the upright pixels: equal for pictures that look the same to the last bit.
+def seen_picture(source: PictureSource) -> tuple[str, int, int]:
+    """A hash of the upright pixels, height and width: decoded whole, and nothing kept.
 
     Raises:
         DatasetError: it is no picture, a damaged one, or too large; names file and line.
     """
-    return _digest_of(_decoded(source))
+    image = _decoded(source)
+    return _digest_of(image), image.height, image.width
 
 
 def open_picture(source: PictureSource, sight: Sight) -> Picture:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -57,32 +56,28 @@ def problem_finding(problem: BadLine) -> Finding:
     )
 
 
-def prompt_findings(prompt: Prompt, folder: Path) -> Iterator[Finding]:
-    """Yield what is odd about one usable prompt; `folder` is where its images are looked for."""
+def prompt_findings(prompt: Prompt) -> Iterator[Finding]:
+    """Yield what is odd about the words of one usable prompt."""
     words = [content_text(message.get("content")) for message in prompt.messages]
     yield from _template_marks(prompt, words)
     yield from _texture(prompt, words)
     yield from _roles(prompt)
     yield from _answer_inside(prompt)
-    for image in prompt.images:
-        if not (folder / image).is_file():
-            message = f"The image {image} is not there."
-            yield _finding(prompt, "error", "missing_image", message, "Paths start at the file.")
 
 
-def exact_fingerprint(prompt: Prompt) -> bytes:
-    """Equal for prompts with the same roles, words and images."""
+def exact_fingerprint(prompt: Prompt, marks: Sequence[str]) -> bytes:
+    """Equal for prompts with the same roles, words and pictures; `marks` tell pictures apart."""
     turns = (
         f"{message['role']}\0{content_text(message.get('content'))}" for message in prompt.messages
     )
-    return _digest("\0".join((*turns, *prompt.images)))
+    return _digest("\0".join((*turns, *marks)))
 
 
-def normalized_fingerprint(prompt: Prompt) -> bytes:
+def normalized_fingerprint(prompt: Prompt, marks: Sequence[str]) -> bytes:
     """Equal also for prompts that differ in case, spaces and the punctuation at their edges."""
     words = (content_text(message.get("content")) for message in prompt.messages)
     plain = (" ".join(text.casefold().split()).strip(EDGE_PUNCTUATION) for text in words)
-    return _digest("\0".join((*plain, *prompt.images)))
+    return _digest("\0".join((*plain, *marks)))
 
 
 def _digest(text: str) -> bytes:

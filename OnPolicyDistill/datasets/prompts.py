@@ -1,8 +1,9 @@
-"""Prompt sets: a JSONL file of prompts, read once, checked, and hashed by content.
+"""Prompt sets: a file of prompts, read once, checked, and hashed by content.
 
-One object a line: {"prompt": "..."} or {"messages": [...]}, with `images` where a model sees them.
-Every other key is kept; `answer` is the right answer, graded by exact match or by the `grader` the
-line names.
+One object a line: {"prompt": "..."} or {"messages": [...]}, with `images` where a model sees them
+(picture_prompts has the layouts). Beside pictures a question may also be called `problem` or
+`question`, and a LLaVA conversation is a prompt up to its last answer. Every other key is kept;
+`answer` is the right answer, graded by exact match or by the `grader` the line names.
 """
 
 from __future__ import annotations
@@ -15,25 +16,39 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from OnPolicyDistill.datasets.picture_prompts import (
+    listed_pictures,
+    picture_keys,
+    place_pictures,
+    unread_picture,
+)
+from OnPolicyDistill.datasets.pictures import PictureSource
 from OnPolicyDistill.datasets.records import BadLine, Record, read_records
+from OnPolicyDistill.datasets.sharegpt import KEYS as SHAREGPT_KEYS
+from OnPolicyDistill.datasets.sharegpt import sharegpt_messages
 from OnPolicyDistill.errors import DatasetError
 
 Message = dict[str, JsonValue]
 
-OWN_KEYS = ("prompt", "messages", "images")
+# What a question is called; the further names count only beside pictures.
+QUESTION_KEYS = ("prompt", "problem", "question")
 # What other tools call the same thing; the linter's advice names the key to rename.
 FOREIGN_KEYS = ("question", "instruction", "input", "text", "query", "problem", "conversations")
 DEFAULT_GRADER = "exact_match"
+MAX_HELD_BYTES = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a policy is asked. `index` counts prompts from 0, `line` lines of the file from 1."""
+    """What a policy is asked. `index` counts prompts from 0, `line` lines of the file from 1.
+
+    `pictures` are those of the messages' {"type": "image"} parts, in order.
+    """
 
     index: int
     line: int
     messages: tuple[Message, ...]
-    images: tuple[str, ...]
+    pictures: tuple[PictureSource, ...]
     extras: Mapping[str, JsonValue]
 
     @property
@@ -70,8 +85,8 @@ class PromptSet:
         return sum(prompt.answer is not None for prompt in self.prompts)
 
 
-def load_prompts(path: Path) -> PromptSet:
-    """Read a whole prompt file.
+def load_prompts(path: Path, *, sees: bool = False) -> PromptSet:
+    """Read a whole prompt file; pictures are refused unless the caller `sees` them.
 
     Raises:
         DatasetError: no such file, an empty one, or lines that cannot be used; names the first
@@ -79,11 +94,16 @@ def load_prompts(path: Path) -> PromptSet:
     """
     prompts: list[Prompt] = []
     problems: list[BadLine] = []
+    held_bytes = 0
     for found in read_prompts(path):
-        if isinstance(found, Prompt):
-            prompts.append(found)
-        else:
+        if isinstance(found, BadLine):
             problems.append(found)
+        elif found.pictures and not sees:
+            problems.append(unread_picture(found.line))
+        else:
+            prompts.append(found)
+            held_bytes += sum(len(source.data) for source in found.pictures)
+            refuse_heavy(path, held_bytes)
     if problems:
         raise _explain(path, problems)
     if not prompts:
@@ -102,19 +122,38 @@ def read_prompts(path: Path) -> Iterator[Prompt | BadLine]:
 
 def prompt_of(record: Record, index: int) -> Prompt | BadLine:
     """Turn one object into a prompt, or say what is wrong with it."""
-    values = record.values
-    messages = _messages(record)
-    if isinstance(messages, BadLine):
-        return messages
-    images = values.get("images", [])
-    if not isinstance(images, list) or not all(isinstance(image, str) for image in images):
-        fix = 'Write "images": ["picture.png"].'
-        return BadLine(record.line, "wrong_type", "images is not a list of file names.", fix)
-    if isinstance(values.get("answer"), dict | list):
+    found = _messages(record)
+    if isinstance(found, BadLine):
+        return found
+    messages, used, answer = found
+    placed = place_pictures(record, messages)
+    if isinstance(placed, BadLine):
+        return placed
+    words = (content_text(message.get("content")).strip() for message in placed.messages)
+    if not placed.pictures and not any(words):
+        return BadLine(record.line, "empty_prompt", "All messages are empty.", "Remove the line.")
+    if isinstance(record.values.get("answer"), dict | list):
         fix = "Write the answer as a string or a number."
         return BadLine(record.line, "wrong_type", "answer is not a text or a number.", fix)
-    extras = {key: value for key, value in values.items() if key not in OWN_KEYS}
-    return Prompt(index, record.line, tuple(messages), tuple(map(str, images)), extras)
+    own = {*used, *picture_keys(record)}
+    extras = {key: value for key, value in record.values.items() if key not in own}
+    if answer is not None:
+        extras.setdefault("answer", answer)
+    return Prompt(index, record.line, placed.messages, placed.pictures, extras)
+
+
+def question_of(record: Record) -> JsonValue:
+    """The words of a line that is one question; None where it has none."""
+    key = _question_key(record)
+    return None if key is None else record.values[key]
+
+
+def refuse_heavy(path: Path, held_bytes: int) -> None:
+    """Raise a DatasetError where a set's own pictures are more than is kept in memory."""
+    if held_bytes > MAX_HELD_BYTES:
+        most = MAX_HELD_BYTES // 1_000_000_000
+        message = f"The set has more than {most} GB of pictures inside."
+        raise DatasetError(message, "Write them out as files, with a JSONL that names them.", path)
 
 
 def content_text(content: JsonValue) -> str:
@@ -131,27 +170,63 @@ def content_hash(prompts: list[Prompt]) -> str:
     """SHA-256 of the prompts' messages, images and further keys, in order."""
     digest = hashlib.sha256()
     for prompt in prompts:
-        values = {"messages": prompt.messages, "images": prompt.images, "extras": prompt.extras}
+        names = [source.name if source.file else source.key for source in prompt.pictures]
+        values = {"messages": prompt.messages, "images": names, "extras": prompt.extras}
         digest.update(json.dumps(values, sort_keys=True).encode())
         digest.update(b"\n")
     return digest.hexdigest()
 
 
-def _messages(record: Record) -> list[Message] | BadLine:
+Asked = tuple[list[Message], tuple[str, ...], str | None]
+
+
+def _messages(record: Record) -> Asked | BadLine:
+    """Messages of a line, the keys that hold them, and the answer that a conversation ends with."""
     line, values = record.line, record.values
     if "prompt" in values and "messages" in values:
         return BadLine(line, "two_prompts", "The line has prompt and messages.", "Keep one.")
     if "messages" in values:
-        return _check_messages(values["messages"], line)
-    prompt = values.get("prompt")
-    if prompt is None:
+        messages = _check_messages(values["messages"], line)
+        return messages if isinstance(messages, BadLine) else (messages, ("messages",), None)
+    if "conversations" in values and "prompt" not in values and _lists_pictures(record):
+        return _of_llava(record)
+    return _one_question(record)
+
+
+def _one_question(record: Record) -> Asked | BadLine:
+    line, key = record.line, _question_key(record)
+    prompt = None if key is None else record.values[key]
+    if key is None or prompt is None:
         return _missing(record)
     if not isinstance(prompt, str):
         fix = "Write the prompt as a string, or use messages."
-        return BadLine(line, "wrong_type", "prompt is not a text.", fix)
+        return BadLine(line, "wrong_type", f"{key} is not a text.", fix)
     if not prompt.strip():
         return BadLine(line, "empty_prompt", "The prompt is empty.", "Remove the line.")
-    return [{"role": "user", "content": prompt}]
+    return [{"role": "user", "content": prompt}], (key,), None
+
+
+def _of_llava(record: Record) -> Asked | BadLine:
+    """A conversation about pictures as a prompt: up to its last answer, which is the right one."""
+    turns = sharegpt_messages(record)
+    if isinstance(turns, BadLine):
+        return turns
+    last = turns[-1] if turns else None
+    answer = None
+    if isinstance(last, dict) and last.get("role") == "assistant":
+        answer, turns = content_text(last.get("content")), turns[:-1]
+    messages = _check_messages(turns, record.line)
+    return messages if isinstance(messages, BadLine) else (messages, SHAREGPT_KEYS, answer)
+
+
+def _question_key(record: Record) -> str | None:
+    keys = QUESTION_KEYS if _lists_pictures(record) else QUESTION_KEYS[:1]
+    return next((key for key in keys if key in record.values), None)
+
+
+def _lists_pictures(record: Record) -> bool:
+    # What is wrong with them is said when they are placed.
+    return bool(listed_pictures(record))
 
 
 def _check_messages(value: JsonValue, line: int) -> list[Message] | BadLine:
@@ -170,8 +245,6 @@ def _check_messages(value: JsonValue, line: int) -> list[Message] | BadLine:
     if messages[-1]["role"] == "assistant":
         fix = "End with the user's turn; for whole conversations use supervised fine-tuning."
         return BadLine(line, "ends_with_answer", "The last message is the assistant's.", fix)
-    if not any(content_text(message.get("content")).strip() for message in messages):
-        return BadLine(line, "empty_prompt", "All messages are empty.", "Remove the line.")
     return messages
 
 

@@ -1,18 +1,26 @@
-"""JSONL files line by line: each is a JSON object or a problem in words, in bounded memory."""
+"""Data files line by line: each is a JSON object or a problem in words, in bounded memory.
+
+JSONL is read here, parquet by parquet_rows; a folder stands for the set in it (set_files).
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from pydantic import JsonValue
 
+from OnPolicyDistill.datasets.pictures import PictureSource
+from OnPolicyDistill.datasets.set_files import set_files
 from OnPolicyDistill.errors import DatasetError
 
 MAX_LINE_BYTES = 1_000_000
+# A line that holds pictures themselves, in base64.
+MAX_PICTURE_LINE_BYTES = 64_000_000
+PICTURE_MARK = b"data:image/"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -26,10 +34,12 @@ DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One JSON object and its 1-based line."""
+    """One JSON object, its 1-based line and the file; `pictures` are those of a parquet row."""
 
     line: int
     values: dict[str, JsonValue]
+    origin: Path | None = None
+    pictures: tuple[PictureSource, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +55,35 @@ class BadLine:
 def read_records(path: Path) -> Iterator[Record | BadLine]:
     """Yield every line that is not blank; a byte order mark and CRLF are tolerated.
 
+    Lines of a set that is cut into several files are counted through all of them.
+
     Raises:
         DatasetError: the file does not exist or cannot be read.
     """
+    line = 0
+    for file in set_files(path):
+        for found in _read_file(file, line + 1):
+            line = found.line
+            yield found
+
+
+def _read_file(file: Path, first_line: int) -> Iterator[Record | BadLine]:
+    if file.suffix.lower() == ".parquet":
+        from OnPolicyDistill.datasets.parquet_rows import read_parquet  # noqa: PLC0415
+
+        yield from read_parquet(file, first_line)
+        return
     try:
-        with path.open("rb") as stream:
-            for line, raw in enumerate(_bounded_lines(stream), start=1):
-                text = raw.removeprefix(BYTE_ORDER_MARK).strip() if line == 1 else raw.strip()
-                if text:
-                    yield parse_line(text, line)
+        with file.open("rb") as stream:
+            for line, raw in enumerate(_bounded_lines(stream), start=first_line):
+                text = raw.removeprefix(BYTE_ORDER_MARK) if line == first_line else raw
+                if text := text.strip():
+                    found = parse_line(text, line)
+                    yield replace(found, origin=file) if isinstance(found, Record) else found
     except FileNotFoundError as error:
-        raise DatasetError("There is no such file.", "Check the path.", path) from error
+        raise DatasetError("There is no such file.", "Check the path.", file) from error
     except OSError as error:
-        raise DatasetError(f"It cannot be read ({error.strerror}).", "Check it.", path) from error
+        raise DatasetError(f"It cannot be read ({error.strerror}).", "Check it.", file) from error
 
 
 def parse_line(raw: bytes, line: int) -> Record | BadLine:
@@ -82,8 +108,9 @@ def parse_line(raw: bytes, line: int) -> Record | BadLine:
 
 
 def _undecodable(raw: bytes, line: int) -> BadLine | None:
-    if len(raw) > MAX_LINE_BYTES:
-        message = f"The line is longer than {MAX_LINE_BYTES:,} bytes."
+    limit = MAX_PICTURE_LINE_BYTES if PICTURE_MARK in raw else MAX_LINE_BYTES
+    if len(raw) > limit:
+        message = f"The line is longer than {limit:,} bytes."
         return BadLine(line, "giant_line", message, "Put one object on each line.")
     if raw.startswith(UTF16_MARKS):
         return BadLine(line, "encoding", "The file is UTF-16.", "Save it as UTF-8.")
@@ -115,10 +142,11 @@ def _bad_json(line: int, text: str, error: Exception) -> BadLine:
 
 def _bounded_lines(stream: BinaryIO) -> Iterator[bytes]:
     """Yield lines; of one that is too long, only its beginning."""
-    while raw := stream.readline(MAX_LINE_BYTES + 1):
+    limit = MAX_PICTURE_LINE_BYTES
+    while raw := stream.readline(limit + 1):
         rest = raw
-        while len(rest) > MAX_LINE_BYTES and not rest.endswith(b"\n"):
-            rest = stream.readline(MAX_LINE_BYTES + 1)
+        while len(rest) > limit and not rest.endswith(b"\n"):
+            rest = stream.readline(limit + 1)
         yield raw
 
 

@@ -41,7 +41,7 @@ def test_a_clean_file_has_no_findings(tmp_path):
         ({"prompt": "Hi there \n"}, "edge_whitespace"),
         ({"prompt": "caf\ufffd au lait"}, "lost_characters"),
         ({"prompt": "x" * 9000}, "too_long"),
-        ({"prompt": "Look.", "images": ["missing.png"]}, "missing_image"),
+        ({"prompt": "Look.", "images": ["missing.png"]}, "unread_picture"),
         ({"prompt": CLEAN[3]["prompt"]}, "duplicate"),
         ({"prompt": CLEAN[3]["prompt"].upper().replace(" ", "  ")}, "near_duplicate"),
         ({"messages": [{"role": "human", "content": "Hi"}]}, "unknown_role"),

@@ -22,7 +22,7 @@ from OnPolicyDistill.datasets.pictures import (
     PictureSource,
     open_picture,
     picture_size,
-    pixels_digest,
+    seen_picture,
     thumbnail,
 )
 from OnPolicyDistill.errors import DatasetError
@@ -265,7 +265,7 @@ def test_bytes_turned_at_random_are_a_picture_or_a_named_error(seed):
 def test_what_is_no_picture_is_named_with_file_and_line(name, content, told, tmp_path):
     (tmp_path / name).write_bytes(content)
     source = PictureSource(name, tmp_path / name, origin=tmp_path / "set.jsonl", line=7)
-    for look in (picture_size, pixels_digest, thumbnail):
+    for look in (picture_size, seen_picture, thumbnail):
         with pytest.raises(DatasetError, match=rf"set\.jsonl, line 7: {name}: .*{told}") as caught:
             look(source)
         assert (caught.value.path, caught.value.line) == (source.origin, 7)
@@ -318,7 +318,7 @@ def test_the_digest_is_of_pixels_and_target_and_not_of_the_file():
     changed = PictureSource("c", data=saved(other, "PNG"))
     one, two, three = (open_picture(source, DEFAULT_SIGHT).digest for source in (png, bmp, changed))
     assert one == two != three
-    assert pixels_digest(png) == pixels_digest(bmp) != pixels_digest(changed)
+    assert seen_picture(png) == seen_picture(bmp) != seen_picture(changed)
     small = open_picture(png, type(DEFAULT_SIGHT)(16, 2, (0.5,) * 3, (0.5,) * 3, 1024, 65_536))
     assert small.digest != one
 

@@ -26,13 +26,14 @@ def test_prompts_messages_images_and_further_keys_are_kept(tmp_path):
         },
         {"prompt": "What is this?", "images": ["a.png"]},
     ]
-    prompts = load_prompts(write(tmp_path, "\n".join(map(json.dumps, lines)))).prompts
+    path = write(tmp_path, "\n".join(map(json.dumps, lines)))
+    prompts = load_prompts(path, sees=True).prompts
     assert [prompt.index for prompt in prompts] == [0, 1, 2]
     assert prompts[0].messages == ({"role": "user", "content": "1+1?"},)
     assert (prompts[0].answer, prompts[0].grader) == ("2", "number")
     assert prompts[0].extras["topic"] == "sums"
     assert (prompts[1].text, prompts[1].answer, prompts[1].grader) == ("Hi", None, "exact_match")
-    assert prompts[2].images == ("a.png",)
+    assert [picture.file for picture in prompts[2].pictures] == [tmp_path / "a.png"]
 
 
 def test_byte_order_mark_crlf_and_blank_lines_are_tolerated_and_lines_still_counted(tmp_path):
@@ -44,7 +45,7 @@ def test_byte_order_mark_crlf_and_blank_lines_are_tolerated_and_lines_still_coun
 def test_the_words_of_a_content_list_are_its_text_parts(tmp_path):
     content = [{"type": "image", "image": "a.png"}, {"type": "text", "text": "Count them."}]
     line = json.dumps({"messages": [{"role": "user", "content": content}]})
-    assert load_prompts(write(tmp_path, line)).prompts[0].text == "Count them."
+    assert load_prompts(write(tmp_path, line), sees=True).prompts[0].text == "Count them."
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_the_words_of_a_content_list_are_its_text_parts(tmp_path):
         (b'{"messages": [{"role": "user"}]}', "wrong_type"),
         (b'{"messages": [{"role": "user", "content": ""}]}', "empty_prompt"),
         (b'{"messages": [{"role": "assistant", "content": "a"}]}', "ends_with_answer"),
-        (b'{"prompt": "a", "images": "a.png"}', "wrong_type"),
+        (b'{"prompt": "a", "images": {"file": "a.png"}}', "wrong_type"),
         (b'{"prompt": "a", "images": [1]}', "wrong_type"),
         (b'{"prompt": "a", "answer": {"x": 1}}', "wrong_type"),
         (b'{"prompt": "\xff"}', "encoding"),
