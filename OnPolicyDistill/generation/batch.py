@@ -114,7 +114,7 @@ class Decoder:
         """Float32 logits (B, V) of what follows the inputs, which the cache then holds."""
         inputs = live.inputs[:, None]
         if self._head is not None:
-            hidden = hidden_states(self._model, inputs, live.cache)  # (B, 1, D)
+            hidden = hidden_states(self._model, inputs, live.cache, are_words=True)  # (B, 1, D)
             return self._head.sampling_logits(hidden[:, -1])
         padded: mx.array = self._model(inputs, cache=live.cache.layers)[:, -1]
         return padded[:, : self._request.vocab_size].astype(mx.float32)

@@ -24,6 +24,7 @@ from OnPolicyDistill.arrays import float_list, int_list
 from OnPolicyDistill.errors import StoppedError
 from OnPolicyDistill.generation.batch import Decoder, Draw, LiveRows
 from OnPolicyDistill.generation.request import NO_HOOKS, GenerationHooks, GenerationRequest, Token
+from OnPolicyDistill.models.seeing import refuse_unseen_pictures
 from OnPolicyDistill.rollout import FinishReason, Rollout, TopLogprobs
 
 
@@ -54,9 +55,13 @@ def generate_with_full_logprobs(
 def stream(
     model: nn.Module, request: GenerationRequest, hooks: GenerationHooks = NO_HOOKS
 ) -> Iterator[Token]:
-    """Yield tokens as they are drawn, step by step, those of one prompt in their order."""
+    """Yield tokens as they are drawn, step by step, those of one prompt in their order.
+
+    Raises ModelError for prompts with pictures and a model that does not see.
+    """
     if not request.prompts:
         return
+    refuse_unseen_pictures(model, request.prompts)
     with _dropout_off(model):
         decoder = Decoder(model, request)
         yield from _decoded(decoder, deque(range(len(request.prompts))), request, hooks)

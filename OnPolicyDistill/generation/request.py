@@ -9,6 +9,7 @@ import mlx.core as mx
 
 from OnPolicyDistill.generation.prefill import Prefix
 from OnPolicyDistill.generation.sampling import THE_POLICY, SamplingSettings
+from OnPolicyDistill.pictures import FIRST_PICTURE_ID
 from OnPolicyDistill.rollout import FinishReason, TopLogprobs
 
 
@@ -22,6 +23,7 @@ class GenerationRequest:
     for the policy's own logprobs at temperature 1 (no cuts, no bans) at every step. At most
     `max_rows` prompts are decoded at once; the next ones join as rows finish. `prefix` is what the
     model has read already (generation/prefill.py); it is used where every prompt begins with it.
+    Prompts may hold places of pictures (pictures.py) where the model sees.
     """
 
     prompts: Sequence[Sequence[int]]
@@ -53,8 +55,11 @@ class GenerationRequest:
         for index, prompt in enumerate(self.prompts):
             if not prompt:
                 raise ValueError(f"Prompt {index} is empty: give it at least one token.")
-            if not 0 <= min(prompt) <= max(prompt) < self.vocab_size:
+            words = [token for token in prompt if token < FIRST_PICTURE_ID]
+            if not (words and 0 <= min(words) <= max(words) < self.vocab_size):
                 raise ValueError(f"Prompt {index} has a token outside 0 to {self.vocab_size - 1}.")
+            if prompt[-1] >= FIRST_PICTURE_ID:
+                raise ValueError(f"Prompt {index} ends in a picture: let a word follow it.")
 
 
 def _ignore(_num_tokens: int) -> None:

@@ -22,6 +22,7 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx_lm.models.cache import KVCache, make_prompt_cache
 
+from OnPolicyDistill.arrays import int_list
 from OnPolicyDistill.errors import ModelError
 
 Mask = mx.array | Literal["causal"] | None
@@ -32,10 +33,15 @@ GROWTH_COLUMNS = 256
 
 
 class RowLayout:
-    """How many columns at the left of each row are padding; the layers of a batch share it."""
+    """How many columns at the left of each row are padding; the layers of a batch share it.
 
-    def __init__(self, padding: Sequence[int]) -> None:
+    A row's shift is how far the position of its next word is from the number of its tokens, which
+    pictures bring about (models/places.py); whoever reads pictures sets `shifts` anew.
+    """
+
+    def __init__(self, padding: Sequence[int], shifts: Sequence[int] | None = None) -> None:
         self.padding = tuple(padding)
+        self.shifts = (0,) * len(self.padding) if shifts is None else tuple(shifts)
         self.is_ragged = any(padding)
         self._first = mx.array(self.padding)  # (B,)
         self._offset = (-1, self._first)
@@ -48,6 +54,11 @@ class RowLayout:
         if self._offset[0] != length:
             self._offset = (length, length - self._first)
         return self._offset[1]
+
+    def next_positions(self, length: int) -> mx.array:
+        """Position of each row's next word when `length` columns are in use, (B, 1)."""
+        ahead = [shift - pad for shift, pad in zip(self.shifts, self.padding, strict=True)]
+        return (length + mx.array(ahead))[:, None]
 
     def mask(self, num_new: int, length: int) -> Mask:
         """What queries in `num_new` columns after `length` may see; an array is (B, 1, 1, T)."""
@@ -112,16 +123,18 @@ class RowCache:
     @classmethod
     def of_prefix(cls, columns: Sequence[mx.array], num_rows: int) -> RowCache:
         """A cache whose rows all begin with one prefix, from what `prefix_columns` gave."""
-        layout = RowLayout([0] * num_rows)
+        *pairs, shifts = columns
+        layout = RowLayout([0] * num_rows, int_list(shifts) * num_rows)
         layers = []
-        for keys, values in zip(columns[::2], columns[1::2], strict=True):
+        for keys, values in zip(pairs[::2], pairs[1::2], strict=True):
             held = mx.repeat(keys, num_rows, axis=0), mx.repeat(values, num_rows, axis=0)
             layers.append(LayerCache(layout, keys.shape[2], held))
         return cls(layers)
 
     def prefix_columns(self) -> list[mx.array]:
-        """Keys and values (1, H, T, D) of one row, layer by layer, without free columns."""
-        return [mx.contiguous(buffer[:, :, : self.length]) for buffer in self.state]
+        """Keys and values (1, H, T, D) of one row, layer by layer, then the row's shift (1,)."""
+        held = [mx.contiguous(buffer[:, :, : self.length]) for buffer in self.state]
+        return [*held, mx.array(self.shifts)]
 
     @property
     def length(self) -> int:
@@ -134,6 +147,11 @@ class RowCache:
         return self.layers[0].layout.padding
 
     @property
+    def shifts(self) -> tuple[int, ...]:
+        """How far the position of each row's next word is from the number of its tokens."""
+        return self.layers[0].layout.shifts
+
+    @property
     def state(self) -> list[mx.array]:
         """Every array there is, to be evaluated."""
         return [array for layer in self.layers for array in layer.held or ()]
@@ -144,7 +162,7 @@ class RowCache:
         unused = min(padding)
         picked = mx.array(list(indices))
         return self._changed(
-            RowLayout([columns - unused for columns in padding]),
+            RowLayout([columns - unused for columns in padding], [self.shifts[i] for i in indices]),
             self.length - unused,
             lambda buffer: buffer[:, :, unused:][picked],
         )
@@ -157,14 +175,19 @@ class RowCache:
             return self
         source = ((mx.arange(T) - mx.array(padding)[:, None]) % T)[:, None, :, None]
         return self._changed(
-            RowLayout(padding), T, lambda buffer: mx.take_along_axis(buffer[:, :, :T], source, 2)
+            RowLayout(padding, self.shifts),
+            T,
+            lambda buffer: mx.take_along_axis(buffer[:, :, :T], source, 2),
         )
 
     def joined(self, other: RowCache) -> RowCache:
         """The rows of this cache followed by those of another; both must have been written to."""
         T = max(self.length, other.length)
         both = (self, other)
-        layout = RowLayout([T - cache.length + pad for cache in both for pad in cache.padding])
+        layout = RowLayout(
+            [T - cache.length + pad for cache in both for pad in cache.padding],
+            self.shifts + other.shifts,
+        )
         layers = []
         for mine, theirs in zip(self.layers, other.layers, strict=True):
             pairs = zip(_widened(mine, T), _widened(theirs, T), strict=True)

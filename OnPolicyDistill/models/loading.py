@@ -23,21 +23,32 @@ from OnPolicyDistill.memory import prepare_device, release_buffers
 from OnPolicyDistill.models.hub import download_model
 from OnPolicyDistill.models.parameters import flat_arrays
 from OnPolicyDistill.models.policy import Policy
+from OnPolicyDistill.models.seeing import SeeingModel
+from OnPolicyDistill.models.vision_config import is_vision_config
+from OnPolicyDistill.models.vision_loading import open_eyes, open_seeing_model, require_markers
 from OnPolicyDistill.models.weight_files import fingerprint_model, read_json, weight_files
+from OnPolicyDistill.pictures import PictureBook
 from OnPolicyDistill.registry import find_model, local_folder, propose_model
+from OnPolicyDistill.settings.sight import SightSettings
 from OnPolicyDistill.stopping import check_stop
 
 # A second of a slow disk; big enough for MLX to read with all its threads.
 BYTES_AT_ONCE = 1_000_000_000
 
 
-def load_policy(name: str, mixed_precision: bool = True) -> Policy:
+def load_policy(
+    name: str,
+    mixed_precision: bool = True,
+    sight: SightSettings | None = None,
+    book: PictureBook | None = None,
+) -> Policy:
     """Load a frozen policy in evaluation mode.
 
     `name` is a folder, an alias of the model registry, or a hub id, tried in this order.
     `mixed_precision` keeps weights in the type they are stored in; off casts them to float32
     (packed weights stay packed, their scales become float32). Adapters come on top, with
-    adapters/lora.py.
+    adapters/lora.py. A model that sees keeps to `sight`, without it to its folder's own limits,
+    and finds pictures in `book`, which all models of a run must share.
 
     Raises:
         ModelError: the model cannot be found, downloaded, read or used.
@@ -46,6 +57,9 @@ def load_policy(name: str, mixed_precision: bool = True) -> Policy:
     folder = find_folder(name)
     model = _load_weights(folder, mixed_precision)
     tokenizer = _load_tokenizer(folder)
+    if isinstance(model, SeeingModel):
+        require_markers(folder, tokenizer)
+        open_eyes(model, sight, book)
     stops = stop_ids(folder, tokenizer)
     tokenizer.eos_token_ids = stops
     vocab_size = real_vocab_size(tokenizer)
@@ -59,6 +73,7 @@ def load_policy(name: str, mixed_precision: bool = True) -> Policy:
         stop_ids=stops,
         vocab_size=vocab_size,
         fingerprint=fingerprint,
+        sight=model.sight if isinstance(model, SeeingModel) else None,
     )
 
 
@@ -70,7 +85,11 @@ def open_model(
     The device's limits are set for them and what is loaded already. Raises what mlx-lm raises.
     """
     # Lazily, so that a cast reads each weight once and never holds the model twice.
-    model, config = load_model(folder, lazy=True)
+    model: nn.Module
+    if is_vision_config(read_json(folder / "config.json")):
+        model, config = open_seeing_model(folder)
+    else:
+        model, config = load_model(folder, lazy=True)
     if not mixed_precision:
         model.set_dtype(mx.float32)
     weights = flat_arrays(model.parameters()).values()
@@ -85,6 +104,8 @@ def unload(policy: Policy) -> None:
     and keeps its own weights alive.
     """
     policy.model.update(tree_map(lambda _: mx.array(0.0), policy.model.parameters()))
+    if isinstance(policy.model, SeeingModel):
+        policy.model.shelf.clear()
     release_buffers()
 
 

@@ -17,12 +17,17 @@ from pydantic import JsonValue
 
 from OnPolicyDistill.arrays import as_float
 from OnPolicyDistill.datasets.chat_template import ChatTemplate
-from OnPolicyDistill.errors import ModelError
+from OnPolicyDistill.errors import DatasetError, ModelError
 from OnPolicyDistill.head import Quantization, VocabularyHead
 from OnPolicyDistill.models.kv_cache import RowCache
+from OnPolicyDistill.models.seeing import SeeingModel
+from OnPolicyDistill.pictures import Picture, PictureBook, Sight
 from OnPolicyDistill.stopping import check_stop
 
 Message = Mapping[str, JsonValue]
+
+# What templates write around a picture, and for it.
+PICTURE_MARKERS = ("<|vision_start|>", "<|image_pad|>", "<|vision_end|>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,7 @@ class Policy:
     end-of-sequence token of generation config, config and tokenizer. `vocab_size` is the
     tokenizer's real size, the largest token id plus one: logits are wider. `fingerprint` changes
     with weights, quantization, adapter, tokenizer and computing type, and keys the teacher cache.
+    `sight` is how it reads pictures, None where it reads words alone.
     """
 
     name: str
@@ -43,18 +49,25 @@ class Policy:
     stop_ids: frozenset[int]
     vocab_size: int
     fingerprint: str
+    sight: Sight | None = None
 
 
-def hidden_states(model: nn.Module, tokens: mx.array, cache: RowCache | None = None) -> mx.array:
+def hidden_states(
+    model: nn.Module, tokens: mx.array, cache: RowCache | None = None, are_words: bool = False
+) -> mx.array:
     """Final normed hidden states, the input of the output head: tokens (B, T) -> (B, T, D).
 
     Right padding changes nothing at real positions, because attention is causal. With a `cache`
-    the tokens continue what it holds, and are added to it.
+    the tokens continue what it holds, and are added to it. `are_words` promises that none is a
+    place of a picture, so that a model that sees need not wait for them to look.
 
     Raises:
         ModelError: the architecture is not laid out as body and head.
     """
-    states: mx.array = body(model)(tokens, cache=None if cache is None else cache.layers)
+    layers = None if cache is None else cache.layers
+    if isinstance(model, SeeingModel):
+        return model.states(tokens, layers, are_words)
+    states: mx.array = body(model)(tokens, cache=layers)
     return states
 
 
@@ -80,13 +93,15 @@ def vocabulary_head(policy: Policy) -> VocabularyHead:
 def sampling_head(model: nn.Module, vocab_size: int) -> VocabularyHead | None:
     """The head whose logits are nearer to the model's meaning than the model's own, or None.
 
-    None where the model's own are float32 already, or are no plain projection of its states.
+    None where the model's own are float32 already, or are no plain projection of its states. A
+    model that sees always has one: behind its hidden states nobody need look for pictures.
     """
     try:
         head = output_head(model, vocab_size)
     except ModelError:
         return None
-    return head if head.rounds and _gives_own_logits(model, head) else None
+    is_wanted = head.rounds or isinstance(model, SeeingModel)
+    return head if is_wanted and _gives_own_logits(model, head) else None
 
 
 def _gives_own_logits(model: nn.Module, head: VocabularyHead) -> bool:
@@ -112,6 +127,72 @@ def encode_text(policy: Policy, text: str) -> list[int]:
     check_stop()
     ids: list[int] = policy.tokenizer.encode(text, add_special_tokens=False)
     return ids
+
+
+def encode_picture_prompt(
+    policy: Policy,
+    messages: Sequence[Message],
+    pictures: Sequence[Picture],
+    book: PictureBook,
+) -> tuple[int, ...]:
+    """Token ids of a conversation with pictures, and the header that opens the assistant's turn.
+
+    The template writes a placeholder between two markers where a message has a picture; the ids
+    of the pictures' places stand in their stead, in order.
+
+    Raises:
+        DatasetError: the template refuses the messages, or writes more or fewer pictures.
+    """
+    words = encode_prompt(policy, messages)
+    start, pad, end = (policy.tokenizer.get_vocab().get(marker) for marker in PICTURE_MARKERS)
+    pads = [
+        place
+        for place in range(1, len(words) - 1)
+        if words[place - 1 : place + 2] == [start, pad, end]
+    ]
+    if len(pads) != len(pictures):
+        raise DatasetError(
+            f"The conversation has {len(pictures)} pictures, and as {policy.name} reads it there "
+            f"are {len(pads)} places for one.",
+            "Give as many pictures as messages name; a model without eyes has no place for any.",
+        )
+    ids: list[int] = []
+    done = 0
+    for place, picture in zip(pads, pictures, strict=True):
+        ids += [*words[done:place], *book.ids_of(picture)]
+        done = place + 1
+    return (*ids, *words[done:])
+
+
+def refuse_different_sight(student: Policy, teacher: Policy) -> None:
+    """Refuse a pair that does not read one prompt with pictures alike.
+
+    Raises:
+        ModelError: patches, merging, limits of pixels or the assistant's header differ, or one of
+            the two does not see.
+    """
+    for name, mine, theirs in _sights(student, teacher):
+        if mine != theirs:
+            raise ModelError(
+                f"The student {student.name} and the teacher {teacher.name} read pictures "
+                f"differently: {name} {mine} and {theirs}.",
+                "Use two models of one family, both -Thinking or both -Instruct.",
+            )
+
+
+def _sights(student: Policy, teacher: Policy) -> list[tuple[str, object, object]]:
+    """What a pair must agree on, by name, as each of the two has it."""
+    mine, theirs = student.sight, teacher.sight
+    if mine is None or theirs is None:
+        return [("eyes", mine is not None, theirs is not None)]
+    openings = student.chat_template.opening(), teacher.chat_template.opening()
+    return [
+        ("pixels along a patch", mine.patch, theirs.patch),
+        ("patches merged", mine.merge, theirs.merge),
+        ("fewest pixels", mine.min_pixels, theirs.min_pixels),
+        ("most pixels", mine.max_pixels, theirs.max_pixels),
+        ("the prompt's end", repr(openings[0]), repr(openings[1])),
+    ]
 
 
 def decode(policy: Policy, token_ids: Sequence[int]) -> str:

@@ -27,6 +27,7 @@ from OnPolicyDistill.models.kv_cache import RowCache, keeps_keys_and_values_only
 from OnPolicyDistill.models.loading import unload
 from OnPolicyDistill.models.pieces import read_hidden_states
 from OnPolicyDistill.models.policy import Policy, vocabulary_head
+from OnPolicyDistill.models.seeing import refuse_unseen_pictures
 from OnPolicyDistill.rollout import Rollout, pack
 from OnPolicyDistill.stopping import check_stop
 from OnPolicyDistill.teacher.cache import CacheKey, Entry, TeacherCache, digest_tokens
@@ -188,6 +189,7 @@ class Teacher:
 
     def _forward(self, rollouts: Sequence[Rollout], form: TargetForm) -> Entry:
         check_stop()
+        refuse_unseen_pictures(self.policy.model, [rollout.prompt_ids for rollout in rollouts])
         num_shared = len(self._prefix)
         batch = pack([replace(r, prompt_ids=r.prompt_ids[num_shared:]) for r in rollouts])
         cache = None
@@ -203,7 +205,7 @@ class Teacher:
         return top_k_targets(exact, batch.labels, form.top_k, form.temperature, also_ids).arrays
 
     def _prefix_columns(self) -> Entry:
-        """Keys and values of the shared prefix, from the cache or made again, bit for bit."""
+        """Keys, values and shift of the prefix, from the cache or made again, bit for bit."""
         columns = self.cache.peek(self._prefix_key())
         if columns is None:
             cache = RowCache.empty(self.policy.model, 1)
