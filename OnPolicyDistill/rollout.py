@@ -1,4 +1,4 @@
-"""Rollouts: what a policy sampled, token by token, and how a batch of them becomes arrays.
+"""Prompts in token ids, what a policy sampled for them, and how a batch of it becomes arrays.
 
 Letters: B rows, T padded length, N completion positions of the batch.
 """
@@ -12,6 +12,16 @@ from typing import Literal
 import mlx.core as mx
 
 FinishReason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPrompt:
+    """A prompt ready for the models: its place in the file, token ids, text, and right answer."""
+
+    index: int
+    ids: tuple[int, ...]
+    text: str
+    answer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,7 +192,8 @@ def refuse_finished(run: RunDirectory) -> None:
 
 def _trainer(config: RunConfig) -> Train:
     from OnPolicyDistill.evaluation.labelled_run import evaluate_run
-    from OnPolicyDistill.trainers import on_policy, prompt_distillation, sft
+    from OnPolicyDistill.trainers import on_policy, sft
+    from OnPolicyDistill.trainers.prompt_distillation import train as prompt_distillation
 
     trainers: EveryKind[Train] = {
         "on_policy": on_policy.train,

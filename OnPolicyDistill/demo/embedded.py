@@ -154,8 +154,8 @@ def _prepare(scratch: Path, plan: ModelPlan) -> RunDirectory:
     write_tokenizer(folder, [*texts, *["system\n", "user\n", "assistant\n"] * 100], NUM_BASE_TOKENS)
     write_random_model(folder, plan.shape, plan.seed)
     conversations, held_out = scratch / f"{plan.name}.jsonl", scratch / f"{plan.name}-held.jsonl"
-    write_lines(conversations, _lessons(plan, "train", plan.num_conversations))
-    write_lines(held_out, _lessons(plan, "held_out", NUM_VALIDATION))
+    write_lines(conversations, _conversations(plan, "train", plan.num_conversations))
+    write_lines(held_out, _conversations(plan, "held_out", NUM_VALIDATION))
     settings = _settings(plan, folder, conversations, held_out)
     return create_run(scratch / plan.name, SftConfig(sft=settings))
 
@@ -182,7 +182,7 @@ def _settings(plan: ModelPlan, folder: Path, conversations: Path, held_out: Path
     )
 
 
-def _lessons(plan: ModelPlan, split: Split, count: int) -> Iterator[dict[str, str]]:
+def _conversations(plan: ModelPlan, split: Split, count: int) -> Iterator[dict[str, str]]:
     """Yield conversations with the answers that this model is to learn."""
     habit, chance = random.Random(plan.seed + 1), random.Random(plan.seed)
     for example in _examples(plan.seed, split, count):

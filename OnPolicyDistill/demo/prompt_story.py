@@ -24,7 +24,7 @@ from OnPolicyDistill.runs.directory import create_run
 from OnPolicyDistill.runs.events import RunFinished
 from OnPolicyDistill.runs.log import last_event
 from OnPolicyDistill.runs.reporting import Observer, StopRequest
-from OnPolicyDistill.trainers.prompt_distillation import train
+from OnPolicyDistill.trainers.prompt_distillation.train import train
 
 PRESET = "prompt_distillation/demo.yaml"
 UNCHANGED: Mapping[str, object] = {}

@@ -13,12 +13,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from OnPolicyDistill.datasets.labelled import THINKING_OPENS, LabelledItem, parse_label
-from OnPolicyDistill.evaluation.heldout import derive_seed
 from OnPolicyDistill.evaluation.labelled_report import Prediction
 from OnPolicyDistill.generation.loop import generate, stream
 from OnPolicyDistill.generation.request import NO_HOOKS, GenerationHooks, GenerationRequest
 from OnPolicyDistill.generation.sampling import SamplingSettings
 from OnPolicyDistill.models.policy import Message, Policy, decode, encode_prompt
+from OnPolicyDistill.seeds import derive_seed
 
 WARM_UP_TOKENS = 2
 PREVIEW_CHARACTERS = 48

@@ -10,7 +10,6 @@ Letters: N completion positions.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,25 +25,15 @@ from OnPolicyDistill.head import VocabularyHead
 from OnPolicyDistill.losses.comparison import compare_distributions
 from OnPolicyDistill.models.pieces import read_hidden_states
 from OnPolicyDistill.models.policy import Policy, decode
-from OnPolicyDistill.rollout import Rollout, pack
+from OnPolicyDistill.rollout import EncodedPrompt, Rollout, pack
 from OnPolicyDistill.runs.prompt_values import PromptValues
 from OnPolicyDistill.runs.wording import describe_drawn
+from OnPolicyDistill.seeds import derive_seed
 from OnPolicyDistill.stopping import check_stop
 from OnPolicyDistill.teacher.scoring import EXACT, Teacher
 
-MAX_SEED = 2**31 - 1
 # What keys of distances begin with, by whose completions they are measured on.
 ON_POLICY, OFF_POLICY = "eval_", "eval_off_policy_"
-
-
-@dataclass(frozen=True, slots=True)
-class EncodedPrompt:
-    """A prompt ready for the models: its place in the file, token ids, text, and right answer."""
-
-    index: int
-    ids: tuple[int, ...]
-    text: str
-    answer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +55,6 @@ class HeldOut:
     def in_words(self) -> str:
         """How many prompts there are, and how they were chosen."""
         return describe_drawn(len(self.prompts), self.num_available, "held-out prompts") + "."
-
-
-def derive_seed(seed: int, purpose: str, counter: int) -> int:
-    """Return an independent 31-bit seed for one use, the same on every machine."""
-    digest = hashlib.blake2b(f"{seed}:{purpose}:{counter}".encode(), digest_size=4).digest()
-    return int.from_bytes(digest, "big") & MAX_SEED
 
 
 def complete(

@@ -15,13 +15,13 @@ from OnPolicyDistill.models.parameters import flat_arrays
 Gradients = dict[str, object]
 
 
-def add_gradients(total: Gradients | None, more: Gradients) -> Gradients:
-    """Sum two gradient trees of one shape; `None` is the empty sum.
+def add_gradients(total: Gradients, more: Gradients) -> Gradients:
+    """Sum two gradient trees of one shape; an empty one is the empty sum.
 
     The caller evaluates the result before the next micro-batch, or the graphs of all of them
     stay in memory.
     """
-    if total is None:
+    if not total:
         return more
     summed: Gradients = tree_map(lambda left, right: left + right, total, more)
     return summed

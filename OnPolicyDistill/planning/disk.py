@@ -45,7 +45,7 @@ def disk_needs(work: Workload, workspace: Path, answering: Sequence[ModelFacts] 
     if work.teacher is not None:
         models.append(work.teacher)
     missing = {facts.name: facts.loaded_bytes for facts in models if facts.source == "registry"}
-    # Beside those kept: the best one, the last one between milestones, and one being written.
+    # Beside those kept: the best one, the last one off schedule, and one being written.
     copies = work.settings.keep_checkpoints + 3
     checkpoints = copies * work.num_adapter_parameters * CHECKPOINT_BYTES_PER_PARAMETER
     return DiskNeeds(

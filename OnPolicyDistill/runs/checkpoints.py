@@ -135,17 +135,17 @@ def pointed(run: RunDirectory, name: str) -> Path | None:
 
 
 def prune_checkpoints(
-    run: RunDirectory, keep: int, is_milestone: Callable[[int], bool] = lambda _step: True
+    run: RunDirectory, keep: int, is_scheduled: Callable[[int], bool] = lambda _step: True
 ) -> None:
-    """Remove all but the newest `keep` milestones, the best checkpoint and the newest of all.
+    """Remove all but the newest `keep` scheduled ones, the best checkpoint and the newest of all.
 
-    What the clock or a pause wrote between milestones goes with the next checkpoint, so that
-    it never pushes a milestone out.
+    What the clock or a pause wrote between those goes with the next checkpoint, so that
+    it never pushes one of them out.
     """
     best = pointed(run, "best")
     found = list_checkpoints(run)
-    milestones = [path for path in found if is_milestone(int(path.name))]
-    kept = {path.name for path in (*found[-1:], *milestones[-keep:])}
+    scheduled = [path for path in found if is_scheduled(int(path.name))]
+    kept = {path.name for path in (*found[-1:], *scheduled[-keep:])}
     for path in found:
         if path.name not in kept and (best is None or path.name != best.name):
             shutil.rmtree(path, ignore_errors=True)

@@ -131,7 +131,7 @@ class OptimizerSettings(Settings):
         None, max_length=120, description="A name for people; the run's id is made by itself."
     )
 
-    def is_milestone(self, step: int) -> bool:
+    def is_scheduled(self, step: int) -> bool:
         """Whether a checkpoint of this step counts among those that `keep_checkpoints` keeps."""
         return step % self.checkpoint_every == 0 or step % self.eval_every == 0
 

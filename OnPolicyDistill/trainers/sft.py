@@ -11,14 +11,36 @@ which is how the embedded models are made.
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
+import mlx.core as mx
+import mlx.nn as nn
+
+from OnPolicyDistill.adapters.dropout import seed_dropout
+from OnPolicyDistill.adapters.lora import AttachedAdapter
+from OnPolicyDistill.errors import ConfigError
+from OnPolicyDistill.methods import facts_of
+from OnPolicyDistill.models.loading import load_policy
+from OnPolicyDistill.models.policy import Policy
+from OnPolicyDistill.optim.gradients import Gradients, add_gradients
 from OnPolicyDistill.runs.directory import RunDirectory
-from OnPolicyDistill.runs.reporting import Observer, Reporter, StopRequest, reported
-from OnPolicyDistill.stopping import stoppable
-from OnPolicyDistill.trainers.course import prepare_course
-from OnPolicyDistill.trainers.milestones import begin, learn_until_done
-from OnPolicyDistill.trainers.supervised import journey
+from OnPolicyDistill.runs.reporting import Observer, Reporter, StopRequest
+from OnPolicyDistill.seeds import derive_seed
+from OnPolicyDistill.settings.sft import SftSettings
+from OnPolicyDistill.stopping import check_stop
+from OnPolicyDistill.training.conversation_rows import ConversationRow, encode_file
+from OnPolicyDistill.training.files import named_file
+from OnPolicyDistill.training.student import Student, attach_fresh_adapter, student_of
+from OnPolicyDistill.training.supervised import (
+    evaluate,
+    in_micro_batches,
+    learn,
+    rows_of_step,
+    step_metrics,
+)
+from OnPolicyDistill.training.work import Work, begun
 
 
 def train(
@@ -33,11 +55,88 @@ def train(
         StoppedError: a stop was asked for; the checkpoint is written and the run can be resumed.
         DistillError: anything else that ends the run, in words; it is in the event log as well.
     """
-    with run.occupied():
-        reporter, stop = Reporter(run, observer), stop or StopRequest()
-        with reported(reporter), stoppable(stop):
-            state = begin(run, reporter, checkpoint)
-            course = prepare_course(run, reporter, stop)
-            if checkpoint is not None:
-                course.load_arrays(checkpoint)
-            learn_until_done(journey(course), state)
+    with begun(run, observer, stop, checkpoint) as work:
+        given = prepare(work)
+        settings, student = given.settings, given.student
+        if checkpoint is not None:
+            student.load(checkpoint)
+
+        for step in work.steps(
+            settings,
+            evaluate=lambda: evaluate(work, student, given.held_out, settings),
+            save=student.save,
+        ):
+            started = time.perf_counter()
+            rows = rows_of_step(given.rows, settings, step, settings.length_buckets)
+            num_tokens = sum(len(row.learned) for row in rows)
+            seed_dropout(student.policy.model, derive_seed(settings.seed, "dropout", step))
+            loss = 0.0
+            gradients: Gradients = {}
+            for batch in in_micro_batches(rows, settings.batch_size):
+                check_stop()
+                share, more = learn(student, batch, num_tokens)
+                gradients = add_gradients(gradients, more)
+                mx.eval(gradients)
+                loss += share
+            update = student.updater.apply(gradients, loss, step)
+            seconds = time.perf_counter() - started
+            work.report(step, step_metrics(loss, num_tokens, seconds), update)
+        work.finish()
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A student and the conversations that are given to it; only the student's arrays change."""
+
+    settings: SftSettings
+    student: Student
+    rows: tuple[ConversationRow, ...]
+    held_out: tuple[ConversationRow, ...]
+
+
+def prepare(work: Work) -> Given:
+    """Load the model and the conversations, and choose what learns.
+
+    Raises:
+        DistillError: a file or the model cannot be used.
+    """
+    settings, reporter = work.settings, work.reporter
+    assert isinstance(settings, SftSettings)
+    reporter.phase("loading", f"Loading the model {settings.model}.")
+    policy = load_policy(settings.model, settings.mixed_precision)
+    file = named_file(facts_of(settings), "conversations", settings.conversations)
+    rows = _encoded(policy, file, settings, reporter)
+    held_out: tuple[ConversationRow, ...] = ()
+    if settings.validation_conversations is not None:
+        held_out = _encoded(policy, Path(settings.validation_conversations), settings, reporter)
+    settings = settings.settled(len(rows))
+    steps = f"{len(rows)} rows, {settings.rows_per_step} a step: {settings.num_steps} steps."
+    reporter.phase("loading", steps, num_steps=settings.num_steps)
+    adapter = _choose_what_learns(policy, settings, reporter)
+    return Given(settings, student_of(policy, adapter, settings, settings.model), rows, held_out)
+
+
+def _encoded(
+    policy: Policy, file: Path, settings: SftSettings, reporter: Reporter
+) -> tuple[ConversationRow, ...]:
+    return encode_file(policy, file, settings.max_length, reporter, settings.thinking)
+
+
+def _choose_what_learns(
+    policy: Policy, settings: SftSettings, reporter: Reporter
+) -> AttachedAdapter | None:
+    """Attach an adapter, or let every weight learn where the settings have no `lora`.
+
+    Raises:
+        ConfigError: every weight should learn, but they are quantized.
+    """
+    if settings.lora is not None:
+        return attach_fresh_adapter(policy, settings.lora, settings.seed, reporter)
+    if any(isinstance(module, nn.QuantizedLinear) for module in policy.model.modules()):
+        raise ConfigError(
+            f"{policy.name} is quantized, and packed weights cannot learn.",
+            "Set sft.lora, or use the bf16 form of the model.",
+            (("sft.lora", "a quantized model needs an adapter"),),
+        )
+    policy.model.unfreeze()
+    return None

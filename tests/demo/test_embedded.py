@@ -12,12 +12,13 @@ from OnPolicyDistill.demo.embedded import (
     changed_files,
     write_sums,
 )
-from OnPolicyDistill.evaluation.heldout import EncodedPrompt, HeldOut, grade
+from OnPolicyDistill.evaluation.heldout import HeldOut, grade
 from OnPolicyDistill.evaluation.intervals import share_of
 from OnPolicyDistill.files import shipped_folder
 from OnPolicyDistill.generation.request import NO_HOOKS
 from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.models.policy import encode_prompt
+from OnPolicyDistill.rollout import EncodedPrompt
 
 DATA = shipped_folder("data")
 SHORT = (

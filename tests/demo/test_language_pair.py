@@ -38,7 +38,7 @@ def test_a_build_passes_all_terms_and_loads(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("plan", [THINKER, ANSWERER])
-def test_a_long_lesson_is_told_all_of_the_prompt_or_nothing(plan: PupilPlan) -> None:
+def test_a_long_conversation_is_told_all_of_the_prompt_or_nothing(plan: PupilPlan) -> None:
     long = plan.terms[-1]
     sentences = read_sentences(DATA / "schooling.jsonl")
     found = list(conversations(plan, long, sentences, PROMPT))

@@ -41,7 +41,7 @@ def test_a_norm_that_is_no_number_is_reported_and_not_hidden() -> None:
 
 
 def test_micro_batches_add_up() -> None:
-    total = add_gradients(None, tree([1.0, 2.0], [3.0]))
+    total = add_gradients({}, tree([1.0, 2.0], [3.0]))
     total = add_gradients(total, tree([10.0, 20.0], [30.0]))
     assert total["layers"][0]["a"].tolist() == [11.0, 22.0]
     assert total["b"].tolist() == [33.0]

@@ -147,10 +147,10 @@ def test_pruning_keeps_the_newest_and_the_best(run: RunDirectory) -> None:
     assert steps(run) == [2, 4, 5]
 
 
-def test_what_was_written_between_milestones_never_pushes_one_out(run: RunDirectory) -> None:
+def test_what_was_written_off_schedule_never_pushes_one_out(run: RunDirectory) -> None:
     for step in (10, 13, 16, 20, 23, 26, 30, 34, 37):
         save_checkpoint(run, state(step), write_adapter)
-        prune_checkpoints(run, keep=2, is_milestone=lambda step: step % 10 == 0)
+        prune_checkpoints(run, keep=2, is_scheduled=lambda step: step % 10 == 0)
     assert steps(run) == [20, 30, 37]
 
 

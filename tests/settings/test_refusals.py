@@ -28,7 +28,7 @@ from OnPolicyDistill.settings.sft import SftSettings
 from OnPolicyDistill.settings.training import OptimizerSettings
 from OnPolicyDistill.teacher.cache import TeacherCache
 from OnPolicyDistill.teacher.scoring import TargetForm
-from OnPolicyDistill.trainers.lesson import objective_of
+from OnPolicyDistill.training.distillation import objective_of
 
 BLOCKS: dict[str, type[BaseModel]] = {
     "distillation": DistillationSettings,
@@ -117,17 +117,17 @@ def make_everything(block: BaseModel, num_rows: int) -> None:
             )
         assert 0 < settled.highest_share <= 1
     if isinstance(block, DistillationSettings):
-        make_lesson(block.settled(num_rows))
+        make_loss_and_teacher(block.settled(num_rows))
         request(SamplingSettings(block.generation_temperature, block.top_p), block)
     if isinstance(block, PromptDistillationSettings):
         request(SamplingSettings(block.teacher_temperature), block)
         if block.training == "on_policy":
-            make_lesson(block.as_distillation().settled(num_rows))
+            make_loss_and_teacher(block.as_distillation().settled(num_rows))
     if isinstance(block, EvaluationSettings):
         SamplingSettings(block.temperature)
 
 
-def make_lesson(block: DistillationSettings) -> None:
+def make_loss_and_teacher(block: DistillationSettings) -> None:
     assert isinstance(objective_of(block), Objective)
     TargetForm(block.teacher_targets, min(block.top_k, 9), block.temperature)
     TeacherCache(block.teacher_cache_size_mb * 1_000_000)

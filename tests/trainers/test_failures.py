@@ -16,7 +16,8 @@ from OnPolicyDistill.runs.events import Event, RunFailed, RunPaused
 from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.reporting import Reporter, reported
 from OnPolicyDistill.settings.training import OptimizerSettings
-from OnPolicyDistill.trainers import on_policy, prompt_distillation, sft
+from OnPolicyDistill.trainers import on_policy, sft
+from OnPolicyDistill.trainers.prompt_distillation import train as prompt_distillation
 
 STEPS = {
     "num_steps": 2,

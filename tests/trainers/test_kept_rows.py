@@ -8,13 +8,15 @@ import pytest
 
 from OnPolicyDistill.head import VocabularyHead
 from OnPolicyDistill.models.parameters import flat_arrays
+from OnPolicyDistill.models.policy import output_head
 from OnPolicyDistill.optim.gradients import gradient_norm
 from OnPolicyDistill.runs.directory import RunDirectory
-from OnPolicyDistill.runs.reporting import Reporter, StopRequest
 from OnPolicyDistill.teacher.scoring import EXACT
-from OnPolicyDistill.trainers import distilling
-from OnPolicyDistill.trainers.distilling import MicroBatch, differentiate
-from OnPolicyDistill.trainers.lesson import Lesson, prepare_lesson
+from OnPolicyDistill.trainers.on_policy import Pair, prepare
+from OnPolicyDistill.training import student as student_module
+from OnPolicyDistill.training.distillation import learn, likely_ids, objective_of, sample
+from OnPolicyDistill.training.rollouts import MicroBatch, rows_of_step
+from OnPolicyDistill.training.work import begun
 
 
 class Classroom(Protocol):
@@ -25,16 +27,18 @@ def sharper(head: VocabularyHead) -> VocabularyHead:
     return replace(head, weight=4 * head.weight)
 
 
-def gradient_errors(lesson: Lesson, micro: MicroBatch) -> tuple[float, float]:
+def gradient_errors(pair: Pair, batch: MicroBatch) -> tuple[float, float]:
     """Errors of a step's gradient against exact targets: as taken, and with no student's ids."""
-    teacher, normalizer = lesson.teacher, micro.num_tokens
-    exact = differentiate(lesson, micro, teacher.score([], micro.kept, EXACT), normalizer)[1]
-    own_ids = [[list(top.ids) for top in rollout.top_logprobs] for rollout in micro.kept]
+    teacher, student, num_tokens = pair.teacher, pair.student, batch.num_tokens
+    objective = objective_of(pair.settings)
+    targets = teacher.score([], batch.kept, EXACT)
+    exact = learn(student, batch, targets, num_tokens, objective)[1]
+    own_ids = [[list(top.ids) for top in rollout.top_logprobs] for rollout in batch.kept]
     blind_ids = mx.array([ids for rows in own_ids for ids in rows])
     found = []
-    for ids in (distilling._likely_ids(lesson, micro.kept), blind_ids):
-        targets = teacher.score([], micro.kept, kept_ids=ids)
-        gradients = flat_arrays(differentiate(lesson, micro, targets, normalizer)[1])
+    for ids in (likely_ids(student, batch.kept, teacher.form.top_k), blind_ids):
+        targets = teacher.score([], batch.kept, kept_ids=ids)
+        gradients = flat_arrays(learn(student, batch, targets, num_tokens, objective)[1])
         apart = {name: gradients[name] - array for name, array in flat_arrays(exact).items()}
         found.append(float(gradient_norm(dict(apart)) / gradient_norm(exact)))
     return found[0], found[1]
@@ -42,7 +46,7 @@ def gradient_errors(lesson: Lesson, micro: MicroBatch) -> tuple[float, float]:
 
 @pytest.mark.parametrize(("divergence", "limit"), [("reverse_kl", 0.05), ("jsd", 0.015)])
 def test_top_k_of_the_teachers_own_rows_has_nearly_the_exact_gradient(
-    classroom: Classroom, divergence: str, limit: float
+    classroom: Classroom, monkeypatch: pytest.MonkeyPatch, divergence: str, limit: float
 ) -> None:
     run = classroom.create(
         on_policy_fraction=0.0,
@@ -52,12 +56,14 @@ def test_top_k_of_the_teachers_own_rows_has_nearly_the_exact_gradient(
         ce_weight=0.0,
         temperature=1.0,
     )
-    reporter = Reporter(run)
-    lesson = prepare_lesson(run, reporter, StopRequest())
-    reporter.close()
-    # Four times sharper: the tiny models' distributions are flat, and k best hold little of them.
-    lesson = replace(lesson, head=sharper(lesson.head))
-    lesson.teacher.head = sharper(lesson.teacher.head)
-    (micro,) = distilling._choose_completions(lesson, 1)
-    taken, blind = gradient_errors(lesson, micro)
+    with begun(run) as work:
+        pair = prepare(work)
+        # Four times sharper: the tiny models' distributions are flat, and k best hold little.
+        monkeypatch.setattr(
+            student_module, "output_head", lambda *model: sharper(output_head(*model))
+        )
+        pair.teacher.head = sharper(pair.teacher.head)
+        rows = rows_of_step(pair.settings, pair.prompts, 1)
+        (batch,) = sample(rows, pair.student, pair.teacher, pair.store, pair.settings, work.hooks)
+        taken, blind = gradient_errors(pair, batch)
     assert taken < limit < blind

@@ -17,12 +17,11 @@ from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from OnPolicyDistill.runs.events import Event
 from OnPolicyDistill.runs.history import fold
 from OnPolicyDistill.runs.log import read_events
-from OnPolicyDistill.runs.reporting import Reporter, StopRequest
+from OnPolicyDistill.runs.reporting import StopRequest
 from OnPolicyDistill.settings.sft import SftSettings
-from OnPolicyDistill.trainers.conversation_rows import pack_rows
-from OnPolicyDistill.trainers.course import Course, prepare_course
-from OnPolicyDistill.trainers.sft import train
-from OnPolicyDistill.trainers.supervised import differentiate, measure_loss, rows_of_step
+from OnPolicyDistill.trainers.sft import Given, prepare, train
+from OnPolicyDistill.training.supervised import learn, measure_loss, rows_of_step
+from OnPolicyDistill.training.work import begun
 from tests.described import assert_as_described
 from tests.rounding import SAME_ADAPTER, parted
 
@@ -63,11 +62,9 @@ def new_run(workspace: Path, model: Path, file: Path, **settings: object) -> Run
     return create_run(workspace, SftConfig(sft=SftSettings.model_validate(values)))
 
 
-def prepared(run: RunDirectory) -> Course:
-    reporter = Reporter(run)
-    course = prepare_course(run, reporter, StopRequest())
-    reporter.close()
-    return course
+def prepared(run: RunDirectory) -> Given:
+    with begun(run) as work:
+        return prepare(work)
 
 
 def losses(run: RunDirectory) -> list[float]:
@@ -122,20 +119,21 @@ def test_the_untrained_model_has_the_loss_that_plain_numpy_finds(
     model: Path, conversations: Path, tmp_path: Path
 ) -> None:
     run = new_run(tmp_path, model, conversations)
-    course = prepared(run)
+    given = prepared(run)
+    policy = given.student.policy
     total, count = 0.0, 0
-    for row in course.rows:
-        logits = np.array(course.student.model(mx.array([row.token_ids])))[0].astype(np.float64)
-        logits = logits[:, : course.student.vocab_size]
+    for row in given.rows:
+        logits = np.array(policy.model(mx.array([row.token_ids])))[0].astype(np.float64)
+        logits = logits[:, : policy.vocab_size]
         for place in row.learned:
             scores = logits[place - 1]
             total += np.log(np.exp(scores).sum()) - scores[row.token_ids[place]]
             count += 1
-    measured = measure_loss(course.student, course.rows, course.settings)
+    measured = measure_loss(policy, given.rows, given.settings)
     assert measured.metrics["eval_loss"] == pytest.approx(total / count, rel=1e-5)
     low, high = measured.intervals["eval_loss"]
     assert low < total / count < high
-    assert len(measured.values.prompts) == len({row.conversation for row in course.rows})
+    assert len(measured.values.prompts) == len({row.conversation for row in given.rows})
 
 
 @pytest.mark.parametrize("lora", [ADAPTER, None])
@@ -143,11 +141,11 @@ def test_accumulated_micro_batches_give_the_gradient_of_one_big_batch(
     model: Path, conversations: Path, tmp_path: Path, lora: object
 ) -> None:
     run = new_run(tmp_path, model, conversations, lora=lora)
-    course = prepared(run)
-    rows = course.rows
+    given = prepared(run)
+    rows = given.rows
     normalizer = sum(len(row.learned) for row in rows)
-    whole_loss, whole = differentiate(course, pack_rows(rows), normalizer)
-    parts = [differentiate(course, pack_rows([row]), normalizer) for row in rows]
+    whole_loss, whole = learn(given.student, rows, normalizer)
+    parts = [learn(given.student, [row], normalizer) for row in rows]
     assert sum(loss for loss, _ in parts) == pytest.approx(whole_loss, rel=1e-5)
     for name, array in flat_arrays(whole).items():
         summed = sum(flat_arrays(gradient)[name] for _, gradient in parts)
@@ -207,10 +205,10 @@ def test_every_conversation_comes_once_an_epoch_in_changing_order(
     model: Path, conversations: Path, tmp_path: Path
 ) -> None:
     run = new_run(tmp_path, model, conversations, batch_size=3, gradient_accumulation_steps=1)
-    course = prepared(run)
-    epochs = [rows_of_step(course, step) for step in range(1, 9)]
+    given = prepared(run)
+    epochs = [rows_of_step(given.rows, given.settings, step) for step in range(1, 9)]
     for epoch in epochs:
-        assert sorted(row.token_ids for row in epoch) == sorted(r.token_ids for r in course.rows)
+        assert sorted(row.token_ids for row in epoch) == sorted(r.token_ids for r in given.rows)
     assert len({tuple(row.token_ids for row in epoch) for epoch in epochs}) > 1
 
 

@@ -16,10 +16,11 @@ from OnPolicyDistill.evaluation.classification import classify
 from OnPolicyDistill.evaluation.labelled_files import Answered, write_evaluation
 from OnPolicyDistill.evaluation.labelled_report import MeasuredVariant, Prediction
 from OnPolicyDistill.files import write_text_atomically
-from OnPolicyDistill.generation.request import GenerationHooks
 from OnPolicyDistill.models.policy import Policy
+from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
-from OnPolicyDistill.trainers.answers import AnsweringStage
+from OnPolicyDistill.trainers.prompt_distillation.inputs import Inputs
+from OnPolicyDistill.training.work import Work
 
 Variant = Literal["teacher_with_prompt", "student_with_prompt", "student_before", "student_after"]
 VARIANTS: tuple[Variant, ...] = (
@@ -30,50 +31,49 @@ VARIANTS: tuple[Variant, ...] = (
 )
 
 
-def is_measured(stage: AnsweringStage, variant: Variant) -> bool:
+def is_measured(run: RunDirectory, variant: Variant) -> bool:
     """Whether the variant's file is there; it is written as a whole."""
-    return _file(stage, variant).is_file()
+    return _file(run, variant).is_file()
 
 
-def measure_variant(stage: AnsweringStage, variant: Variant, policy: Policy) -> None:
+def measure_variant(work: Work, inputs: Inputs, variant: Variant, policy: Policy) -> None:
     """Let a policy answer the held-out inputs as this variant does, unless it has.
 
     Raises:
         StoppedError: a stop was asked for; the variant is measured again later.
     """
-    if is_measured(stage, variant):
+    if is_measured(work.run, variant):
         return
-    settings, items = stage.questions.settings, stage.questions.items["held_out"]
-    how = _how(stage, variant)
-    hooks = GenerationHooks(should_stop=stage.stop)
+    settings, items = inputs.settings, inputs.items["held_out"]
+    how = _how(inputs, variant)
     predictions: list[Prediction] = []
-    for prediction in answer_items(policy, items, how, hooks):
+    for prediction in answer_items(policy, items, how, work.hooks):
         predictions.append(_with_free_label(prediction, policy, settings))
         if len(predictions) % how.batch_size == 0 or len(predictions) == len(items):
             detail = f"{variant.replace('_', ' ').capitalize()}."
-            stage.reporter.phase("evaluating", detail, len(predictions), len(items))
-    teacher = _teachers(stage)
+            work.reporter.phase("evaluating", detail, len(predictions), len(items))
+    teacher = _teachers(work.run)
     labels = settings.labels or labels_of(items)
     report = classify(variant, predictions, labels, teacher)
     measured = MeasuredVariant(report=report, predictions=tuple(predictions))
-    file = _file(stage, variant)
+    file = _file(work.run, variant)
     file.parent.mkdir(exist_ok=True)
     write_text_atomically(file, measured.model_dump_json(indent=1))
-    _compare(stage, labels)
+    _compare(work.run, inputs, labels)
 
 
-def read_variant(stage: AnsweringStage, variant: Variant) -> MeasuredVariant:
+def read_variant(run: RunDirectory, variant: Variant) -> MeasuredVariant:
     """Read what was measured."""
-    return MeasuredVariant.model_validate_json(_file(stage, variant).read_bytes())
+    return MeasuredVariant.model_validate_json(_file(run, variant).read_bytes())
 
 
-def summary(stage: AnsweringStage) -> dict[str, float]:
+def summary(run: RunDirectory) -> dict[str, float]:
     """The figures of all measured variants, for a run's last event."""
     figures: dict[str, float] = {}
     for variant in VARIANTS:
-        if not is_measured(stage, variant):
+        if not is_measured(run, variant):
             continue
-        report = read_variant(stage, variant).report
+        report = read_variant(run, variant).report
         named = {
             "accuracy": report.accuracy,
             "macro_f1": report.macro_f1,
@@ -86,24 +86,24 @@ def summary(stage: AnsweringStage) -> dict[str, float]:
     return figures
 
 
-def _compare(stage: AnsweringStage, labels: tuple[str, ...]) -> None:
+def _compare(run: RunDirectory, inputs: Inputs, labels: tuple[str, ...]) -> None:
     """Write the report on all variants measured so far."""
-    measured = [variant for variant in VARIANTS if is_measured(stage, variant)]
-    settings = stage.questions.settings
+    measured = [variant for variant in VARIANTS if is_measured(run, variant)]
+    settings = inputs.settings
     answered = Answered(
-        run_id=stage.run.run_id,
+        run_id=run.run_id,
         inputs=str(settings.validation_inputs or settings.inputs),
         labels=labels,
         teacher="teacher_with_prompt" if "teacher_with_prompt" in measured else None,
-        answers={variant: read_variant(stage, variant).predictions for variant in measured},
-        files=tuple(_file(stage, variant).name for variant in measured),
+        answers={variant: read_variant(run, variant).predictions for variant in measured},
+        files=tuple(_file(run, variant).name for variant in measured),
         seed=settings.seed,
     )
-    write_evaluation(stage.run.path / "evaluation", answered)
+    write_evaluation(run.path / "evaluation", answered)
 
 
-def _how(stage: AnsweringStage, variant: Variant) -> AnswerRules:
-    settings, prompt = stage.questions.settings, stage.questions.prompt
+def _how(inputs: Inputs, variant: Variant) -> AnswerRules:
+    settings, prompt = inputs.settings, inputs.prompt
     long = "with_prompt" in variant or settings.target == "thinking"
     return AnswerRules(
         labels=settings.labels or (),
@@ -128,11 +128,11 @@ def _with_free_label(
     return prediction.model_copy(update={"predicted": label})
 
 
-def _teachers(stage: AnsweringStage) -> tuple[Prediction, ...] | None:
-    if not is_measured(stage, "teacher_with_prompt"):
+def _teachers(run: RunDirectory) -> tuple[Prediction, ...] | None:
+    if not is_measured(run, "teacher_with_prompt"):
         return None
-    return read_variant(stage, "teacher_with_prompt").predictions
+    return read_variant(run, "teacher_with_prompt").predictions
 
 
-def _file(stage: AnsweringStage, variant: Variant) -> Path:
-    return stage.run.path / "evaluation" / f"{variant}.json"
+def _file(run: RunDirectory, variant: Variant) -> Path:
+    return run.path / "evaluation" / f"{variant}.json"

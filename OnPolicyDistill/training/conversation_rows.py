@@ -15,16 +15,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import mlx.core as mx
 
 from OnPolicyDistill.datasets.assistant_turns import assistant_turns, without_reasoning
-from OnPolicyDistill.datasets.conversations import Conversation
+from OnPolicyDistill.datasets.conversations import Conversation, load_conversations
 from OnPolicyDistill.datasets.prompts import Message, content_text
 from OnPolicyDistill.errors import DatasetError
 from OnPolicyDistill.models.policy import Policy, encode_text
 from OnPolicyDistill.rollout import PackedBatch, bucket_length
+from OnPolicyDistill.runs.reporting import Reporter
 from OnPolicyDistill.settings.sft import Thinking
+from OnPolicyDistill.training.files import LengthLimit, leave_out_long
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,21 @@ def encode_conversation(
         rows.append(_continued(policy, row, turn.prompt[len(shown) :], turn.completion))
         written = turn.prompt + turn.completion
     return tuple(replace(row, conversation=conversation.line) for row in rows)
+
+
+def encode_file(
+    policy: Policy, file: Path, max_tokens: int, reporter: Reporter, thinking: Thinking = "keep"
+) -> tuple[ConversationRow, ...]:
+    """Tokenize a conversation file; rows of more than `max_tokens` are left out and counted.
+
+    Raises:
+        DatasetError: a line cannot be read, or every row is too long.
+    """
+    conversations = load_conversations(file)
+    rows = [row for one in conversations for row in encode_conversation(policy, one, thinking)]
+    noun = "conversations" if len(rows) == len(conversations) else "rows"
+    limit = LengthLimit(max_tokens, "max_length", "conversations_left_out", noun)
+    return leave_out_long(rows, lambda row: len(row.token_ids), limit, file, reporter)
 
 
 def _continued(

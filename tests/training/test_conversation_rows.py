@@ -9,7 +9,7 @@ from OnPolicyDistill.errors import DatasetError
 from OnPolicyDistill.models.embedded import TinyShape, write_random_model, write_tokenizer
 from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.models.policy import Policy, encode_prompt, encode_text
-from OnPolicyDistill.trainers.conversation_rows import (
+from OnPolicyDistill.training.conversation_rows import (
     ConversationRow,
     encode_conversation,
     pack_rows,

@@ -1,14 +1,17 @@
 """Alarms: what recent metrics say that a person should know, with what can be done about it.
 
-Pure functions over the metrics of the last steps and evaluations. A window of steps is compared
-with the first window of the same length, so that the first alarm needs two of them.
+What an alarm is follows from the metrics of the last steps and evaluations alone. A window of steps
+is compared with the first window of the same length, so that the first alarm needs two of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+
+from OnPolicyDistill.runs.metrics import METRICS
+from OnPolicyDistill.runs.reporting import Reporter
 
 WINDOW_STEPS = 10
 MAX_TRUNCATED_SHARE = 0.2
@@ -28,6 +31,31 @@ class Alarm:
     code: str
     message: str
     action: str
+
+
+class Alarms:
+    """Warns of what the metrics say, of each thing once until the process ends."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self._given: set[str] = set()
+        self._steps: list[Metrics] = []
+
+    def after_step(self, metrics: Metrics, max_tokens: int) -> None:
+        """Take in a step's metrics, whose completions were cut at `max_tokens`."""
+        remember(self._steps, metrics)
+        self._raise(step_alarms(self._steps, max_tokens))
+
+    def after_evaluation(self, since_improved: int, key: str, value: float) -> None:
+        """Take in how many evaluations brought nothing, and the best metric's key and value."""
+        alarm = plateau_alarm(since_improved, METRICS[key].title, value)
+        self._raise(() if alarm is None else (alarm,))
+
+    def _raise(self, alarms: Iterable[Alarm]) -> None:
+        for alarm in alarms:
+            if alarm.code not in self._given:
+                self._given.add(alarm.code)
+                self._reporter.warn(alarm.code, alarm.message, alarm.action)
 
 
 def step_alarms(steps: Sequence[Metrics], max_tokens: int) -> tuple[Alarm, ...]:

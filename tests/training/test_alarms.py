@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from OnPolicyDistill.trainers.alarms import (
+from OnPolicyDistill.training.alarms import (
     WINDOW_STEPS,
     Metrics,
     plateau_alarm,

@@ -8,7 +8,7 @@ from OnPolicyDistill.runs.events import PhaseChanged
 from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.reporting import Reporter
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
-from OnPolicyDistill.trainers.questions import read_questions
+from OnPolicyDistill.trainers.prompt_distillation.inputs import read_inputs
 
 
 def test_parts_of_sorted_files_are_drawn_from_all_over_them_and_said(tmp_path: Path) -> None:
@@ -26,13 +26,13 @@ def test_parts_of_sorted_files_are_drawn_from_all_over_them_and_said(tmp_path: P
     )
     run = create_run(tmp_path, PromptDistillationConfig(prompt_distillation=settings))
     reporter = Reporter(run)
-    questions = read_questions(settings, reporter)
-    again = read_questions(settings, reporter)
+    inputs = read_inputs(settings, reporter)
+    again = read_inputs(settings, reporter)
     reporter.close()
     languages = {
-        split: [item.text.split()[1] for item in items] for split, items in questions.items.items()
+        split: [item.text.split()[1] for item in items] for split, items in inputs.items.items()
     }
     assert languages == {"train": [*"aabbccdd"], "held_out": [*"abcd"]}
-    assert questions.items == again.items
+    assert inputs.items == again.items
     said = [e.detail for e in read_events(run.events_file) if isinstance(e, PhaseChanged)]
     assert said[0] == "4 of 40 held-out inputs, drawn evenly over the file by the seed."

@@ -19,7 +19,7 @@ from OnPolicyDistill.runs.directory import create_run
 from OnPolicyDistill.runs.events import Warned
 from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.reporting import Reporter
-from OnPolicyDistill.trainers.fresh_adapter import attach_fresh_adapter
+from OnPolicyDistill.training.student import attach_fresh_adapter
 from tests.families import FAMILIES, MIXTURES, write_family
 
 UNKNOWN = ("starcoder2", "olmoe", "gpt_oss", "glm4_moe", "qwen3_next")

@@ -1,141 +1,40 @@
-"""The places a run passes: its beginning or return, evaluations, checkpoints, and its end.
-
-Every trainer takes its own steps and measures its own metrics; what comes between them is here.
-"""
+"""Evaluations and checkpoints, which come between steps: when they are due and what they leave."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from time import monotonic
 
-from OnPolicyDistill.config import num_steps_of, settings_of
-from OnPolicyDistill.errors import ConfigError, DivergedError, StoppedError
+from OnPolicyDistill.errors import DivergedError
 from OnPolicyDistill.evaluation.intervals import Bounds, Measured, paired_change
 from OnPolicyDistill.optim.stopping import Evaluated, Progress, Verdict, judge
 from OnPolicyDistill.runs.checkpoints import (
     TrainingState,
     directory_bytes,
-    discard_checkpoints_after,
     list_checkpoints,
     point,
     prune_checkpoints,
-    read_state,
     save_checkpoint,
 )
-from OnPolicyDistill.runs.directory import RunDirectory, config_hash
+from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.events import (
     CheckpointSaved,
     EvaluationFinished,
     FinishedBecause,
     RunFinished,
-    RunResumed,
-    RunStarted,
 )
 from OnPolicyDistill.runs.history import fold
-from OnPolicyDistill.runs.log import last_event, read_events
-from OnPolicyDistill.runs.prompt_values import discard_values_after, read_values, write_values
-from OnPolicyDistill.runs.reporting import Reporter, describe_machine
+from OnPolicyDistill.runs.log import read_events
+from OnPolicyDistill.runs.prompt_values import read_values, write_values
+from OnPolicyDistill.runs.reporting import Reporter
 from OnPolicyDistill.settings.training import OptimizerSettings
-
-
-def begin(run: RunDirectory, reporter: Reporter, checkpoint: Path | None) -> TrainingState:
-    """Announce a run, or its return to a checkpoint; gives the state to start from.
-
-    Raises:
-        ConfigError: the run's settings changed since the checkpoint.
-    """
-    config = run.config()
-    settings = settings_of(config)
-    state = TrainingState(
-        step=0, config_hash=config_hash(config), seed=settings.seed, data_cursor=0, num_tokens=0
-    )
-    if checkpoint is None and last_event(run.events_file) is None:
-        reporter.emit(
-            RunStarted(
-                run_id=run.run_id,
-                method=config.method,
-                num_steps=num_steps_of(config),
-                config_hash=state.config_hash,
-                machine=describe_machine(),
-            )
-        )
-        return state
-    if checkpoint is not None:
-        state = _matching_state(run, checkpoint, state.config_hash)
-        point(run, "last", checkpoint)
-    discard_checkpoints_after(run, state.step)
-    # A crash between a checkpoint and its link, or what was discarded, left `best` elsewhere.
-    _point_best(run, state)
-    discard_values_after(run, state.step)
-    reporter.step = state.step
-    reporter.emit(RunResumed(step=state.step, machine=describe_machine()))
-    return state
-
-
-@dataclass(frozen=True, slots=True)
-class Journey:
-    """What a trainer brings along: where it reports, how it steps, evaluates and saves.
-
-    `take_step` gives the state after one more step; `evaluate` gives the state that knows the
-    evaluation, and what to make of it. Both may raise StoppedError, which undoes nothing: the
-    state before them still holds.
-    """
-
-    run: RunDirectory
-    reporter: Reporter
-    settings: OptimizerSettings
-    take_step: Callable[[TrainingState], TrainingState]
-    evaluate: Callable[[TrainingState], tuple[TrainingState, Verdict]]
-    save_arrays: Callable[[Path], None]
-
-
-def _nothing_more() -> dict[str, float]:
-    return {}
-
-
-def learn_until_done(
-    journey: Journey,
-    state: TrainingState,
-    conclude: Callable[[], dict[str, float]] = _nothing_more,
-) -> None:
-    """Step, evaluate and save until the steps are used up, nothing improves, or a stop is asked.
-
-    `conclude` works once everything is learned and saved; its figures go into the last event.
-
-    Raises:
-        StoppedError: the run was paused; its checkpoint is written.
-    """
-    settings, run, reporter = journey.settings, journey.run, journey.reporter
-    verdict: Verdict = "waiting"
-    saved_at = monotonic()
-    try:
-        while True:
-            if is_evaluation_due(settings, state):
-                state, verdict = journey.evaluate(state)
-            minutes = (monotonic() - saved_at) / 60
-            if is_checkpoint_due(settings, state, verdict, minutes):
-                save(journey, state)
-                saved_at = monotonic()
-            if verdict == "plateau" or state.step == settings.num_steps:
-                break
-            state, verdict = journey.take_step(state), "waiting"
-    except StoppedError:
-        save(journey, state)
-        if run.control().action == "pause":
-            raise
-        finish(run, reporter, state, "stopped", {})
-    else:
-        because: FinishedBecause = "plateau" if verdict == "plateau" else "completed"
-        finish(run, reporter, state, because, conclude())
 
 
 def is_evaluation_due(settings: OptimizerSettings, state: TrainingState) -> bool:
     """Whether the state is at a step that is evaluated and has not been yet."""
-    at_milestone = state.step % settings.eval_every == 0 or state.step == settings.num_steps
-    return at_milestone and state.evaluated_step != state.step
+    is_its_step = state.step % settings.eval_every == 0 or state.step == settings.num_steps
+    return is_its_step and state.evaluated_step != state.step
 
 
 def is_checkpoint_due(
@@ -147,9 +46,9 @@ def is_checkpoint_due(
     """
     if state.step == 0:
         return False
-    at_milestone = state.step % settings.checkpoint_every == 0 or state.step == settings.num_steps
+    is_its_step = state.step % settings.checkpoint_every == 0 or state.step == settings.num_steps
     is_time = 0 < settings.checkpoint_minutes <= minutes
-    return at_milestone or is_time or verdict in ("improved", "equal", "plateau")
+    return is_its_step or is_time or verdict in ("improved", "equal", "plateau")
 
 
 def is_best(state: TrainingState) -> bool:
@@ -226,17 +125,22 @@ def _progress(state: TrainingState) -> Progress:
     )
 
 
-def save(journey: Journey, state: TrainingState) -> None:
+def write_checkpoint(
+    reporter: Reporter,
+    state: TrainingState,
+    settings: OptimizerSettings,
+    write_arrays: Callable[[Path], None],
+) -> None:
     """Write a checkpoint of the state unless it is there; the best one so far is pointed at."""
-    run, reporter = journey.run, journey.reporter
+    run = reporter.run
     if state.step == 0 or any(int(path.name) == state.step for path in list_checkpoints(run)):
-        _point_best(run, state)
+        point_best(run, state)
         return
     reporter.phase("saving", f"Writing checkpoint {state.step}.")
-    path = save_checkpoint(run, state, journey.save_arrays)
+    path = save_checkpoint(run, state, write_arrays)
     if is_best(state):
         point(run, "best", path)
-    prune_checkpoints(run, journey.settings.keep_checkpoints, journey.settings.is_milestone)
+    prune_checkpoints(run, settings.keep_checkpoints, settings.is_scheduled)
     reporter.emit(
         CheckpointSaved(
             step=state.step,
@@ -248,15 +152,14 @@ def save(journey: Journey, state: TrainingState) -> None:
     reporter.sync()
 
 
-def _point_best(run: RunDirectory, state: TrainingState) -> None:
+def point_best(run: RunDirectory, state: TrainingState) -> None:
     """Point `best` at the checkpoint of the best step, where there is one."""
     for path in list_checkpoints(run):
         if int(path.name) == state.best_step:
             point(run, "best", path)
 
 
-def finish(
-    run: RunDirectory,
+def write_end(
     reporter: Reporter,
     state: TrainingState,
     because: FinishedBecause,
@@ -266,7 +169,7 @@ def finish(
 
     `figures` are added as they are.
     """
-    history = fold(read_events(run.events_file))
+    history = fold(read_events(reporter.run.events_file))
     report = {"train_seconds": state.train_seconds, "trained_tokens": float(state.num_tokens)}
     intervals: dict[str, Bounds] = {}
     if history.evaluations:
@@ -282,13 +185,3 @@ def finish(
             step=state.step, because=because, report=report | dict(figures), intervals=intervals
         )
     )
-
-
-def _matching_state(run: RunDirectory, checkpoint: Path, expected_hash: str) -> TrainingState:
-    state = read_state(checkpoint)
-    if state.config_hash != expected_hash:
-        raise ConfigError(
-            f"The settings of {run.run_id} changed since checkpoint {checkpoint.name} was written.",
-            "Restore its config.yaml, or start a new run that continues from the checkpoint.",
-        )
-    return state

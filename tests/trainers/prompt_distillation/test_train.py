@@ -26,7 +26,7 @@ from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from OnPolicyDistill.runs.events import Event, PhaseChanged, RunFinished
 from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.reporting import StopRequest
-from OnPolicyDistill.trainers.prompt_distillation import train
+from OnPolicyDistill.trainers.prompt_distillation.train import train
 from tests.described import assert_as_described
 from tests.rounding import SAME_ADAPTER, parted
 

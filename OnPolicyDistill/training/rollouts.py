@@ -23,26 +23,33 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from OnPolicyDistill.datasets.order import row_at
-from OnPolicyDistill.evaluation.heldout import EncodedPrompt, derive_seed
 from OnPolicyDistill.files import disk_errors
 from OnPolicyDistill.generation.loop import generate
 from OnPolicyDistill.generation.request import GenerationHooks, GenerationRequest
 from OnPolicyDistill.generation.sampling import SamplingSettings
 from OnPolicyDistill.models.policy import Policy
-from OnPolicyDistill.rollout import Rollout
+from OnPolicyDistill.rollout import EncodedPrompt, Rollout
 from OnPolicyDistill.runs.log import repair_torn_line
+from OnPolicyDistill.seeds import derive_seed
 from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.training.work import Work
+
+COMPLETIONS_FILE = "completions.jsonl"
 
 Source = Literal["student", "teacher"]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a step: its number in the run, its prompt, and whose completion it is."""
+    """One row of a step: its number in the run, its prompt, and whose completion it is.
+
+    `is_fresh` says that the student completes it now; any other completion comes again.
+    """
 
     number: int
     prompt: EncodedPrompt
-    is_teachers: bool
+    source: Source
+    is_fresh: bool
 
 
 def rows_of_step(
@@ -53,7 +60,9 @@ def rows_of_step(
     rows = []
     for number in range((step - 1) * size, step * size):
         prompt = prompts[row_at(number, len(prompts), settings.seed)]
-        rows.append(Row(number, prompt, _is_teachers(settings, number, prompt)))
+        source: Source = "teacher" if _is_teachers(settings, number, prompt) else "student"
+        is_fresh = source == "student" and not uses_fixed_rollouts(settings)
+        rows.append(Row(number, prompt, source, is_fresh))
     return rows
 
 
@@ -69,7 +78,7 @@ def uses_fixed_rollouts(settings: DistillationSettings) -> bool:
     return settings.fixed_rollouts or not settings.keep_teacher_loaded
 
 
-def sample(
+def complete_rows(
     policy: Policy, rows: Sequence[Row], settings: DistillationSettings, hooks: GenerationHooks
 ) -> list[Rollout]:
     """Complete the rows' prompts with a policy; `prompt_index` is the prompt's own."""
@@ -86,13 +95,80 @@ def sample(
             temperature=settings.generation_temperature, top_p=settings.top_p
         ),
         num_top_logprobs=min(settings.top_k, policy.vocab_size) if wants_top else 0,
-        max_rows=settings.batch_size * settings.gradient_accumulation_steps,
+        max_rows=settings.rows_per_step,
     )
     rollouts = generate(policy.model, request, hooks)
     return [
         replace(rollout, prompt_index=row.prompt.index)
         for row, rollout in zip(rows, rollouts, strict=True)
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class MicroBatch:
+    """Rows of one forward and backward pass: fresh completions first, then kept ones."""
+
+    fresh: list[Rollout]
+    kept: list[Rollout]
+
+    @property
+    def rollouts(self) -> list[Rollout]:
+        """All rows, in the order of their targets."""
+        return self.fresh + self.kept
+
+    @property
+    def num_tokens(self) -> int:
+        """Completion tokens: the micro-batch's share of the step's normalizer."""
+        return sum(len(rollout.completion_ids) for rollout in self.rollouts)
+
+
+def in_micro_batches(
+    rows: Sequence[Row], fresh: Sequence[Rollout], store: CompletionStore, size: int
+) -> list[MicroBatch]:
+    """Put a step's completions together: `fresh` those of its fresh rows, the store has the rest.
+
+    `size` rows are one micro-batch.
+    """
+    sampled = iter(fresh)
+    completed = [(row, next(sampled) if row.is_fresh else store.get(row)) for row in rows]
+    return [
+        MicroBatch(
+            fresh=[rollout for row, rollout in part if row.is_fresh],
+            kept=[rollout for row, rollout in part if not row.is_fresh],
+        )
+        for part in (completed[start : start + size] for start in range(0, len(rows), size))
+    ]
+
+
+def first_epoch(settings: DistillationSettings, prompts: Sequence[EncodedPrompt]) -> list[Row]:
+    """Rows of the first epoch, or of as much of it as the run will use: one a prompt."""
+    rows: list[Row] = []
+    for step in range(1, settings.num_steps + 1):
+        rows.extend(rows_of_step(settings, prompts, step))
+        if len(rows) >= len(prompts):
+            break
+    return rows[: len(prompts)]
+
+
+def make_completions(
+    source: Source,
+    policy: Policy,
+    rows: Sequence[Row],
+    store: CompletionStore,
+    settings: DistillationSettings,
+    work: Work,
+) -> None:
+    """Let a policy complete, of rows that come again, those that are its own.
+
+    They are saved group by group, so that an interruption costs at most one group.
+    """
+    own = [row for row in rows if row.source == source]
+    size = 4 * settings.rows_per_step
+    for start in range(0, len(own), size):
+        missing = store.missing(source, own[start : start + size])
+        store.add(source, complete_rows(policy, missing, settings, work.hooks))
+        done = min(start + size, len(own))
+        work.reporter.phase("generating", f"Completions of the {source}.", done, len(own))
 
 
 class StoredCompletion(BaseModel):
@@ -118,20 +194,22 @@ class CompletionStore:
                 self._known[(stored.source, rollout.prompt_index)] = rollout
 
     def missing(self, source: Source, rows: Sequence[Row]) -> list[Row]:
-        """Rows whose prompt has no completion of this source yet, each prompt once."""
-        unseen = {row.prompt.index: row for row in reversed(rows)}
+        """This source's rows whose prompt has no completion of it yet, each prompt once."""
+        unseen = {row.prompt.index: row for row in reversed(rows) if row.source == source}
         return [
             row
             for index, row in sorted(unseen.items(), key=lambda item: item[1].number)
             if (source, index) not in self._known
         ]
 
-    def get(self, source: Source, row: Row) -> Rollout:
+    def get(self, row: Row) -> Rollout:
         """Return the completion of a row's prompt; it must have been added."""
-        return self._known[(source, row.prompt.index)]
+        return self._known[(row.source, row.prompt.index)]
 
     def add(self, source: Source, rollouts: Sequence[Rollout]) -> None:
         """Keep completions, on disk first."""
+        if not rollouts:
+            return
         stored = [StoredCompletion(source=source, rollout=rollout) for rollout in rollouts]
         lines = [line.model_dump_json() + "\n" for line in stored]
         with disk_errors(self._path), self._path.open("a", encoding="utf-8") as stream:

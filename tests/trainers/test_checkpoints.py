@@ -10,13 +10,11 @@ import pytest
 from OnPolicyDistill.config import parse_config
 from OnPolicyDistill.runs.checkpoints import TrainingState, last_checkpoint, list_checkpoints
 from OnPolicyDistill.runs.directory import RunDirectory, config_hash
-from OnPolicyDistill.runs.events import CheckpointSaved
+from OnPolicyDistill.runs.events import CheckpointSaved, Event, StepFinished
 from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.settings.training import OptimizerSettings
-from OnPolicyDistill.trainers.lesson import Lesson
-from OnPolicyDistill.trainers.milestones import is_checkpoint_due
 from OnPolicyDistill.trainers.on_policy import train
-from OnPolicyDistill.trainers.records import StepReport
+from OnPolicyDistill.training.between_steps import is_checkpoint_due
 from tests.trainers.conftest import Classroom
 
 ARRAYS = ("adapters.safetensors", "optimizer.safetensors")
@@ -27,15 +25,12 @@ SETTINGS = {"num_steps": 5, "checkpoint_every": 100, "eval_every": 100}
 def four_minutes_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock that is read once a step and once a checkpoint, and goes on by four minutes."""
     minutes = count(0, 4)
-    monkeypatch.setattr(
-        "OnPolicyDistill.trainers.milestones.monotonic", lambda: 60.0 * next(minutes)
-    )
+    monkeypatch.setattr("OnPolicyDistill.training.work.monotonic", lambda: 60.0 * next(minutes))
 
 
-def unplugged_at_step_4(lesson: Lesson, report: StepReport) -> None:
-    if report.step == 4:
+def unplugged_at_step_4(event: Event) -> None:
+    if isinstance(event, StepFinished) and event.step == 4:
         raise OSError("unplugged")
-    lesson.reporter.finish_step(report.step, {})
 
 
 def saved_steps(run: RunDirectory) -> list[int]:
@@ -64,15 +59,13 @@ def test_the_clock_writes_checkpoints_and_changes_nothing_that_is_learned(
 
 @pytest.mark.usefixtures("four_minutes_a_look")
 def test_a_resume_from_a_checkpoint_of_the_clock_ends_with_the_same_bytes(
-    classroom: Classroom, monkeypatch: pytest.MonkeyPatch
+    classroom: Classroom,
 ) -> None:
     whole = classroom.create(**SETTINGS, checkpoint_minutes=0)
     broken = classroom.create(**SETTINGS, checkpoint_minutes=8)
     train(whole)
-    with monkeypatch.context() as patch:
-        patch.setattr("OnPolicyDistill.trainers.distilling._report", unplugged_at_step_4)
-        with pytest.raises(OSError, match="unplugged"):
-            train(broken)
+    with pytest.raises(OSError, match="unplugged"):
+        train(broken, unplugged_at_step_4)
     last = last_checkpoint(broken)
     assert last is not None
     assert last.name == "000003"

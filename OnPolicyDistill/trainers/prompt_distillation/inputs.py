@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from OnPolicyDistill.datasets.answers import Split
 from OnPolicyDistill.datasets.labelled import LabelledItem, load_items, without_duplicates
 from OnPolicyDistill.datasets.order import drawn_evenly
 from OnPolicyDistill.errors import ConfigError, DatasetError
+from OnPolicyDistill.methods import facts_of
 from OnPolicyDistill.models.policy import Policy, decode, encode_text
 from OnPolicyDistill.rollout import Rollout
 from OnPolicyDistill.runs.reporting import Reporter
 from OnPolicyDistill.runs.wording import describe_drawn
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
+from OnPolicyDistill.training.files import named_file
 
 SPLITS: tuple[Split, ...] = ("train", "held_out")
 
 
 @dataclass(frozen=True, slots=True)
-class Questions:
+class Inputs:
     """What a run asks: its inputs on both sides, and the prompt that only the teacher sees."""
 
     items: dict[Split, Sequence[LabelledItem]]
@@ -28,15 +29,16 @@ class Questions:
     settings: PromptDistillationSettings
 
 
-def read_questions(settings: PromptDistillationSettings, reporter: Reporter) -> Questions:
+def read_inputs(settings: PromptDistillationSettings, reporter: Reporter) -> Inputs:
     """Read inputs and prompt; duplicates, and inputs that are held out as well, are left out.
 
     Raises:
         ConfigError: a file is not named, or the prompt cannot be read.
         DatasetError: an input file cannot be used, or nothing is left.
     """
-    train = without_duplicates(load_items(_file(settings, "inputs", settings.inputs)))
-    named = _file(settings, "validation_inputs", settings.validation_inputs)
+    facts = facts_of(settings)
+    train = without_duplicates(load_items(named_file(facts, "inputs", settings.inputs)))
+    named = named_file(facts, "validation_inputs", settings.validation_inputs)
     available = without_duplicates(load_items(named))
     held_out = _drawn(available, settings.eval_inputs, settings)
     said = describe_drawn(len(held_out), len(available), "held-out inputs")
@@ -51,13 +53,13 @@ def read_questions(settings: PromptDistillationSettings, reporter: Reporter) -> 
         )
     if not kept:
         raise DatasetError("Every input is held out as well.", "Give held-out inputs of their own.")
-    file = _file(settings, "teacher_prompt", settings.teacher_prompt)
+    file = named_file(facts, "teacher_prompt", settings.teacher_prompt)
     try:
         prompt = file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} is no readable text file.", "Save it as UTF-8.") from error
     train = _drawn(kept, settings.max_inputs, settings)
-    return Questions({"train": train, "held_out": held_out}, prompt, settings)
+    return Inputs({"train": train, "held_out": held_out}, prompt, settings)
 
 
 def _drawn(
@@ -82,14 +84,6 @@ def render(policy: Policy, text: str, prompt: str | None) -> tuple[tuple[int, ..
 def reply_of(policy: Policy, rollout: Rollout, opened: bool) -> str:
     """A completion as text, with the thinking's opening where the template wrote it."""
     return ("<think>\n" if opened else "") + decode(policy, rollout.completion_ids)
-
-
-def _file(settings: PromptDistillationSettings, key: str, file: str | None) -> Path:
-    field = f"prompt_distillation.{key}"
-    if file is None:
-        message = f"The config names no {key} file."
-        raise ConfigError(message, f"Set {field}.", ((field, "a file is required to train"),))
-    return Path(file)
 
 
 def _words(text: str) -> str:

@@ -31,17 +31,17 @@ from OnPolicyDistill.datasets.answers import (
 )
 from OnPolicyDistill.datasets.labelled import LabelledItem
 from OnPolicyDistill.errors import ConfigError, DatasetError
-from OnPolicyDistill.evaluation.heldout import derive_seed
 from OnPolicyDistill.files import write_text_atomically
 from OnPolicyDistill.generation.loop import generate
 from OnPolicyDistill.generation.prefill import Prefix, read_prefix
-from OnPolicyDistill.generation.request import GenerationHooks, GenerationRequest
+from OnPolicyDistill.generation.request import GenerationRequest
 from OnPolicyDistill.generation.sampling import SamplingSettings
 from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.runs.directory import RunDirectory, find_run
-from OnPolicyDistill.runs.reporting import Reporter, StopRequest
+from OnPolicyDistill.seeds import derive_seed
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
-from OnPolicyDistill.trainers.questions import SPLITS, Questions, render, reply_of
+from OnPolicyDistill.trainers.prompt_distillation.inputs import SPLITS, Inputs, render, reply_of
+from OnPolicyDistill.training.work import Work
 
 REJECT_ALARM = 0.2
 PREFIX_SAMPLE = 32
@@ -65,58 +65,48 @@ class Asked:
     split: Split
 
 
-@dataclass(frozen=True, slots=True)
-class AnsweringStage:
-    """Everything that the teacher's answers depend on."""
-
-    run: RunDirectory
-    questions: Questions
-    reporter: Reporter
-    stop: StopRequest
-
-    @property
-    def folder(self) -> Path:
-        """Where the answers are."""
-        return self.run.path / "generated"
-
-    @property
-    def is_done(self) -> bool:
-        """Whether all conversations are written."""
-        return all((self.folder / name).is_file() for name in CONVERSATION_FILES.values())
+def folder_of(run: RunDirectory) -> Path:
+    """Where a run's answers are."""
+    return run.path / "generated"
 
 
-def prepare_answers(stage: AnsweringStage) -> None:
+def is_generated(run: RunDirectory) -> bool:
+    """Whether all conversations are written."""
+    return all((folder_of(run) / name).is_file() for name in CONVERSATION_FILES.values())
+
+
+def prepare_answers(work: Work, inputs: Inputs) -> None:
     """Take the answers of another run where the config names one, before any model is loaded.
 
     Raises:
         ConfigError: that run asked something else, or has not finished asking.
     """
-    stage.folder.mkdir(parents=True, exist_ok=True)
-    questions = stage.questions
-    identity = identity_of(questions.items, questions.prompt, questions.settings)
-    origin = questions.settings.generated_from
-    if origin is not None and not stage.is_done:
-        folder = _folder_of(stage.run, origin)
-        _refuse_other_questions(folder, identity, origin)
-        shutil.copyfile(folder / SAMPLES_FILE, stage.folder / SAMPLES_FILE)
-        write_conversations(stage, AnswerStore(stage.folder))
-    write_text_atomically(stage.folder / IDENTITY_FILE, json.dumps(identity, indent=1))
+    own = folder_of(work.run)
+    own.mkdir(parents=True, exist_ok=True)
+    identity = identity_of(inputs.items, inputs.prompt, inputs.settings)
+    origin = inputs.settings.generated_from
+    if origin is not None and not is_generated(work.run):
+        folder = _other_folder(work.run, origin)
+        _refuse_other_inputs(folder, identity, origin)
+        shutil.copyfile(folder / SAMPLES_FILE, own / SAMPLES_FILE)
+        write_conversations(work, inputs, AnswerStore(own))
+    write_text_atomically(own / IDENTITY_FILE, json.dumps(identity, indent=1))
 
 
-def generate_answers(stage: AnsweringStage, teacher: Policy) -> None:
+def generate_answers(work: Work, inputs: Inputs, teacher: Policy) -> None:
     """Let the teacher answer what is not answered yet, and write what is to be learned.
 
     Raises:
         StoppedError: a stop was asked for; at most a batch is lost.
         DatasetError: no answer was accepted.
     """
-    settings = stage.questions.settings
-    store = AnswerStore(stage.folder)
+    settings = inputs.settings
+    store = AnswerStore(folder_of(work.run))
     size = max(1, settings.rows_per_step // settings.num_samples)
     batches = [
-        (split, stage.questions.items[split][start : start + size])
+        (split, inputs.items[split][start : start + size])
         for split in SPLITS
-        for start in range(0, len(stage.questions.items[split]), size)
+        for start in range(0, len(inputs.items[split]), size)
     ]
     whole = {
         (split, item.index)
@@ -125,29 +115,29 @@ def generate_answers(stage: AnsweringStage, teacher: Policy) -> None:
         for item in batch
     }
     store.keep_only(lambda split, index: (split, index) in whole)
-    prefix = _read_prompt(stage, teacher)
+    prefix = _read_prompt(inputs, teacher)
     total, done = sum(len(batch) for _, batch in batches), 0
     for split, batch in batches:
         if (split, batch[0].index) not in whole:
-            stage.stop.check()
-            store.add(_answer_batch(stage, Asked(teacher, prefix, split), batch))
+            work.stop.check()
+            store.add(_answer_batch(work, inputs, Asked(teacher, prefix, split), batch))
         done += len(batch)
         detail = f"The teacher {teacher.name} answers with its prompt."
-        stage.reporter.phase("generating", detail, done, total)
-    write_conversations(stage, store)
+        work.reporter.phase("generating", detail, done, total)
+    write_conversations(work, inputs, store)
 
 
-def write_conversations(stage: AnsweringStage, store: AnswerStore) -> None:
+def write_conversations(work: Work, inputs: Inputs, store: AnswerStore) -> None:
     """Choose what is learned from the answers; rejects are kept with their reason.
 
     Raises:
         DatasetError: nothing was accepted.
     """
-    settings = stage.questions.settings
+    settings = inputs.settings
     found: dict[Split, list[dict[str, JsonValue]]] = {"train": [], "held_out": []}
     rejects: list[dict[str, JsonValue]] = []
     for split in SPLITS:
-        for item in stage.questions.items[split]:
+        for item in inputs.items[split]:
             answers = store.of(split, item.index)
             chosen = accept(answers, settings.acceptance) if answers else "never answered"
             if isinstance(chosen, Accepted):
@@ -162,8 +152,8 @@ def write_conversations(stage: AnsweringStage, store: AnswerStore) -> None:
                 "replies": [answer.reply for answer in answers],
             }
             rejects.append(reject)
-    write_lines(stage.folder / REJECTS_FILE, rejects)
-    _warn_of_rejects(stage, [str(reject["reason"]) for reject in rejects])
+    write_lines(folder_of(work.run) / REJECTS_FILE, rejects)
+    _warn_of_rejects(work, inputs, [str(reject["reason"]) for reject in rejects])
     if not found["train"]:
         first = rejects[0]["reason"]
         raise DatasetError(
@@ -171,25 +161,25 @@ def write_conversations(stage: AnsweringStage, store: AnswerStore) -> None:
             "Read generated/rejects.jsonl; check labels, answer_prefix and max_thinking_tokens.",
         )
     for split in reversed(SPLITS):
-        write_lines(stage.folder / CONVERSATION_FILES[split], found[split])
+        write_lines(folder_of(work.run) / CONVERSATION_FILES[split], found[split])
 
 
-def _read_prompt(stage: AnsweringStage, teacher: Policy) -> Prefix:
+def _read_prompt(inputs: Inputs, teacher: Policy) -> Prefix:
     """Read what inputs from all over the file share; a batch that shares less reads its own."""
-    items = stage.questions.items["train"]
+    items = inputs.items["train"]
     some = items[:: max(1, len(items) // PREFIX_SAMPLE)]
-    prompts = [render(teacher, item.text, stage.questions.prompt)[0] for item in some]
+    prompts = [render(teacher, item.text, inputs.prompt)[0] for item in some]
     return read_prefix(teacher.model, prompts)
 
 
 def _answer_batch(
-    stage: AnsweringStage, asked: Asked, batch: Sequence[LabelledItem]
+    work: Work, inputs: Inputs, asked: Asked, batch: Sequence[LabelledItem]
 ) -> list[Answer]:
-    settings = stage.questions.settings
+    settings = inputs.settings
     tries = [Try(item, sample) for item in batch for sample in range(settings.num_samples)]
     found: list[Answer] = []
     while tries:
-        answers = _answer(stage, asked, tries)
+        answers = _answer(work, inputs, asked, tries)
         found += answers
         tries = [
             Try(one.item, one.sample, one.attempt + 1)
@@ -199,9 +189,9 @@ def _answer_batch(
     return sorted(found, key=lambda answer: (answer.index, answer.sample, answer.attempt))
 
 
-def _answer(stage: AnsweringStage, asked: Asked, tries: Sequence[Try]) -> list[Answer]:
-    settings, teacher = stage.questions.settings, asked.teacher
-    rendered = [render(teacher, one.item.text, stage.questions.prompt) for one in tries]
+def _answer(work: Work, inputs: Inputs, asked: Asked, tries: Sequence[Try]) -> list[Answer]:
+    settings, teacher = inputs.settings, asked.teacher
+    rendered = [render(teacher, one.item.text, inputs.prompt) for one in tries]
     request = GenerationRequest(
         prompts=[ids for ids, _ in rendered],
         seeds=[_seed(settings, asked.split, one) for one in tries],
@@ -212,7 +202,7 @@ def _answer(stage: AnsweringStage, asked: Asked, tries: Sequence[Try]) -> list[A
         max_rows=settings.rows_per_step,
         prefix=asked.prefix,
     )
-    rollouts = generate(teacher.model, request, GenerationHooks(should_stop=stage.stop))
+    rollouts = generate(teacher.model, request, work.hooks)
     answers = []
     for one, rollout, (_, opened) in zip(tries, rollouts, rendered, strict=True):
         reply = reply_of(teacher, rollout, opened)
@@ -244,23 +234,23 @@ def _is_answered(answers: Sequence[Answer], settings: PromptDistillationSettings
     )
 
 
-def _warn_of_rejects(stage: AnsweringStage, reasons: Sequence[str]) -> None:
-    total = sum(len(items) for items in stage.questions.items.values())
+def _warn_of_rejects(work: Work, inputs: Inputs, reasons: Sequence[str]) -> None:
+    total = sum(len(items) for items in inputs.items.values())
     if len(reasons) > REJECT_ALARM * total:
-        stage.reporter.warn(
+        work.reporter.warn(
             "answers_rejected",
             f"{len(reasons)} of {total} inputs have no accepted answer; the first: {reasons[0]}.",
             "Read generated/rejects.jsonl; check labels, answer_prefix and max_thinking_tokens.",
         )
 
 
-def _folder_of(run: RunDirectory, origin: str) -> Path:
+def _other_folder(run: RunDirectory, origin: str) -> Path:
     named = Path(origin).expanduser()
     found = named if named.is_dir() else find_run(run.path.parent.parent, origin).path
     return found / "generated"
 
 
-def _refuse_other_questions(folder: Path, identity: dict[str, str], origin: str) -> None:
+def _refuse_other_inputs(folder: Path, identity: dict[str, str], origin: str) -> None:
     field = "prompt_distillation.generated_from"
     identity_file = folder / IDENTITY_FILE
     if not (folder / CONVERSATION_FILES["train"]).is_file() or not identity_file.is_file():

@@ -6,7 +6,7 @@ Letters: N positions of a micro-batch.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -17,13 +17,11 @@ from OnPolicyDistill.head import VocabularyHead
 from OnPolicyDistill.losses.distillation import TokenStats
 from OnPolicyDistill.losses.targets import HiddenTargets, Targets, top_k_targets
 from OnPolicyDistill.models.policy import Policy
-from OnPolicyDistill.optim.updating import Update
 from OnPolicyDistill.rollout import Rollout
 from OnPolicyDistill.runs.events import RolloutRecord, Token
 
 RECORDED_ROLLOUTS = 2
 NUM_TOP_TOKENS = 5
-NOT_TAKEN = Update(0.0, 0.0, False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,6 @@ class StepReport:
 
     step: int
     loss: float = 0.0
-    update: Update = NOT_TAKEN
     first: Scored | None = None
     lengths: list[int] = field(default_factory=list)
     num_truncated: int = 0
@@ -90,8 +87,6 @@ class StepReport:
         metrics |= {f"{phase}_seconds": value for phase, value in self.seconds.items()}
         metrics |= {
             "loss": self.loss,
-            "grad_norm": self.update.grad_norm,
-            "learning_rate": self.update.learning_rate,
             "num_tokens": float(num_tokens),
             "completion_tokens": num_tokens / num_rows,
             "truncated_share": self.num_truncated / num_rows,
@@ -105,7 +100,7 @@ class StepReport:
 
 
 def rollout_records(
-    report: StepReport, student: Policy, head: VocabularyHead, prompts: dict[int, str]
+    report: StepReport, student: Policy, head: VocabularyHead, prompts: Mapping[int, str]
 ) -> list[RolloutRecord]:
     """Describe a few rollouts of the step token by token, with both models' best candidates."""
     scored = report.first

@@ -1,0 +1,1 @@
+"""Prompt distillation: its inputs and its three stages, a file each."""

@@ -1,0 +1,282 @@
+"""Prompt distillation: a student learns to act as if it had seen its teacher's long prompt.
+
+1. generate: the teacher reads prompt and input and answers; answers whose label can be read, and on
+   which enough samples agree, become conversations without the prompt;
+2. train: with `sft` the student learns those conversations, with the loss
+   -1 / N * sum log student(token of the target | input and everything before); with `on_policy`
+   it answers itself, nothing is generated before, and the teacher scores the same completion ids
+   behind prompt and input (the loss of trainers/on_policy.py);
+3. evaluate: teacher and student with the prompt, student without it before and after.
+
+Each stage leaves its files in the run and is not done again. How this differs from the sources:
+
+- Snell et al. (2022), "Learning by distilling context", let one model be teacher and student and
+  learn the scratchpad's answer; here the teacher may be another model, the label decides which
+  answers count, and the thinking can be learned too (`target`).
+- The tinker cookbook's recipe takes one sample an input; here several can vote, an unreadable one
+  is tried again, and what is left out is kept with its reason.
+
+Self-distillation (teacher and student of the same name) loads one model: it answers with the
+prompt before the adapter is put on, and scores with the adapter off.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import mlx.core as mx
+
+from OnPolicyDistill.adapters.dropout import seed_dropout
+from OnPolicyDistill.adapters.files import fill_adapter, read_adapter_weights
+from OnPolicyDistill.adapters.lora import AttachedAdapter
+from OnPolicyDistill.datasets.answers import CONVERSATION_FILES, Split
+from OnPolicyDistill.evaluation.heldout import HeldOut
+from OnPolicyDistill.models.loading import load_policy, unload
+from OnPolicyDistill.models.policy import Policy
+from OnPolicyDistill.optim.gradients import Gradients, add_gradients
+from OnPolicyDistill.rollout import EncodedPrompt
+from OnPolicyDistill.runs.checkpoints import pointed
+from OnPolicyDistill.runs.directory import RunDirectory
+from OnPolicyDistill.runs.reporting import Observer, StopRequest
+from OnPolicyDistill.seeds import derive_seed
+from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
+from OnPolicyDistill.stopping import check_stop
+from OnPolicyDistill.teacher.cache import TeacherCache
+from OnPolicyDistill.teacher.prompted import PromptedTeacher
+from OnPolicyDistill.teacher.scoring import EXACT, Teacher
+from OnPolicyDistill.trainers.prompt_distillation.evaluate import (
+    is_measured,
+    measure_variant,
+    summary,
+)
+from OnPolicyDistill.trainers.prompt_distillation.generate import (
+    folder_of,
+    generate_answers,
+    is_generated,
+    prepare_answers,
+)
+from OnPolicyDistill.trainers.prompt_distillation.inputs import SPLITS, Inputs, read_inputs, render
+from OnPolicyDistill.training import distillation, supervised
+from OnPolicyDistill.training.conversation_rows import ConversationRow, encode_file
+from OnPolicyDistill.training.pair import shared_vocab_size
+from OnPolicyDistill.training.records import StepReport
+from OnPolicyDistill.training.rollouts import (
+    MicroBatch,
+    complete_rows,
+    first_epoch,
+    rows_of_step,
+)
+from OnPolicyDistill.training.student import Student, put_adapter_on, student_of
+from OnPolicyDistill.training.work import Work, begun
+
+
+def train(
+    run: RunDirectory,
+    observer: Observer | None = None,
+    stop: StopRequest | None = None,
+    checkpoint: Path | None = None,
+) -> None:
+    """Run prompt distillation in a run folder, from the start, a checkpoint, or between stages.
+
+    Raises:
+        StoppedError: a stop was asked for; the run can be resumed in the stage it was in.
+        DistillError: anything else that ends the run, in words; it is in the event log as well.
+    """
+    with begun(run, observer, stop, checkpoint) as work:
+        assert isinstance(work.settings, PromptDistillationSettings)
+        inputs = read_inputs(work.settings, work.reporter)
+        prepare_answers(work, inputs)
+        policy = _generate(work, inputs)
+        policy, adapter = put_adapter_on(policy, inputs.settings, work.reporter)
+        measure_variant(work, inputs, "student_before", policy)
+        measure_variant(work, inputs, "student_with_prompt", policy)
+        if inputs.settings.training == "sft":
+            _learn_answers(work, _given(work, inputs, policy, adapter), checkpoint)
+        else:
+            _learn_from_scores(work, _pair(work, inputs, policy, adapter), checkpoint)
+        _fill_with_best(run, policy)
+        measure_variant(work, inputs, "student_after", policy)
+        work.finish(summary(run))
+
+
+def _learn_answers(work: Work, given: Given, checkpoint: Path | None) -> None:
+    """Learn what the teacher answered, token by token."""
+    settings, student = given.settings, given.student
+    if checkpoint is not None:
+        student.load(checkpoint)
+
+    for step in work.steps(
+        settings,
+        evaluate=lambda: supervised.evaluate(work, student, given.held_out, settings),
+        save=student.save,
+    ):
+        started = time.perf_counter()
+        rows = supervised.rows_of_step(given.rows, settings, step)
+        num_tokens = sum(len(row.learned) for row in rows)
+        seed_dropout(student.policy.model, derive_seed(settings.seed, "dropout", step))
+        loss = 0.0
+        gradients: Gradients = {}
+        for batch in supervised.in_micro_batches(rows, settings.batch_size):
+            check_stop()
+            share, more = supervised.learn(student, batch, num_tokens)
+            gradients = add_gradients(gradients, more)
+            mx.eval(gradients)
+            loss += share
+        update = student.updater.apply(gradients, loss, step)
+        seconds = time.perf_counter() - started
+        work.report(step, supervised.step_metrics(loss, num_tokens, seconds), update)
+
+
+def _learn_from_scores(work: Work, pair: Pair, checkpoint: Path | None) -> None:
+    """Answer without the prompt, and learn how the teacher, which sees it, scores the answers."""
+    settings, student, teacher = pair.settings, pair.student, pair.teacher
+    if checkpoint is None:
+        _prove(work, pair)
+    else:
+        student.load(checkpoint)
+    objective = distillation.objective_of(settings)
+
+    for step in work.steps(
+        settings,
+        evaluate=lambda: distillation.evaluate(work, student, teacher, pair.held_out),
+        save=student.save,
+    ):
+        report = StepReport(step)
+        with report.timed("sampling"):
+            rows = rows_of_step(settings, pair.prompts, step)
+            rollouts = complete_rows(student.policy, rows, settings, work.hooks)
+
+        num_tokens = sum(len(rollout.completion_ids) for rollout in rollouts)
+        seed_dropout(student.policy.model, derive_seed(settings.seed, "dropout", step))
+        gradients: Gradients = {}
+        for start in range(0, len(rollouts), settings.batch_size):
+            batch = MicroBatch(rollouts[start : start + settings.batch_size], [])
+            check_stop()
+            with report.timed("scoring"):
+                targets = teacher.score(batch.fresh)
+            check_stop()
+            with report.timed("learning"):
+                learned, more = distillation.learn(student, batch, targets, num_tokens, objective)
+                gradients = add_gradients(gradients, more)
+                mx.eval(gradients)
+            report.add(learned)
+
+        with report.timed("learning"):
+            update = student.updater.apply(gradients, report.loss, step)
+        metrics = work.report(step, report.metrics() | teacher.cache_metrics(), update)
+        distillation.show(work, report, student, pair.texts)
+        work.alarms.after_step(metrics, settings.max_generation_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A student and the teacher's answers to learn; only the student's arrays change."""
+
+    settings: PromptDistillationSettings
+    student: Student
+    rows: tuple[ConversationRow, ...]
+    held_out: tuple[ConversationRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A student and its teacher, which sees the prompt; only the student's arrays change."""
+
+    settings: DistillationSettings
+    student: Student
+    teacher: Teacher
+    prompts: tuple[EncodedPrompt, ...]
+    held_out: HeldOut
+
+    @property
+    def texts(self) -> dict[int, str]:
+        """Inputs as people read them, by their place in the file."""
+        return {prompt.index: prompt.text for prompt in self.prompts}
+
+
+def _generate(work: Work, inputs: Inputs) -> Policy:
+    """Let the teacher answer and leave memory; returns the student, its adapter not yet on."""
+    settings, reporter = inputs.settings, work.reporter
+    needs_answers = settings.training == "sft" and not is_generated(work.run)
+    if needs_answers or not is_measured(work.run, "teacher_with_prompt"):
+        reporter.phase("loading", f"Loading the teacher {settings.teacher_model}.")
+        teacher = load_policy(settings.teacher_model, settings.mixed_precision)
+        if needs_answers:
+            generate_answers(work, inputs, teacher)
+        measure_variant(work, inputs, "teacher_with_prompt", teacher)
+        if settings.is_self_distillation:
+            return teacher
+        unload(teacher)
+    reporter.phase("loading", f"Loading the student {settings.student_model}.")
+    return load_policy(settings.student_model, settings.mixed_precision)
+
+
+def _given(work: Work, inputs: Inputs, policy: Policy, adapter: AttachedAdapter) -> Given:
+    """Encode what the student learns and is held out from it."""
+    settings, reporter = inputs.settings, work.reporter
+    train_file, held_out_file = (folder_of(work.run) / name for name in CONVERSATION_FILES.values())
+    rows = encode_file(policy, train_file, settings.max_length, reporter)
+    held_out: tuple[ConversationRow, ...] = ()
+    if held_out_file.stat().st_size:
+        held_out = encode_file(policy, held_out_file, settings.max_length, reporter)
+    settings = settings.settled(len(rows))
+    reporter.phase("loading", f"{len(rows)} answers.", num_steps=settings.num_steps)
+    student = student_of(policy, adapter, settings, settings.student_model)
+    return Given(settings, student, rows, held_out)
+
+
+def _pair(work: Work, inputs: Inputs, policy: Policy, adapter: AttachedAdapter) -> Pair:
+    """Pair each input without the prompt with what its teacher sees, and load what scores.
+
+    Raises:
+        PairError: student and teacher do not speak the same tokens.
+    """
+    own = inputs.settings
+    teacher, vocab_size = policy, policy.vocab_size
+    if not own.is_self_distillation:
+        work.reporter.phase("loading", f"Loading the teacher {own.teacher_model}.")
+        teacher = load_policy(own.teacher_model, own.mixed_precision)
+        action = "Choose two models with the same tokenizer, or set training to sft."
+        vocab_size = shared_vocab_size(own.student_model, own.teacher_model, action)
+    policy, teacher = (replace(one, vocab_size=vocab_size) for one in (policy, teacher))
+    prompts = {split: _encoded(inputs, policy, split) for split in SPLITS}
+    seen = {
+        prompt.ids: render(teacher, prompt.text, inputs.prompt)[0]
+        for split in SPLITS
+        for prompt in prompts[split]
+    }
+    settings = own.as_distillation().settled(len(prompts["train"]))
+    cache = TeacherCache(settings.teacher_cache_size_mb * 1_000_000)
+    return Pair(
+        settings=settings,
+        student=student_of(policy, adapter, settings, settings.student_model),
+        teacher=PromptedTeacher(teacher, cache, EXACT, seen),
+        prompts=prompts["train"],
+        held_out=HeldOut(prompts["held_out"], own.max_answer_tokens, own.rows_per_step, own.seed),
+    )
+
+
+def _encoded(inputs: Inputs, policy: Policy, split: Split) -> tuple[EncodedPrompt, ...]:
+    return tuple(
+        EncodedPrompt(index, render(policy, item.text, None)[0], item.text)
+        for index, item in enumerate(inputs.items[split])
+    )
+
+
+def _prove(work: Work, pair: Pair) -> None:
+    """Prove on the student's own answers to the first inputs."""
+    settings, student = pair.settings, pair.student
+    work.reporter.phase("self_test", "Proving that teacher, gradients and adapter are real.")
+    rows = first_epoch(settings, pair.prompts)[: distillation.PROBE_ROWS]
+    batch = MicroBatch(complete_rows(student.policy, rows, settings, work.hooks), [])
+    distillation.prove(work, settings, student, pair.teacher, batch, settings.samples_policy)
+
+
+def _fill_with_best(run: RunDirectory, policy: Policy) -> None:
+    """Let the student be what it was at its best checkpoint."""
+    best = pointed(run, "best") or pointed(run, "last")
+    if best is not None:
+        fill_adapter(policy.model, read_adapter_weights(best), best)

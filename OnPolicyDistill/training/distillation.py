@@ -1,0 +1,188 @@
+"""What a step of distillation is made of, for every trainer whose teacher scores.
+
+trainers/on_policy.py says what a step minimizes; a teacher may see another prompt than the student
+(teacher/prompted.py) without any difference here.
+
+Letters: B rows, T padded length, N completion positions of a micro-batch, D hidden width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import mlx.core as mx
+import mlx.nn as nn
+
+from OnPolicyDistill.arrays import as_float
+from OnPolicyDistill.evaluation.heldout import HeldOut, evaluate_student
+from OnPolicyDistill.evaluation.intervals import share_of
+from OnPolicyDistill.evaluation.proof import Probe, prove_learning, require
+from OnPolicyDistill.generation.request import GenerationHooks
+from OnPolicyDistill.losses.distillation import TokenStats, distillation_loss
+from OnPolicyDistill.losses.objective import Objective
+from OnPolicyDistill.losses.targets import HiddenTargets, Targets, top_ids
+from OnPolicyDistill.models.pieces import read_hidden_states
+from OnPolicyDistill.models.policy import hidden_states
+from OnPolicyDistill.optim.adamw import create_adamw
+from OnPolicyDistill.optim.gradients import Gradients
+from OnPolicyDistill.optim.stopping import Verdict
+from OnPolicyDistill.rollout import Rollout, pack
+from OnPolicyDistill.runs.events import SelfTestFinished
+from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.teacher.scoring import EXACT, Teacher
+from OnPolicyDistill.training.records import Scored, StepReport, rollout_records
+from OnPolicyDistill.training.rollouts import (
+    CompletionStore,
+    MicroBatch,
+    Row,
+    complete_rows,
+    in_micro_batches,
+)
+from OnPolicyDistill.training.student import Student
+from OnPolicyDistill.training.work import Work
+
+PROBE_ROWS = 4
+
+
+def objective_of(settings: DistillationSettings) -> Objective:
+    """What a step minimizes, as the losses read it."""
+    return Objective(
+        settings.divergence,
+        settings.temperature,
+        settings.kl_weight,
+        settings.ce_weight,
+        settings.teacher_weight,
+    )
+
+
+def sample(
+    rows: Sequence[Row],
+    student: Student,
+    teacher: Teacher,
+    store: CompletionStore,
+    settings: DistillationSettings,
+    hooks: GenerationHooks,
+) -> list[MicroBatch]:
+    """Complete a step's rows: the student samples what is fresh, for all micro-batches at once.
+
+    The rest comes from the store, where the teacher adds what comes up for the first time.
+    """
+    fresh_rows = [row for row in rows if row.is_fresh]
+    fresh = complete_rows(student.policy, fresh_rows, settings, hooks)
+    missing = store.missing("teacher", rows)
+    if missing:
+        store.add("teacher", complete_rows(teacher.policy, missing, settings, hooks))
+    return in_micro_batches(rows, fresh, store, settings.batch_size)
+
+
+def score(teacher: Teacher, student: Student, batch: MicroBatch) -> Targets:
+    """The teacher's targets of a micro-batch, evaluated.
+
+    Kept rows of top-k targets also hold the tokens that the student likes now.
+    """
+    likely = None
+    if batch.kept and teacher.compresses_anew():
+        likely = likely_ids(student, batch.kept, teacher.form.top_k)
+    return teacher.score(batch.fresh, batch.kept, kept_ids=likely)
+
+
+def likely_ids(student: Student, rollouts: Sequence[Rollout], k: int) -> mx.array:
+    """The student's own k best ids, (N, k), on completions that it did not sample now."""
+    packed = pack(rollouts)
+    model = student.policy.model
+    model.eval()
+    hidden = read_hidden_states(model, packed.tokens)  # (B, T, D)
+    hidden = mx.take(hidden.reshape(-1, hidden.shape[-1]), packed.positions, axis=0)  # (N, D)
+    return top_ids(hidden, student.head, k)
+
+
+def learn(
+    student: Student,
+    batch: MicroBatch,
+    targets: Targets,
+    normalizer: float,
+    objective: Objective,
+) -> tuple[Scored, Gradients]:
+    """Loss of a micro-batch as its share of the step's, and the adapter's gradient of it."""
+    packed = pack(batch.rollouts)
+    model, head = student.policy.model, student.head
+
+    def loss_of(model: nn.Module) -> tuple[mx.array, TokenStats, mx.array]:
+        hidden = hidden_states(model, packed.tokens)  # (B, T, D)
+        hidden = mx.take(hidden.reshape(-1, hidden.shape[-1]), packed.positions, axis=0)  # (N, D)
+        loss, stats = distillation_loss(hidden, head, targets, packed.labels, normalizer, objective)
+        return loss, stats, hidden
+
+    model.train()
+    (loss, stats, hidden), gradients = nn.value_and_grad(model, loss_of)(model)
+    model.eval()
+    mx.eval(loss, gradients)
+    rollouts = tuple(batch.rollouts)
+    return Scored(rollouts, len(batch.fresh), as_float(loss), stats, hidden, targets), gradients
+
+
+def show(
+    work: Work,
+    report: StepReport,
+    student: Student,
+    texts: Mapping[int, str],
+) -> None:
+    """Write a few of a step's rollouts; `texts` are prompts as people read them, by index."""
+    for record in rollout_records(report, student.policy, student.head, texts):
+        work.reporter.rollout(record)
+
+
+def evaluate(
+    work: Work,
+    student: Student,
+    teacher: Teacher,
+    held_out: HeldOut,
+    teacher_marks: tuple[float | None, ...] = (),
+) -> Verdict:
+    """Measure the student on held-out prompts and judge where the run stands.
+
+    `teacher_marks` say which of the prompts the teacher answers rightly.
+    """
+    work.reporter.phase("evaluating", held_out.in_words)
+    measured = evaluate_student(student.policy, student.head, teacher, held_out, work.hooks)
+    if work.state.step == 0 and any(mark is not None for mark in teacher_marks):
+        key = "eval_teacher_accuracy"
+        measured.metrics[key], measured.intervals[key] = share_of(teacher_marks)
+    verdict = work.judge(measured)
+    key = work.best_metric
+    work.alarms.after_evaluation(work.state.evaluations_since_best, key, measured.metrics[key])
+    return verdict
+
+
+def prove(
+    work: Work,
+    settings: DistillationSettings,
+    student: Student,
+    teacher: Teacher,
+    batch: MicroBatch,
+    samples_policy: bool,
+) -> None:
+    """Show that this run can learn, or stop it before it pretends to.
+
+    `samples_policy` says that the student sampled the batch, from its own distribution.
+
+    Raises:
+        ProofError: a claim does not hold.
+    """
+    targets = teacher.score(batch.fresh, batch.kept, EXACT)
+    assert isinstance(targets, HiddenTargets)
+    objective, num_tokens = objective_of(settings), batch.num_tokens
+    checks = prove_learning(
+        Probe(
+            student=student.policy,
+            head=student.head,
+            rollouts=tuple(batch.rollouts),
+            targets=targets,
+            gradients=lambda _: learn(student, batch, targets, num_tokens, objective)[1],
+            make_optimizer=lambda: create_adamw(settings, student.policy.model),
+            samples_policy=samples_policy,
+        )
+    )
+    passed = all(check.passed for check in checks)
+    work.reporter.emit(SelfTestFinished(passed=passed, checks=checks))
+    require(checks)
