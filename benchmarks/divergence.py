@@ -27,13 +27,13 @@ from benchmarks.exact import as_float64, exact_loss
 from benchmarks.plain import log_softmax, plain_losses
 from benchmarks.spread import Spread, spread
 from OnPolicyDistill.arrays import as_float
+from OnPolicyDistill.divergences import DIVERGENCES, FACTS, Divergence
 from OnPolicyDistill.head import Quantization, VocabularyHead
 from OnPolicyDistill.losses.chunks import rows_per_chunk
 from OnPolicyDistill.losses.distillation import distillation_loss
-from OnPolicyDistill.losses.objective import Divergence, Objective
+from OnPolicyDistill.losses.objective import Objective
 from OnPolicyDistill.losses.targets import HiddenTargets
 
-DIVERGENCES: tuple[Divergence, ...] = ("reverse_kl", "forward_kl", "jsd", "sampled_reverse_kl")
 HeadType = Literal["float32", "bfloat16", "4-bit"]
 Result = tuple[mx.array, mx.array]
 
@@ -138,13 +138,20 @@ def random_problem(setting: Setting, divergence: Divergence, seed: int = 0) -> P
     if setting.head_type != "float32":
         hidden, teacher_hidden = (h.astype(mx.bfloat16) for h in (hidden, teacher_hidden))
     mx.eval(head.weight, teacher_head.weight, hidden, teacher_hidden, labels)
-    temperature = 1.0 if divergence == "sampled_reverse_kl" else 2.0
+    temperature = 1.0 if FACTS[divergence].is_sampled else 2.0
     return Problem(
         hidden,
         head,
         HiddenTargets(teacher_hidden, teacher_head),
         labels,
-        Objective(divergence, temperature, 0.8, 0.2, 0.5, setting.chunk_size),
+        Objective(
+            divergence=divergence,
+            temperature=temperature,
+            kl_weight=0.8,
+            ce_weight=0.2,
+            teacher_weight=0.5,
+            chunk_size=setting.chunk_size,
+        ),
     )
 
 

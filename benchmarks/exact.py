@@ -8,11 +8,13 @@ Letters: N positions, V vocabulary, D hidden width.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import assert_never
 
 import mlx.core as mx
 import numpy as np
 from numpy.typing import NDArray
 
+from OnPolicyDistill.divergences import FACTS
 from OnPolicyDistill.head import VocabularyHead
 from OnPolicyDistill.losses.objective import Objective
 from OnPolicyDistill.losses.targets import HiddenTargets
@@ -85,10 +87,10 @@ def _rows(
     """Losses (n,), divergences (n,) and the gradient in the logits (n, V)."""
     T, rows = objective.temperature, np.arange(len(logits))
     student, teacher = log_softmax64(logits / T), log_softmax64(teacher_logits / T)
-    value, slope = _divergence(student, teacher, objective)
+    value, slope = divergence64(student, teacher, objective)
     trained = value
     plain = log_softmax64(logits)
-    if objective.divergence == "sampled_reverse_kl":
+    if FACTS[objective.divergence].is_sampled:
         advantage = teacher[rows, labels] - plain[rows, labels]
         trained = -advantage * plain[rows, labels]
         slope = advantage[:, None] * _minus_one_at(np.exp(plain), labels)
@@ -98,20 +100,24 @@ def _rows(
     return losses, value, objective.kl_weight * T * slope + objective.ce_weight * hard_slope
 
 
-def _divergence(student: Array, teacher: Array, objective: Objective) -> tuple[Array, Array]:
+def divergence64(student: Array, teacher: Array, objective: Objective) -> tuple[Array, Array]:
     """The divergence (n,) of logprobs (n, V) and its gradient in the student's scaled logits."""
     s, t = np.exp(student), np.exp(teacher)
-    if objective.divergence == "forward_kl":
-        return (t * (teacher - student)).sum(axis=-1), s - t
-    if objective.divergence == "jsd":
-        w = objective.teacher_weight
-        mixture = np.log(w * t + (1 - w) * s)
-        student_kl = (s * (student - mixture)).sum(axis=-1)
-        teacher_kl = (t * (teacher - mixture)).sum(axis=-1)
-        slope = (1 - w) * s * (student - mixture - student_kl[:, None])
-        return w * teacher_kl + (1 - w) * student_kl, slope
-    value = (s * (student - teacher)).sum(axis=-1)
-    return value, s * (student - teacher - value[:, None])
+    match objective.divergence:
+        case "reverse_kl" | "sampled_reverse_kl":
+            value = (s * (student - teacher)).sum(axis=-1)
+            return value, s * (student - teacher - value[:, None])
+        case "forward_kl":
+            return (t * (teacher - student)).sum(axis=-1), s - t
+        case "jsd":
+            w = objective.teacher_weight
+            mixture = np.log(w * t + (1 - w) * s)
+            student_kl = (s * (student - mixture)).sum(axis=-1)
+            teacher_kl = (t * (teacher - mixture)).sum(axis=-1)
+            slope = (1 - w) * s * (student - mixture - student_kl[:, None])
+            return w * teacher_kl + (1 - w) * student_kl, slope
+        case _:
+            assert_never(objective.divergence)
 
 
 def _minus_one_at(probabilities: Array, ids: NDArray[np.integer]) -> Array:

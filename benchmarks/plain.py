@@ -6,9 +6,11 @@ Letters: N positions, V vocabulary.
 from __future__ import annotations
 
 import math
+from typing import assert_never
 
 import mlx.core as mx
 
+from OnPolicyDistill.divergences import FACTS
 from OnPolicyDistill.losses.objective import Objective
 
 
@@ -27,18 +29,26 @@ def plain_losses(
 ) -> mx.array:
     """Loss per position (N,) of student logits (N, V), written for autodiff and for reading."""
     student = log_softmax(logits, objective.temperature)
-    if objective.divergence == "reverse_kl":
-        divergence = (mx.exp(student) * (student - teacher_logprobs)).sum(axis=-1)
-    elif objective.divergence == "forward_kl":
-        divergence = (mx.exp(teacher_logprobs) * (teacher_logprobs - student)).sum(axis=-1)
-    elif objective.divergence == "jsd":
-        divergence = _plain_jsd(student, teacher_logprobs, objective.teacher_weight)
-    else:
+    divergence = plain_divergence(student, teacher_logprobs, objective)
+    if FACTS[objective.divergence].is_sampled:
         chosen = mx.take_along_axis(student, labels[:, None], axis=-1)[:, 0]
         teacher_chosen = mx.take_along_axis(teacher_logprobs, labels[:, None], axis=-1)[:, 0]
         divergence = -mx.stop_gradient(teacher_chosen - chosen) * chosen
     top = mx.take_along_axis(log_softmax(logits, 1.0), top_ids[:, None], axis=-1)[:, 0]
     return objective.kl_weight * objective.temperature**2 * divergence - objective.ce_weight * top
+
+
+def plain_divergence(student: mx.array, teacher: mx.array, objective: Objective) -> mx.array:
+    """The divergence (N,) of logprobs (N, V) that the objective names, or which it estimates."""
+    match objective.divergence:
+        case "reverse_kl" | "sampled_reverse_kl":
+            return (mx.exp(student) * (student - teacher)).sum(axis=-1)
+        case "forward_kl":
+            return (mx.exp(teacher) * (teacher - student)).sum(axis=-1)
+        case "jsd":
+            return _plain_jsd(student, teacher, objective.teacher_weight)
+        case _:
+            assert_never(objective.divergence)
 
 
 def _plain_jsd(student: mx.array, teacher: mx.array, teacher_weight: float) -> mx.array:

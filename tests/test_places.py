@@ -1,4 +1,4 @@
-"""Methods are named in the places that docs/architecture.md lists, and nowhere else."""
+"""Methods and divergences are named in the places that docs/architecture.md lists, nowhere else."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from OnPolicyDistill.divergences import DIVERGENCES
 from OnPolicyDistill.methods import FACTS, METHODS
 
 ROOT = Path(__file__).parents[1]
@@ -50,8 +51,9 @@ def names_a_method(file: str, text: str, pattern: re.Pattern[str]) -> bool:
     return any(pattern.match(word) for word in spoken(text) if " " not in word)
 
 
-def sources() -> list[str]:
+def sources(**more: str) -> list[str]:
     rooms = {"OnPolicyDistill": "py", "backend": "py", "frontend/src": "ts*", "electron/src": "ts"}
+    rooms |= more
     paths = [path for room, kind in rooms.items() for path in (ROOT / room).rglob(f"*.{kind}")]
     files = [path.relative_to(ROOT).as_posix() for path in paths]
     return [file for file in files if ".test." not in file and file != GENERATED]
@@ -93,3 +95,62 @@ def test_naming_a_method_is_seen_in_code_and_not_in_prose(
     file: str, text: str, is_named: bool
 ) -> None:
     assert names_a_method(file, text, naming()) == is_named
+
+
+# A setting that one divergence alone has is shown beside it.
+SHOWN_BESIDE = "frontend/src/features/new-run/relevance.ts"
+
+
+def is_chosen_by_name(file: str, text: str) -> bool:
+    """Whether code names jsd, the only divergence whose name is that of no metric as well."""
+    if not file.endswith(".py"):
+        return re.search(r"\bjsd\b", TYPESCRIPT_COMMENT.sub("", text)) is not None
+    return "jsd" in spoken(text)
+
+
+def lists_them_all(python: str) -> bool:
+    """Whether a display in a Python source names most divergences, so that a new one is missing."""
+    for node in ast.walk(ast.parse(python)):
+        parts = node.keys if isinstance(node, ast.Dict) else []
+        if isinstance(node, ast.List | ast.Tuple | ast.Set):
+            parts = [*node.elts]
+        named = {part.value for part in parts if isinstance(part, ast.Constant)}
+        if len(named & {*DIVERGENCES}) > len(DIVERGENCES) // 2:
+            return True
+    return False
+
+
+def test_divergences_are_told_apart_in_the_documented_places_only() -> None:
+    named = {
+        file
+        for file in sources(benchmarks="py")
+        if is_chosen_by_name(file, (ROOT / file).read_text(encoding="utf-8"))
+    }
+    places = listed("divergence")
+    assert named == {*places[:4], SHOWN_BESIDE}
+    assert [place for place in places if not (ROOT / place).is_file()] == []
+
+
+def test_divergences_are_listed_once() -> None:
+    files = [file for file in sources(benchmarks="py", tests="py") if file.endswith(".py")]
+    listing = [file for file in files if lists_them_all((ROOT / file).read_text(encoding="utf-8"))]
+    assert listing == ["OnPolicyDistill/divergences.py"]
+
+
+def test_the_places_of_a_divergence_are_counted() -> None:
+    """docs/decisions/0015 says how many there were."""
+    assert len(listed("divergence")) == 8
+
+
+@pytest.mark.parametrize(
+    ("python", "is_listing"),
+    [
+        ('NAMES = ["reverse_kl", "forward_kl", "jsd"]\n', True),
+        ('f({"reverse_kl": 1, "jsd": 2, "sampled_reverse_kl": 3})\n', True),
+        ('HELD_OUT = ("reverse_kl", "forward_kl", "agreement")\n', False),
+    ],
+)
+def test_a_list_of_divergences_is_seen_and_one_of_metrics_is_not(
+    python: str, is_listing: bool
+) -> None:
+    assert lists_them_all(python) == is_listing

@@ -138,11 +138,6 @@ def _with_counts(measured: Measured, held_out: HeldOut) -> Measured:
     return Measured(metrics, intervals, values)
 
 
-def distance_metric(held_out: HeldOut) -> str:
-    """The metric that decides which checkpoint is best: by whose completions are measured."""
-    return (OFF_POLICY if held_out.fixed else ON_POLICY) + "reverse_kl"
-
-
 def _distances(
     student: Policy,
     head: VocabularyHead,

@@ -15,6 +15,7 @@ from functools import partial
 
 import mlx.core as mx
 
+from OnPolicyDistill.divergences import FACTS
 from OnPolicyDistill.head import VocabularyHead
 from OnPolicyDistill.losses.chunks import (
     carry_gradient,
@@ -35,7 +36,7 @@ from OnPolicyDistill.losses.top_k import bucketed_divergence
 class TokenStats:
     """What the pass knows about every position, float32 (N,), before any weight or T^2.
 
-    `divergence` is the one that is trained, at its temperature (sampled_reverse_kl trains the
+    `divergence` is the one that is trained, at its temperature (a sampled one estimates the
     reverse KL, so that is what it shows). The others are at temperature 1: `cross_entropy` on the
     teacher's best token; `agreement`, 1.0 where it is also the student's best (ties count);
     `student_logprob` of the label; `sampled_reverse_kl`, log student - log teacher of the label;
@@ -131,7 +132,7 @@ def _combine(student: Softened, taught: _Taught, labels: mx.array, objective: Ob
     """Weighted loss, its gradient in the logits, and the fields of TokenStats in order."""
     plain = student.at_temperature_one()
     value, slope = taught.divergence, taught.slope
-    if objective.divergence == "sampled_reverse_kl":
+    if FACTS[objective.divergence].is_sampled:
         value, slope = sampled_reverse_kl(plain, labels, taught.label_logprob)
     hard_loss, hard_slope = cross_entropy_terms(plain, taught.top_id)
     # d/d logits is 1/T of d/d (logits / T), hence T and not T^2 on the slope.

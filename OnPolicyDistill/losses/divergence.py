@@ -9,6 +9,8 @@ Letters: N positions, V vocabulary.
 
 from __future__ import annotations
 
+from typing import assert_never
+
 import mlx.core as mx
 
 from OnPolicyDistill.losses.objective import Objective
@@ -29,6 +31,8 @@ def divergence(
             return forward_kl(student, teacher)
         case "jsd":
             return generalized_jsd(student, teacher, objective.teacher_weight)
+        case _:
+            assert_never(objective.divergence)
 
 
 def reverse_kl(student: Softened, teacher: Softened) -> tuple[mx.array, mx.array]:

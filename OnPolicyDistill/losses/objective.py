@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-Divergence = Literal["reverse_kl", "forward_kl", "jsd", "sampled_reverse_kl"]
+from OnPolicyDistill.divergences import FACTS, Divergence
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
     """kl_weight * T^2 * D(student, teacher at temperature T) + ce_weight * CE(teacher's top token).
 
-    `divergence` names the direction: reverse_kl is KL(student || teacher), forward_kl is
-    KL(teacher || student), jsd mixes them by `teacher_weight` (which the others ignore), and
-    sampled_reverse_kl is the policy gradient of reverse_kl on sampled tokens. Raises ValueError
-    for numbers that have no meaning, among them a temperature other than 1 for
-    sampled_reverse_kl: its samples come from the student itself, not from a softened student.
+    `divergence` names D (divergences.py); `teacher_weight` is ignored where D has none. Raises
+    ValueError for numbers that have no meaning, among them a temperature other than 1 for a
+    sampled divergence: its samples come from the student itself, not from a softened student.
 
     `chunk_size` positions are projected at once; None takes `chunks.rows_per_chunk`. It
     changes memory and time, not the result.
@@ -34,10 +31,11 @@ class Objective:
             raise ValueError(f"the temperature must be above 0, not {self.temperature}")
         if self.kl_weight < 0 or self.ce_weight < 0:
             raise ValueError("the weights of a loss must not be negative")
-        if self.divergence == "jsd" and not 0 < self.teacher_weight < 1:
+        facts = FACTS[self.divergence]
+        if facts.has_teacher_weight and not 0 < self.teacher_weight < 1:
             raise ValueError(f"teacher_weight must lie inside (0, 1), not {self.teacher_weight}")
-        if self.divergence == "sampled_reverse_kl" and self.temperature != 1:
+        if facts.is_sampled and self.temperature != 1:
             raise ValueError(
-                "sampled_reverse_kl is defined at temperature 1 only: the sampled tokens come from "
+                f"{self.divergence} is defined at temperature 1 only: the sampled tokens come from "
                 f"the student itself, not from the student at temperature {self.temperature}"
             )

@@ -7,10 +7,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from OnPolicyDistill.divergences import FACTS, IN_WORDS, Divergence
 from OnPolicyDistill.settings.problems import Contradiction, refuse
 from OnPolicyDistill.settings.training import LoraSettings, OptimizerSettings
-
-Divergence = Literal["reverse_kl", "forward_kl", "jsd", "sampled_reverse_kl"]
 
 
 class DistillationSettings(OptimizerSettings):
@@ -55,11 +54,7 @@ class DistillationSettings(OptimizerSettings):
     ce_weight: float = Field(
         0.2, ge=0, le=100, description="Weight of the cross-entropy on the teacher's top token."
     )
-    divergence: Divergence = Field(
-        "reverse_kl",
-        description="reverse_kl is KL(student || teacher), forward_kl is KL(teacher || student), "
-        "jsd lies between, sampled_reverse_kl is its one-sample policy gradient.",
-    )
+    divergence: Divergence = Field("reverse_kl", description=IN_WORDS)
     teacher_weight: float = Field(
         0.5, gt=0, lt=1, description="Teacher's share of the mixture in the generalized JSD."
     )
@@ -124,7 +119,7 @@ class DistillationSettings(OptimizerSettings):
     def _contradictions(self) -> Iterator[Contradiction]:
         if self.kl_weight == 0 and self.ce_weight == 0:
             yield "kl_weight", "kl_weight and ce_weight are both 0, so nothing would be learned"
-        if self.divergence == "sampled_reverse_kl":
+        if FACTS[self.divergence].is_sampled:
             yield from self._biased_sampling()
         if self.keep_teacher_loaded is False and self.teacher_cache_size_mb == 0:
             yield (
@@ -133,7 +128,7 @@ class DistillationSettings(OptimizerSettings):
             )
         # The student never meets the teacher's completions before the teacher is gone.
         is_blind = not self.keep_teacher_loaded and self.on_policy_fraction < 1
-        is_hurt = self.divergence in ("reverse_kl", "jsd")
+        is_hurt = FACTS[self.divergence].weighs_students_tokens
         if self.teacher_targets == "top_k" and is_blind and is_hurt:
             yield (
                 "teacher_targets",
@@ -148,9 +143,9 @@ class DistillationSettings(OptimizerSettings):
             "generation_temperature": self.generation_temperature,
             "top_p": self.top_p,
         }
-        why = "sampled_reverse_kl is unbiased only for the student's own distribution"
+        why = f"{self.divergence} is unbiased only for the student's own distribution"
         yield from ((key, f"{why}, so {key} must be 1") for key, value in own.items() if value != 1)
-        why = "sampled_reverse_kl needs fresh student samples"
+        why = f"{self.divergence} needs fresh student samples"
         if self.on_policy_fraction != 1:
             yield "on_policy_fraction", f"{why}, so on_policy_fraction must be 1"
         if self.fixed_rollouts:

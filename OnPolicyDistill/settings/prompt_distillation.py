@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from OnPolicyDistill.settings.distillation import DistillationSettings, Divergence
+from OnPolicyDistill.divergences import Divergence
+from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.problems import Contradiction, refuse
 from OnPolicyDistill.settings.training import LoraSettings, OptimizerSettings
 

@@ -47,11 +47,11 @@ PROBE_ROWS = 4
 def objective_of(settings: DistillationSettings) -> Objective:
     """What a step minimizes, as the losses read it."""
     return Objective(
-        settings.divergence,
-        settings.temperature,
-        settings.kl_weight,
-        settings.ce_weight,
-        settings.teacher_weight,
+        divergence=settings.divergence,
+        temperature=settings.temperature,
+        kl_weight=settings.kl_weight,
+        ce_weight=settings.ce_weight,
+        teacher_weight=settings.teacher_weight,
     )
 
 

@@ -7,12 +7,12 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from benchmarks.divergence import DIVERGENCES, HeadType, Problem, Setting, random_problem
+from benchmarks.divergence import HeadType, Problem, Setting, random_problem
 from benchmarks.exact import ExactLoss, as_float64, exact_loss, log_softmax64, weights_of
+from OnPolicyDistill.divergences import DIVERGENCES, Divergence
 from OnPolicyDistill.losses.comparison import compare_distributions
 from OnPolicyDistill.losses.cross_entropy import cross_entropy_from_logits, label_logprobs
 from OnPolicyDistill.losses.distillation import TokenStats, distillation_loss
-from OnPolicyDistill.losses.objective import Divergence
 from OnPolicyDistill.losses.targets import HiddenTargets, top_k_targets
 
 FULL = 151_936

@@ -1,6 +1,7 @@
 import pytest
 
-from OnPolicyDistill.losses.objective import Divergence, Objective
+from OnPolicyDistill.divergences import Divergence
+from OnPolicyDistill.losses.objective import Objective
 
 
 @pytest.mark.parametrize(
@@ -23,8 +24,21 @@ def test_numbers_without_meaning_are_refused(
     teacher_weight: float,
 ) -> None:
     with pytest.raises(ValueError, match=r"temperature|weight"):
-        Objective(divergence, temperature, kl_weight, ce_weight, teacher_weight)
+        Objective(
+            divergence=divergence,
+            temperature=temperature,
+            kl_weight=kl_weight,
+            ce_weight=ce_weight,
+            teacher_weight=teacher_weight,
+        )
 
 
 def test_the_sampled_form_exists_at_temperature_one() -> None:
-    assert Objective("sampled_reverse_kl", 1.0, 1.0, 0.0, 0.5).temperature == 1
+    sampled = Objective(
+        divergence="sampled_reverse_kl",
+        temperature=1.0,
+        kl_weight=1.0,
+        ce_weight=0.0,
+        teacher_weight=0.5,
+    )
+    assert sampled.temperature == 1

@@ -43,7 +43,13 @@ def test_the_sampled_log_ratio_itself_would_teach_nothing() -> None:
 
 
 def test_the_advantage_is_held_constant_in_the_fused_loss(pair: Any) -> None:
-    wanted = Objective("sampled_reverse_kl", 1.0, 1.0, 0.0, 0.5)
+    wanted = Objective(
+        divergence="sampled_reverse_kl",
+        temperature=1.0,
+        kl_weight=1.0,
+        ce_weight=0.0,
+        teacher_weight=0.5,
+    )
 
     def loss(hidden: mx.array) -> mx.array:
         return distillation_loss(hidden, pair.head, pair.targets, pair.labels, 7.0, wanted)[0]

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from OnPolicyDistill.config import RUN_CONFIG, dump_config, parse_config, parse_yaml, settings_of
+from OnPolicyDistill.divergences import DIVERGENCES
 from OnPolicyDistill.errors import ConfigError
 from OnPolicyDistill.generation.request import GenerationRequest
 from OnPolicyDistill.generation.sampling import SamplingSettings
@@ -39,7 +40,7 @@ BLOCKS: dict[str, type[BaseModel]] = {
 Schema = dict[str, Any]
 # Settings that may contradict each other, with values that each are in range.
 TOGETHER: dict[str, list[Any]] = {
-    "divergence": ["reverse_kl", "forward_kl", "jsd", "sampled_reverse_kl"],
+    "divergence": list(DIVERGENCES),
     "temperature": [1, 2],
     "generation_temperature": [0, 1],
     "top_p": [0.5, 1],

@@ -2262,7 +2262,7 @@ export interface components {
             ce_weight?: number;
             /**
              * Divergence
-             * @description reverse_kl is KL(student || teacher), forward_kl is KL(teacher || student), jsd lies between, sampled_reverse_kl is its one-sample policy gradient.
+             * @description reverse_kl is KL(student || teacher), forward_kl is KL(teacher || student), jsd lies between, sampled_reverse_kl is the one-sample policy gradient of reverse_kl.
              * @default reverse_kl
              * @enum {string}
              */

@@ -17,6 +17,7 @@ import pytest
 
 from OnPolicyDistill.adapters.lora import adapter_parameters
 from OnPolicyDistill.config import parse_config
+from OnPolicyDistill.divergences import DIVERGENCES
 from OnPolicyDistill.errors import ConfigError, DatasetError, StoppedError
 from OnPolicyDistill.models.embedded import TinyShape, write_random_model, write_tokenizer
 from OnPolicyDistill.models.loading import load_policy
@@ -296,7 +297,7 @@ def test_an_on_policy_student_moves_towards_the_teacher_that_sees_the_prompt(
     assert all(mx.array_equal(left[name], right[name]) for name in left)
 
 
-@pytest.mark.parametrize("divergence", ["forward_kl", "jsd", "sampled_reverse_kl"])
+@pytest.mark.parametrize("divergence", DIVERGENCES)
 def test_every_divergence_that_is_read_can_be_trained_on(
     desk: Desk, tmp_path: Path, divergence: str
 ) -> None:
