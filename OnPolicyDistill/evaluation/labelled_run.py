@@ -31,18 +31,17 @@ from OnPolicyDistill.files import append_whole, disk_errors
 from OnPolicyDistill.generation.request import GenerationHooks
 from OnPolicyDistill.models.loading import load_policy, unload
 from OnPolicyDistill.models.policy import Policy
-from OnPolicyDistill.runs.directory import RunDirectory, config_hash
-from OnPolicyDistill.runs.events import EvaluationFinished, RunFinished, RunResumed, RunStarted
-from OnPolicyDistill.runs.log import last_event, repair_torn_line
+from OnPolicyDistill.runs.directory import RunDirectory
+from OnPolicyDistill.runs.events import EvaluationFinished, RunFinished
+from OnPolicyDistill.runs.log import repair_torn_line
 from OnPolicyDistill.runs.reporting import (
     Observer,
     Reporter,
     StopRequest,
-    describe_machine,
-    reported,
+    announce,
+    occupying,
 )
 from OnPolicyDistill.settings.evaluation import EvaluationSettings, VariantSettings
-from OnPolicyDistill.stopping import stoppable
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +68,10 @@ def evaluate_run(
         StoppedError: a stop was asked for; the answers so far are kept.
         DistillError: anything else that ends the run, in words; it is in the event log as well.
     """
-    with run.occupied():
-        reporter, stop = Reporter(run, observer), stop or StopRequest()
-        with reported(reporter), stoppable(stop):
-            assignment = _assigned(run, reporter, stop)
-            _begin(run, reporter)
-            _evaluate(assignment)
+    with occupying(run, observer, stop) as (reporter, asked):
+        assignment = _assigned(run, reporter, asked)
+        announce(reporter, run.config())
+        _evaluate(assignment)
 
 
 def _assigned(run: RunDirectory, reporter: Reporter, stop: StopRequest) -> Assignment:
@@ -92,23 +89,6 @@ def _assigned(run: RunDirectory, reporter: Reporter, stop: StopRequest) -> Assig
     if not labels:
         raise ConfigError("No item has a gold label.", "Name the labels.")
     return Assignment(run, settings, items, labels, reporter, stop)
-
-
-def _begin(run: RunDirectory, reporter: Reporter) -> None:
-    if last_event(run.events_file) is not None:
-        reporter.emit(RunResumed(step=0, machine=describe_machine()))
-        return
-    config = run.config()
-    assert isinstance(config, EvaluationConfig)
-    reporter.emit(
-        RunStarted(
-            run_id=run.run_id,
-            method=config.method,
-            num_steps=len(config.evaluation.variants),
-            config_hash=config_hash(config),
-            machine=describe_machine(),
-        )
-    )
 
 
 def _evaluate(assignment: Assignment) -> None:

@@ -13,13 +13,14 @@ from types import FrameType
 
 import psutil
 
+from OnPolicyDistill.config import RunConfig, num_steps_of
 from OnPolicyDistill.errors import DistillError, GpuError, GpuInterruptedError, StoppedError
 from OnPolicyDistill.faces import Phase
 from OnPolicyDistill.files import append_whole, disk_errors
 from OnPolicyDistill.gpu import find_gpu_failure, is_watched
 from OnPolicyDistill.machine import processor_name
 from OnPolicyDistill.macos import process_memory_bytes
-from OnPolicyDistill.runs.directory import RunDirectory
+from OnPolicyDistill.runs.directory import RunDirectory, config_hash
 from OnPolicyDistill.runs.events import (
     TORN_LINE_REPAIRED,
     Event,
@@ -30,11 +31,14 @@ from OnPolicyDistill.runs.events import (
     RolloutSampled,
     RunFailed,
     RunPaused,
+    RunResumed,
+    RunStarted,
     StepFinished,
     Warned,
 )
 from OnPolicyDistill.runs.failures import describe_failure
-from OnPolicyDistill.runs.log import EventWriter, repair_torn_line
+from OnPolicyDistill.runs.log import EventWriter, last_event, repair_torn_line
+from OnPolicyDistill.stopping import stoppable
 
 INTERRUPTED = "The run was interrupted at once: what followed its last checkpoint is done again."
 
@@ -190,6 +194,38 @@ def reported(reporter: Reporter) -> Iterator[None]:
             raise
         raise told from error
     reporter.close()
+
+
+@contextmanager
+def occupying(
+    run: RunDirectory, observer: Observer | None, stop: StopRequest | None
+) -> Iterator[tuple[Reporter, StopRequest]]:
+    """Hold a run for the block, tell in its log how it ends, and let its work ask for a stop.
+
+    Raises:
+        RunError: another process works on it.
+    """
+    with run.occupied():
+        reporter, stop = Reporter(run, observer), stop or StopRequest()
+        with reported(reporter), stoppable(stop):
+            yield reporter, stop
+
+
+def announce(reporter: Reporter, config: RunConfig) -> None:
+    """Write a run's first event, or that it goes on at the reporter's step."""
+    machine = describe_machine()
+    if last_event(reporter.run.events_file) is not None:
+        reporter.emit(RunResumed(step=reporter.step, machine=machine))
+        return
+    reporter.emit(
+        RunStarted(
+            run_id=reporter.run.run_id,
+            method=config.method,
+            num_steps=num_steps_of(config),
+            config_hash=config_hash(config),
+            machine=machine,
+        )
+    )
 
 
 def _ending(error: BaseException, step: int) -> RunPaused | RunFailed:

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 
-from OnPolicyDistill.config import num_steps_of, settings_of
+from OnPolicyDistill.config import settings_of
 from OnPolicyDistill.errors import ConfigError, StoppedError
 from OnPolicyDistill.evaluation.intervals import Measured
 from OnPolicyDistill.generation.request import GenerationHooks
@@ -34,19 +34,17 @@ from OnPolicyDistill.runs.checkpoints import (
     read_state,
 )
 from OnPolicyDistill.runs.directory import RunDirectory, config_hash
-from OnPolicyDistill.runs.events import FinishedBecause, RunResumed, RunStarted
-from OnPolicyDistill.runs.log import last_event
+from OnPolicyDistill.runs.events import FinishedBecause
 from OnPolicyDistill.runs.prompt_values import discard_values_after
 from OnPolicyDistill.runs.reporting import (
     Observer,
     Reporter,
     StopRequest,
-    describe_machine,
+    announce,
+    occupying,
     process_memory_gb,
-    reported,
 )
 from OnPolicyDistill.settings.training import OptimizerSettings
-from OnPolicyDistill.stopping import stoppable
 from OnPolicyDistill.training.alarms import Alarms
 from OnPolicyDistill.training.between_steps import (
     is_checkpoint_due,
@@ -76,20 +74,18 @@ def begun(
         ConfigError: the run's settings changed since the checkpoint.
         StoppedError: a stop was asked for; the run can be resumed.
     """
-    with run.occupied():
-        reporter, stop = Reporter(run, observer), stop or StopRequest()
-        with reported(reporter), stoppable(stop):
-            work = Work(run, reporter, stop)
-            work.begin(checkpoint)
-            try:
-                yield work
-            except StoppedError:
-                if not work.is_learning:
-                    raise
-                work.save()
-                if run.control().action == "pause":
-                    raise
-                work.finish(because="stopped")
+    with occupying(run, observer, stop) as (reporter, asked):
+        work = Work(run, reporter, asked)
+        work.begin(checkpoint)
+        try:
+            yield work
+        except StoppedError:
+            if not work.is_learning:
+                raise
+            work.save()
+            if run.control().action == "pause":
+                raise
+            work.finish(because="stopped")
 
 
 class Work:
@@ -139,17 +135,6 @@ class Work:
             ConfigError: the run's settings changed since the checkpoint.
         """
         run = self.run
-        if checkpoint is None and last_event(run.events_file) is None:
-            self.reporter.emit(
-                RunStarted(
-                    run_id=run.run_id,
-                    method=self.config.method,
-                    num_steps=num_steps_of(self.config),
-                    config_hash=self.state.config_hash,
-                    machine=describe_machine(),
-                )
-            )
-            return
         if checkpoint is not None:
             self.state = _matching_state(run, checkpoint, self.state.config_hash)
             point(run, "last", checkpoint)
@@ -158,7 +143,7 @@ class Work:
         point_best(run, self.state)
         discard_values_after(run, self.state.step)
         self.reporter.step = self.state.step
-        self.reporter.emit(RunResumed(step=self.state.step, machine=describe_machine()))
+        announce(self.reporter, self.config)
 
     def steps(
         self,
