@@ -112,6 +112,8 @@ def attach_fresh_adapter(
     """
     family = family_targets(student.path)
     adapter = attach_adapter(student.model, lora, family, derive_seed(seed, "adapter", 0))
+    # New layers drop out until they are told; a resumed run may begin with an evaluation.
+    student.model.eval()
     if family is None and not lora.targets:
         reporter.warn(
             "unknown_family",

@@ -183,6 +183,26 @@ def test_a_resumed_run_ends_with_the_bytes_of_an_uninterrupted_one(
     assert losses(broken) == losses(whole)
 
 
+def test_an_evaluation_right_behind_a_resume_is_measured_without_dropout(
+    model: Path, conversations: Path, tmp_path: Path
+) -> None:
+    settings = {"lora": {**ADAPTER, "dropout": 0.3}, "num_steps": 3}
+    whole = new_run(tmp_path / "whole", model, conversations, **settings)
+    train(whole)
+    broken = new_run(tmp_path / "broken", model, conversations, **settings)
+    stop = StopRequest()
+
+    def stop_before_the_evaluation(event: Event) -> None:
+        if event.kind == "step_finished" and event.step == 3:
+            stop.set()
+
+    with pytest.raises(StoppedError):
+        train(broken, stop_before_the_evaluation, stop)
+    assert len(losses(broken)) == 1
+    train(broken, checkpoint=last_checkpoint(broken))
+    assert losses(broken) == losses(whole)
+
+
 def test_epochs_decide_the_steps_and_the_warm_up_from_the_usable_rows(
     model: Path, conversations: Path, tmp_path: Path
 ) -> None:
