@@ -46,7 +46,7 @@ def measure(values: PromptValues, seed: int) -> Measured:
     """Means of everything that was measured on each prompt, with 95 % intervals."""
     metrics, intervals = {}, {}
     tokens = np.array(values.tokens, float)
-    sums = np.array([*values.token_sums.values()], float)  # (K, P)
+    sums = np.array([*values.token_sums.values()], float).reshape(-1, len(tokens))  # (K, P)
     for key, total in zip(values.token_sums, sums.sum(axis=1), strict=True):
         metrics[key] = float(total / tokens.sum())
     if len(tokens) >= FEWEST_PROMPTS:
@@ -80,20 +80,27 @@ def mean_interval(values: Floats, seed: int) -> Bounds | None:
 
 
 def paired_change(before: PromptValues, after: PromptValues, key: str, seed: int) -> Bounds | None:
-    """Interval of a token mean after minus before, both drawn on the same prompts.
+    """Interval of a mean after minus before, both drawn on the same prompts.
 
-    None where fewer than two prompts were measured both times.
+    The mean is over tokens or over prompts, as the metric is kept. None where fewer than two
+    prompts were measured both times.
     """
-    ours, theirs = (
-        dict(zip(one.prompts, zip(one.token_sums[key], one.tokens, strict=True), strict=True))
-        for one in (after, before)
-    )
+    ours, theirs = _by_prompt(after, key), _by_prompt(before, key)
     shared = sorted(ours.keys() & theirs.keys())
     if len(shared) < FEWEST_PROMPTS:
         return None
     rows = [(*ours[prompt], *theirs[prompt]) for prompt in shared]
     drawn = resample(np.array(rows, float).T, seed)  # (R, 4)
     return _bounds(drawn[:, 0] / drawn[:, 1] - drawn[:, 2] / drawn[:, 3])
+
+
+def _by_prompt(values: PromptValues, key: str) -> dict[int, tuple[float, float]]:
+    """Each counted prompt's sum and what it is divided by: its tokens, or 1 for a share."""
+    if key in values.token_sums:
+        parts = zip(values.token_sums[key], values.tokens, strict=True)
+        return dict(zip(values.prompts, parts, strict=True))
+    marks = zip(values.prompts, values.shares[key], strict=True)
+    return {prompt: (mark, 1) for prompt, mark in marks if mark is not None}
 
 
 def resample(sums: Floats, seed: int, resamples: int | None = None) -> Floats:

@@ -8,13 +8,16 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from OnPolicyDistill.errors import RunError
 from OnPolicyDistill.files import disk_errors, sync_whole
 from OnPolicyDistill.runs.directory import RunDirectory
 
 STATE_FILE = "state.json"
+# Earlier checkpoints knew metrics of which lower is better only, and named these two after that.
+OLDER_LEADING_STEP = AliasChoices("leading_step", "lowest_step")
+OLDER_LEADING_METRIC = AliasChoices("leading_metric", "lowest_metric")
 
 
 class TrainingState(BaseModel):
@@ -35,8 +38,8 @@ class TrainingState(BaseModel):
     best_metric: float | None = None
     best_step: int | None = None
     improved_step: int | None = None
-    lowest_step: int | None = None
-    lowest_metric: float | None = None
+    leading_step: int | None = Field(None, validation_alias=OLDER_LEADING_STEP)
+    leading_metric: float | None = Field(None, validation_alias=OLDER_LEADING_METRIC)
     evaluations_since_best: int = 0
     evaluations_far_off: int = 0
     evaluated_step: int = -1

@@ -48,6 +48,12 @@ def format_metric(key: str, value: float) -> str:
     return f"{value:.4g}"
 
 
+def describe_value(key: str, value: float) -> str:
+    """A metric's value in a sentence, with its unit."""
+    unit = METRICS[key].unit
+    return format_metric(key, value) + ("" if unit in ("", "share") else f" {unit}")
+
+
 def format_interval(key: str, interval: tuple[float, float]) -> str:
     """A metric's interval as people read it, the unit once."""
     low, high = (format_metric(key, bound) for bound in interval)
@@ -58,7 +64,7 @@ def format_change(key: str, before: float, after: float) -> str:
     """How a metric changed: points for shares, % for the rest."""
     if key in METRICS and METRICS[key].unit == "share":
         return f"{100 * (after - before):+.1f} points"
-    return f"{100 * (after - before) / before:+.1f} %" if before else ""
+    return f"{100 * (after - before) / abs(before):+.1f} %" if before else ""
 
 
 def describe_drawn(num_drawn: int, num_available: int | None, noun: str) -> str:

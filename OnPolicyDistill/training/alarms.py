@@ -12,6 +12,7 @@ from statistics import fmean
 
 from OnPolicyDistill.runs.metrics import METRICS
 from OnPolicyDistill.runs.reporting import Reporter
+from OnPolicyDistill.runs.wording import describe_value
 
 WINDOW_STEPS = 10
 MAX_TRUNCATED_SHARE = 0.2
@@ -48,7 +49,7 @@ class Alarms:
 
     def after_evaluation(self, since_improved: int, key: str, value: float) -> None:
         """Take in how many evaluations brought nothing, and the best metric's key and value."""
-        alarm = plateau_alarm(since_improved, METRICS[key].title, value)
+        alarm = plateau_alarm(since_improved, key, value)
         self._raise(() if alarm is None else (alarm,))
 
     def _raise(self, alarms: Iterable[Alarm]) -> None:
@@ -79,17 +80,17 @@ def remember(steps: list[Metrics], metrics: Metrics) -> None:
         del steps[WINDOW_STEPS]
 
 
-def plateau_alarm(since_improved: int, title: str, now: float) -> Alarm | None:
+def plateau_alarm(since_improved: int, key: str, now: float) -> Alarm | None:
     """Return an alarm when the last evaluations brought nothing beyond chance.
 
-    `since_improved` counts them; `title` and `now` are the metric's name and last value (nats).
+    `since_improved` counts them; `key` and `now` are the metric that decides and its last value.
     """
     if since_improved < PLATEAU_EVALUATIONS:
         return None
     return Alarm(
         "plateau",
-        f"The last {since_improved} evaluations brought nothing beyond chance: {title} is "
-        f"{now:.4f} nats.",
+        f"The last {since_improved} evaluations brought nothing beyond chance: "
+        f"{METRICS[key].title} is {describe_value(key, now)}.",
         "Stop and keep the best checkpoint, or go on with a lower learning_rate or a higher rank.",
     )
 

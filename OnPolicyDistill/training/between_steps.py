@@ -26,6 +26,7 @@ from OnPolicyDistill.runs.events import (
 )
 from OnPolicyDistill.runs.history import fold
 from OnPolicyDistill.runs.log import read_events
+from OnPolicyDistill.runs.metrics import METRICS
 from OnPolicyDistill.runs.prompt_values import read_values, write_values
 from OnPolicyDistill.runs.reporting import Reporter
 from OnPolicyDistill.settings.training import OptimizerSettings
@@ -63,7 +64,7 @@ def take_evaluation(
     key: str,
     settings: OptimizerSettings,
 ) -> tuple[TrainingState, Verdict]:
-    """Keep and report an evaluation, of which `key` (lower is better) decides what is best.
+    """Keep and report an evaluation, of which the metric `key` decides what is best.
 
     Raises:
         DivergedError: the run is far worse than it began, evaluation after evaluation.
@@ -75,9 +76,11 @@ def take_evaluation(
     def change_since(step: int) -> Bounds | None:
         return paired_change(read_values(run, step), values, key, settings.seed)
 
+    better = METRICS[key].better
+    assert better != "neither", f"{key} cannot say what is best"
     after, verdict = judge(
         _progress(state),
-        Evaluated(state.step, metrics[key], change_since),
+        Evaluated(state.step, metrics[key], better, change_since),
         settings.early_stop_patience,
         settings.best_of_equals,
     )
@@ -96,7 +99,7 @@ def take_evaluation(
     if verdict == "diverged":
         raise DivergedError(
             f"After {state.step} steps {key} is {metrics[key]:.4g}, and it began at "
-            f"{after.first:.4g}: the student is moving away.",
+            f"{after.first:.4g}: the student gets worse instead of better.",
             "Lower learning_rate; the best checkpoint is kept.",
         )
     update = {
@@ -104,8 +107,8 @@ def take_evaluation(
         "best_metric": metrics[key] if is_now_best else state.best_metric,
         "best_step": after.best_step,
         "improved_step": after.improved_step,
-        "lowest_step": after.lowest_step,
-        "lowest_metric": after.lowest,
+        "leading_step": after.leading_step,
+        "leading_metric": after.leading,
         "evaluations_since_best": after.since_improved,
         "evaluations_far_off": after.far_off,
         "evaluated_step": state.step,
@@ -118,8 +121,8 @@ def _progress(state: TrainingState) -> Progress:
         first=state.first_metric,
         best_step=state.best_step,
         improved_step=state.improved_step,
-        lowest_step=state.lowest_step,
-        lowest=state.lowest_metric,
+        leading_step=state.leading_step,
+        leading=state.leading_metric,
         since_improved=state.evaluations_since_best,
         far_off=state.evaluations_far_off,
     )

@@ -118,7 +118,7 @@ class Work:
 
     @property
     def best_metric(self) -> str:
-        """The metric that decides which checkpoint is best, lower is better."""
+        """The metric that decides which checkpoint is best; its declaration says which way."""
         key = facts_of(self.settings).best_metric
         assert key is not None
         return key

@@ -104,3 +104,15 @@ def test_sums_of_rows_are_cut_where_the_rows_end() -> None:
 def test_of_many_prompts_fewer_resamples_are_drawn() -> None:
     shapes = [resample(np.ones((1, P)), 0).shape for P in (10, 5_000, 40_000)]
     assert shapes == [(10_000, 1), (2_000, 1), (1_000, 1)]
+
+
+def test_shares_are_paired_by_prompt_without_those_that_are_not_counted() -> None:
+    marks = {"eval_accuracy": (0.0, 1.0, None, 0.0)}
+    before = PromptValues(prompts=(0, 1, 2, 3), tokens=(9,) * 4, token_sums={}, shares=marks)
+    right = {"eval_accuracy": (1.0, 1.0, 1.0, 1.0)}
+    after = before.model_copy(update={"shares": right})
+    change = paired_change(before, after, "eval_accuracy", 0)
+    assert change is not None
+    # Two of the three counted prompts became right; a draw of the third alone has no change.
+    assert change == (0.0, 1.0)
+    assert paired_change(after, before, "eval_accuracy", 0) == (-1.0, 0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -45,6 +46,19 @@ def write_adapter(folder: Path) -> None:
 
 def steps(run: RunDirectory) -> list[int]:
     return [int(path.name) for path in list_checkpoints(run)]
+
+
+def test_a_state_that_calls_the_leading_evaluation_the_lowest_is_still_read(
+    run: RunDirectory,
+) -> None:
+    saved = save_checkpoint(run, state(100), write_adapter)
+    written = json.loads((saved / "state.json").read_text())
+    del written["leading_step"], written["leading_metric"]
+    earlier = {**written, "lowest_step": 50, "lowest_metric": 0.25}
+    (saved / "state.json").write_text(json.dumps(earlier))
+    assert read_state(saved) == state(100).model_copy(
+        update={"leading_step": 50, "leading_metric": 0.25}
+    )
 
 
 def test_a_saved_checkpoint_reads_back_and_is_the_last(run: RunDirectory) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from OnPolicyDistill.runs.wording import (
     describe_models,
+    describe_value,
     format_change,
     format_metric,
     format_seconds,
@@ -31,3 +32,14 @@ def test_models_are_named_without_their_folders() -> None:
     assert describe_models(pair) == "small learns from Qwen/Qwen2.5-32B"
     tuned = SftSettings(model="qwen2.5-1.5b", conversations="/data/talk.jsonl")
     assert describe_models(tuned) == "qwen2.5-1.5b learns from talk.jsonl"
+
+
+def test_a_value_that_rises_from_below_zero_is_told_as_a_rise() -> None:
+    assert format_change("eval_reverse_kl", -0.5, -0.4) == "+20.0 %"
+    assert format_change("eval_reverse_kl", 0.5, 0.4) == "-20.0 %"
+
+
+def test_a_value_in_a_sentence_has_its_unit() -> None:
+    assert describe_value("eval_reverse_kl", 0.25) == "0.2500 nats/token"
+    assert describe_value("eval_accuracy", 0.25) == "25.0 %"
+    assert describe_value("grad_norm", 0.25) == "0.25"

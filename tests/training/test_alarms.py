@@ -66,8 +66,14 @@ def test_only_the_first_and_the_last_window_are_remembered() -> None:
 
 
 def test_three_evaluations_that_bring_nothing_are_a_plateau() -> None:
-    assert plateau_alarm(2, "Reverse KL", 1.0) is None
-    alarm = plateau_alarm(3, "Reverse KL", 1.0)
+    assert plateau_alarm(2, "eval_reverse_kl", 1.0) is None
+    alarm = plateau_alarm(3, "eval_reverse_kl", 1.0)
     assert alarm is not None
     assert alarm.code == "plateau"
-    assert "Reverse KL is 1.0000 nats" in alarm.message
+    assert "Reverse KL is 1.0000 nats/token" in alarm.message
+
+
+def test_a_plateau_is_told_in_the_unit_of_its_metric() -> None:
+    alarm = plateau_alarm(3, "eval_accuracy", 0.5)
+    assert alarm is not None
+    assert alarm.message.endswith("Task accuracy is 50.0 %.")

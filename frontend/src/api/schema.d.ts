@@ -5883,10 +5883,10 @@ export interface components {
             best_step?: number | null;
             /** Improved Step */
             improved_step?: number | null;
-            /** Lowest Step */
-            lowest_step?: number | null;
-            /** Lowest Metric */
-            lowest_metric?: number | null;
+            /** Leading Step */
+            leading_step?: number | null;
+            /** Leading Metric */
+            leading_metric?: number | null;
             /**
              * Evaluations Since Best
              * @default 0
