@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Literal
 
 from pydantic import Field
@@ -21,21 +22,26 @@ MAX_TEXT = 20_000
 
 
 class RunCompletion(View):
-    """What a run's student said to a prompt last."""
+    """One of the completions with which a run's student answered a prompt last."""
 
     step: int
     text: str = Field(description="Cut after 20,000 characters.")
     num_tokens: int
     finish_reason: Literal["stop", "length"]
-    mean_divergence: float = Field(description="From the run's teacher, nats a token.")
+    mean_divergence: float | None = Field(
+        description="From the run's teacher, nats a token; null where none was measured."
+    )
     offset: int = Field(description="Byte of its whole rollout, for rollouts/{position}.")
 
 
 class SamePrompt(View):
-    """A prompt and every run's completion; null where a run did not sample it."""
+    """A prompt and every run's completions of it, from the run's newest step that has it."""
 
     prompt: str
-    completions: tuple[RunCompletion | None, ...] = Field(description="In the order of `runs`.")
+    completions: tuple[tuple[RunCompletion, ...], ...] = Field(
+        description="In the order of `runs`; none where a run did not sample the prompt, several "
+        "where the step did so more than once."
+    )
 
 
 class CompletionPage(View):
@@ -65,7 +71,7 @@ def same_prompts(
             SamePrompt(
                 prompt=prompt,
                 completions=tuple(
-                    _completion(lines, numbers.get(prompt))
+                    tuple(_completion(lines, number) for number in numbers.get(prompt, ()))
                     for lines, (numbers, _) in zip(files, found, strict=True)
                 ),
             )
@@ -76,24 +82,54 @@ def same_prompts(
     )
 
 
-def _newest_by_prompt(lines: LineFile, step: int | None) -> tuple[dict[str, int], bool]:
-    """Return the number of each prompt's newest line that counts, and whether all were looked at.
+def _newest_by_prompt(lines: LineFile, step: int | None) -> tuple[dict[str, tuple[int, ...]], bool]:
+    """Return the lines of each prompt's newest step, and whether all lines were looked at.
 
-    Read backwards, a line of a later step than one behind it was undone by a resume.
+    Read backwards, a line of a later step than one behind it was undone by a resume, and so was
+    one with the step and place of a line behind it.
     """
-    newest: dict[str, int] = {}
+    newest: dict[str, _Newest] = {}
     lowest, num_bytes = 2**53 if step is None else step, 0
     for number, line in _backwards(lines):
         num_bytes += len(line)
         if num_bytes > MAX_BYTES:
-            return newest, False
+            return _numbers(newest), False
         record = _opening(line)
-        if record is None or record[0] > lowest:
+        if record is None or record.step > lowest:
             continue
-        lowest = record[0]
-        if record[1] == "student":
-            newest.setdefault(record[2], number)
-    return newest, True
+        lowest = record.step
+        if record.source == "student":
+            newest.setdefault(record.prompt, _Newest(record.step)).take(record, number)
+    return _numbers(newest), True
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """What has to be known of every line; `place` is its place in the step."""
+
+    step: int
+    place: int
+    source: str
+    prompt: str
+
+
+@dataclass(slots=True)
+class _Newest:
+    """Lines of one step by their place in it."""
+
+    step: int
+    by_place: dict[int, int] = field(default_factory=dict)
+
+    def take(self, record: _Opening, number: int) -> None:
+        if record.step == self.step:
+            self.by_place.setdefault(record.place, number)
+
+
+def _numbers(newest: dict[str, _Newest]) -> dict[str, tuple[int, ...]]:
+    return {
+        prompt: tuple(number for _, number in sorted(of_step.by_place.items()))
+        for prompt, of_step in newest.items()
+    }
 
 
 def _backwards(lines: LineFile) -> Iterator[tuple[int, bytes]]:
@@ -107,24 +143,23 @@ def _backwards(lines: LineFile) -> Iterator[tuple[int, bytes]]:
         end = begin
 
 
-def _opening(line: bytes) -> tuple[int, str, str] | None:
-    """Return step, source and prompt; None for a damaged line, which a page of rollouts names."""
+def _opening(line: bytes) -> _Opening | None:
+    """Read how a line begins; None for a damaged line, which a page of rollouts names."""
     try:
         record = from_json(line)
-        return int(record["step"]), str(record["source"]), str(record["prompt"])
+        step, place = int(record["step"]), int(record["index"])
+        return _Opening(step, place, str(record["source"]), str(record["prompt"]))
     except (ValueError, KeyError, TypeError):
         return None
 
 
-def _completion(lines: LineFile, number: int | None) -> RunCompletion | None:
-    if number is None:
-        return None
+def _completion(lines: LineFile, number: int) -> RunCompletion:
     record = parse_rollout(lines.read(number, 1)[0])
     return RunCompletion(
         step=record.step,
         text=record.completion[:MAX_TEXT],
         num_tokens=len(record.token_ids),
         finish_reason=record.finish_reason,
-        mean_divergence=sum(record.divergence) / max(len(record.divergence), 1),
+        mean_divergence=record.mean_divergence,
         offset=lines.start_of(number),
     )

@@ -159,7 +159,7 @@ class RolloutSampled(EventBase):
     prompt: str
     completion: str
     num_tokens: int
-    mean_divergence: float
+    mean_divergence: float | None = None  # none where nothing was compared with a teacher
 
 
 class EvaluationFinished(EventBase):
@@ -271,8 +271,9 @@ class Token(BaseModel):
 class RolloutRecord(BaseModel):
     """A line of rollouts.jsonl: parallel lists, one entry a completion token.
 
-    `divergence` is the trained divergence at the loss temperature (nats); logprobs are at
-    temperature 1.
+    `index` is the place among the step's recorded completions, of which several may have the same
+    prompt. `divergence` is the trained divergence at the loss temperature (nats); logprobs are at
+    temperature 1. Where nobody scored against a teacher, what comes from one is absent.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -281,12 +282,19 @@ class RolloutRecord(BaseModel):
     index: int
     source: Literal["student", "teacher"]
     prompt: str
+    prompt_index: int | None = None  # its place in the file; earlier logs do not say
     completion: str
     finish_reason: Literal["stop", "length"]
     token_ids: tuple[int, ...]
     token_texts: tuple[str, ...]
     student_logprobs: tuple[float, ...]
-    teacher_logprobs: tuple[float, ...]
-    divergence: tuple[float, ...]
+    teacher_logprobs: tuple[float, ...] | None = None
+    divergence: tuple[float, ...] | None = None
     student_top: tuple[tuple[Token, ...], ...] = ()
     teacher_top: tuple[tuple[Token, ...], ...] = ()
+
+    @property
+    def mean_divergence(self) -> float | None:
+        """Mean of `divergence` over the completion; None where none was measured."""
+        values = self.divergence
+        return None if values is None else sum(values) / max(len(values), 1)

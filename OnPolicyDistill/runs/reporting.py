@@ -151,7 +151,6 @@ class Reporter:
         line = record.model_dump_json().encode() + b"\n"
         with disk_errors(self.run.rollouts_file):
             offset = append_whole(self._rollouts.fileno(), line)
-        count = max(len(record.divergence), 1)
         self.emit(
             RolloutSampled(
                 step=record.step,
@@ -159,7 +158,7 @@ class Reporter:
                 prompt=_preview(record.prompt),
                 completion=_preview(record.completion),
                 num_tokens=len(record.token_ids),
-                mean_divergence=sum(record.divergence) / count,
+                mean_divergence=record.mean_divergence,
             )
         )
 

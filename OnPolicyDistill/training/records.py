@@ -124,6 +124,7 @@ def rollout_records(
                 index=index,
                 source="student" if index < scored.num_fresh else "teacher",
                 prompt=prompts[rollout.prompt_index],
+                prompt_index=rollout.prompt_index,
                 completion=_text(student, rollout.completion_ids),
                 finish_reason=rollout.finish_reason,
                 token_ids=rollout.completion_ids,

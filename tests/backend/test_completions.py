@@ -13,12 +13,14 @@ from tests.backend.conftest import MakeRun
 pytestmark = pytest.mark.timeout(60)
 
 
-def say(run: RunDirectory, *said: tuple[int, str, str], source: str = "student") -> None:
+def say(
+    run: RunDirectory, *said: tuple[int, str, str], source: str = "student", index: int = 0
+) -> None:
     """Write rollouts: step, prompt and completion each."""
     reporter = Reporter(run)
     for step, prompt, completion in said:
         record = RolloutRecord.model_validate(
-            {"step": step, "index": 0, "source": source, "prompt": prompt,
+            {"step": step, "index": index, "source": source, "prompt": prompt,
              "completion": completion, "finish_reason": "stop", "token_ids": [1, 2],
              "token_texts": ["a", "b"], "student_logprobs": [-1.0, -1.0],
              "teacher_logprobs": [-2.0, -2.0], "divergence": [0.5, 1.5]}
@@ -33,9 +35,10 @@ async def ask(client: httpx.AsyncClient, *runs: RunDirectory, **query: object) -
 
 
 def texts(page: httpx.Response) -> dict[str, list[str | None]]:
+    """What each run said to each prompt, where a step has it once; None where it did not."""
     assert page.status_code == 200, page.text
     return {
-        same["prompt"]: [None if it is None else it["text"] for it in same["completions"]]
+        same["prompt"]: [it[0]["text"] if it else None for it in same["completions"]]
         for same in page.json()["prompts"]
     }
 
@@ -57,7 +60,7 @@ async def test_prompts_of_most_runs_come_first_with_the_newest_completion(
     assert texts(page) == {"p": ["new", "two", "three"], "q": ["q1", "q2", None]}
     assert list(texts(page)) == ["p", "q"]
     assert (page.json()["total"], page.json()["is_complete"]) == (2, True)
-    newest = page.json()["prompts"][0]["completions"][0]
+    (newest,) = page.json()["prompts"][0]["completions"][0]
     assert (newest["step"], newest["num_tokens"], newest["mean_divergence"]) == (5, 2, 1.0)
     whole = await client.get(f"/api/runs/{first.run_id}/rollouts/{newest['offset']}")
     assert whole.json()["completion"] == "new"
@@ -82,6 +85,40 @@ async def test_what_a_resume_undid_is_not_shown(
     assert texts(await ask(client, first, second)) == {"p": ["kept", "x"], "q": ["again", "y"]}
 
 
+async def test_a_step_that_sampled_a_prompt_twice_shows_both_in_their_order(
+    client: httpx.AsyncClient, runs: tuple[RunDirectory, ...]
+) -> None:
+    first, second, _ = runs
+    say(first, (3, "p", "undone"), (3, "p", "undone too"))
+    for run, index, text in ((first, 0, "one"), (first, 1, "two"), (second, 0, "alone")):
+        say(run, (3, "p", text), index=index)
+    (same,) = (await ask(client, first, second)).json()["prompts"]
+    said = [[one["text"] for one in completions] for completions in same["completions"]]
+    assert said == [["one", "two"], ["alone"]]
+
+
+async def test_a_completion_that_no_teacher_scored_has_no_divergence(
+    client: httpx.AsyncClient, runs: tuple[RunDirectory, ...]
+) -> None:
+    first, second, _ = runs
+    say(second, (1, "p", "scored"))
+    reporter = Reporter(first)
+    reporter.rollout(
+        RolloutRecord(
+            step=1, index=0, source="student", prompt="p", prompt_index=7, completion="graded",
+            finish_reason="stop", token_ids=(1,), token_texts=("a",), student_logprobs=(-1.0,),
+        )
+    )  # fmt: skip
+    reporter.close()
+    (same,) = (await ask(client, first, second)).json()["prompts"]
+    means = [[one["mean_divergence"] for one in completions] for completions in same["completions"]]
+    assert means == [[None], [1.0]]
+    offset = same["completions"][0][0]["offset"]
+    whole = (await client.get(f"/api/runs/{first.run_id}/rollouts/{offset}")).json()
+    assert (whole["divergence"], whole["teacher_logprobs"]) == (None, None)
+    assert (whole["prompt_index"], whole["student_logprobs"]) == (7, [-1.0])
+
+
 async def test_answers_are_bounded(
     client: httpx.AsyncClient, runs: tuple[RunDirectory, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,7 +127,7 @@ async def test_answers_are_bounded(
         say(run, *((step, f"p{step}", "z" * 30_000) for step in range(1, 101)))
     page = (await ask(client, first, second, limit=3, offset=1)).json()
     assert (len(page["prompts"]), page["total"]) == (3, 100)
-    assert len(page["prompts"][0]["completions"][0]["text"]) == 20_000
+    assert len(page["prompts"][0]["completions"][0][0]["text"]) == 20_000
     monkeypatch.setattr("backend.completions.MAX_BYTES", 1_000_000)
     page = (await ask(client, first, second)).json()
     assert not page["is_complete"]

@@ -13,6 +13,7 @@ from OnPolicyDistill.errors import DiskFullError, GpuError, GpuInterruptedError,
 from OnPolicyDistill.gpu import WATCHED_VARIABLE
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from OnPolicyDistill.runs.events import (
+    EVENT,
     Event,
     RolloutRecord,
     RolloutSampled,
@@ -84,6 +85,28 @@ def test_a_rollout_event_points_at_its_line(run: RunDirectory) -> None:
         for event, completion in ((first, "four"), (second, "x" * 500)):
             stream.seek(event.offset)
             assert RolloutRecord.model_validate_json(stream.readline()).completion == completion
+
+
+def test_a_rollout_that_no_teacher_scored_says_so_in_its_event_and_its_line(
+    run: RunDirectory,
+) -> None:
+    reporter = Reporter(run)
+    with reported(reporter):
+        unscored = record(1).model_copy(update={"divergence": None, "teacher_logprobs": None})
+        reporter.rollout(unscored)
+    (event,) = read_events(run.events_file)
+    assert isinstance(event, RolloutSampled)
+    assert event.mean_divergence is None
+    assert RolloutRecord.model_validate_json(run.rollouts_file.read_bytes()) == unscored
+
+
+def test_lines_of_earlier_logs_are_read_as_they_were() -> None:
+    line = record(1).model_dump(exclude={"prompt_index"})
+    assert RolloutRecord.model_validate(line) == record(1)
+    event = {"kind": "rollout_sampled", "step": 1, "offset": 0, "prompt": "p", "completion": "c"}
+    read = EVENT.validate_python({**event, "num_tokens": 2, "mean_divergence": 0.25})
+    assert isinstance(read, RolloutSampled)
+    assert read.mean_divergence == 0.25
 
 
 def test_torn_lines_of_a_crash_are_cut_off_and_said(run: RunDirectory) -> None:

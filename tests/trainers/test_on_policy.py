@@ -335,6 +335,26 @@ def test_the_teachers_own_completions_make_up_their_share(classroom: Classroom) 
     assert "student" in sources
 
 
+def test_two_completions_of_one_prompt_in_a_step_are_sampled_and_recorded_apart(
+    classroom: Classroom,
+) -> None:
+    # Longer than 32 tokens, so that both are sampled behind a prefix that is read once.
+    prompt = "half past " * 40
+    (classroom.root / "prompts.jsonl").write_text(json.dumps({"prompt": prompt}) + "\n")
+    run = classroom.create(num_steps=1, batch_size=2)
+    train(run)
+    first, second = (RolloutRecord.model_validate_json(line) for line in lines(run.rollouts_file))
+    assert (first.step, second.step) == (1, 1)
+    assert (first.index, second.index) == (0, 1)
+    assert (first.prompt_index, second.prompt_index) == (0, 0)
+    assert first.prompt == second.prompt == prompt
+    assert first.token_ids != second.token_ids
+    shown = [event for event in read_events(run.events_file) if event.kind == "rollout_sampled"]
+    for event, record in zip(shown, (first, second), strict=True):
+        assert event.num_tokens == len(record.token_ids)
+        assert event.mean_divergence == pytest.approx(record.mean_divergence)
+
+
 def test_rollout_records_fit_together_token_by_token(classroom: Classroom) -> None:
     run = classroom.create(num_steps=1)
     train(run)
@@ -348,7 +368,7 @@ def test_rollout_records_fit_together_token_by_token(classroom: Classroom) -> No
         record.student_top,
         record.teacher_top,
     )
-    assert all(len(values) == num_tokens for values in parallel)
+    assert all(values is not None and len(values) == num_tokens for values in parallel)
     best = record.student_top[0]
     assert [t.probability for t in best] == sorted((t.probability for t in best), reverse=True)
     assert max(record.student_logprobs) <= 0

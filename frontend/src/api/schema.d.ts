@@ -4871,8 +4871,9 @@ export interface components {
          * RolloutRecord
          * @description A line of rollouts.jsonl: parallel lists, one entry a completion token.
          *
-         *     `divergence` is the trained divergence at the loss temperature (nats); logprobs are at
-         *     temperature 1.
+         *     `index` is the place among the step's recorded completions, of which several may have the same
+         *     prompt. `divergence` is the trained divergence at the loss temperature (nats); logprobs are at
+         *     temperature 1. Where nobody scored against a teacher, what comes from one is absent.
          */
         RolloutRecord: {
             /** Step */
@@ -4886,6 +4887,8 @@ export interface components {
             source: "student" | "teacher";
             /** Prompt */
             prompt: string;
+            /** Prompt Index */
+            prompt_index?: number | null;
             /** Completion */
             completion: string;
             /**
@@ -4900,9 +4903,9 @@ export interface components {
             /** Student Logprobs */
             student_logprobs: number[];
             /** Teacher Logprobs */
-            teacher_logprobs: number[];
+            teacher_logprobs?: number[] | null;
             /** Divergence */
-            divergence: number[];
+            divergence?: number[] | null;
             /**
              * Student Top
              * @default []
@@ -4947,11 +4950,11 @@ export interface components {
             /** Num Tokens */
             num_tokens: number;
             /** Mean Divergence */
-            mean_divergence: number;
+            mean_divergence: number | null;
         };
         /**
          * RunCompletion
-         * @description What a run's student said to a prompt last.
+         * @description One of the completions with which a run's student answered a prompt last.
          */
         RunCompletion: {
             /** Step */
@@ -4970,9 +4973,9 @@ export interface components {
             finish_reason: "stop" | "length";
             /**
              * Mean Divergence
-             * @description From the run's teacher, nats a token.
+             * @description From the run's teacher, nats a token; null where none was measured.
              */
-            mean_divergence: number;
+            mean_divergence: number | null;
             /**
              * Offset
              * @description Byte of its whole rollout, for rollouts/{position}.
@@ -5417,16 +5420,16 @@ export interface components {
         };
         /**
          * SamePrompt
-         * @description A prompt and every run's completion; null where a run did not sample it.
+         * @description A prompt and every run's completions of it, from the run's newest step that has it.
          */
         SamePrompt: {
             /** Prompt */
             prompt: string;
             /**
              * Completions
-             * @description In the order of `runs`.
+             * @description In the order of `runs`; none where a run did not sample the prompt, several where the step did so more than once.
              */
-            completions: (components["schemas"]["RunCompletion"] | null)[];
+            completions: components["schemas"]["RunCompletion"][][];
         };
         /**
          * Sampling

@@ -7,8 +7,8 @@ import { roleColor } from "@/charts/colors";
 import { Badge } from "@/components/badge";
 import { Button } from "@/components/button";
 import { Card } from "@/components/card";
-import { formatNumber } from "@/components/format";
 import { ErrorState, SkeletonRows } from "@/components/states";
+import { divergenceText } from "@/features/run/tokens";
 
 /** What the runs' students said last to the same prompts, side by side. */
 export function SamePrompts({ runs }: { runs: readonly RunSummary[] }) {
@@ -82,11 +82,11 @@ function PromptRow({ same, runs }: { same: SamePrompt; runs: readonly RunSummary
       </p>
       <div className="grid grid-cols-[repeat(auto-fit,minmax(220px,1fr))] gap-3">
         {runs.map((run, place) => (
-          <Completion
+          <Completions
             key={run.run_id}
             name={run.name}
             color={roleColor(place)}
-            completion={same.completions[place] ?? null}
+            completions={same.completions[place] ?? []}
           />
         ))}
       </div>
@@ -94,34 +94,35 @@ function PromptRow({ same, runs }: { same: SamePrompt; runs: readonly RunSummary
   );
 }
 
-interface CompletionProps {
+interface CompletionsProps {
   name: string;
   color: string;
-  completion: SamePrompt["completions"][number];
+  completions: SamePrompt["completions"][number];
 }
 
-function Completion({ name, color, completion }: CompletionProps) {
+/** What a run said to a prompt: once, or as often as its newest step sampled it. */
+function Completions({ name, color, completions }: CompletionsProps) {
   return (
-    <div className="min-w-0 border-l-2 pl-2" style={{ borderColor: color }}>
-      <p className="num flex items-baseline gap-2 text-sm text-muted">
-        <span className="truncate" title={name}>
-          {name}
-        </span>
-        {completion ? (
-          <span className="ml-auto shrink-0">
-            step {completion.step} · {completion.num_tokens} tokens ·{" "}
-            {formatNumber(completion.mean_divergence, 3)} nats/token
-          </span>
-        ) : null}
+    <div className="flex min-w-0 flex-col gap-2 border-l-2 pl-2" style={{ borderColor: color }}>
+      <p className="truncate text-sm text-muted" title={name}>
+        {name}
       </p>
-      {completion ? (
-        <p className="max-h-40 overflow-y-auto break-words whitespace-pre-wrap">
-          {completion.text || <span className="text-faint">It said nothing</span>}{" "}
-          {completion.finish_reason === "length" ? <Badge tone="warn">truncated</Badge> : null}
-        </p>
-      ) : (
-        <p className="text-faint">Did not sample this prompt</p>
-      )}
+      {completions.map((completion) => (
+        <div key={completion.offset}>
+          <p className="num text-right text-sm text-muted">{sizeText(completion)}</p>
+          <p className="max-h-40 overflow-y-auto break-words whitespace-pre-wrap">
+            {completion.text || <span className="text-faint">It said nothing</span>}{" "}
+            {completion.finish_reason === "length" ? <Badge tone="warn">truncated</Badge> : null}
+          </p>
+        </div>
+      ))}
+      {completions.length === 0 ? <p className="text-faint">Did not sample this prompt</p> : null}
     </div>
   );
+}
+
+function sizeText(completion: CompletionsProps["completions"][number]): string {
+  const { step, num_tokens, mean_divergence } = completion;
+  const parts = [`step ${step}`, `${num_tokens} tokens`, divergenceText(mean_divergence)];
+  return parts.filter(Boolean).join(" · ");
 }

@@ -70,10 +70,10 @@ export function foldPlayground(exchange: Exchange, message: PlaygroundMessage): 
 export function gradedTokens(exchange: Exchange): RolloutToken[] {
   return exchange.voices.student.tokens.map((token, index) => {
     const grade = exchange.grades[index];
-    const teacherLogprob = grade?.teacher_logprob ?? Number.NaN;
+    const teacherLogprob = grade?.teacher_logprob ?? null;
     return {
       text: token.text,
-      divergence: grade ? Math.max(0, token.logprob - teacherLogprob) : 0,
+      divergence: teacherLogprob === null ? null : Math.max(0, token.logprob - teacherLogprob),
       studentLogprob: token.logprob,
       teacherLogprob,
       studentTop: asProbabilities(token.top),

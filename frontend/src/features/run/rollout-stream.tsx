@@ -7,8 +7,7 @@ import type { LiveRun } from "@/api/live-run";
 import type { EventOf } from "@/api/types";
 import { Button } from "@/components/button";
 import { Card } from "@/components/card";
-import { formatNumber } from "@/components/format";
-import { tintOf, tokensOf, visibleText } from "@/features/run/tokens";
+import { divergenceText, tintOf, tokensOf, visibleText } from "@/features/run/tokens";
 
 const SHOWN = 6;
 
@@ -50,7 +49,9 @@ export function RolloutStream({ runId, live }: { runId: string; live: LiveRun })
               <p className="num label flex justify-between gap-2">
                 <span className="truncate">{rollout.prompt}</span>
                 <span className="shrink-0">
-                  step {rollout.step} · {formatNumber(rollout.mean_divergence, 3)} nats/token
+                  {[`step ${rollout.step}`, divergenceText(rollout.mean_divergence)]
+                    .filter(Boolean)
+                    .join(" · ")}
                 </span>
               </p>
               <TintedCompletion runId={runId} rollout={rollout} />

@@ -7,10 +7,10 @@ import type { RolloutRecord } from "@/api/types";
 import { Badge } from "@/components/badge";
 import { Button } from "@/components/button";
 import { Card } from "@/components/card";
-import { formatCount, formatNumber } from "@/components/format";
+import { formatCount } from "@/components/format";
 import { EmptyState, ErrorState, SkeletonRows } from "@/components/states";
 import { TokenView } from "@/features/run/token-view";
-import { tokensOf } from "@/features/run/tokens";
+import { divergenceText, groupsOf, meanDivergence, tokensOf } from "@/features/run/tokens";
 
 /** All rollouts, newest first; new ones wait behind a button, so that nothing moves under a reader. */
 export function Rollouts({ runId, live }: { runId: string; live: LiveRun }) {
@@ -29,8 +29,7 @@ export function Rollouts({ runId, live }: { runId: string; live: LiveRun }) {
   if (total === 0) {
     return (
       <EmptyState title="No rollouts yet">
-        They appear with the first step: what the student wrote, and how far it is from the teacher
-        at every token.
+        They appear with the first step: what the student wrote, token by token.
       </EmptyState>
     );
   }
@@ -38,7 +37,7 @@ export function Rollouts({ runId, live }: { runId: string; live: LiveRun }) {
   return (
     <div className="flex flex-col gap-3">
       <div className="num flex items-center gap-2">
-        <Legend />
+        {records.some((record) => record.divergence) ? <Legend /> : null}
         {page === 0 && newest > shownStep ? (
           <Button size="sm" onClick={() => void rollouts.refetch()}>
             Show newer, up to step {newest}
@@ -54,8 +53,9 @@ export function Rollouts({ runId, live }: { runId: string; live: LiveRun }) {
           Older
         </Button>
       </div>
-      {records.map((record) => (
-        <RolloutCard key={`${record.step} ${record.index}`} record={record} />
+      {groupsOf(records).map((group, place) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: a step taken again has the same numbers
+        <RolloutGroup key={`${group[0]?.step} ${place}`} group={group} />
       ))}
     </div>
   );
@@ -78,32 +78,53 @@ function Legend() {
   );
 }
 
-export function RolloutCard({ record }: { record: RolloutRecord }) {
-  const mean =
-    record.divergence.reduce((sum, value) => sum + value, 0) /
-    Math.max(record.divergence.length, 1);
+/** A prompt with what a step completed it with: once, or several times. */
+export function RolloutGroup({ group }: { group: readonly RolloutRecord[] }) {
+  const [first] = group;
+  if (!first) {
+    return null;
+  }
+  const isAlone = group.length === 1;
   return (
     <Card
       title={
         <span className="num">
-          Step {record.step}
+          Step {first.step}
           <span className="font-normal text-muted">
             {" "}
-            · {record.token_ids.length} tokens · {formatNumber(mean, 3)} nats/token
+            · {isAlone ? sizeText(first) : `${group.length} completions of one prompt`}
           </span>
         </span>
       }
-      actions={
-        <>
-          {record.source === "teacher" ? <Badge>the teacher’s own</Badge> : null}
-          {record.finish_reason === "length" ? <Badge tone="warn">truncated</Badge> : null}
-        </>
-      }
+      actions={isAlone ? <Badges record={first} /> : null}
     >
-      <p className="mb-2 max-h-20 overflow-y-auto whitespace-pre-wrap text-muted">
-        {record.prompt}
-      </p>
-      <TokenView id={`${record.step}-${record.index}`} tokens={tokensOf(record)} />
+      <p className="mb-2 max-h-20 overflow-y-auto whitespace-pre-wrap text-muted">{first.prompt}</p>
+      <div className="flex flex-col gap-3">
+        {group.map((record, place) => (
+          <div key={record.index}>
+            {isAlone ? null : (
+              <p className="num mb-1 flex items-center gap-2 text-sm text-muted">
+                Completion {place + 1} · {sizeText(record)} <Badges record={record} />
+              </p>
+            )}
+            <TokenView id={`${record.step}-${record.index}`} tokens={tokensOf(record)} />
+          </div>
+        ))}
+      </div>
     </Card>
   );
+}
+
+function Badges({ record }: { record: RolloutRecord }) {
+  return (
+    <>
+      {record.source === "teacher" ? <Badge>the teacher’s own</Badge> : null}
+      {record.finish_reason === "length" ? <Badge tone="warn">truncated</Badge> : null}
+    </>
+  );
+}
+
+function sizeText(record: RolloutRecord): string {
+  const parts = [`${record.token_ids.length} tokens`, divergenceText(meanDivergence(record))];
+  return parts.filter(Boolean).join(" · ");
 }

@@ -7,7 +7,8 @@ import { type RolloutToken, tintOf, visibleText } from "@/features/run/tokens";
 export function TokenView({ id, tokens }: { id: string; tokens: readonly RolloutToken[] }) {
   const [chosen, setChosen] = useState<number | null>(null);
   const worst = tokens.reduce(
-    (best, token, index) => (token.divergence > (tokens[best]?.divergence ?? -1) ? index : best),
+    (best, { divergence }, index) =>
+      (divergence ?? -1) > (tokens[best]?.divergence ?? -1) ? index : best,
     0,
   );
   const shown = chosen ?? worst;
@@ -63,11 +64,17 @@ function TokenDetail({ token }: { token: RolloutToken }) {
     <div className="num min-w-0 text-sm" aria-live="polite">
       <dl className="mb-2 grid grid-cols-3 gap-2">
         <Fact label="Token" value={JSON.stringify(token.text)} />
-        <Fact label="Divergence" value={`${formatNumber(token.divergence, 3)} nats`} />
-        <Fact
-          label="Student / teacher"
-          value={`${formatProbability(Math.exp(token.studentLogprob))} / ${formatProbability(Math.exp(token.teacherLogprob))} %`}
-        />
+        {token.divergence === null ? null : (
+          <Fact label="Divergence" value={`${formatNumber(token.divergence, 3)} nats`} />
+        )}
+        {token.teacherLogprob === null ? (
+          <Fact label="Student" value={`${probabilityText(token.studentLogprob)} %`} />
+        ) : (
+          <Fact
+            label="Student / teacher"
+            value={`${probabilityText(token.studentLogprob)} / ${probabilityText(token.teacherLogprob)} %`}
+          />
+        )}
       </dl>
       <div className="grid grid-cols-2 gap-3">
         <TopFive
@@ -76,15 +83,21 @@ function TokenDetail({ token }: { token: RolloutToken }) {
           top={token.studentTop}
           sampled={token.text}
         />
-        <TopFive
-          title="Teacher"
-          color="var(--color-teacher)"
-          top={token.teacherTop}
-          sampled={token.text}
-        />
+        {token.teacherLogprob === null ? null : (
+          <TopFive
+            title="Teacher"
+            color="var(--color-teacher)"
+            top={token.teacherTop}
+            sampled={token.text}
+          />
+        )}
       </div>
     </div>
   );
+}
+
+function probabilityText(logprob: number): string {
+  return formatProbability(Math.exp(logprob));
 }
 
 function Fact({ label, value }: { label: string; value: string }) {

@@ -1,10 +1,12 @@
 import type { RolloutRecord, Token } from "@/api/types";
+import { formatNumber } from "@/components/format";
 
 export interface RolloutToken {
   text: string;
-  divergence: number;
+  /** Null where nobody compared it with a teacher, as the teacher's logprob is. */
+  divergence: number | null;
   studentLogprob: number;
-  teacherLogprob: number;
+  teacherLogprob: number | null;
   studentTop: readonly Token[];
   teacherTop: readonly Token[];
 }
@@ -13,9 +15,9 @@ export interface RolloutToken {
 export function tokensOf(record: RolloutRecord): RolloutToken[] {
   return record.token_texts.map((text, index) => ({
     text,
-    divergence: record.divergence[index] ?? 0,
+    divergence: record.divergence?.[index] ?? null,
     studentLogprob: record.student_logprobs[index] ?? Number.NaN,
-    teacherLogprob: record.teacher_logprobs[index] ?? Number.NaN,
+    teacherLogprob: record.teacher_logprobs?.[index] ?? null,
     studentTop: record.student_top?.[index] ?? [],
     teacherTop: record.teacher_top?.[index] ?? [],
   }));
@@ -25,8 +27,43 @@ export function tokensOf(record: RolloutRecord): RolloutToken[] {
 const FULL_TINT_NATS = 2;
 
 /** How strongly a token is tinted, 0 to 1; the root spreads small divergences. */
-export function tintOf(divergence: number): number {
-  return Math.sqrt(Math.min(Math.max(divergence, 0) / FULL_TINT_NATS, 1));
+export function tintOf(divergence: number | null): number {
+  return Math.sqrt(Math.min(Math.max(divergence ?? 0, 0) / FULL_TINT_NATS, 1));
+}
+
+/** The mean over a completion in words; empty where it was not measured. */
+export function divergenceText(mean: number | null | undefined): string {
+  return mean === null || mean === undefined ? "" : `${formatNumber(mean, 3)} nats/token`;
+}
+
+/** What a completion's divergences come to. */
+export function meanDivergence(record: RolloutRecord): number | null {
+  const { divergence } = record;
+  if (!divergence) {
+    return null;
+  }
+  return divergence.reduce((sum, value) => sum + value, 0) / Math.max(divergence.length, 1);
+}
+
+/**
+ * Completions of one prompt in one step together, each in its place; prompts stay in order. A place
+ * that comes twice belongs to a step that was taken again after a resume: it begins a group anew.
+ */
+export function groupsOf(records: readonly RolloutRecord[]): RolloutRecord[][] {
+  const groups: RolloutRecord[][] = [];
+  const open = new Map<string, RolloutRecord[]>();
+  for (const record of records) {
+    const key = `${record.step} ${record.prompt_index ?? record.prompt}`;
+    const known = open.get(key);
+    if (known && !known.some((other) => other.index === record.index)) {
+      known.push(record);
+      continue;
+    }
+    const group = [record];
+    open.set(key, group);
+    groups.push(group);
+  }
+  return groups.map((group) => group.sort((one, other) => one.index - other.index));
 }
 
 /** A token as it can be seen: line ends and lone blanks get a sign. */

@@ -1,0 +1,45 @@
+import { createElement } from "react";
+import { renderToStaticMarkup } from "react-dom/server";
+import { expect, test } from "vitest";
+import type { RolloutRecord } from "@/api/types";
+import { RolloutGroup } from "@/features/run/rollouts";
+
+const SCORED: RolloutRecord = {
+  step: 5,
+  index: 0,
+  source: "student",
+  prompt: "half past two",
+  prompt_index: 3,
+  completion: "ab",
+  finish_reason: "stop",
+  token_ids: [1, 2],
+  token_texts: ["a", "b"],
+  student_logprobs: [-1, -2],
+  teacher_logprobs: [-3, -4],
+  divergence: [0.125, 0.375],
+  student_top: [],
+  teacher_top: [],
+};
+const GRADED: RolloutRecord = { ...SCORED, teacher_logprobs: null, divergence: null };
+
+/** What can be read of a group. */
+function textOf(...group: RolloutRecord[]): string {
+  const html = renderToStaticMarkup(createElement(RolloutGroup, { group }));
+  return html.replaceAll(/<[^>]*>/g, " ").replaceAll(/\s+/g, " ");
+}
+
+test("a prompt that a step completed twice stands once over both completions", () => {
+  const text = textOf(SCORED, { ...SCORED, index: 1, divergence: [0, 0], finish_reason: "length" });
+  expect(text.match(/half past two/g)).toHaveLength(1);
+  expect(text).toContain("Step 5 · 2 completions of one prompt");
+  expect(text).toContain("Completion 1 · 2 tokens · 0.25 nats/token");
+  expect(text).toContain("Completion 2 · 2 tokens · 0 nats/token truncated");
+});
+
+test("a completion that no teacher scored shows what there is and nothing of a teacher", () => {
+  expect(textOf(SCORED)).toMatch(/Step 5 · 2 tokens · 0.25 nats.*Divergence.*Teacher’s top five/);
+  const text = textOf(GRADED);
+  expect(text).toContain("Step 5 · 2 tokens half past two");
+  expect(text).toContain("Student’s top five");
+  expect(text).not.toMatch(/nats|Divergence|teacher|NaN/i);
+});
