@@ -3,7 +3,8 @@
 Distances are taken on completions the student samples now, at temperature 1 and with the same
 seeds every time; accuracy on its greedy completions. When the teacher is no longer loaded, the
 distances are taken on its own completions instead, which the cache still knows. That is another
-quantity (2.80 and 0.344 nats for one untrained student), so it has another name.
+quantity (2.80 and 0.344 nats for one untrained student), so it has another name. So have distances
+to a scorer that is not exact: they are lower bounds.
 
 Letters: N completion positions.
 """
@@ -30,10 +31,12 @@ from OnPolicyDistill.runs.prompt_values import PromptValues
 from OnPolicyDistill.runs.wording import describe_drawn
 from OnPolicyDistill.seeds import derive_seed
 from OnPolicyDistill.stopping import check_stop
-from OnPolicyDistill.teacher.scoring import EXACT, Teacher
+from OnPolicyDistill.teacher.scorer import Scorer, finest_form
 
 # What keys of distances begin with, by whose completions they are measured on.
 ON_POLICY, OFF_POLICY = "eval_", "eval_off_policy_"
+# What keys of lower bounds end with.
+BOUND = "_bound"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +96,11 @@ def grade(policy: Policy, held_out: HeldOut, hooks: GenerationHooks) -> tuple[fl
 def evaluate_student(
     student: Policy,
     head: VocabularyHead,
-    teacher: Teacher,
+    scorer: Scorer,
     held_out: HeldOut,
     hooks: GenerationHooks,
 ) -> Measured:
-    """Measure the student against its teacher; keys and units are declared in runs/metrics.py.
+    """Measure the student against who scores it; keys and units are declared in runs/metrics.py.
 
     Distances on the teacher's own completions have names of their own, and completion lengths are
     the student's or not reported.
@@ -116,7 +119,7 @@ def evaluate_student(
     values = PromptValues(
         prompts=tuple(prompt.index for prompt in held_out.prompts),
         tokens=lengths,
-        token_sums=_distances(student, head, teacher, rollouts, held_out),
+        token_sums=_distances(student, head, scorer, rollouts, held_out),
         shares=shares,
         num_available=held_out.num_available,
     )
@@ -138,33 +141,40 @@ def _with_counts(measured: Measured, held_out: HeldOut) -> Measured:
     return Measured(metrics, intervals, values)
 
 
+def _key_ends(held_out: HeldOut, scorer: Scorer) -> tuple[str, str]:
+    """What keys of distances begin and end with."""
+    is_exact = scorer.offer.is_exact
+    assert is_exact or not held_out.fixed, "only a local teacher leaves completions behind"
+    return OFF_POLICY if held_out.fixed else ON_POLICY, "" if is_exact else BOUND
+
+
 def _distances(
     student: Policy,
     head: VocabularyHead,
-    teacher: Teacher,
+    scorer: Scorer,
     rollouts: Sequence[Rollout],
     held_out: HeldOut,
 ) -> dict[str, tuple[float, ...]]:
     """Sums over each completion's tokens, by metric key."""
     sums: dict[str, tuple[float, ...]] = {}
-    prefix = OFF_POLICY if held_out.fixed else ON_POLICY
+    prefix, suffix = _key_ends(held_out, scorer)
     for start in range(0, len(rollouts), held_out.max_rows):
         check_stop()
         rows = rollouts[start : start + held_out.max_rows]
         batch = pack(rows)
         fresh, kept = ([], rows) if held_out.fixed else (rows, [])
-        targets = teacher.score(fresh, kept, EXACT)
+        targets = scorer.score(fresh, kept, finest_form(scorer))
         hidden = read_hidden_states(student.model, batch.tokens)
         hidden = mx.take(hidden.reshape(-1, hidden.shape[-1]), batch.positions, axis=0)  # (N, D)
         compared = compare_distributions(hidden, head, targets, batch.labels)
         lengths = [len(row.completion_ids) for row in rows]
         named = {
-            "reverse_kl": compared.reverse_kl,
-            "forward_kl": compared.forward_kl,
+            f"reverse_kl{suffix}": compared.reverse_kl,
+            f"forward_kl{suffix}": compared.forward_kl,
             "agreement": compared.agreement,
             "top5_agreement": compared.top5_agreement,
             "student_entropy": compared.student_entropy,
-            "teacher_entropy": compared.teacher_entropy,
+            f"teacher_entropy{suffix}": compared.teacher_entropy,
         }
         for name, values in named.items():
             key = prefix + name

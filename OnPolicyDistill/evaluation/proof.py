@@ -19,7 +19,7 @@ from OnPolicyDistill.errors import ProofError
 from OnPolicyDistill.evaluation.rescoring import rescore, rescoring_checks
 from OnPolicyDistill.head import VocabularyHead
 from OnPolicyDistill.losses.comparison import compare_distributions
-from OnPolicyDistill.losses.targets import HiddenTargets
+from OnPolicyDistill.losses.targets import HiddenTargets, Targets
 from OnPolicyDistill.memory import checksum
 from OnPolicyDistill.models.parameters import flat_arrays
 from OnPolicyDistill.models.pieces import read_hidden_states
@@ -64,16 +64,17 @@ ADVICE = {
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What the proof works on: a few rollouts of the student and the teacher's exact targets.
+    """What the proof works on: a few rollouts of the student and the scorer's targets of them.
 
-    `gradients` gives the model's gradients as the trainer takes them. `samples_policy` says
-    whether the rollouts were drawn from the policy itself, so that their logprobs must match.
+    The targets are at temperature 1, and as fine as the scorer can give. `gradients` gives the
+    model's gradients as the trainer takes them. `samples_policy` says whether the rollouts were
+    drawn from the policy itself, so that their logprobs must match.
     """
 
     student: Policy
     head: VocabularyHead
     rollouts: tuple[Rollout, ...]
-    targets: HiddenTargets
+    targets: Targets
     gradients: Callable[[nn.Module], Gradients]
     make_optimizer: Callable[[], Optimizer]
     samples_policy: bool = True
@@ -91,7 +92,7 @@ def prove_learning(probe: Probe) -> tuple[Check, ...]:
     checks = [
         Check.above(
             "teacher_differs",
-            "Teacher and student give different distributions (mean reverse KL, nats).",
+            f"Teacher and student give different distributions ({_distance(probe)}, nats).",
             as_float(apart),
             SMALLEST_KL,
         ),
@@ -120,6 +121,12 @@ def require(checks: tuple[Check, ...]) -> None:
             f"The proof of learning failed, so training was not started: {listed}",
             " ".join(dict.fromkeys(check.advice for check in failed)),
         )
+
+
+def _distance(probe: Probe) -> str:
+    """What the distance to the teacher is: against a set of tokens and their tail it is larger."""
+    is_exact = isinstance(probe.targets, HiddenTargets)
+    return "mean reverse KL" if is_exact else "lower bound of the mean reverse KL"
 
 
 def _advised(check: Check) -> Check:

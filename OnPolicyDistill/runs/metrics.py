@@ -169,6 +169,31 @@ _DECLARED = (
         "KL(teacher || student) at temperature 1 over the same positions.",
     ),
     _metric(
+        "eval_reverse_kl_bound",
+        "Reverse KL, at least",
+        "nats/token",
+        "lower",
+        "evaluation",
+        "Lower bound of KL(student || teacher) at temperature 1 over held-out completions of the "
+        "student, where the teacher hands over its best tokens and the mass of the rest only.",
+    ),
+    _metric(
+        "eval_forward_kl_bound",
+        "Forward KL, at least",
+        "nats/token",
+        "lower",
+        "evaluation",
+        "Lower bound of KL(teacher || student) at temperature 1 over the same positions.",
+    ),
+    _metric(
+        "eval_teacher_entropy_bound",
+        "Teacher entropy, at least",
+        "nats/token",
+        "neither",
+        "evaluation",
+        "Mean, as if the rest were one token.",
+    ),
+    _metric(
         "eval_agreement", "Agreement", "share", "higher", "evaluation", "Equal argmax, held out."
     ),
     _metric(

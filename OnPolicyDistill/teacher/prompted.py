@@ -13,33 +13,60 @@ from dataclasses import replace
 import mlx.core as mx
 
 from OnPolicyDistill.adapters.lora import adapter_disabled
+from OnPolicyDistill.errors import RunError
 from OnPolicyDistill.losses.targets import Targets
 from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.rollout import Rollout
-from OnPolicyDistill.teacher.cache import TeacherCache
-from OnPolicyDistill.teacher.scoring import TargetForm, Teacher
+from OnPolicyDistill.teacher.scorer import Offer, TargetForm
+from OnPolicyDistill.teacher.scoring import Teacher
 
 TokenIds = tuple[int, ...]
 
 
-class PromptedTeacher(Teacher):
-    """Scores behind the prompts of `views`: the student's prompt ids to the teacher's.
+class PromptedTeacher:
+    """A `Scorer` behind the prompts of `views`: the student's prompt ids to the teacher's.
 
-    The policy may be the student's own model: adapters are off while it scores, and their weights
-    are not touched.
+    The teacher's policy may be the student's own model: adapters are off while it scores, and their
+    weights are not touched. It answers while it is loaded, and scores only: what it would say to
+    its prompts is another stage's work.
     """
 
-    def __init__(
-        self,
-        policy: Policy,
-        cache: TeacherCache,
-        form: TargetForm,
-        views: Mapping[TokenIds, TokenIds],
-    ) -> None:
-        super().__init__(policy, cache, form)
+    def __init__(self, teacher: Teacher, views: Mapping[TokenIds, TokenIds]) -> None:
+        self._teacher = teacher
         self._views = views
-        with adapter_disabled(policy.model):
-            self.share_prefix(list(views.values()))
+        with adapter_disabled(teacher.policy.model):
+            teacher.share_prefix(list(views.values()))
+
+    @property
+    def offer(self) -> Offer:
+        """What its teacher offers, except completions."""
+        return replace(self._teacher.offer, completes=False)
+
+    @property
+    def form(self) -> TargetForm:
+        """The form that the run learns from."""
+        return self._teacher.form
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the teacher's weights are in memory."""
+        return self._teacher.is_loaded
+
+    @property
+    def policy(self) -> Policy:
+        """Not offered: without its prompt the policy would write as another one.
+
+        Raises:
+            RunError: always.
+        """
+        raise RunError(
+            "A teacher that sees another prompt than the student writes no completions here.",
+            "Set on_policy_fraction to 1, so that every completion is the student's.",
+        )
+
+    def compresses_anew(self, form: TargetForm | None = None) -> bool:
+        """Whether kept rows need the ids that the student likes now."""
+        return self._teacher.compresses_anew(form)
 
     def score(
         self,
@@ -50,8 +77,12 @@ class PromptedTeacher(Teacher):
     ) -> Targets:
         """Score rollouts of the student as `Teacher.score` does, behind the teacher's prompts."""
         fresh, kept = self._seen_by_teacher(fresh), self._seen_by_teacher(kept)
-        with adapter_disabled(self.policy.model):
-            return super().score(fresh, kept, form, kept_ids)
+        with adapter_disabled(self._teacher.policy.model):
+            return self._teacher.score(fresh, kept, form, kept_ids)
+
+    def cache_metrics(self) -> dict[str, float]:
+        """What the teacher's cache did since the last call."""
+        return self._teacher.cache_metrics()
 
     def _seen_by_teacher(self, rollouts: Sequence[Rollout]) -> list[Rollout]:
         return [replace(r, prompt_ids=self._views[r.prompt_ids]) for r in rollouts]

@@ -1,4 +1,4 @@
-"""What the teacher says about given tokens: one forward over prompt + completion, targets out.
+"""The scorer whose policy is in this process: one forward over prompt + completion, targets out.
 
 Rows that will be asked about again (fixed rollouts, the teacher's own completions, evaluation) are
 scored one by one and kept in the cache: a row's numbers then never depend on its neighbours, so a
@@ -15,8 +15,7 @@ Letters: B rows, T padded length, N completion positions, D hidden width.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 import mlx.core as mx
 
@@ -31,30 +30,13 @@ from OnPolicyDistill.models.seeing import refuse_unseen_pictures
 from OnPolicyDistill.rollout import Rollout, pack
 from OnPolicyDistill.stopping import check_stop
 from OnPolicyDistill.teacher.cache import CacheKey, Entry, TeacherCache, digest_tokens
-
-
-@dataclass(frozen=True, slots=True)
-class TargetForm:
-    """What is handed over: final hidden states, or the k best logprobs at a temperature."""
-
-    kind: Literal["hidden_states", "top_k"]
-    top_k: int = 0
-    temperature: float = 1.0
-
-    @property
-    def name(self) -> str:
-        """The form's part of a cache key."""
-        if self.kind == "hidden_states":
-            return self.kind
-        return f"top_{self.top_k}_at_{self.temperature:g}"
-
+from OnPolicyDistill.teacher.scorer import EXACT, Offer, TargetForm
 
 MIN_SHARED_PREFIX = 32
-EXACT = TargetForm("hidden_states")
 
 
 class Teacher:
-    """The frozen policy that grades. After `unload` it still answers, from the cache alone."""
+    """The frozen policy that grades, a `Scorer`. Once unloaded it answers from the cache alone."""
 
     def __init__(self, policy: Policy, cache: TeacherCache, form: TargetForm) -> None:
         self._policy: Policy | None = policy
@@ -69,6 +51,11 @@ class Teacher:
     def is_loaded(self) -> bool:
         """Whether the teacher's weights are in memory."""
         return self._policy is not None
+
+    @property
+    def offer(self) -> Offer:
+        """Everything; completions of its own as long as it is loaded."""
+        return Offer(is_exact=True, scores_given=True, completes=self.is_loaded)
 
     @property
     def policy(self) -> Policy:

@@ -38,7 +38,8 @@ from OnPolicyDistill.runs.reporting import Observer, Reporter, StopRequest
 from OnPolicyDistill.seeds import derive_seed
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.stopping import check_stop
-from OnPolicyDistill.teacher.scoring import EXACT, Teacher
+from OnPolicyDistill.teacher.scorer import EXACT, Scorer
+from OnPolicyDistill.teacher.scoring import Teacher
 from OnPolicyDistill.training.distillation import (
     PROBE_ROWS,
     evaluate,
@@ -49,7 +50,7 @@ from OnPolicyDistill.training.distillation import (
     score,
     show,
 )
-from OnPolicyDistill.training.pair import load_teacher, shared_vocab_size
+from OnPolicyDistill.training.pair import compare_folders, load_teacher
 from OnPolicyDistill.training.prompts import read_prompts
 from OnPolicyDistill.training.records import StepReport
 from OnPolicyDistill.training.rollouts import (
@@ -63,6 +64,7 @@ from OnPolicyDistill.training.rollouts import (
     rows_of_step,
     uses_fixed_rollouts,
 )
+from OnPolicyDistill.training.served import require_served
 from OnPolicyDistill.training.student import Student, put_adapter_on, student_of
 from OnPolicyDistill.training.work import Work, begun
 
@@ -130,7 +132,7 @@ class Pair:
 
     settings: DistillationSettings
     student: Student
-    teacher: Teacher
+    teacher: Scorer
     prompts: tuple[EncodedPrompt, ...]
     held_out: HeldOut
     teacher_marks: tuple[float | None, ...]
@@ -154,7 +156,7 @@ def prepare(work: Work) -> Pair:
     settings, reporter = work.settings, work.reporter
     assert isinstance(settings, DistillationSettings)
     reporter.phase("loading", "Comparing the tokenizers of student and teacher.")
-    vocab_size = shared_vocab_size(settings.student_model, settings.teacher_model)
+    vocab_size = compare_folders(settings.student_model, settings.teacher_model)
     policy, adapter = _load_student(settings, vocab_size, reporter)
     prompts, settings = read_prompts(settings, policy, reporter)
     store = CompletionStore(work.run.path / COMPLETIONS_FILE)
@@ -163,6 +165,7 @@ def prepare(work: Work) -> Pair:
     if not settings.keep_teacher_loaded:
         unload(policy)
     teacher, held_out = load_teacher(settings, vocab_size, reporter), prompts.held_out
+    require_served(teacher, settings, "distillation")
     teacher.share_prefix([prompt.ids for prompt in (*prompts.train, *held_out.prompts)])
     marks = grade(teacher.policy, held_out, work.hooks)
     make_completions("teacher", teacher.policy, coming_again, store, settings, work)

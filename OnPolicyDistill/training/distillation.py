@@ -14,13 +14,13 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from OnPolicyDistill.arrays import as_float
-from OnPolicyDistill.evaluation.heldout import HeldOut, evaluate_student
+from OnPolicyDistill.evaluation.heldout import BOUND, HeldOut, evaluate_student
 from OnPolicyDistill.evaluation.intervals import share_of
 from OnPolicyDistill.evaluation.proof import Probe, prove_learning, require
 from OnPolicyDistill.generation.request import GenerationHooks
 from OnPolicyDistill.losses.distillation import TokenStats, distillation_loss
 from OnPolicyDistill.losses.objective import Objective
-from OnPolicyDistill.losses.targets import HiddenTargets, Targets, top_ids
+from OnPolicyDistill.losses.targets import Targets, top_ids
 from OnPolicyDistill.models.pieces import read_hidden_states
 from OnPolicyDistill.models.policy import hidden_states
 from OnPolicyDistill.optim.adamw import create_adamw
@@ -29,7 +29,7 @@ from OnPolicyDistill.optim.stopping import Verdict
 from OnPolicyDistill.rollout import Rollout, pack
 from OnPolicyDistill.runs.events import SelfTestFinished
 from OnPolicyDistill.settings.distillation import DistillationSettings
-from OnPolicyDistill.teacher.scoring import EXACT, Teacher
+from OnPolicyDistill.teacher.scorer import Scorer, finest_form
 from OnPolicyDistill.training.records import Scored, StepReport, rollout_records
 from OnPolicyDistill.training.rollouts import (
     CompletionStore,
@@ -58,7 +58,7 @@ def objective_of(settings: DistillationSettings) -> Objective:
 def sample(
     rows: Sequence[Row],
     student: Student,
-    teacher: Teacher,
+    teacher: Scorer,
     store: CompletionStore,
     settings: DistillationSettings,
     hooks: GenerationHooks,
@@ -75,7 +75,7 @@ def sample(
     return in_micro_batches(rows, fresh, store, settings.batch_size)
 
 
-def score(teacher: Teacher, student: Student, batch: MicroBatch) -> Targets:
+def score(teacher: Scorer, student: Student, batch: MicroBatch) -> Targets:
     """The teacher's targets of a micro-batch, evaluated.
 
     Kept rows of top-k targets also hold the tokens that the student likes now.
@@ -135,7 +135,7 @@ def show(
 def evaluate(
     work: Work,
     student: Student,
-    teacher: Teacher,
+    teacher: Scorer,
     held_out: HeldOut,
     teacher_marks: tuple[float | None, ...] = (),
 ) -> Verdict:
@@ -148,8 +148,8 @@ def evaluate(
     if work.state.step == 0 and any(mark is not None for mark in teacher_marks):
         key = "eval_teacher_accuracy"
         measured.metrics[key], measured.intervals[key] = share_of(teacher_marks)
-    verdict = work.judge(measured)
-    key = work.best_metric
+    key = work.best_metric + ("" if teacher.offer.is_exact else BOUND)
+    verdict = work.judge(measured, key)
     work.alarms.after_evaluation(work.state.evaluations_since_best, key, measured.metrics[key])
     return verdict
 
@@ -158,7 +158,7 @@ def prove(
     work: Work,
     settings: DistillationSettings,
     student: Student,
-    teacher: Teacher,
+    teacher: Scorer,
     batch: MicroBatch,
     samples_policy: bool,
 ) -> None:
@@ -169,8 +169,7 @@ def prove(
     Raises:
         ProofError: a claim does not hold.
     """
-    targets = teacher.score(batch.fresh, batch.kept, EXACT)
-    assert isinstance(targets, HiddenTargets)
+    targets = teacher.score(batch.fresh, batch.kept, finest_form(teacher))
     objective, num_tokens = objective_of(settings), batch.num_tokens
     checks = prove_learning(
         Probe(

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from OnPolicyDistill.errors import PairError
 from OnPolicyDistill.models.loading import find_folder, load_policy
-from OnPolicyDistill.planning.pair import check_pair
 from OnPolicyDistill.runs.reporting import Reporter
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.teacher.cache import TeacherCache
-from OnPolicyDistill.teacher.scoring import TargetForm, Teacher
+from OnPolicyDistill.teacher.scorer import LocalModel, TargetForm, shared_vocab_size
+from OnPolicyDistill.teacher.scoring import Teacher
 
 ANOTHER_PAIR = "Choose two models with the same tokenizer, such as two sizes of one family."
 
 
-def shared_vocab_size(student: str, teacher: str, action: str = ANOTHER_PAIR) -> int:
+def compare_folders(student: str, teacher: str, action: str = ANOTHER_PAIR) -> int:
     """Make sure from files alone that both models speak the same tokens; how many they share.
 
     Raises:
         PairError: they do not; `action` is what can be done about it.
     """
-    report = check_pair(find_folder(student), find_folder(teacher))
-    if report.verdict == "mismatch" or report.shared_vocab_size is None:
-        raise PairError(f"{student} cannot learn from {teacher}: {report.summary}", action)
-    return report.shared_vocab_size
+    learner, scorer = (LocalModel(name, find_folder(name)) for name in (student, teacher))
+    return shared_vocab_size(learner, scorer, action)
 
 
 def load_teacher(settings: DistillationSettings, vocab_size: int, reporter: Reporter) -> Teacher:

@@ -113,7 +113,7 @@ def evaluate(
     started = time.perf_counter()
     measured = measure_loss(student.policy, held_out, settings)
     measured.metrics["eval_seconds"] = time.perf_counter() - started
-    return work.judge(measured)
+    return work.judge(measured, work.best_metric)
 
 
 def measure_loss(

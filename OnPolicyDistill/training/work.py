@@ -213,14 +213,14 @@ class Work:
             )
         return finite
 
-    def judge(self, measured: Measured) -> Verdict:
-        """Keep and report an evaluation; says what it means for the run.
+    def judge(self, measured: Measured, key: str) -> Verdict:
+        """Keep and report an evaluation, of which the metric `key` decides; says what it means.
 
         Raises:
             DivergedError: the run is far worse than it began, evaluation after evaluation.
         """
         self.state, verdict = take_evaluation(
-            self.reporter, self.state, measured, self.best_metric, self._settings()
+            self.reporter, self.state, measured, key, self._settings()
         )
         return verdict
 

@@ -26,7 +26,8 @@ from OnPolicyDistill.pictures import FIRST_PICTURE_ID, Picture
 from OnPolicyDistill.rollout import Rollout
 from OnPolicyDistill.settings.sight import SightSettings
 from OnPolicyDistill.teacher.cache import TeacherCache
-from OnPolicyDistill.teacher.scoring import EXACT, Teacher
+from OnPolicyDistill.teacher.scorer import EXACT
+from OnPolicyDistill.teacher.scoring import Teacher
 from tests.models.conftest import write_tiny_model
 from tests.seeing_models import FAMILIES, a_picture, write_seeing_model
 

@@ -28,7 +28,7 @@ from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSetti
 from OnPolicyDistill.settings.sft import SftSettings
 from OnPolicyDistill.settings.training import OptimizerSettings
 from OnPolicyDistill.teacher.cache import TeacherCache
-from OnPolicyDistill.teacher.scoring import TargetForm
+from OnPolicyDistill.teacher.scorer import TargetForm
 from OnPolicyDistill.training.distillation import objective_of
 
 BLOCKS: dict[str, type[BaseModel]] = {

@@ -19,7 +19,8 @@ from OnPolicyDistill.rollout import Rollout, pack
 from OnPolicyDistill.settings.training import LoraSettings
 from OnPolicyDistill.teacher.cache import TeacherCache
 from OnPolicyDistill.teacher.prompted import PromptedTeacher
-from OnPolicyDistill.teacher.scoring import EXACT
+from OnPolicyDistill.teacher.scorer import EXACT
+from OnPolicyDistill.teacher.scoring import Teacher
 
 SHORT, LONG = (5, 6, 7), (*range(10, 60), 5, 6, 7)
 OTHER_SHORT, OTHER_LONG = (8, 9), (*range(10, 60), 8, 9)
@@ -41,7 +42,7 @@ def rollouts() -> list[Rollout]:
 
 def teacher_of(policy: Policy) -> PromptedTeacher:
     views = {SHORT: LONG, OTHER_SHORT: OTHER_LONG}
-    return PromptedTeacher(policy, TeacherCache(10_000_000), EXACT, views)
+    return PromptedTeacher(Teacher(policy, TeacherCache(10_000_000), EXACT), views)
 
 
 def logprobs_of(policy: Policy, hidden: mx.array, ids: mx.array) -> np.ndarray:
@@ -78,7 +79,7 @@ def test_the_prompt_changes_what_the_teacher_says(policy: Policy) -> None:
 
 def test_an_equal_teacher_behind_an_equal_prompt_is_not_apart_at_all(policy: Policy) -> None:
     views = {SHORT: SHORT, OTHER_SHORT: OTHER_SHORT}
-    teacher = PromptedTeacher(policy, TeacherCache(10_000_000), EXACT, views)
+    teacher = PromptedTeacher(Teacher(policy, TeacherCache(10_000_000), EXACT), views)
     batch = pack(rollouts())
     hidden = hidden_states(policy.model, batch.tokens)
     hidden = mx.take(hidden.reshape(-1, hidden.shape[-1]), batch.positions, axis=0)

@@ -11,7 +11,8 @@ from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.rollout import Rollout, TopLogprobs
 from OnPolicyDistill.teacher.cache import TeacherCache
-from OnPolicyDistill.teacher.scoring import EXACT, TargetForm, Teacher
+from OnPolicyDistill.teacher.scorer import EXACT, TargetForm
+from OnPolicyDistill.teacher.scoring import Teacher
 
 PROMPT = (5, 6, 7)
 SHORT = Rollout(0, PROMPT, (8, 9), (-1.0, -1.0), "stop")

@@ -11,7 +11,7 @@ from OnPolicyDistill.models.parameters import flat_arrays
 from OnPolicyDistill.models.policy import output_head
 from OnPolicyDistill.optim.gradients import gradient_norm
 from OnPolicyDistill.runs.directory import RunDirectory
-from OnPolicyDistill.teacher.scoring import EXACT
+from OnPolicyDistill.teacher.scorer import EXACT
 from OnPolicyDistill.trainers.on_policy import Pair, prepare
 from OnPolicyDistill.training import student as student_module
 from OnPolicyDistill.training.distillation import learn, likely_ids, objective_of, sample

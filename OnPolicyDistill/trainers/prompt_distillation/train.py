@@ -46,7 +46,8 @@ from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSetti
 from OnPolicyDistill.stopping import check_stop
 from OnPolicyDistill.teacher.cache import TeacherCache
 from OnPolicyDistill.teacher.prompted import PromptedTeacher
-from OnPolicyDistill.teacher.scoring import EXACT, Teacher
+from OnPolicyDistill.teacher.scorer import EXACT, Scorer
+from OnPolicyDistill.teacher.scoring import Teacher
 from OnPolicyDistill.trainers.prompt_distillation.evaluate import (
     is_measured,
     measure_variant,
@@ -61,7 +62,7 @@ from OnPolicyDistill.trainers.prompt_distillation.generate import (
 from OnPolicyDistill.trainers.prompt_distillation.inputs import SPLITS, Inputs, read_inputs, render
 from OnPolicyDistill.training import distillation, supervised
 from OnPolicyDistill.training.conversation_rows import ConversationRow, encode_file
-from OnPolicyDistill.training.pair import shared_vocab_size
+from OnPolicyDistill.training.pair import compare_folders
 from OnPolicyDistill.training.records import StepReport
 from OnPolicyDistill.training.rollouts import (
     MicroBatch,
@@ -69,6 +70,7 @@ from OnPolicyDistill.training.rollouts import (
     first_epoch,
     rows_of_step,
 )
+from OnPolicyDistill.training.served import require_served
 from OnPolicyDistill.training.student import Student, put_adapter_on, student_of
 from OnPolicyDistill.training.work import Work, begun
 
@@ -187,7 +189,7 @@ class Pair:
 
     settings: DistillationSettings
     student: Student
-    teacher: Teacher
+    teacher: Scorer
     prompts: tuple[EncodedPrompt, ...]
     held_out: HeldOut
 
@@ -240,7 +242,7 @@ def _pair(work: Work, inputs: Inputs, policy: Policy, adapter: AttachedAdapter) 
         work.reporter.phase("loading", f"Loading the teacher {own.teacher_model}.")
         teacher = load_policy(own.teacher_model, own.mixed_precision)
         action = "Choose two models with the same tokenizer, or set training to sft."
-        vocab_size = shared_vocab_size(own.student_model, own.teacher_model, action)
+        vocab_size = compare_folders(own.student_model, own.teacher_model, action)
     policy, teacher = (replace(one, vocab_size=vocab_size) for one in (policy, teacher))
     prompts = {split: _encoded(inputs, policy, split) for split in SPLITS}
     seen = {
@@ -250,10 +252,12 @@ def _pair(work: Work, inputs: Inputs, policy: Policy, adapter: AttachedAdapter) 
     }
     settings = own.as_distillation().settled(len(prompts["train"]))
     cache = TeacherCache(settings.teacher_cache_size_mb * 1_000_000)
+    scorer = PromptedTeacher(Teacher(teacher, cache, EXACT), seen)
+    require_served(scorer, settings, "prompt_distillation")
     return Pair(
         settings=settings,
         student=student_of(policy, adapter, settings, settings.student_model),
-        teacher=PromptedTeacher(teacher, cache, EXACT, seen),
+        teacher=scorer,
         prompts=prompts["train"],
         held_out=HeldOut(prompts["held_out"], own.max_answer_tokens, own.rows_per_step, own.seed),
     )
