@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from OnPolicyDistill.divergences import DIVERGENCES, FACTS
 from OnPolicyDistill.errors import ConfigError
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.problems import Contradiction
@@ -55,10 +56,12 @@ def _beyond_logprobs(offer: Offer, settings: DistillationSettings) -> Iterator[C
     if settings.temperature != 1:
         yield "temperature", "its logprobs are at temperature 1, so temperature must be 1"
     # Without what the student wrongly likes these gradients are off by up to 0.8 (decision 0010).
-    needs_given = settings.kl_weight > 0 and settings.divergence in ("reverse_kl", "jsd")
+    weighs_students = FACTS[settings.divergence].weighs_students_tokens
+    needs_given = settings.kl_weight > 0 and weighs_students
     if needs_given and not offer.scores_given:
+        servable = " or ".join(d for d in DIVERGENCES if not FACTS[d].weighs_students_tokens)
         yield (
             "divergence",
             f"it scores no tokens that it is given, without which {settings.divergence} has a "
-            "wrong gradient, so divergence must be forward_kl or sampled_reverse_kl",
+            f"wrong gradient, so divergence must be {servable}",
         )

@@ -120,3 +120,4 @@ def test_a_share_that_began_near_nothing_does_not_diverge_by_luck() -> None:
 def test_a_reward_below_zero_diverges_by_falling_and_not_by_rising() -> None:
     assert judged([-0.5, -0.4, -0.3], 9, better="higher")[0] == ["improved"] * 3
     assert judged([-0.5, -0.8, -0.8], 9, better="higher")[0][-1] == "diverged"
+    assert judged([-0.5, -0.6, -0.6], 9, better="higher")[0][-1] == "waiting"
