@@ -27,6 +27,7 @@ from OnPolicyDistill.datasets.records import BadLine, Record, read_records
 from OnPolicyDistill.datasets.sharegpt import KEYS as SHAREGPT_KEYS
 from OnPolicyDistill.datasets.sharegpt import sharegpt_messages
 from OnPolicyDistill.errors import DatasetError
+from OnPolicyDistill.grading.graders import GRADERS, Grader
 
 Message = dict[str, JsonValue]
 
@@ -34,7 +35,7 @@ Message = dict[str, JsonValue]
 QUESTION_KEYS = ("prompt", "problem", "question")
 # What other tools call the same thing; the linter's advice names the key to rename.
 FOREIGN_KEYS = ("question", "instruction", "input", "text", "query", "problem", "conversations")
-DEFAULT_GRADER = "exact_match"
+DEFAULT_GRADER: Grader = "exact_match"
 MAX_HELD_BYTES = 2_000_000_000
 
 
@@ -64,7 +65,7 @@ class Prompt:
 
     @property
     def grader(self) -> str:
-        """How completions are graded against the answer."""
+        """How completions are graded against the answer: the name of one of grading/graders."""
         return str(self.extras.get("grader") or DEFAULT_GRADER)
 
 
@@ -135,6 +136,10 @@ def prompt_of(record: Record, index: int) -> Prompt | BadLine:
     if isinstance(record.values.get("answer"), dict | list):
         fix = "Write the answer as a string or a number."
         return BadLine(record.line, "wrong_type", "answer is not a text or a number.", fix)
+    grader = record.values.get("grader")
+    if grader not in (None, "", *GRADERS):
+        message = f"There is no grader {str(grader)[:40]!r}."
+        return BadLine(record.line, "unknown_grader", message, f"Use {' or '.join(GRADERS)}.")
     own = {*used, *picture_keys(record)}
     extras = {key: value for key, value in record.values.items() if key not in own}
     if answer is not None:

@@ -17,7 +17,7 @@ def write(tmp_path, content, name="prompts.jsonl"):
 
 def test_prompts_messages_images_and_further_keys_are_kept(tmp_path):
     lines = [
-        {"prompt": "1+1?", "answer": 2, "grader": "number", "topic": "sums"},
+        {"prompt": "1+1?", "answer": 2, "grader": "boxed", "topic": "sums"},
         {
             "messages": [
                 {"role": "system", "content": "Be kind."},
@@ -30,7 +30,7 @@ def test_prompts_messages_images_and_further_keys_are_kept(tmp_path):
     prompts = load_prompts(path, sees=True).prompts
     assert [prompt.index for prompt in prompts] == [0, 1, 2]
     assert prompts[0].messages == ({"role": "user", "content": "1+1?"},)
-    assert (prompts[0].answer, prompts[0].grader) == ("2", "number")
+    assert (prompts[0].answer, prompts[0].grader) == ("2", "boxed")
     assert prompts[0].extras["topic"] == "sums"
     assert (prompts[1].text, prompts[1].answer, prompts[1].grader) == ("Hi", None, "exact_match")
     assert [picture.file for picture in prompts[2].pictures] == [tmp_path / "a.png"]
@@ -74,6 +74,8 @@ def test_the_words_of_a_content_list_are_its_text_parts(tmp_path):
         (b'{"prompt": "a", "images": {"file": "a.png"}}', "wrong_type"),
         (b'{"prompt": "a", "images": [1]}', "wrong_type"),
         (b'{"prompt": "a", "answer": {"x": 1}}', "wrong_type"),
+        (b'{"prompt": "a", "grader": "number"}', "unknown_grader"),
+        (b'{"prompt": "a", "grader": ["boxed"]}', "unknown_grader"),
         (b'{"prompt": "\xff"}', "encoding"),
         (b'{"prompt": "\\ud800"}', "encoding"),
         (b'{"prompt": "a\0"}', "nul"),

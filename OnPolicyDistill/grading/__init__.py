@@ -1,0 +1,1 @@
+"""Grades of completions: given by code, from words alone."""
