@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Look at prompt files and check them.", no_args_is_help=True)
 
+PICTURES_A_NOTE = 500
+
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="JSONL file.")]
 
 
@@ -33,8 +35,10 @@ def lint(
     """Check prompts, conversations or labelled items; ends with 2 when a line cannot be used."""
     from OnPolicyDistill.datasets.kinds import kind_of, lint_file
     from OnPolicyDistill.datasets.linter import Ruler
+    from OnPolicyDistill.datasets.pictures import DEFAULT_SIGHT
 
-    report = lint_file(file, other, Ruler() if model is None else ruler_of(model))
+    ruler = Ruler(sight=DEFAULT_SIGHT) if model is None else ruler_of(model)
+    report = lint_file(file, other, ruler, tell_pictures)
     if json:
         print_json(report.model_dump(mode="json"))
     else:
@@ -55,7 +59,7 @@ def show(
     """Show the first prompts of a file, as they are or as a model would see them."""
     from OnPolicyDistill.datasets.prompts import load_prompts
 
-    prompts = load_prompts(file)
+    prompts = load_prompts(file, sees=True)
     ruler = None if model is None else ruler_of(model)
     for prompt in islice(prompts.prompts, limit):
         rendered = prompt.text if ruler is None else ruler.text_of(prompt)
@@ -91,6 +95,7 @@ def ruler_of(model: str) -> Ruler:
     """
     from OnPolicyDistill.datasets.chat_template import ChatTemplate
     from OnPolicyDistill.datasets.linter import Ruler
+    from OnPolicyDistill.datasets.sight_files import sight_of_folder
     from OnPolicyDistill.datasets.tokenizer_files import load_tokenizer_files
     from OnPolicyDistill.errors import ModelError
     from OnPolicyDistill.registry import local_folder
@@ -98,7 +103,14 @@ def ruler_of(model: str) -> Ruler:
     folder = local_folder(model)
     if folder is None:
         raise ModelError(f"{model} is not on this machine.", "Get it: opd models download.")
-    return Ruler(load_tokenizer_files(folder), ChatTemplate.load(folder))
+    tokenizer, template = load_tokenizer_files(folder), ChatTemplate.load(folder)
+    return Ruler(tokenizer, template, sight=sight_of_folder(folder))
+
+
+def tell_pictures(num_pictures: int) -> None:
+    """Say on standard error how far the linter has come with a set's pictures."""
+    if num_pictures % PICTURES_A_NOTE == 0:
+        print_note(f"{num_pictures:,} pictures looked at.")
 
 
 def print_lint_report(report: LintReport, counted: str = "prompts") -> None:
@@ -114,3 +126,10 @@ def print_lint_report(report: LintReport, counted: str = "prompts") -> None:
         f"{report.num_errors} errors, {report.num_warnings} warnings; "
         f"median {lengths.median} {lengths.unit}, longest {lengths.longest}."
     )
+    pictures = report.pictures
+    if pictures is not None:
+        print_text(
+            f"{report.path}: {pictures.num_pictures:,} pictures on {pictures.num_lines:,} lines, "
+            f"{pictures.num_different:,} different, {pictures.num_broken:,} broken; "
+            f"median {pictures.median_tokens:,} tokens, longest {pictures.longest_tokens:,}."
+        )

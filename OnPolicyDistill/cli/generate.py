@@ -131,6 +131,8 @@ def roles_of(named: Cast, run: RunDirectory) -> Cast:
 
 
 def _read_prompt(prompt: str) -> str:
+    from OnPolicyDistill.datasets.picture_prompts import lost_picture
+
     text = prompt
     if prompt == "-":
         if sys.stdin.isatty():
@@ -138,6 +140,9 @@ def _read_prompt(prompt: str) -> str:
         text = sys.stdin.read()
     if not text.strip():
         raise InputError("The prompt is empty.", 'Give --prompt "..." or pipe it in.')
+    if lost_picture(text):
+        message = "The prompt has a place for a picture, <image>, and only words are read."
+        raise InputError(message, "Take it out.")
     return text.removesuffix("\n")
 
 

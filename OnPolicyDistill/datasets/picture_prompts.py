@@ -96,6 +96,11 @@ def picture_keys(record: Record) -> tuple[str, ...]:
     return (*PICTURE_KEYS, FOLDER_KEY) if in_folder and not named else PICTURE_KEYS
 
 
+def lost_picture(text: str) -> bool:
+    """Whether words have a place for a picture where there is none."""
+    return LOST_MARKER.search(text) is not None
+
+
 def unread_picture(line: int) -> BadLine:
     """What is said of a line with pictures where nobody would look at them."""
     message = "The line has a picture, and this would read its words only."
@@ -230,7 +235,7 @@ def _at_markers(message: Message) -> Message:
 
 
 def _refuse_lost_markers(messages: Sequence[Message]) -> None:
-    if any(LOST_MARKER.search(text) for text in _asked(messages)):
+    if any(map(lost_picture, _asked(messages))):
         message = f"The words have a place for a picture, {MARKER}, but the line names none."
         raise LayoutError("missing_picture", message, 'Add "images", or take the mark out.')
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationInfo, field_validator
+
+from OnPolicyDistill.datasets.picture_prompts import lost_picture
 
 Role = Literal["base", "student", "teacher"]
 
@@ -25,6 +27,17 @@ class ChatMessage(Line):
 
     role: str = Field(min_length=1, max_length=40)
     content: str = Field(max_length=200_000)
+
+    @field_validator("content", mode="before")
+    @classmethod
+    def _refuse_pictures(cls, content: object, info: ValidationInfo) -> object:
+        """Say so where a picture would be dropped, or its place be read as words."""
+        said = info.data.get("role") == "assistant"
+        if isinstance(content, list) or (
+            isinstance(content, str) and not said and lost_picture(content)
+        ):
+            raise ValueError("only words are read here: take the picture, or its <image>, out")
+        return content
 
 
 class Sampling(Line):

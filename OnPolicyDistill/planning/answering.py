@@ -19,7 +19,11 @@ from OnPolicyDistill.config import (
     RunConfig,
     SftConfig,
 )
+from OnPolicyDistill.datasets.labelled import LabelledItem, read_items
 from OnPolicyDistill.datasets.linter import CHARACTERS_PER_TOKEN
+from OnPolicyDistill.datasets.picture_prompts import unread_picture
+from OnPolicyDistill.datasets.set_files import is_set, set_files
+from OnPolicyDistill.errors import DatasetError
 from OnPolicyDistill.planning.chips import Chip
 from OnPolicyDistill.planning.models import describe_model
 from OnPolicyDistill.planning.time import sampling_seconds
@@ -68,17 +72,38 @@ def answering_stages(config: RunConfig) -> tuple[Stage, ...]:
 
 
 def measure_inputs(file: str | None) -> PromptFacts:
-    """Estimate a file of inputs from its characters; assume what cannot be known yet."""
+    """Estimate a file of inputs from its characters; assume what cannot be known yet.
+
+    Raises:
+        DatasetError: an input has a picture, which is not read; names the line.
+    """
     path = None if file is None else Path(file)
-    if path is None or not path.is_file() or path.stat().st_size > LARGEST_READ_BYTES:
+    if path is None or not is_set(path) or _num_bytes(path) > LARGEST_READ_BYTES:
         source = f"assumed: {ASSUMED_PROMPTS} inputs of {ASSUMED_INPUT_TOKENS} tokens"
         return PromptFacts(ASSUMED_PROMPTS, ASSUMED_INPUT_TOKENS, ASSUMED_INPUT_TOKENS, source)
-    text = path.read_text(encoding="utf-8", errors="replace")
-    lengths = [len(line) for line in text.splitlines() if line.strip()] or [1]
+    texts = _texts_without_pictures(path)
+    if path.suffix.lower() != ".parquet" and path.is_file():
+        texts = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    lengths = [len(line) for line in texts if line.strip()] or [1]
     tokens = [length // CHARACTERS_PER_TOKEN + TEMPLATE_TOKENS for length in lengths]
     mean = math.ceil(sum(tokens) / len(tokens))
     source = f"estimated from characters: {len(tokens)} inputs of {path}"
     return PromptFacts(len(tokens), mean, max(tokens), source)
+
+
+def _num_bytes(path: Path) -> int:
+    return sum(file.stat().st_size for file in set_files(path))
+
+
+def _texts_without_pictures(path: Path) -> list[str]:
+    texts: list[str] = []
+    for line, item in read_items(path):
+        if isinstance(item, LabelledItem):
+            texts.append(item.text)
+            if item.pictures:
+                told = unread_picture(line)
+                raise DatasetError(told.message, told.fix, path, line)
+    return texts
 
 
 def _of_prompt_distillation(settings: PromptDistillationSettings) -> Iterator[Stage]:

@@ -15,6 +15,7 @@ from OnPolicyDistill.config import (
     settings_of,
 )
 from OnPolicyDistill.datasets.linter import LintReport, Ruler
+from OnPolicyDistill.datasets.set_files import is_set
 from OnPolicyDistill.errors import DatasetError, InputError, ModelError
 from OnPolicyDistill.methods import FACTS
 from OnPolicyDistill.planning.answering import answering_stages
@@ -53,7 +54,7 @@ class Checkup:
             message = f"No {title} is named; a run without it is refused."
             self.add("error", "no_file", field, message, f"Set {field}.")
             return False
-        if not Path(file).is_file():
+        if not is_set(Path(file)):
             self.add("error", "no_file", field, f"There is no {title} {file}.", "Check the path.")
             return False
         return True

@@ -20,6 +20,7 @@ from OnPolicyDistill.datasets.conversation_linter import lint_conversations
 from OnPolicyDistill.datasets.input_linter import lint_inputs
 from OnPolicyDistill.datasets.labelled import labels_of, load_items
 from OnPolicyDistill.datasets.linter import LintReport, Ruler, lint_prompts
+from OnPolicyDistill.datasets.set_files import is_set
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.planning.check_report import CheckReport, PromptText
 from OnPolicyDistill.planning.checks import Checkup
@@ -69,7 +70,7 @@ def _check_distillation(check: Checkup, settings: DistillationSettings) -> None:
 
 def _check_sft(check: Checkup, sft: SftSettings) -> None:
     """Check the files that supervised fine-tuning names, and the disk."""
-    if sft.conversations is None or not Path(sft.conversations).is_file():
+    if sft.conversations is None or not is_set(Path(sft.conversations)):
         message = "There is no file of training conversations."
         check.add("error", "no_file", "sft.conversations", message, "Name a JSONL file.")
     field = "sft.validation_conversations"
@@ -77,12 +78,12 @@ def _check_sft(check: Checkup, sft: SftSettings) -> None:
         message = "No held-out conversations are named."
         fix = "Without them nothing shows whether the model learns more than the file by heart."
         check.add("warning", "no_held_out", field, message, fix)
-    elif not Path(sft.validation_conversations).is_file():
+    elif not is_set(Path(sft.validation_conversations)):
         check.add("error", "no_file", field, "There is no such file.", "Check the path.")
     ruler = check.ruler_of(sft.model, sft.max_length)
 
     def lint(key: str, file: str | None, other: str | None) -> LintReport | None:
-        if file is None or not Path(file).is_file():
+        if file is None or not is_set(Path(file)):
             return None
         path, against = Path(file), None if other is None else Path(other)
         return check.told(f"sft.{key}", path, lambda: lint_conversations(path, against, ruler))

@@ -16,7 +16,11 @@ from OnPolicyDistill.config import (
 from OnPolicyDistill.datasets.chat_template import ChatTemplate
 from OnPolicyDistill.datasets.conversation_linter import lint_conversations
 from OnPolicyDistill.datasets.linter import CHARACTERS_PER_TOKEN, LintReport, Ruler, lint_prompts
+from OnPolicyDistill.datasets.picture_prompts import UNREAD
+from OnPolicyDistill.datasets.set_files import is_set
 from OnPolicyDistill.datasets.tokenizer_files import load_tokenizer_files
+from OnPolicyDistill.errors import DatasetError
+from OnPolicyDistill.pictures import Sight
 from OnPolicyDistill.planning.answering import measure_inputs
 from OnPolicyDistill.planning.workload import ASSUMED_PROMPTS, PromptFacts
 from OnPolicyDistill.registry import local_folder
@@ -65,15 +69,19 @@ def _prompts(settings: DistillationSettings) -> PromptFacts:
 
 
 def count_held_out(config: RunConfig) -> int:
-    """How many held-out prompts an evaluation uses."""
+    """How many held-out prompts an evaluation uses.
+
+    Raises:
+        DatasetError: the file has pictures that the method does not read.
+    """
     match config:
         case OnPolicyConfig():
             return _held_out_prompts(config.distillation)
         case SftConfig():
             held_out = config.sft.validation_conversations
-            if held_out is None or not Path(held_out).is_file():
+            if held_out is None or not is_set(Path(held_out)):
                 return ASSUMED_HELD_OUT
-            return lint_conversations(Path(held_out), None, Ruler()).num_prompts
+            return _readable(lint_conversations(Path(held_out), None, Ruler())).num_prompts
         case PromptDistillationConfig():
             prompted = config.prompt_distillation
             available = measure_inputs(prompted.validation_inputs).num_prompts
@@ -85,9 +93,9 @@ def count_held_out(config: RunConfig) -> int:
 
 
 def _held_out_prompts(settings: DistillationSettings) -> int:
-    if settings.validation_prompts is None or not Path(settings.validation_prompts).is_file():
+    if settings.validation_prompts is None or not is_set(Path(settings.validation_prompts)):
         return settings.eval_prompts or ASSUMED_HELD_OUT
-    available = lint_prompts(Path(settings.validation_prompts)).num_prompts
+    available = _readable(lint_prompts(Path(settings.validation_prompts))).num_prompts
     wanted = max(1, round(settings.eval_fraction * available))
     return min(wanted, settings.eval_prompts or wanted)
 
@@ -113,7 +121,7 @@ def _conversations(settings: SftSettings) -> PromptFacts:
         source = f"assumed: no conversations are named, so {limit} tokens each"
         return PromptFacts(ASSUMED_PROMPTS, limit, limit, source)
     path = Path(settings.conversations)
-    report = lint_conversations(path, None, ruler_of_model(settings.model, limit))
+    report = _readable(lint_conversations(path, None, ruler_of_model(settings.model, limit)))
     facts = _facts(report, f"conversations of {path}")
     return replace(
         facts,
@@ -131,20 +139,34 @@ def ruler_of(settings: DistillationSettings) -> Ruler:
     return ruler_of_model(settings.student_model, settings.max_prompt_tokens)
 
 
-def ruler_of_model(model: str, max_tokens: int) -> Ruler:
+def ruler_of_model(model: str, max_tokens: int, sight: Sight | None = None) -> Ruler:
     """Measure with a model's tokenizer and template where they are on disk, else in characters.
+
+    `sight` is how the method reads pictures; one that reads words alone has none.
 
     Raises:
         ModelError: they are damaged.
     """
     folder = local_folder(model)
     if folder is None:
-        return Ruler(max_prompt_tokens=max_tokens)
-    return Ruler(load_tokenizer_files(folder), ChatTemplate.load(folder), max_tokens)
+        return Ruler(max_prompt_tokens=max_tokens, sight=sight)
+    return Ruler(load_tokenizer_files(folder), ChatTemplate.load(folder), max_tokens, sight)
 
 
 def _from_file(path: Path, ruler: Ruler) -> PromptFacts:
-    return _facts(lint_prompts(path, ruler=ruler), f"prompts of {path}")
+    return _facts(_readable(lint_prompts(path, ruler=ruler)), f"prompts of {path}")
+
+
+def _readable(report: LintReport) -> LintReport:
+    """The report of a file whose pictures, if it has any, are read.
+
+    Raises:
+        DatasetError: they would be left out; names the first line.
+    """
+    for found in report.findings:
+        if found.code == UNREAD:
+            raise DatasetError(found.message, found.fix, Path(report.path), found.line)
+    return report
 
 
 def _facts(report: LintReport, noun: str) -> PromptFacts:

@@ -93,6 +93,7 @@ def test_the_prompt_can_be_piped_in(
     [
         (["--prompt", "a"], "No model is named"),
         (["--model", "m", "--prompt", " "], "The prompt is empty"),
+        (["--model", "m", "--prompt", "<image>\nWhich?"], "only words are read"),
         (["--model", "m", "--prompt", "a", "--compare"], "nothing to compare"),
         (["--model", "m", "--prompt", "a", "--top-p", "0"], "top-p must be above 0"),
         (["--model", "no/such", "--prompt", "a", "--temperature", "-1"], "temperature"),

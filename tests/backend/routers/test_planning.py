@@ -128,6 +128,21 @@ async def test_a_check_finds_the_wrong_line_and_the_wrong_pair(
     assert report["prompts"]["num_prompts"] == 30
 
 
+async def test_pictures_that_nobody_would_look_at_are_refused_with_their_line(
+    client: httpx.AsyncClient, models: Path, tmp_path: Path
+) -> None:
+    lines = [{"prompt": "a"}, {"prompt": "Which?", "images": ["a.png"]}]
+    file = str(write_jsonl(tmp_path / "pictures.jsonl", lines))
+    pair = {"student_model": str(models / "student"), "teacher_model": str(models / "student")}
+    config = {"distillation": {**pair, "prompts": file, "validation_prompts": file}}
+    refused = await client.post("/api/plan", json={"config": config, "memory_gb": 16})
+    assert refused.status_code == 422
+    assert "pictures.jsonl, line 2: The line has a picture" in refused.json()["detail"]
+    report = (await client.post("/api/check", json={"config": config})).json()
+    codes = [finding["code"] for finding in report["findings"]]
+    assert (report["verdict"], codes.count("unread_picture")) == ("error", 2)
+
+
 async def test_a_pair_is_compared_by_names(client: httpx.AsyncClient, models: Path) -> None:
     known = await client.post("/api/pair", json={"student": "qwen2.5-7b", "teacher": "qwen2.5-32b"})
     assert (known.json()["verdict"], known.json()["basis"]) == ("ok", "registry")
