@@ -48,7 +48,7 @@ MIXTURE = {
     "num_experts_per_tok": 2,
     "decoder_sparse_step": 1,
     "mlp_only_layers": [],
-    "moe_intermediate_size": 48,
+    "moe_intermediate_size": 96,
     "norm_topk_prob": True,
 }
 TOWER = {"depth": 3, "hidden_size": 48, "num_heads": 4, "spatial_merge_size": 2,
@@ -137,3 +137,51 @@ def a_picture(sight: Sight, tall: int, wide: int, seed: int = 0) -> Picture:
     pixels: Pixels = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
     digest = hashlib.sha256(pixels.tobytes()).hexdigest()
     return Picture(digest, height, width, tall * wide, lambda: pixels)
+
+
+def as_transformers_stores(weights: Mapping[str, mx.array]) -> dict[str, mx.array]:
+    """Weights under the names and in the layouts of a folder that transformers wrote."""
+    stored: dict[str, mx.array] = {}
+    for name, array in weights.items():
+        if ".switch_mlp." in name:
+            continue
+        plain = name.replace("language_model.lm_head.", "lm_head.")
+        plain = plain.replace("language_model.model.", "model.language_model.")
+        plain = plain.replace("vision_tower.", "model.visual.")
+        is_kernel = name == "vision_tower.patch_embed.proj.weight"
+        stored[plain] = array.transpose(0, 4, 1, 2, 3) if is_kernel else array
+    ends = ".mlp.switch_mlp.gate_proj.weight"
+    for name in [name for name in weights if name.endswith(ends)]:
+        block = name.removesuffix("gate_proj.weight")
+        experts = block.replace("language_model.model.", "model.language_model.")
+        experts = experts.replace("switch_mlp.", "experts.")
+        both = mx.concatenate([weights[name], weights[f"{block}up_proj.weight"]], axis=1)
+        stored[f"{experts}gate_up_proj"] = both.transpose(0, 2, 1)
+        stored[f"{experts}down_proj"] = weights[f"{block}down_proj.weight"].transpose(0, 2, 1)
+    return stored
+
+
+# Rows of the reference: words, and pictures by their number.
+REFERENCE_SIZES = ((4, 6), (3, 2))  # in places
+REFERENCE_ROWS: tuple[tuple[int | str, ...], ...] = (
+    (1, 2, 3, "<", 0, ">", 5, 6, 7),
+    (11, 12, 13, 14, 15),
+    (7, "<", 1, ">", 8, 9, "<", 0, ">", 10, "<", 1, ">", 16, 17, 18),
+)
+
+
+def reference_rows(config: Mapping[str, object], pictures: list[list[int]]) -> list[list[int]]:
+    """Rows of ids with pictures as given."""
+    marks = {"<": config["vision_start_token_id"], ">": config["vision_end_token_id"]}
+    rows: list[list[int]] = []
+    for pattern in REFERENCE_ROWS:
+        row: list[int] = []
+        for place, item in enumerate(pattern):
+            if isinstance(item, str):
+                row.append(int(str(marks[item])))
+            elif pattern[place - 1] == "<":
+                row += pictures[item]
+            else:
+                row.append(item)
+        rows.append(row)
+    return rows

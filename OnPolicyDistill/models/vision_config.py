@@ -14,6 +14,7 @@ from OnPolicyDistill.models.weight_files import read_json
 from OnPolicyDistill.pictures import Sight
 
 FAMILIES = frozenset({"qwen3_vl", "qwen3_vl_moe", "qwen2_5_vl"})
+MIXTURE = "qwen3_vl_moe"
 # The family whose text settings stand at the root of config.json.
 FLAT = "qwen2_5_vl"
 TEMPORAL_PATCH = 2
@@ -55,6 +56,7 @@ def mlx_config(config: Config) -> dict[str, object]:
         raise ModelError("The text_config is no object.", "Download the model again.")
     tied = bool(nested.get("tie_word_embeddings", plain.get("tie_word_embeddings", False)))
     text = {**plain, **nested} if family == FLAT else dict(nested)
+    text = {"num_experts": text.get("num_local_experts"), **text} if family == MIXTURE else text
     text = _with_rope(text, family) | {"tie_word_embeddings": tied}
     if text.get("use_sliding_window"):
         raise ModelError(

@@ -26,7 +26,7 @@ from pydantic import JsonValue
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.models.policy import PICTURE_MARKERS
 from OnPolicyDistill.models.seeing import FeatureShelf, SeeingModel
-from OnPolicyDistill.models.vision_config import is_vision_config, mlx_config, read_sight
+from OnPolicyDistill.models.vision_config import MIXTURE, is_vision_config, mlx_config, read_sight
 from OnPolicyDistill.models.weight_files import read_json, weight_files
 from OnPolicyDistill.pictures import PictureBook
 from OnPolicyDistill.settings.sight import SightSettings
@@ -35,7 +35,6 @@ MEGABYTE = 1_000_000
 # The config's names for the ids of PICTURE_MARKERS.
 MARKER_KEYS = ("vision_start_token_id", "image_token_id", "vision_end_token_id")
 SET_BY_IMPORT = ("TRANSFORMERS_NO_ADVISORY_WARNINGS", "TRANSFORMERS_VERBOSITY")
-MIXTURE = "qwen3_vl_moe"
 # Beginnings of parameter names in folders of transformers, old and new, and what they become.
 RENAMED = (
     ("model.language_model.", "language_model.model."),
