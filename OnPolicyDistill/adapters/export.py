@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from io import StringIO
@@ -27,7 +27,9 @@ from OnPolicyDistill.files import disk_errors
 from OnPolicyDistill.models.loading import open_model
 from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.models.saving import save_weights
+from OnPolicyDistill.models.seeing import SeeingModel
 from OnPolicyDistill.models.weight_files import read_json
+from OnPolicyDistill.planning.targets import LinearMap
 from OnPolicyDistill.stopping import check_stop
 
 GGUF_FILE = "model-f16.gguf"
@@ -35,6 +37,9 @@ PACKED_NOTE = """\
 # {base} is quantized by MLX, and transformers cannot load it: name the
 # model that it was made from. The adapter has learned on the rounded weights.
 """
+WORDS_SIDE = "language_model."
+EXPERTS_NOTE = """\
+# mlx-vlm cannot load adapters on experts: export it fused to use it there."""
 PEFT_USAGE = """\
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -67,13 +72,22 @@ def export_adapter(source: Path, target: Path, facts: CardFacts) -> Path:
         InputError: the target exists.
         DiskFullError: the disk has no room.
     """
-    read_adapter_config(source)
+    keys = read_adapter_config(source).lora_parameters.keys or ()
     with _whole_folder(target) as folder:
         for name in (CONFIG_FILE, WEIGHTS_FILE):
             shutil.copyfile(source / name, folder / name)
-        usage = f"mlx_lm.generate --model {_findable(facts)} --adapter-path {target.name}"
-        _write_card(folder, facts, usage)
+        where = f"--model {_findable(facts)} --adapter-path {target.name}"
+        _write_card(folder, facts, _adapter_usage(keys, where))
     return target
+
+
+def _adapter_usage(keys: Sequence[str], where: str) -> str:
+    """How an adapter is used: by mlx-vlm where its keys are whole paths, as save_adapter has it."""
+    if not any(key.startswith(WORDS_SIDE) for key in keys):
+        return f"mlx_lm.generate {where}"
+    if any(LinearMap(key, 0, 0).is_expert for key in keys):
+        return EXPERTS_NOTE
+    return f"mlx_vlm.generate {where} --image PICTURE"
 
 
 def export_peft(source: Path, target: Path, facts: CardFacts, base: Path | None) -> Path:
@@ -119,6 +133,8 @@ def export_model(
     with _whole_folder(request.target) as folder:
         fuse(policy, folder, request.dequantize or request.form != "fused", progress)
         usage = f"mlx_lm.generate --model {request.target.name}"
+        if policy.sight is not None:
+            usage = f"mlx_vlm.generate --model {request.target.name} --image PICTURE"
         if request.form == "quantized":
             _quantize(folder, request, progress)
         if request.form == "gguf":
@@ -140,7 +156,8 @@ def _quantize(folder: Path, request: ExportRequest, progress: Progress) -> None:
     for file in folder.glob("model*.safetensors*"):
         file.unlink()
     save_weights(folder, model)
-    save_config(config, folder / "config.json")
+    sees = isinstance(model, SeeingModel)
+    save_config(config, folder / "config.json", keep_vision_config=sees)
     progress("quantizing", 1, 1)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from OnPolicyDistill.adapters.card import CardFacts, Measurement
+from OnPolicyDistill.adapters.forms import inner_paths
 from OnPolicyDistill.config import RunConfig, settings_of
 from OnPolicyDistill.errors import InputError, ModelError
 from OnPolicyDistill.methods import FACTS, models_of
@@ -76,7 +77,7 @@ def describe_adapter(folder: Path, base: str) -> dict[str, str]:
     keys = parameters.get("keys") if isinstance(parameters, dict) else None
     if not isinstance(keys, list):
         return {"adapted layers": "every linear layer"}
-    maps = [LinearMap(str(key), 0, 0) for key in keys]
+    maps = [LinearMap(path, 0, 0) for path in inner_paths(map(str, keys))]
     facts = {"adapted layers": ", ".join(each.path for each in maps)}
     if any(each.is_expert for each in maps):
         facts["experts"] = "adapted"

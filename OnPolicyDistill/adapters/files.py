@@ -1,7 +1,9 @@
 """Adapters on disk in mlx-lm's format: `adapters.safetensors` and `adapter_config.json`.
 
 What is written here gives the same logits through `mlx_lm.load(..., adapter_path=...)`; what is
-read must match tensor by tensor, since mlx-lm's own format has no alpha, only `scale`.
+read must match tensor by tensor, since mlx-lm's own format has no alpha, only `scale`. Of models
+that see, mlx-vlm loads the same two files: their `keys` are whole module paths, which mlx-lm
+takes as well.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from OnPolicyDistill.adapters.lora import (
     AttachedAdapter,
+    adapter_layers,
     adapter_parameters,
     attach_keys,
     detach_adapter,
@@ -24,6 +27,7 @@ from OnPolicyDistill.adapters.lora import (
 )
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.models.policy import Policy
+from OnPolicyDistill.models.seeing import SeeingModel
 from OnPolicyDistill.models.weight_files import check_whole, fingerprint_files, read_json
 
 WEIGHTS_FILE = "adapters.safetensors"
@@ -31,7 +35,7 @@ CONFIG_FILE = "adapter_config.json"
 
 
 class LoraParameters(BaseModel):
-    """mlx-lm's `lora_parameters`; `keys` are module paths inside a layer, None means all."""
+    """mlx-lm's `lora_parameters`; `keys` are module paths, in a layer or whole, None means all."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -54,8 +58,9 @@ class AdapterConfig(BaseModel):
 
 def save_adapter(folder: Path, model: nn.Module, adapter: AttachedAdapter, base_name: str) -> None:
     """Write a model's adapter; `base_name` tells people which model it belongs to."""
+    keys = tuple(adapter_layers(model)) if isinstance(model, SeeingModel) else adapter.keys
     parameters = LoraParameters(
-        rank=adapter.rank, scale=adapter.scale, dropout=adapter.dropout, keys=adapter.keys
+        rank=adapter.rank, scale=adapter.scale, dropout=adapter.dropout, keys=keys
     )
     config = AdapterConfig(
         num_layers=adapter.num_layers, lora_parameters=parameters, model=base_name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -52,6 +53,12 @@ def parse_layer(module: str) -> AdaptedLayer | None:
     if found is None:
         return None
     return AdaptedLayer(found["body"], int(found["number"]), found["key"])
+
+
+def inner_paths(keys: Iterable[str]) -> list[str]:
+    """Paths inside a layer, each once, of an adapter's keys, which may be whole paths."""
+    layers = ((key, parse_layer(key)) for key in keys)
+    return list(dict.fromkeys(key if layer is None else layer.key for key, layer in layers))
 
 
 def peft_obstacle(weights: Path, base: Path | None) -> str | None:

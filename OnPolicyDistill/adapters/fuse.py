@@ -20,6 +20,7 @@ from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.models.parameters import flat_arrays
 from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.models.saving import copy_settings, save_tensors
+from OnPolicyDistill.models.vision_config import is_vision_config, mlx_config
 from OnPolicyDistill.models.weight_files import read_json
 from OnPolicyDistill.stopping import check_stop
 
@@ -41,6 +42,8 @@ def fuse(policy: Policy, folder: Path, dequantize: bool, progress: Progress) -> 
     progress("writing weights", 0, 1)
     save_tensors(folder, tensors, before_each=check_stop)
     config = read_json(policy.path / "config.json")
+    if is_vision_config(config):
+        config = mlx_config(config)  # what mlx-vlm reads, whoever wrote the base model's
     if dequantize:
         config.pop("quantization", None)
         config.pop("quantization_config", None)

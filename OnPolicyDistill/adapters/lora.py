@@ -85,7 +85,8 @@ def attach_keys(
 ) -> AttachedAdapter:
     """Put adapter layers on module paths of the last `num_layers` layers, as mlx-lm would.
 
-    A and B are left for the caller to fill.
+    A path may be one inside of a layer or a whole one, as mlx-vlm writes them. A and B are left
+    for the caller to fill.
 
     Raises:
         ModelError: an adapter is already attached.
@@ -95,11 +96,13 @@ def attach_keys(
             "The model already has an adapter.", "Load it again, or fuse the adapter first."
         )
     model.freeze()
+    wanted = frozenset(keys)
+    paths = {id(module): path for path, module in _named_modules(model).items()}
     for layer in _last_layers(model, num_layers):
         found = [
             (name, _wrap(module, rank, scale, dropout))
             for name, module in _named_modules(layer).items()
-            if name in keys and isinstance(module, ADAPTABLE)
+            if isinstance(module, ADAPTABLE) and not wanted.isdisjoint({name, paths[id(module)]})
         ]
         if found:
             layer.update_modules(tree_unflatten(found))
