@@ -85,7 +85,9 @@ def parse_dimensions(config: Mapping[str, object], source: str) -> Dimensions:
     num_heads = _count(text, "num_attention_heads", source)
     num_layers = _count(text, "num_hidden_layers", source)
     model_type = str(config.get("model_type", ""))
-    experts_key = "num_local_experts" if model_type in MIXTRAL_TYPES else "num_experts"
+    # Mixtral's name for them, and transformers 5's for everybody's.
+    is_local = model_type in MIXTRAL_TYPES or "num_experts" not in text
+    experts_key = "num_local_experts" if is_local else "num_experts"
     width_key = "intermediate_size" if model_type in MIXTRAL_TYPES else "moe_intermediate_size"
     num_experts = _count(text, experts_key, source, default=0)
     bits, group_size = _quantization(config, source)
@@ -104,7 +106,7 @@ def parse_dimensions(config: Mapping[str, object], source: str) -> Dimensions:
         moe_intermediate_size=_count(text, width_key, source, default=0),
         shared_intermediate_size=_count(text, "shared_expert_intermediate_size", source, default=0),
         expert_layers=_expert_layers(text, num_layers, source) if num_experts else (),
-        vision_parameters=vision_parameters(config.get("vision_config")),
+        vision_parameters=vision_parameters(config.get("vision_config"), model_type),
         max_positions=_count(text, "max_position_embeddings", source, default=0),
         bits=bits,
         group_size=group_size,

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from OnPolicyDistill.errors import ModelError
 
 
-def vision_parameters(vision_config: object) -> int:
+def vision_parameters(vision_config: object, family: str) -> int:
     """Parameters of the tower with its mergers; 0 for text models and towers not known here.
+
+    `family` is the whole model's type, for configs that do not name the tower's.
 
     Raises:
         ModelError: a known tower's configuration lacks a size.
@@ -19,7 +21,8 @@ def vision_parameters(vision_config: object) -> int:
     # Qwen2.5-VL writes in_chans, or leaves it out where images have three channels.
     sizes.setdefault("in_channels", sizes.get("in_chans", 3))
     try:
-        return _count_tower(str(vision_config.get("model_type", "")), sizes, vision_config)
+        tower = str(vision_config.get("model_type", family))
+        return _count_tower(tower, sizes, vision_config)
     except KeyError as error:
         raise ModelError(
             f"The vision_config has no {error.args[0]}.", "Check the model's config.json."
