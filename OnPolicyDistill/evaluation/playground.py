@@ -37,8 +37,10 @@ from OnPolicyDistill.evaluation.playground_messages import (
 from OnPolicyDistill.generation.loop import stream
 from OnPolicyDistill.generation.request import GenerationHooks, GenerationRequest, Token
 from OnPolicyDistill.generation.sampling import SamplingSettings
+from OnPolicyDistill.models.kv_cache import LayerCache, RowCache
 from OnPolicyDistill.models.loading import load_policy, unload
 from OnPolicyDistill.models.policy import Policy, encode_prompt
+from OnPolicyDistill.models.seeing import SeeingModel
 from OnPolicyDistill.stopping import check_stop
 from OnPolicyDistill.vocabulary import log_partition
 
@@ -222,7 +224,10 @@ class Grader:
         self.vocab_size = vocab_size
         self._teacher = teacher
         self._model: nn.Module = teacher.model
-        self._cache = make_prompt_cache(teacher.model)
+        # A model that sees has to know where its pictures ended; the others may keep anything.
+        sees = isinstance(self._model, SeeingModel)
+        make = _seeing_cache if sees else make_prompt_cache
+        self._cache = make(self._model)
         self._last = prompt[-1]
         for start in range(0, len(prompt) - 1, PREFILL_TOKENS):
             check_stop()
@@ -253,6 +258,10 @@ class Grader:
             )
             for row in range(len(ids))
         ]
+
+
+def _seeing_cache(model: nn.Module) -> list[LayerCache]:
+    return RowCache.empty(model, 1).layers
 
 
 def _grader(student: Policy, teacher: Policy, prompt: list[int]) -> Grader | None:

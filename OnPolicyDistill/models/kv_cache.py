@@ -84,6 +84,11 @@ class LayerCache:
         """Position of the next token: a number, or (B,) when rows are of unequal length."""
         return self.layout.offset(self.length)
 
+    @property
+    def state(self) -> list[mx.array]:
+        """Every array there is, to be evaluated."""
+        return list(self.held or ())
+
     def make_mask(
         self, num_new: int, return_array: bool = False, window_size: int | None = None
     ) -> Mask:
@@ -154,7 +159,7 @@ class RowCache:
     @property
     def state(self) -> list[mx.array]:
         """Every array there is, to be evaluated."""
-        return [array for layer in self.layers for array in layer.held or ()]
+        return [array for layer in self.layers for array in layer.state]
 
     def rows(self, indices: Sequence[int]) -> RowCache:
         """Those rows, in that order and as often as named, without columns none of them uses."""

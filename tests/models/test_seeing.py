@@ -6,6 +6,7 @@ import pytest
 
 from OnPolicyDistill.arrays import as_float
 from OnPolicyDistill.errors import DatasetError, ModelError
+from OnPolicyDistill.evaluation.playground import Grader
 from OnPolicyDistill.generation import prefill
 from OnPolicyDistill.generation.loop import generate
 from OnPolicyDistill.generation.prefill import read_prefix
@@ -287,3 +288,15 @@ def test_batches_of_pictures_and_padding_agree_with_rows_alone(policy: Policy) -
     for number, row in enumerate(rows):
         alone = np.array(hidden_states(policy.model, mx.array([row])))[0]
         assert np.abs(together[number, : len(row)] - alone).max() < 1e-4
+
+
+def test_a_teacher_grades_what_follows_a_picture_token_by_token_as_in_one_go(
+    policy: Policy,
+) -> None:
+    prompt = [1, 2, *places(policy, 4, 6, 1), 5, 6]
+    ids = [7, 8, 9, 10, 11]
+    grader = Grader(policy, prompt, policy.vocab_size)
+    graded = [*grader.grade(ids[:2]), *grader.grade(ids[2:])]
+    rollout = Rollout(0, tuple(prompt), tuple(ids), (0.0,) * 5, "length")
+    wanted = pytest.approx(rescored(policy, rollout), abs=1e-5)
+    assert [grade.teacher_logprob for grade in graded] == wanted
