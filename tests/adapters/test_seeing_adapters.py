@@ -18,7 +18,7 @@ from OnPolicyDistill.adapters.export import ExportRequest, export_adapter, expor
 from OnPolicyDistill.adapters.facts import describe_adapter
 from OnPolicyDistill.adapters.files import load_adapter, save_adapter
 from OnPolicyDistill.adapters.fuse import fuse
-from OnPolicyDistill.adapters.lora import adapter_layers, attach_adapter
+from OnPolicyDistill.adapters.lora import adapter_layers, attach_adapter, linear_maps
 from OnPolicyDistill.arrays import as_float
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.models.loading import load_policy
@@ -26,6 +26,7 @@ from OnPolicyDistill.models.parameters import flat_arrays
 from OnPolicyDistill.models.patches import patches_of
 from OnPolicyDistill.models.policy import Policy, hidden_states
 from OnPolicyDistill.models.seeing import SeeingModel
+from OnPolicyDistill.planning.dimensions import decoder_layers, parse_dimensions
 from OnPolicyDistill.registry import lora_targets
 from OnPolicyDistill.settings.training import LoraSettings
 from tests.seeing_models import (
@@ -241,3 +242,12 @@ def test_an_adapter_of_another_family_is_refused_tensor_by_tensor(
     with pytest.raises(ModelError, match="does not fit this model"):
         load_adapter(policy, students["qwen3_vl"].adapter)
     assert adapter_layers(policy.model) == {}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_plan_knows_the_layers_that_the_trainer_finds(
+    family: str, students: dict[str, Trained]
+) -> None:
+    model = load_policy(str(students[family].base)).model
+    planned = decoder_layers(parse_dimensions(tiny_config(family), family))
+    assert [set(layer) for layer in linear_maps(model)] == [set(layer) for layer in planned]
