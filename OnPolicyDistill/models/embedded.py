@@ -8,6 +8,7 @@ tokenizer, and by how much differs between sizes.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,25 @@ def write_tokenizer(
 
     The three special tokens get the ids after `num_base_tokens`, as in Qwen.
     """
+    tokenizer = train_bytes(texts, num_base_tokens)
+    tokenizer.add_special_tokens([END_OF_TEXT, TURN_START, TURN_END])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE, encoding="utf-8")
+    write_json(
+        folder / "tokenizer_config.json",
+        {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "eos_token": TURN_END,
+            "pad_token": END_OF_TEXT,
+            "additional_special_tokens": [TURN_START, TURN_END],
+            "clean_up_tokenization_spaces": False,
+            "model_max_length": context_length,
+        },
+    )
+
+
+def train_bytes(texts: Iterable[str], num_base_tokens: int) -> Tokenizer:
+    """Train byte-level BPE that splits text as Qwen does; special tokens are not there yet."""
     tokenizer = Tokenizer(BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -70,20 +90,7 @@ def write_tokenizer(
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     trainer = BpeTrainer(vocab_size=num_base_tokens, initial_alphabet=alphabet, show_progress=False)
     tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.add_special_tokens([END_OF_TEXT, TURN_START, TURN_END])
-    tokenizer.save(str(folder / "tokenizer.json"))
-    (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE, encoding="utf-8")
-    _write_json(
-        folder / "tokenizer_config.json",
-        {
-            "tokenizer_class": "PreTrainedTokenizerFast",
-            "eos_token": TURN_END,
-            "pad_token": END_OF_TEXT,
-            "additional_special_tokens": [TURN_START, TURN_END],
-            "clean_up_tokenization_spaces": False,
-            "model_max_length": context_length,
-        },
-    )
+    return tokenizer
 
 
 def write_random_model(folder: Path, shape: TinyShape, seed: int) -> None:
@@ -98,8 +105,8 @@ def write_random_model(folder: Path, shape: TinyShape, seed: int) -> None:
     assert end_of_text is not None
     assert turn_end is not None
     config = _qwen2_config(shape, end_of_text)
-    _write_json(folder / "config.json", config)
-    _write_json(
+    write_json(folder / "config.json", config)
+    write_json(
         folder / "generation_config.json",
         {
             "bos_token_id": end_of_text,
@@ -124,11 +131,13 @@ def initialize(model: nn.Module, seed: int) -> None:
 
 
 def _draw(name: str, shape: tuple[int, ...], key: mx.array) -> mx.array:
-    if name.endswith("norm.weight"):
+    if name.endswith("weight") and len(shape) == 1:  # a norm
         return mx.ones(shape)
     if name.endswith("bias"):
         return mx.zeros(shape)
-    deviation = 0.02 if "embed_tokens" in name else shape[-1] ** -0.5
+    # A convolution's input is all but its first axis, a stack of experts' only the last one.
+    inputs = math.prod(shape[1:]) if len(shape) == 5 else shape[-1]
+    deviation = 0.02 if "embed_tokens" in name else inputs**-0.5
     return deviation * mx.random.normal(shape, key=key)
 
 
@@ -155,5 +164,6 @@ def _qwen2_config(shape: TinyShape, end_of_text: int) -> dict[str, object]:
     }
 
 
-def _write_json(file: Path, values: dict[str, object]) -> None:
+def write_json(file: Path, values: dict[str, object]) -> None:
+    """Write settings as people read them."""
     file.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
