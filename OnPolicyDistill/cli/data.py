@@ -1,4 +1,4 @@
-"""`opd data`: look at prompts and conversations, check them, write them in another form."""
+"""`opd data`: look at prompts and conversations, check, convert and draw them."""
 
 from __future__ import annotations
 
@@ -85,6 +85,29 @@ def convert(
 
     num_lines = convert_conversations(source, target, to)
     print_note(f"Wrote {num_lines} conversations to {target}.")
+
+
+@app.command()
+def squares(
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where to write it.")],
+    train: Annotated[int, typer.Option(min=0, help="Prompts to train on.")] = 512,
+    validation: Annotated[int, typer.Option(min=0, help="Prompts to choose settings by.")] = 100,
+    held_out: Annotated[int, typer.Option(min=0, help="Prompts to report.")] = 200,
+    seed: Annotated[int, typer.Option(help="Which ones are drawn.")] = 0,
+    json: JsonOption = False,
+) -> None:
+    """Draw figures on squared paper: prompts with pictures, and answers to grade by.
+
+    No picture is in two of the three files.
+    """
+    from OnPolicyDistill.datasets.squares import Split, write_squares
+
+    sizes: dict[Split, int] = {"train": train, "validation": validation, "held_out": held_out}
+    write_squares(out, sizes, seed)
+    if json:
+        print_json({"folder": str(out), **sizes})
+    else:
+        print_note(f"Wrote {train}, {validation} and {held_out} prompts with pictures to {out}.")
 
 
 def ruler_of(model: str) -> Ruler:

@@ -22,7 +22,8 @@ from typing import Literal
 
 import numpy as np
 
-from OnPolicyDistill.files import write_text_atomically
+from OnPolicyDistill.errors import DatasetError
+from OnPolicyDistill.files import disk_errors, write_text_atomically
 from OnPolicyDistill.pictures import Pixels
 
 Split = Literal["train", "validation", "held_out"]
@@ -147,10 +148,13 @@ def distinct_squares(seed: int, split: Split, count: int) -> list[SquaresExample
     """The first examples of a part, each with a picture that none before it had.
 
     Raises:
-        ValueError: the part has fewer pictures than that.
+        DatasetError: the part has fewer pictures than that.
     """
     if count > len(figures(split)):
-        raise ValueError(f"{split} has only {len(figures(split))} pictures.")
+        raise DatasetError(
+            f"There are only {len(figures(split))} {split.replace('_', '-')} pictures of figures.",
+            "Ask for fewer prompts.",
+        )
     found: dict[Figure | None, SquaresExample] = {}
     for example in generate_squares(seed, split):
         if len(found) == count:
@@ -247,10 +251,15 @@ def draw(figure: Figure | None) -> Pixels:
 def write_squares(folder: Path, sizes: Mapping[Split, int], seed: int = 0) -> None:
     """Write prompt sets, `train.jsonl` and so on, with their pictures in `images/` beside them.
 
-    `sizes` says how many prompts each part gets. The same arguments write the same bytes.
+    `sizes` says how many prompts each part gets; none writes no file. The same arguments write the
+    same bytes.
+
+    Raises:
+        DatasetError: a part has fewer pictures than that.
+        DiskFullError: there is no room for them.
     """
-    for split, size in sizes.items():
-        examples = distinct_squares(seed, split, size)
+    parts = {split: distinct_squares(seed, split, size) for split, size in sizes.items() if size}
+    for split, examples in parts.items():
         write_prompts(folder / f"{split}.jsonl", examples)
 
 
@@ -277,5 +286,6 @@ def save_picture(file: Path, pixels: Pixels) -> None:
     """Write a picture of at most 256 colours as a small PNG."""
     from PIL import Image  # noqa: PLC0415  (only writing pictures needs it)
 
-    image = Image.fromarray(pixels)
-    image.quantize(colors=8, dither=Image.Dither.NONE).save(file, optimize=True)
+    image = Image.fromarray(pixels).quantize(colors=8, dither=Image.Dither.NONE)
+    with disk_errors(file):
+        image.save(file, optimize=True)

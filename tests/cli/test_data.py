@@ -108,3 +108,25 @@ def test_labelled_items_are_linted_as_what_they_are(opd: Opd, tmp_path: Path) ->
         outcome = opd("data", "lint", str(tmp_path / name))
         assert outcome.exit_code == 0
         assert found in outcome.out
+
+
+def test_squares_are_drawn_into_a_folder_that_the_linter_likes(opd: Opd, tmp_path: Path) -> None:
+    folder = tmp_path / "squares"
+    outcome = opd(
+        "data", "squares", "--out", str(folder), "--train", "9", "--held-out", "0", "--json"
+    )
+    assert outcome.exit_code == 0
+    assert outcome.json() == {"folder": str(folder), "train": 9, "validation": 100, "held_out": 0}
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "images",
+        "train.jsonl",
+        "validation.jsonl",
+    ]
+    assert opd("data", "lint", str(folder / "train.jsonl")).exit_code == 0
+
+
+def test_more_squares_than_there_are_is_said_before_any_is_drawn(opd: Opd, tmp_path: Path) -> None:
+    outcome = opd("data", "squares", "--out", str(tmp_path), "--held-out", "361")
+    assert outcome.exit_code == 2
+    assert "There are only 360 held-out pictures" in outcome.err
+    assert list(tmp_path.iterdir()) == []

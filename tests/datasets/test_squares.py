@@ -21,6 +21,7 @@ from OnPolicyDistill.datasets.squares import (
     shuffled,
     write_squares,
 )
+from OnPolicyDistill.errors import DatasetError
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "held_out")
 
@@ -113,7 +114,7 @@ def test_shuffled_pictures_are_the_same_pictures_and_nobody_keeps_its_own() -> N
 def test_a_part_gives_no_more_pictures_than_it_has() -> None:
     every = distinct_squares(0, "held_out", len(figures("held_out")))
     assert {example.figure for example in every} == set(figures("held_out"))
-    with pytest.raises(ValueError, match="has only"):
+    with pytest.raises(DatasetError, match="only 360 held-out pictures"):
         distinct_squares(0, "held_out", len(every) + 1)
 
 
