@@ -105,7 +105,8 @@ def squares(
     sizes: dict[Split, int] = {"train": train, "validation": validation, "held_out": held_out}
     write_squares(out, sizes, seed)
     if json:
-        print_json({"folder": str(out), **sizes})
+        facts: dict[str, object] = {"folder": str(out), "train": train, "validation": validation}
+        print_json(facts | {"held_out": held_out})
     else:
         print_note(f"Wrote {train}, {validation} and {held_out} prompts with pictures to {out}.")
 

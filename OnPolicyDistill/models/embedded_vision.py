@@ -8,7 +8,6 @@ in the form of the -Thinking models: pictures between markers, the assistant's t
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -257,7 +256,13 @@ def _picture_settings(shape: TinyVisionShape) -> dict[str, object]:
 
 def _lay_out(config: dict[str, object]) -> nn.Module:
     """The architecture of a config, with whatever weights it is created with."""
-    # Lazily: mlx-vlm is an extra, and takes seconds to import.
-    architecture = importlib.import_module(f"mlx_vlm.models.{config['model_type']}")
-    model: nn.Module = architecture.Model(architecture.ModelConfig.from_dict(config))
-    return model
+    # mlx-vlm is an extra, and takes seconds to import.
+    if config["model_type"] == "qwen3_vl":
+        from mlx_vlm.models import qwen3_vl  # noqa: PLC0415
+
+        dense: nn.Module = qwen3_vl.Model(qwen3_vl.ModelConfig.from_dict(config))
+        return dense
+    from mlx_vlm.models import qwen3_vl_moe  # noqa: PLC0415
+
+    mixed: nn.Module = qwen3_vl_moe.Model(qwen3_vl_moe.ModelConfig.from_dict(config))
+    return mixed
