@@ -265,21 +265,28 @@ def write_squares(folder: Path, sizes: Mapping[Split, int], seed: int = 0) -> No
 
 def write_prompts(file: Path, examples: Sequence[SquaresExample]) -> None:
     """Write a prompt set and, in `images/` beside it, the pictures that are not there yet."""
-    (file.parent / "images").mkdir(parents=True, exist_ok=True)
-    lines = []
-    for example in examples:
-        picture = f"images/{'blank' if example.figure is None else example.figure.name}.png"
-        if not (file.parent / picture).exists():
-            save_picture(file.parent / picture, draw(example.figure))
-        line = {
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lines = [
+        {
             "prompt": example.prompt,
-            "images": [picture],
+            "images": [picture_of(example, file.parent)],
             "answer": example.answer,
             "grader": "boxed",
             "question": f"{example.question} of a {example.shape}",
         }
-        lines.append(json.dumps(line) + "\n")
-    write_text_atomically(file, "".join(lines))
+        for example in examples
+    ]
+    write_text_atomically(file, "".join(json.dumps(line) + "\n" for line in lines))
+
+
+def picture_of(example: SquaresExample, folder: Path) -> str:
+    """Name an example's picture as a line in the folder does; it is drawn if it is not there."""
+    name = "blank" if example.figure is None else example.figure.name
+    file = folder / "images" / f"{name}.png"
+    if not file.exists():
+        file.parent.mkdir(exist_ok=True)
+        save_picture(file, draw(example.figure))
+    return f"images/{name}.png"
 
 
 def save_picture(file: Path, pixels: Pixels) -> None:
