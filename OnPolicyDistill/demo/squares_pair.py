@@ -148,7 +148,9 @@ def store_in_16_bits(folder: Path) -> None:
     loaded = mx.load(str(folder / WEIGHTS))
     assert isinstance(loaded, dict)
     save_tensors(folder, {name: array.astype(mx.bfloat16) for name, array in loaded.items()})
-    write_json(folder / "config.json", read_json(folder / "config.json") | {"dtype": "bfloat16"})
+    write_json(
+        folder / "config.json", read_json(folder / "config.json") | {"torch_dtype": "bfloat16"}
+    )
 
 
 def _enrol(scratch: Path, plan: SeeingPlan) -> RunDirectory:
