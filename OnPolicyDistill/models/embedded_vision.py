@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import mlx.nn as nn
 from tokenizers import AddedToken, Tokenizer
 
 from OnPolicyDistill.models.embedded import (
@@ -25,6 +24,8 @@ from OnPolicyDistill.models.embedded import (
     write_json,
 )
 from OnPolicyDistill.models.saving import save_weights
+from OnPolicyDistill.models.vision_config import mlx_config
+from OnPolicyDistill.models.vision_loading import lay_out
 
 VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
 IMAGE_PAD, VIDEO_PAD = "<|image_pad|>", "<|video_pad|>"
@@ -154,7 +155,7 @@ def write_random_vision_model(folder: Path, shape: TinyVisionShape, seed: int) -
         },
     )
     write_json(folder / "preprocessor_config.json", _picture_settings(shape))
-    model = _lay_out(config)
+    model = lay_out(mlx_config(config), folder)
     initialize(model, seed)
     save_weights(folder, model)
 
@@ -252,17 +253,3 @@ def _picture_settings(shape: TinyVisionShape) -> dict[str, object]:
         "image_mean": [0.5, 0.5, 0.5],
         "image_std": [0.5, 0.5, 0.5],
     }
-
-
-def _lay_out(config: dict[str, object]) -> nn.Module:
-    """The architecture of a config, with whatever weights it is created with."""
-    # mlx-vlm is an extra, and takes seconds to import.
-    if config["model_type"] == "qwen3_vl":
-        from mlx_vlm.models import qwen3_vl  # noqa: PLC0415
-
-        dense: nn.Module = qwen3_vl.Model(qwen3_vl.ModelConfig.from_dict(config))
-        return dense
-    from mlx_vlm.models import qwen3_vl_moe  # noqa: PLC0415
-
-    mixed: nn.Module = qwen3_vl_moe.Model(qwen3_vl_moe.ModelConfig.from_dict(config))
-    return mixed
