@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from OnPolicyDistill.datasets.pictures import DEFAULT_SIGHT, open_picture
+from OnPolicyDistill.datasets.prompts import load_prompts
 from OnPolicyDistill.datasets.squares import (
     CELL_PIXELS,
     COLOURS,
@@ -22,6 +24,7 @@ from OnPolicyDistill.datasets.squares import (
     write_squares,
 )
 from OnPolicyDistill.errors import DatasetError
+from OnPolicyDistill.files import shipped_folder
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "held_out")
 
@@ -133,3 +136,32 @@ def test_a_written_set_has_prompts_answers_and_the_pictures_as_drawn(tmp_path: P
     for one, other in zip(*pairs, strict=True):
         assert one.name == other.name
         assert one.read_bytes() == other.read_bytes()
+
+
+def test_the_shipped_set_is_what_the_command_writes(tmp_path: Path) -> None:
+    shipped = shipped_folder("data") / "squares"
+    write_squares(tmp_path, {"train": 320, "held_out": 200})
+    for name in ("train.jsonl", "held_out.jsonl"):
+        assert (tmp_path / name).read_bytes() == (shipped / name).read_bytes()
+    names = {file.name for file in (tmp_path / "images").iterdir()}
+    assert names == {file.name for file in (shipped / "images").iterdir()}
+    for name in names:
+        drawn, kept = (Image.open(folder / "images" / name) for folder in (tmp_path, shipped))
+        with drawn, kept:
+            # Pixels, not bytes: zlib may pack them otherwise elsewhere.
+            np.testing.assert_array_equal(drawn.convert("RGB"), kept.convert("RGB"))
+
+
+def test_the_shipped_set_is_read_as_prompts_with_pictures_of_two_parts() -> None:
+    shipped = shipped_folder("data") / "squares"
+    drawn: dict[str, set[bytes]] = {}
+    for name in ("train", "held_out"):
+        prompts = load_prompts(shipped / f"{name}.jsonl", sees=True).prompts
+        assert all(prompt.grader == "boxed" and prompt.answer for prompt in prompts)
+        drawn[name] = {
+            open_picture(source, DEFAULT_SIGHT).digest
+            for prompt in prompts
+            for source in prompt.pictures
+        }
+        assert len(drawn[name]) == len(prompts)
+    assert not drawn["train"] & drawn["held_out"]
