@@ -161,16 +161,11 @@ class SeeingModel(nn.Module):
         return states
 
     def features(self, picture: Picture) -> Levels:
-        """Every level of a picture's features, from the shelf or made now.
-
-        A tower that learns is looked through anew each time, inside of the gradient.
-        """
-        if flat_arrays(self.vision_tower.trainable_parameters()):
-            return self._looked(picture)
+        """Every level of a frozen tower's features of a picture, from the shelf or made now."""
         levels = self.shelf.get(picture.digest)
         if levels is None:
             check_stop()
-            levels = self._looked(picture)
+            levels = self._looked([picture])
             # Now, so that one picture's patches are in memory at a time.
             mx.eval(levels)
             self.shelf.put(picture.digest, levels)
@@ -204,19 +199,24 @@ class SeeingModel(nn.Module):
     def _view(self, places: Places) -> View | None:
         if not places.pictures:
             return None
-        seen = [self.features(picture) for picture in places.pictures]
-        levels = tuple(mx.concatenate(list(parts)) for parts in zip(*seen, strict=True))
+        if flat_arrays(self.vision_tower.trainable_parameters()):
+            # Anew each time, inside of the gradient; small towers learn faster from all at once.
+            levels = self._looked(places.pictures)
+        else:
+            seen = [self.features(picture) for picture in places.pictures]
+            levels = tuple(mx.concatenate(list(parts)) for parts in zip(*seen, strict=True))
         if "projector" in self:
             levels = (self.projector(levels[0]), *levels[1:])
         rows = mx.array(np.maximum(places.rows, 0))
         return View(rows, mx.array(places.rows >= 0)[..., None], levels)
 
-    def _looked(self, picture: Picture) -> Levels:
-        pixels = picture.pixels()
+    def _looked(self, pictures: Sequence[Picture]) -> Levels:
+        pixels = [picture.pixels() for picture in pictures]
         dtype = self.vision_tower.patch_embed.proj.weight.dtype
-        patches = mx.array(patches_of(pixels, self.sight)).astype(dtype)
-        tall, wide = (side // self.sight.patch for side in pixels.shape[:2])
-        seen = self.vision_tower(patches, mx.array([[1, tall, wide]]))
+        patches = np.concatenate([patches_of(each, self.sight) for each in pixels])
+        sides = [[side // self.sight.patch for side in each.shape[:2]] for each in pixels]
+        grid = mx.array([[1, *side] for side in sides])
+        seen = self.vision_tower(mx.array(patches).astype(dtype), grid)
         return (seen[0], *seen[1]) if isinstance(seen, tuple) else (seen,)
 
     def _embedded(self, tokens: mx.array, view: View | None) -> mx.array:

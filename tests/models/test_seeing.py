@@ -204,6 +204,15 @@ def test_a_tower_that_learns_is_looked_through_inside_of_the_gradient(policy: Po
     assert model.shelf.misses == 0
 
 
+def test_a_tower_that_learns_sees_in_many_pictures_what_it_sees_in_each(policy: Policy) -> None:
+    model = eyes(policy)
+    rows = mx.array([[1, *places(policy, 2, 3, 1), 2, *places(policy, 3, 2, 4), 5]])
+    frozen = hidden_states(model, rows)
+    model.vision_tower.unfreeze()
+    assert mx.allclose(hidden_states(model, rows), frozen, atol=1e-4)
+    model.vision_tower.freeze()
+
+
 def test_the_placeholder_that_a_student_writes_is_a_word_like_others(policy: Policy) -> None:
     pad = policy.tokenizer.get_vocab()["<|image_pad|>"]
     row = [1, pad, *places(policy, 2, 3, 1), 5, pad, 7]
