@@ -12,9 +12,11 @@ from OnPolicyDistill.demo.squares_pair import (
     BATCH_SIZE,
     STUDENT,
     TEACHER,
+    build_squares_pair,
     conversations,
     store_in_16_bits,
 )
+from OnPolicyDistill.models.loading import load_policy
 
 
 def test_a_teacher_is_schooled_rightly_and_a_student_with_its_habit(tmp_path: Path) -> None:
@@ -56,3 +58,18 @@ def test_weights_in_16_bits_keep_their_names_and_the_config_says_it(tmp_path: Pa
     assert stored["a.weight"].tolist() == [1.0, 2.0]
     config = json.loads((tmp_path / "config.json").read_text())
     assert config == {"model_type": "qwen3_vl", "torch_dtype": "bfloat16"}
+
+
+def test_two_builds_of_one_plan_give_the_same_bytes_and_a_model_that_sees(tmp_path: Path) -> None:
+    said: list[tuple[str, int, int]] = []
+    short = replace(STUDENT, num_steps=2, shape=replace(STUDENT.shape, num_layers=1))
+    plans = [replace(short, name=name) for name in ("once", "twice")]
+    build_squares_pair(tmp_path, lambda *words: said.append(words), plans)
+    once, twice = (sorted((tmp_path / "models" / plan.name).iterdir()) for plan in plans)
+    assert [file.name for file in once] == [file.name for file in twice]
+    for one, other in zip(once, twice, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+    policy = load_policy(str(tmp_path / "models" / "once"))
+    assert policy.sight is not None
+    assert (policy.sight.place_size, policy.sight.min_pixels) == (32, 96 * 96)
+    assert said[-1] == ("training the embedded models", 4, 4)
