@@ -143,12 +143,22 @@ def encode_picture_prompt(
     Raises:
         DatasetError: the template refuses the messages, or writes more or fewer pictures.
     """
-    words = encode_prompt(policy, messages)
+    return with_places(policy, encode_prompt(policy, messages), pictures, book)
+
+
+def with_places(
+    policy: Policy, words: Sequence[int], pictures: Sequence[Picture], book: PictureBook
+) -> tuple[int, ...]:
+    """Put the ids of pictures' places in the stead of placeholders, in order.
+
+    Raises:
+        DatasetError: there are more or fewer placeholders than pictures.
+    """
     start, pad, end = (policy.tokenizer.get_vocab().get(marker) for marker in PICTURE_MARKERS)
     pads = [
         place
         for place in range(1, len(words) - 1)
-        if words[place - 1 : place + 2] == [start, pad, end]
+        if tuple(words[place - 1 : place + 2]) == (start, pad, end)
     ]
     if len(pads) != len(pictures):
         raise DatasetError(

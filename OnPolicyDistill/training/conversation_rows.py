@@ -4,6 +4,8 @@ What is learned are the assistant's own tokens, its end-of-sequence token includ
 would have to generate them (datasets/assistant_turns.py). The offsets come from rendering the
 conversation up to every turn, not from searching for header tokens.
 
+Pictures stand in a prompt as the ids of their places (pictures.py); they are never learned.
+
 A conversation is one row as long as each prompt continues the text before it. Where the template
 rewrites history, as those of thinking models do, a new row begins with that turn: every answer is
 then learned behind the history that the model will really see, at the price of reading it again.
@@ -21,13 +23,19 @@ import mlx.core as mx
 
 from OnPolicyDistill.datasets.assistant_turns import assistant_turns, without_reasoning
 from OnPolicyDistill.datasets.conversations import Conversation, load_conversations
+from OnPolicyDistill.datasets.pictures import PictureSource, open_picture
 from OnPolicyDistill.datasets.prompts import Message, content_text
 from OnPolicyDistill.errors import DatasetError
-from OnPolicyDistill.models.policy import Policy, encode_text
+from OnPolicyDistill.models.policy import PICTURE_MARKERS, Policy, encode_text, with_places
+from OnPolicyDistill.models.seeing import SeeingModel
+from OnPolicyDistill.pictures import Picture
 from OnPolicyDistill.rollout import PackedBatch, bucket_length
 from OnPolicyDistill.runs.reporting import Reporter
 from OnPolicyDistill.settings.sft import Thinking
 from OnPolicyDistill.training.files import LengthLimit, leave_out_long
+
+# What chat templates of models that see write where a picture is.
+PLACEHOLDER = "".join(PICTURE_MARKERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +58,24 @@ def encode_conversation(
     `thinking` says whether reasoning is learned or taken out of every answer.
 
     Raises:
-        DatasetError: the template refuses the conversation, or an answer is nothing but reasoning.
+        DatasetError: the template refuses the conversation or leaves a picture out, or an answer
+            is nothing but reasoning.
     """
     messages = conversation.messages
     if thinking == "strip":
         messages = tuple(without_reasoning(message) for message in messages)
         _refuse_empty(messages, conversation.line)
+    pictures = _opened(policy, conversation.pictures)
     rows: list[ConversationRow] = []
     written = ""
     for turn in assistant_turns(policy.chat_template, messages, _end_texts(policy)):
         row = rows.pop() if rows and turn.prompt.startswith(written) else None
         shown = "" if row is None else written
-        rows.append(_continued(policy, row, turn.prompt[len(shown) :], turn.completion))
+        unseen = pictures[shown.count(PLACEHOLDER) :]
+        ids = _encoded(policy, turn.prompt[len(shown) :], unseen)
+        rows.append(_continued(policy, row, ids, turn.completion))
         written = turn.prompt + turn.completion
+    _refuse_unseen(policy, written.count(PLACEHOLDER), len(pictures), conversation.line)
     return tuple(replace(row, conversation=conversation.line) for row in rows)
 
 
@@ -74,19 +87,46 @@ def encode_file(
     Raises:
         DatasetError: a line cannot be read, or every row is too long.
     """
-    conversations = load_conversations(file)
+    conversations = load_conversations(file, sees=policy.sight is not None)
     rows = [row for one in conversations for row in encode_conversation(policy, one, thinking)]
     noun = "conversations" if len(rows) == len(conversations) else "rows"
     limit = LengthLimit(max_tokens, "max_length", "conversations_left_out", noun)
     return leave_out_long(rows, lambda row: len(row.token_ids), limit, file, reporter)
 
 
+def _opened(policy: Policy, sources: Sequence[PictureSource]) -> list[Picture]:
+    """Pictures as the policy reads them; conversations have some only where it sees."""
+    if not sources:
+        return []
+    assert policy.sight is not None
+    return [open_picture(source, policy.sight) for source in sources]
+
+
+def _encoded(policy: Policy, text: str, unseen: Sequence[Picture]) -> tuple[int, ...]:
+    """Token ids of a text, with the places of the next pictures where it has placeholders."""
+    words = encode_text(policy, text)
+    shown = unseen[: text.count(PLACEHOLDER)]
+    if not shown:
+        return tuple(words)
+    assert isinstance(policy.model, SeeingModel)
+    return with_places(policy, words, shown, policy.model.book)
+
+
+def _refuse_unseen(policy: Policy, num_shown: int, num_pictures: int, line: int) -> None:
+    if num_shown < num_pictures:
+        raise DatasetError(
+            f"Line {line} has {num_pictures} pictures, and the chat template of {policy.name} "
+            f"shows {num_shown} of them.",
+            "Use a model whose template has a place for pictures.",
+        )
+
+
 def _continued(
-    policy: Policy, row: ConversationRow | None, prompt: str, completion: str
+    policy: Policy, row: ConversationRow | None, prompt: Sequence[int], completion: str
 ) -> ConversationRow:
     """Add a prompt and its completion to a row, or begin one with them."""
     ids, learned = ((), ()) if row is None else (row.token_ids, row.learned)
-    ids = (*ids, *encode_text(policy, prompt))
+    ids = (*ids, *prompt)
     end = (*ids, *encode_text(policy, completion))
     return ConversationRow(end, (*learned, *range(len(ids), len(end))))
 
