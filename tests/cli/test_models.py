@@ -35,3 +35,9 @@ def test_an_unknown_model_is_refused(opd: Opd) -> None:
 def test_a_folder_needs_no_download(opd: Opd, pair: Path) -> None:
     outcome = opd("models", "download", str(pair / "student"), "--json")
     assert outcome.json() == {"name": str(pair / "student"), "path": str(pair / "student")}
+
+
+def test_an_embedded_pair_that_is_none_is_refused_with_those_there_are(opd: Opd) -> None:
+    outcome = opd("models", "build-embedded", "--pair", "circles")
+    assert outcome.exit_code == 2
+    assert "squares" in outcome.err
