@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from OnPolicyDistill.trainers.milestones import take_evaluation
 
 from OnPolicyDistill.config import OnPolicyConfig, settings_of
 from OnPolicyDistill.errors import DivergedError
@@ -18,6 +17,7 @@ from OnPolicyDistill.runs.history import fold
 from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.prompt_values import PromptValues
 from OnPolicyDistill.runs.reporting import Reporter
+from OnPolicyDistill.training.between_steps import take_evaluation
 
 NUM_PROMPTS = 20
 START = TrainingState(step=0, config_hash="", seed=0, data_cursor=0, num_tokens=0)
@@ -48,7 +48,7 @@ def agreement(share: float) -> PromptValues:
     )
 
 
-def course(
+def taken(
     reporter: Reporter, key: str, evaluations: list[PromptValues]
 ) -> tuple[TrainingState, list[Verdict]]:
     """Take one evaluation a step, with a patience of two."""
@@ -66,7 +66,7 @@ def test_best_is_the_highest_where_the_metric_says_that_higher_is_better(
     reporter: Reporter,
 ) -> None:
     values = [agreement(share) for share in (0.5, 0.8, 0.6)]
-    state, verdicts = course(reporter, "eval_agreement", values)
+    state, verdicts = taken(reporter, "eval_agreement", values)
     assert verdicts == ["improved", "improved", "waiting"]
     assert (state.best_step, state.best_metric) == (1, pytest.approx(0.8))
     assert (state.leading_step, state.leading_metric) == (1, pytest.approx(0.8))
@@ -78,7 +78,7 @@ def test_best_is_the_highest_where_the_metric_says_that_higher_is_better(
 
 def test_a_share_of_prompts_can_decide_and_its_rise_ends_no_patience(reporter: Reporter) -> None:
     values = [accuracy(num_right) for num_right in (4, 12, 18, 17, 17)]
-    state, verdicts = course(reporter, "eval_accuracy", values)
+    state, verdicts = taken(reporter, "eval_accuracy", values)
     assert verdicts == ["improved", "improved", "improved", "equal", "plateau"]
     assert state.best_step == 4
 
@@ -88,4 +88,4 @@ def test_a_run_whose_accuracy_falls_below_half_of_its_start_diverges_in_words(
 ) -> None:
     values = [accuracy(num_right) for num_right in (16, 4, 4)]
     with pytest.raises(DivergedError, match=r"eval_accuracy is 0\.2, and it began at 0\.8"):
-        course(reporter, "eval_accuracy", values)
+        taken(reporter, "eval_accuracy", values)
