@@ -11,15 +11,19 @@ from threading import Lock
 
 from backend.models.place import Hub
 from backend.problems import WrongFieldError
+from backend.prompt_sets.pictures import preview_picture
 from backend.prompt_sets.views import PreviewItem, PreviewPage
 from OnPolicyDistill.datasets.chat_template import ChatTemplate
 from OnPolicyDistill.datasets.conversations import read_conversations
 from OnPolicyDistill.datasets.kinds import SetKind
 from OnPolicyDistill.datasets.labelled import LabelledItem, read_items
 from OnPolicyDistill.datasets.linter import LintReport, Ruler, lint_prompts
+from OnPolicyDistill.datasets.picture_prompts import unread_picture
+from OnPolicyDistill.datasets.pictures import DEFAULT_SIGHT, PictureSource
 from OnPolicyDistill.datasets.prompt_rules import Finding, problem_finding
 from OnPolicyDistill.datasets.prompts import Message, Prompt, content_text, read_prompts
 from OnPolicyDistill.datasets.records import BadLine
+from OnPolicyDistill.datasets.sight_files import sight_of_folder
 from OnPolicyDistill.datasets.tokenizer_files import TokenizerFiles, load_tokenizer_files
 from OnPolicyDistill.errors import DatasetError
 from OnPolicyDistill.registry import local_folder
@@ -68,6 +72,8 @@ class Linter:
             return known
         ruler = ruler_of(self._hub, question.model, question.max_prompt_tokens)
         report = lint_prompts(question.file, question.other, ruler)
+        if report.pictures is not None:
+            return report  # their files may change while the set's does not
         with self._lock:
             self._reports[key] = report
             while len(self._reports) > KEPT_REPORTS:
@@ -83,11 +89,12 @@ def ruler_of(hub: Hub, model: str | None, max_prompt_tokens: int = 2048) -> Rule
         ModelError: its files are damaged.
     """
     if model is None:
-        return Ruler(max_prompt_tokens=max_prompt_tokens)
+        return Ruler(max_prompt_tokens=max_prompt_tokens, sight=DEFAULT_SIGHT)
     folder = local_folder(model, hub.cache_dir)
     if folder is None:
         raise WrongFieldError("query.model", f"{model[:200]} is not on this machine.")
-    return Ruler(load_tokenizer_files(folder), ChatTemplate.load(folder), max_prompt_tokens)
+    tokenizer, template = load_tokenizer_files(folder), ChatTemplate.load(folder)
+    return Ruler(tokenizer, template, max_prompt_tokens, sight_of_folder(folder))
 
 
 def preview(file: Path, kind: SetKind, ruler: Ruler, offset: int, limit: int) -> PreviewPage:
@@ -110,6 +117,7 @@ class _Line:
     messages: tuple[Message, ...]
     answer: str | None
     waits: bool  # for an answer, which the template then opens
+    pictures: tuple[PictureSource, ...] = ()
 
 
 def _lines(file: Path, kind: SetKind) -> Iterator[_Line | BadLine]:
@@ -121,20 +129,26 @@ def _lines(file: Path, kind: SetKind) -> Iterator[_Line | BadLine]:
         if isinstance(found, BadLine):
             yield found
         elif isinstance(found, Prompt):
-            yield _Line(found.line, found.messages, found.answer, waits=True)
+            yield _Line(found.line, found.messages, found.answer, True, found.pictures)
         else:
-            yield _Line(found.line, found.messages, None, waits=False)
+            yield _Line(found.line, found.messages, None, False, found.pictures)
 
 
 def _line_of_input(line: int, item: LabelledItem) -> _Line:
-    return _Line(line, ({"role": "user", "content": item.text},), item.gold, waits=True)
+    message: Message = {"role": "user", "content": item.content}
+    return _Line(line, (message,), item.gold, True, item.pictures)
 
 
 def _item(found: _Line | BadLine, ruler: Ruler) -> PreviewItem:
     if isinstance(found, BadLine):
         return PreviewItem(line=found.line, text="", problem=problem_finding(found))
     text = content_text(found.messages[-1].get("content"))[:SHOWN_CHARACTERS]
-    plain = PreviewItem(line=found.line, text=text, answer=found.answer)
+    sight = ruler.sight or DEFAULT_SIGHT
+    pictures = [preview_picture(source, n, sight) for n, source in enumerate(found.pictures, 1)]
+    plain = PreviewItem(line=found.line, text=text, answer=found.answer, pictures=tuple(pictures))
+    if found.pictures and ruler.sight is None:
+        problem = problem_finding(unread_picture(found.line))
+        return plain.model_copy(update={"problem": problem})
     if ruler.template is None or ruler.tokenizer is None:
         return plain
     try:
@@ -142,6 +156,8 @@ def _item(found: _Line | BadLine, ruler: Ruler) -> PreviewItem:
     except DatasetError as error:
         return plain.model_copy(update={"problem": _refused(found.line, error)})
     count, pieces = _pieces(ruler.tokenizer, rendered)
+    num_tokens = sum(picture.num_tokens or 1 for picture in pictures)
+    count += ruler.length_of_pictures(len(pictures), num_tokens)
     return plain.model_copy(
         update={"rendered": rendered[:SHOWN_CHARACTERS], "num_tokens": count, "tokens": pieces}
     )

@@ -22,6 +22,7 @@ from OnPolicyDistill.datasets.kinds import ENDINGS, PEEKED_LINES, SetKind, kind_
 from OnPolicyDistill.datasets.labelled import LabelledItem, read_items
 from OnPolicyDistill.datasets.prompts import Prompt, prompt_of
 from OnPolicyDistill.datasets.records import Record, read_records
+from OnPolicyDistill.datasets.set_files import ENDINGS as SET_ENDINGS
 from OnPolicyDistill.errors import DatasetError
 from OnPolicyDistill.files import disk_errors, shipped_folder, write_text_atomically
 from OnPolicyDistill.methods import ALL_FACTS
@@ -76,7 +77,8 @@ class PromptSets:
         set_id = _new_id(Path(name).stem)
         folder = self._folder / set_id
         ending = Path(name).suffix.lower()
-        file = folder / f"{_slug(Path(name).stem)}{ending if ending in ENDINGS else '.jsonl'}"
+        known = ending if ending in (*ENDINGS, *SET_ENDINGS) else ".jsonl"
+        file = folder / f"{_slug(Path(name).stem)}{known}"
         with disk_errors(file):
             folder.mkdir(parents=True)
             received.replace(file)

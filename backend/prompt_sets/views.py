@@ -40,6 +40,16 @@ class PromptSetView(View):
     used_by: tuple[str, ...] = Field(description="Ids of runs that name the file.")
 
 
+class PreviewPicture(View):
+    """A picture of a line; a small copy is at `.../pictures/{line}/{number}.png`."""
+
+    number: int = Field(description="From 1, in the order of the line.")
+    width: int | None = Field(None, description="Pixels of the upright picture.")
+    height: int | None = Field(None, description="Pixels of the upright picture.")
+    num_tokens: int | None = Field(None, description="Tokens that it takes of the model.")
+    problem: str | None = Field(None, description="Why it cannot be used.")
+
+
 class PreviewItem(View):
     """One line as it is and as a model would see it."""
 
@@ -47,8 +57,9 @@ class PreviewItem(View):
     text: str = Field(description="The words of the last message; long ones are cut.")
     answer: str | None = None
     rendered: str | None = Field(None, description="Through the model's chat template.")
-    num_tokens: int | None = None
+    num_tokens: int | None = Field(None, description="Of `rendered`, those of pictures included.")
     tokens: tuple[str, ...] = Field((), description="Pieces of `rendered`; at most 2000.")
+    pictures: tuple[PreviewPicture, ...] = Field((), description="In the order of their places.")
     problem: Finding | None = Field(None, description="Why the line cannot be used.")
 
 

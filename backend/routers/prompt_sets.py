@@ -15,6 +15,7 @@ from backend.history.views import View
 from backend.paths import MAX_PATH_CHARACTERS, picked_file, probe
 from backend.problems import RefusedError
 from backend.prompt_sets.lint import LintQuestion, preview, ruler_of
+from backend.prompt_sets.pictures import thumbnail_of
 from backend.prompt_sets.views import PreviewPage, PromptSetView
 from backend.routers.dependencies import Here, refusals
 from backend.system.room import check_disk
@@ -22,6 +23,7 @@ from backend.workbench import Bench
 from OnPolicyDistill.datasets.conversation_linter import lint_conversations
 from OnPolicyDistill.datasets.input_linter import lint_inputs
 from OnPolicyDistill.datasets.linter import LintReport
+from OnPolicyDistill.datasets.picture_prompts import MAX_PICTURES
 from OnPolicyDistill.files import disk_errors
 
 router = APIRouter(tags=["prompt sets"])
@@ -75,7 +77,7 @@ def register_set(bench: Bench, registration: Registration) -> PromptSetView:
 async def upload_set(
     backend: Here, bench: Bench, request: Request, name: Annotated[Name, Query()]
 ) -> PromptSetView:
-    """Take a file into the workspace: JSON lines, or CSV or text by the ending of its name."""
+    """Take a file into the workspace: JSON lines, or by its name's ending parquet, CSV or text."""
     check_disk(backend.settings)
     file = backend.settings.scratch / f"{secrets.token_hex(8)}.jsonl"
     try:
@@ -143,3 +145,23 @@ def preview_set(
         probe(model)
     ruler = ruler_of(bench.hub, model)
     return preview(bench.prompt_sets.file_of(set_id), found.kind, ruler, offset, limit)
+
+
+@router.get(
+    "/prompt-sets/{set_id}/pictures/{line}/{number}.png",
+    response_class=Response,
+    responses={
+        200: {"content": {"image/png": {}}, "description": "At most 256 pixels a side."},
+        **refusals(404),
+    },
+)
+def read_picture(
+    bench: Bench,
+    set_id: SetId,
+    line: Annotated[int, Path(ge=1, le=10**9)],
+    number: Annotated[int, Path(ge=1, le=MAX_PICTURES)],
+) -> Response:
+    """Send a small copy of a picture that a line names, drawn anew."""
+    kind = bench.prompt_sets.get(set_id).kind
+    small = thumbnail_of(bench.prompt_sets.file_of(set_id), kind, line, number)
+    return Response(small, media_type="image/png", headers={"cache-control": "no-store"})

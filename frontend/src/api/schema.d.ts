@@ -1131,7 +1131,7 @@ export interface paths {
         put?: never;
         /**
          * Upload Set
-         * @description Take a file into the workspace: JSON lines, or CSV or text by the ending of its name.
+         * @description Take a file into the workspace: JSON lines, or by its name's ending parquet, CSV or text.
          */
         post: operations["upload_set_api_prompt_sets_upload_post"];
         delete?: never;
@@ -1196,6 +1196,26 @@ export interface paths {
          * @description Show lines of a set, with a model also as it would see them, token by token.
          */
         get: operations["preview_set_api_prompt_sets__set_id__preview_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/prompt-sets/{set_id}/pictures/{line}/{number}.png": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Picture
+         * @description Send a small copy of a picture that a line names, drawn anew.
+         */
+        get: operations["read_picture_api_prompt_sets__set_id__pictures__line___number__png_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3334,6 +3354,8 @@ export interface components {
             /** Findings */
             findings: components["schemas"]["Finding"][];
             lengths: components["schemas"]["LengthHistogram"];
+            /** @description Of the set's pictures; none where it has no pictures that are read. */
+            pictures?: components["schemas"]["PictureFacts"] | null;
         };
         /**
          * LoadingMessage
@@ -3900,6 +3922,47 @@ export interface components {
             title: string;
         };
         /**
+         * PictureFacts
+         * @description The pictures of a set as a model reads them; sizes in pixels are those of the files.
+         */
+        PictureFacts: {
+            /**
+             * Num Pictures
+             * @description Pictures of all lines, repeated ones included.
+             */
+            num_pictures: number;
+            /**
+             * Num Different
+             * @description Pictures that differ in what they show.
+             */
+            num_different: number;
+            /**
+             * Num Lines
+             * @description Lines with a picture.
+             */
+            num_lines: number;
+            /** Num Broken */
+            num_broken: number;
+            /**
+             * Num Leaked
+             * @description Different pictures that the other set has too.
+             */
+            num_leaked: number;
+            /**
+             * Median Tokens
+             * @description Tokens of the model that half of the pictures take.
+             */
+            median_tokens: number;
+            /** Longest Tokens */
+            longest_tokens: number;
+            /** Total Tokens */
+            total_tokens: number;
+            /** Largest Width */
+            largest_width: number;
+            /** Largest Height */
+            largest_height: number;
+        };
+        /**
          * Plan
          * @description What a run will need on a machine; `parts` are those of the phase that needs most.
          */
@@ -4268,7 +4331,10 @@ export interface components {
              * @description Through the model's chat template.
              */
             rendered: string | null;
-            /** Num Tokens */
+            /**
+             * Num Tokens
+             * @description Of `rendered`, those of pictures included.
+             */
             num_tokens: number | null;
             /**
              * Tokens
@@ -4276,6 +4342,12 @@ export interface components {
              * @default []
              */
             tokens: string[];
+            /**
+             * Pictures
+             * @description In the order of their places.
+             * @default []
+             */
+            pictures: components["schemas"]["PreviewPicture"][];
             /** @description Why the line cannot be used. */
             problem: components["schemas"]["Finding"] | null;
         };
@@ -4290,6 +4362,37 @@ export interface components {
             offset: number;
             /** Has More */
             has_more: boolean;
+        };
+        /**
+         * PreviewPicture
+         * @description A picture of a line; a small copy is at `.../pictures/{line}/{number}.png`.
+         */
+        PreviewPicture: {
+            /**
+             * Number
+             * @description From 1, in the order of the line.
+             */
+            number: number;
+            /**
+             * Width
+             * @description Pixels of the upright picture.
+             */
+            width: number | null;
+            /**
+             * Height
+             * @description Pixels of the upright picture.
+             */
+            height: number | null;
+            /**
+             * Num Tokens
+             * @description Tokens that it takes of the model.
+             */
+            num_tokens: number | null;
+            /**
+             * Problem
+             * @description Why it cannot be used.
+             */
+            problem: string | null;
         };
         /**
          * PromptDistillationConfig
@@ -11878,6 +11981,84 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PreviewPage"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` says which. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_picture_api_prompt_sets__set_id__pictures__line___number__png_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                set_id: string;
+                line: number;
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description At most 256 pixels a side. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/png": unknown;
                 };
             };
             /** @description The path or the JSON is not acceptable. */
