@@ -3,6 +3,10 @@ from pathlib import Path
 import pytest
 
 from OnPolicyDistill.models.embedded import TinyShape, write_random_model, write_tokenizer
+from OnPolicyDistill.models.loading import load_policy
+from OnPolicyDistill.models.policy import Policy
+from OnPolicyDistill.settings.sight import SightSettings
+from tests.seeing_models import FAMILIES, write_seeing_model
 
 TEXTS = ["the third of March 1998, half past six", "1998-03-03 18:30", "user assistant system"] * 2
 
@@ -37,3 +41,17 @@ def untied_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own_folder(tmp_path: Path) -> Path:
     """A model folder that a test may damage."""
     return write_tiny_model(tmp_path / "model")
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A folder of each family that sees."""
+    return {
+        family: write_seeing_model(tmp_path_factory.mktemp(family), family) for family in FAMILIES
+    }
+
+
+@pytest.fixture(params=FAMILIES)
+def policy(request: pytest.FixtureRequest, folders: dict[str, Path]) -> Policy:
+    """A policy of each family that sees."""
+    return load_policy(str(folders[request.param]), sight=SightSettings(min_pixels=784))

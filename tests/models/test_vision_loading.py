@@ -150,6 +150,16 @@ def test_importing_mlx_vlm_leaves_transformers_and_the_environment_as_they_were(
     subprocess.run([sys.executable, "-c", script], check=True, env=os.environ)
 
 
+def test_a_machine_without_mlx_vlm_is_told_to_install_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_seeing_model(tmp_path, "qwen3_vl")
+    monkeypatch.setitem(sys.modules, "mlx_vlm", None)
+    monkeypatch.delitem(sys.modules, "mlx_vlm.models", raising=False)
+    with pytest.raises(ModelError, match=r"need mlx-vlm.*not installed.*onpolicydistill\[vlm\]"):
+        load_policy(str(folder))
+
+
 def test_loading_words_alone_does_not_import_mlx_vlm() -> None:
     script = "import sys, OnPolicyDistill.models.loading; assert 'mlx_vlm' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True)
@@ -196,9 +206,7 @@ def _packs(path: str, module: nn.Module) -> bool:
 def test_a_tied_head_needs_no_weights_of_its_own(tmp_path: Path) -> None:
     folder = write_seeing_model(tmp_path, "qwen2_5_vl", changed={"tie_word_embeddings": True})
     assert "language_model.lm_head.weight" not in weights_of(folder)
-    model = load_policy(str(folder)).model
-    logits = model(mx.array([[1, 2]]))
-    assert logits.shape == (1, 2, 288)
+    assert load_policy(str(folder)).model(mx.array([[1, 2]])).shape == (1, 2, 288)
 
 
 def test_limits_are_the_folders_own_unless_the_settings_say_others(tmp_path: Path) -> None:
