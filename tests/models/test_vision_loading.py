@@ -1,5 +1,4 @@
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -139,15 +138,17 @@ def test_a_folder_that_names_python_of_its_own_is_refused(key: str, tmp_path: Pa
         load_policy(str(folder))
 
 
-def test_importing_mlx_vlm_leaves_transformers_and_the_environment_as_they_were() -> None:
+def test_mlx_vlm_is_imported_for_pictures_alone_and_leaves_transformers_as_it_was() -> None:
     script = (
-        "import os; from transformers import AutoProcessor;"
-        "own = AutoProcessor.from_pretrained.__func__;"
-        "from OnPolicyDistill.models.vision_loading import _family_module as load;"
-        f"ours = dict(os.environ); [load(family) for family in {FAMILIES!r}];"
-        "assert AutoProcessor.from_pretrained.__func__ is own; assert dict(os.environ) == ours"
+        "import os, sys; from OnPolicyDistill.models import loading, vision_loading;"
+        "assert 'mlx_vlm' not in sys.modules;"
+        "from transformers import AutoProcessor; own = AutoProcessor.from_pretrained.__func__;"
+        f"ours = dict(os.environ); families = {FAMILIES!r};"
+        "[vision_loading._family_module(family) for family in families];"
+        "assert 'mlx_vlm' in sys.modules; assert dict(os.environ) == ours;"
+        "assert AutoProcessor.from_pretrained.__func__ is own"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, env=os.environ)
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_a_machine_without_mlx_vlm_is_told_to_install_it(
@@ -158,11 +159,6 @@ def test_a_machine_without_mlx_vlm_is_told_to_install_it(
     monkeypatch.delitem(sys.modules, "mlx_vlm.models", raising=False)
     with pytest.raises(ModelError, match=r"need mlx-vlm.*not installed.*onpolicydistill\[vlm\]"):
         load_policy(str(folder))
-
-
-def test_loading_words_alone_does_not_import_mlx_vlm() -> None:
-    script = "import sys, OnPolicyDistill.models.loading; assert 'mlx_vlm' not in sys.modules"
-    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
