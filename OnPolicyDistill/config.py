@@ -22,6 +22,7 @@ from OnPolicyDistill.settings.problems import nearest, problem_in_words, setting
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
 from OnPolicyDistill.settings.training import Settings
+from OnPolicyDistill.settings.vlm_distillation import VlmDistillationSettings
 
 MAX_CONFIG_BYTES = 1_000_000
 
@@ -49,6 +50,13 @@ class PromptDistillationConfig(Settings):
     )
 
 
+class VlmDistillationConfig(Settings):
+    """A run of on-policy distillation of vision-language models."""
+
+    method: Literal["vlm_distillation"] = "vlm_distillation"
+    vlm_distillation: VlmDistillationSettings = Field(default_factory=VlmDistillationSettings)
+
+
 class EvaluationConfig(Settings):
     """A run that trains nothing: several variants answer the same labelled items."""
 
@@ -57,7 +65,11 @@ class EvaluationConfig(Settings):
 
 
 RunConfig = Annotated[
-    OnPolicyConfig | SftConfig | PromptDistillationConfig | EvaluationConfig,
+    OnPolicyConfig
+    | SftConfig
+    | PromptDistillationConfig
+    | VlmDistillationConfig
+    | EvaluationConfig,
     Field(discriminator="method"),
 ]
 RUN_CONFIG: TypeAdapter[RunConfig] = TypeAdapter(RunConfig)
@@ -67,6 +79,7 @@ CONFIGS: EveryKind[type[Settings]] = {
     "on_policy": OnPolicyConfig,
     "sft": SftConfig,
     "prompt_distillation": PromptDistillationConfig,
+    "vlm_distillation": VlmDistillationConfig,
     "evaluation": EvaluationConfig,
 }
 METHOD_OF_BLOCK: dict[str, RunKind] = {facts.block: facts.name for facts in ALL_FACTS}
@@ -82,6 +95,8 @@ def settings_of(config: RunConfig) -> RunSettings:
             return config.sft
         case PromptDistillationConfig():
             return config.prompt_distillation
+        case VlmDistillationConfig():
+            return config.vlm_distillation
         case EvaluationConfig():
             return config.evaluation
         case _:

@@ -99,6 +99,23 @@ DISTANCE = Face(
     tabs=("overview", "rollouts", "checkpoints", "log", "config"),
 )
 
+# Accuracy comes first where there is something to see: a divergence can fall while sight does not
+# improve, and only the controls tell.
+SIGHT = DISTANCE.model_copy(
+    update={
+        "small": (
+            (
+                _held_out("eval_accuracy", "With the picture"),
+                _held_out("eval_accuracy_shuffled", "Another picture"),
+                _held_out("eval_accuracy_blank", "Blank picture"),
+            ),
+            *DISTANCE.small,
+            (_held_out("eval_closed_thoughts", "Thoughts that close"),),
+            (_curve("picture_cache_hit_rate"),),
+        )
+    }
+)
+
 LOSS = Face(
     main=MainChart(
         title="Loss",

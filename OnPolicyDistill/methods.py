@@ -18,6 +18,7 @@ from OnPolicyDistill.faces import (
     ANSWERS,
     DISTANCE,
     LOSS,
+    SIGHT,
     Face,
     Phase,
     PhaseWords,
@@ -29,13 +30,16 @@ from OnPolicyDistill.settings.evaluation import EvaluationSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
 from OnPolicyDistill.settings.training import Settings
+from OnPolicyDistill.settings.vlm_distillation import VlmDistillationSettings
 
-Method = Literal["on_policy", "prompt_distillation", "sft"]
+Method = Literal["on_policy", "prompt_distillation", "sft", "vlm_distillation"]
 RunKind = Literal[Method, "evaluation"]
 METHODS: tuple[Method, ...] = get_args(Method)
 RUN_KINDS: tuple[RunKind, ...] = get_args(RunKind)
 
-TrainingSettings = DistillationSettings | SftSettings | PromptDistillationSettings
+TrainingSettings = (
+    DistillationSettings | SftSettings | PromptDistillationSettings | VlmDistillationSettings
+)
 RunSettings = TrainingSettings | EvaluationSettings
 
 Holds = Literal["prompts", "conversations", "inputs", "text"]
@@ -49,6 +53,7 @@ class EveryKind(TypedDict, Generic[T]):
     on_policy: T
     prompt_distillation: T
     sft: T
+    vlm_distillation: T
     evaluation: T
 
 
@@ -233,6 +238,42 @@ _SCORED_PROMPT_DISTILLATION = _PROMPT_DISTILLATION.model_copy(
     }
 )
 
+_VLM_DISTILLATION = KindFacts(
+    name="vlm_distillation",
+    block="vlm_distillation",
+    settings=VlmDistillationSettings,
+    run_prefix="vlm",
+    title="Vision distillation",
+    about="On-policy distillation of models that see: the student looks at the pictures and "
+    "writes, the teacher looks at the same and grades every token.",
+    needs="A vision-language teacher and student that cut pictures alike, and two files of "
+    "problems with pictures.",
+    gives="A small model that reasons about pictures as the big one would, with two controls that "
+    "tell seeing from guessing.",
+    models=_PAIR,
+    files=(
+        FileSetting(
+            key="prompts",
+            title="Training problems",
+            holds="prompts",
+            part="prompts",
+            needed="what the student practises on: JSONL with images beside it, parquet as "
+            "GEO3K is published, or a folder.",
+        ),
+        FileSetting(
+            key="validation_prompts",
+            title="Validation file",
+            holds="prompts",
+            part="validation",
+            needed="held-out problems with pictures of their own. Without them a run would only "
+            "show that the student knows what it has seen.",
+        ),
+    ),
+    best_metric=_ON_POLICY.best_metric,
+    phases=_ON_POLICY.phases,
+    face=SIGHT,
+)
+
 _EVALUATION = KindFacts(
     name="evaluation",
     block="evaluation",
@@ -248,6 +289,7 @@ FACTS: EveryKind[KindFacts] = {
     "on_policy": _ON_POLICY,
     "prompt_distillation": _PROMPT_DISTILLATION,
     "sft": _SFT,
+    "vlm_distillation": _VLM_DISTILLATION,
     "evaluation": _EVALUATION,
 }
 ALL_FACTS: tuple[KindFacts, ...] = tuple(FACTS[kind] for kind in RUN_KINDS)
@@ -263,11 +305,12 @@ def facts_of(settings: RunSettings) -> KindFacts:
     completions to measure on, which is another metric.
     """
     match settings:
-        case DistillationSettings(keep_teacher_loaded=False):
-            facts = _ON_POLICY.model_copy(update={"best_metric": "eval_off_policy_reverse_kl"})
-            return _softened(facts, settings.temperature)
         case DistillationSettings():
-            return _softened(_ON_POLICY, settings.temperature)
+            is_seeing = isinstance(settings, VlmDistillationSettings)
+            facts = _VLM_DISTILLATION if is_seeing else _ON_POLICY
+            if not settings.keep_teacher_loaded:
+                facts = facts.model_copy(update={"best_metric": "eval_off_policy_reverse_kl"})
+            return _softened(facts, settings.temperature)
         case PromptDistillationSettings(training="on_policy"):
             return _softened(_SCORED_PROMPT_DISTILLATION, settings.temperature)
         case PromptDistillationSettings():

@@ -16,12 +16,16 @@ FinishReason = Literal["stop", "length"]
 
 @dataclass(frozen=True, slots=True)
 class EncodedPrompt:
-    """A prompt ready for the models: its place in the file, token ids, text, and right answer."""
+    """A prompt ready for the models: its place in the file, token ids, text, and right answer.
+
+    `grader` is the name of what compares completions with the answer (grading/graders.py).
+    """
 
     index: int
     ids: tuple[int, ...]
     text: str
     answer: str | None = None
+    grader: str = "exact_match"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pydantic import Field, JsonValue, TypeAdapter
 
 from backend.history.views import View
 from OnPolicyDistill.methods import ALL_FACTS, FILE_KEYS, MODEL_KEYS
+from OnPolicyDistill.settings.training import Settings
 
 Kind = Literal[
     "integer", "number", "boolean", "text", "choice", "list", "model", "file", "folder"
@@ -84,6 +85,13 @@ PLACES: dict[str, tuple[Group, str]] = {
     "layers": ("adapter", "layers*"),
     "targets": ("adapter", "*"),
     "experts": ("adapter", "*"),
+    "instruction": ("data", ""),
+    "min_pixels": ("data", "pixels*"),
+    "max_pixels": ("data", "pixels"),
+    "max_pictures": ("data", "pictures*"),
+    "picture_cache_mb": ("memory", "MB"),
+    "controls": ("evaluation", ""),
+    "control_prompts": ("evaluation", "prompts*"),
     "num_steps": ("optimizer", "steps"),
     "num_epochs": ("optimizer", "epochs"),
     "batch_size": ("optimizer", "rows"),
@@ -147,12 +155,17 @@ class FormField(View):
 def form_fields() -> tuple[FormField, ...]:
     """Return every setting of every method, in the order of the config."""
     return tuple(
-        field
-        for facts in ALL_FACTS
-        for field in _fields(
-            facts.block, TypeAdapter(Schema).validate_python(facts.settings.model_json_schema())
-        )
+        field for facts in ALL_FACTS for field in _fields(facts.block, _schema_of(facts.settings))
     )
+
+
+def _schema_of(settings: type[Settings]) -> Schema:
+    """The schema with each setting's default as it is now, also where it is made anew."""
+    schema = TypeAdapter(Schema).validate_python(settings.model_json_schema())
+    defaults = settings().model_dump(mode="json")
+    for name, fragment in _mapping(schema["properties"]).items():
+        _mapping(fragment)["default"] = defaults[name]
+    return schema
 
 
 def _fields(block: str, schema: Schema) -> Iterator[FormField]:
@@ -164,8 +177,11 @@ def _fields(block: str, schema: Schema) -> Iterator[FormField]:
         if inner is None:
             yield _field(f"{block}.{name}", {**shape, **about}, shape, nullable)
             continue
+        defaults = about.get("default")
         for key, nested in _mapping(inner).items():
             part = _mapping(nested)
+            if isinstance(defaults, dict):
+                part = {**part, "default": defaults[key]}
             nested_shape, nested_nullable = _shape(part, definitions)
             yield _field(
                 f"{block}.{name}.{key}", {**nested_shape, **part}, nested_shape, nested_nullable

@@ -192,13 +192,14 @@ def refuse_finished(run: RunDirectory) -> None:
 
 def _trainer(config: RunConfig) -> Train:
     from OnPolicyDistill.evaluation.labelled_run import evaluate_run
-    from OnPolicyDistill.trainers import on_policy, sft
+    from OnPolicyDistill.trainers import on_policy, sft, vlm_distillation
     from OnPolicyDistill.trainers.prompt_distillation import train as prompt_distillation
 
     trainers: EveryKind[Train] = {
         "on_policy": on_policy.train,
         "sft": sft.train,
         "prompt_distillation": prompt_distillation.train,
+        "vlm_distillation": vlm_distillation.train,
         "evaluation": evaluate_run,
     }
     return trainers[config.method]

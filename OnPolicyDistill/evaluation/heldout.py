@@ -11,17 +11,20 @@ Letters: N completion positions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import mlx.core as mx
 import numpy as np
 
 from OnPolicyDistill.arrays import float_list
+from OnPolicyDistill.datasets.labelled import THINKING_CLOSES, THINKING_OPENS
+from OnPolicyDistill.evaluation.controls import Controls
 from OnPolicyDistill.evaluation.intervals import Measured, mean_interval, measure, sums_by_row
 from OnPolicyDistill.generation.loop import generate
 from OnPolicyDistill.generation.request import GenerationHooks, GenerationRequest
 from OnPolicyDistill.generation.sampling import SamplingSettings
+from OnPolicyDistill.grading import graders
 from OnPolicyDistill.head import VocabularyHead
 from OnPolicyDistill.losses.comparison import compare_distributions
 from OnPolicyDistill.models.pieces import read_hidden_states
@@ -37,6 +40,10 @@ from OnPolicyDistill.teacher.scorer import Scorer, finest_form
 ON_POLICY, OFF_POLICY = "eval_", "eval_off_policy_"
 # What keys of lower bounds end with.
 BOUND = "_bound"
+# Answers of published sets are rounded; strict and tolerant accuracy are both reported.
+ROUNDING = 0.05
+
+Marks = tuple[float | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +60,46 @@ class HeldOut:
     seed: int
     fixed: tuple[Rollout, ...] = ()
     num_available: int | None = None
+    controls: Controls | None = None
 
     @property
     def in_words(self) -> str:
         """How many prompts there are, and how they were chosen."""
         return describe_drawn(len(self.prompts), self.num_available, "held-out prompts") + "."
+
+    def aligned(self, marks: Mapping[int, float]) -> Marks:
+        """Marks by a prompt's place in its file, in the order of the prompts."""
+        return tuple(marks.get(prompt.index) for prompt in self.prompts)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A completion of a prompt with a right answer; `opened` says that a thought was, in it."""
+
+    prompt: EncodedPrompt
+    rollout: Rollout
+    text: str
+    opened: bool
+
+    @property
+    def thinks(self) -> bool:
+        """Whether the completion is, or begins with, a thought."""
+        return self.opened or self.text.lstrip().startswith(THINKING_OPENS)
+
+    @property
+    def closes(self) -> float:
+        """1.0 where the thought ends."""
+        return float(THINKING_CLOSES in self.text)
+
+    def mark(self, tolerance: float = 0.0) -> float:
+        """1.0 where it is right; a completion that was cut equals no answer word for word."""
+        prompt, is_whole = self.prompt, self.rollout.finish_reason == "stop"
+        if prompt.grader == "exact_match" and not is_whole:
+            return 0.0
+        wanted = prompt.answer or ""
+        return graders.grade(
+            prompt.grader, self.text, wanted, tolerance, thought_opened=self.opened
+        )
 
 
 def complete(
@@ -76,21 +118,53 @@ def complete(
     return generate(policy.model, request, hooks)
 
 
-def grade(policy: Policy, held_out: HeldOut, hooks: GenerationHooks) -> tuple[float | None, ...]:
-    """Mark every prompt: 1.0 where the greedy completion equals its answer, None without one."""
-    with_answer = tuple(prompt for prompt in held_out.prompts if prompt.answer is not None)
-    if not with_answer:
-        return (None,) * len(held_out.prompts)
-    graded = HeldOut(with_answer, held_out.max_tokens, held_out.max_rows, held_out.seed)
-    greedy = complete(policy, graded, SamplingSettings(temperature=0.0), hooks)
-    marks = {
-        prompt.index: float(
-            rollout.finish_reason == "stop"
-            and decode(policy, rollout.completion_ids).strip() == (prompt.answer or "").strip()
-        )
-        for prompt, rollout in zip(with_answer, greedy, strict=True)
-    }
-    return tuple(marks.get(prompt.index) for prompt in held_out.prompts)
+def grade(policy: Policy, held_out: HeldOut, hooks: GenerationHooks) -> Marks:
+    """Mark every prompt: 1.0 where the greedy completion is right, None without an answer."""
+    return held_out.aligned(mark_all(answer(policy, held_out.prompts, held_out, hooks)))
+
+
+def answer(
+    policy: Policy, prompts: Sequence[EncodedPrompt], held_out: HeldOut, hooks: GenerationHooks
+) -> list[Answer]:
+    """Greedy completions of those prompts that have a right answer."""
+    asked = tuple(prompt for prompt in prompts if prompt.answer is not None)
+    if not asked:
+        return []
+    greedy = SamplingSettings(temperature=0.0)
+    rollouts = complete(policy, replace(held_out, prompts=asked), greedy, hooks)
+    opened = policy.chat_template.opening().rstrip().endswith(THINKING_OPENS)
+    return [
+        Answer(prompt, rollout, decode(policy, rollout.completion_ids), opened)
+        for prompt, rollout in zip(asked, rollouts, strict=True)
+    ]
+
+
+def answer_shares(policy: Policy, held_out: HeldOut, hooks: GenerationHooks) -> dict[str, Marks]:
+    """What is right of the greedy completions, by metric key; nothing where no prompt has answers.
+
+    Boxed answers are also graded with room for rounding, and thoughts counted that close. With
+    controls the same prompts are answered behind a blank and behind another prompt's picture.
+    """
+    given = answer(policy, held_out.prompts, held_out, hooks)
+    if not given:
+        return {}
+    found = {"eval_accuracy": mark_all(given)}
+    if any(one.prompt.grader == "boxed" for one in given):
+        found["eval_accuracy_tolerant"] = mark_all(given, ROUNDING)
+    thoughts = {one.prompt.index: one.closes for one in given if one.thinks}
+    if thoughts:
+        found["eval_closed_thoughts"] = thoughts
+    if held_out.controls is not None:
+        controls, asked = held_out.controls, [one.prompt for one in given]
+        blank, shuffled = controls.blank(asked), controls.shuffled(asked)
+        found["eval_accuracy_blank"] = mark_all(answer(policy, blank, held_out, hooks))
+        found["eval_accuracy_shuffled"] = mark_all(answer(policy, shuffled, held_out, hooks))
+    return {key: held_out.aligned(marks) for key, marks in found.items() if marks}
+
+
+def mark_all(answers: Sequence[Answer], tolerance: float = 0.0) -> dict[int, float]:
+    """Marks of answers, by the prompt's place in its file."""
+    return {one.prompt.index: one.mark(tolerance) for one in answers}
 
 
 def evaluate_student(
@@ -113,9 +187,7 @@ def evaluate_student(
     if not held_out.fixed:
         cut = tuple(float(rollout.finish_reason == "length") for rollout in rollouts)
         shares["eval_truncated_share"] = cut
-    marks = grade(student, held_out, hooks)
-    if any(mark is not None for mark in marks):
-        shares["eval_accuracy"] = marks
+    shares |= answer_shares(student, held_out, hooks)
     values = PromptValues(
         prompts=tuple(prompt.index for prompt in held_out.prompts),
         tokens=lengths,

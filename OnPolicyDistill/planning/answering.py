@@ -18,6 +18,7 @@ from OnPolicyDistill.config import (
     PromptDistillationConfig,
     RunConfig,
     SftConfig,
+    VlmDistillationConfig,
 )
 from OnPolicyDistill.datasets.labelled import LabelledItem, read_items
 from OnPolicyDistill.datasets.linter import CHARACTERS_PER_TOKEN
@@ -60,7 +61,7 @@ def answering_stages(config: RunConfig) -> tuple[Stage, ...]:
         ModelError: a model is unknown or damaged.
     """
     match config:
-        case OnPolicyConfig() | SftConfig():
+        case OnPolicyConfig() | SftConfig() | VlmDistillationConfig():
             return ()
         case PromptDistillationConfig():
             return tuple(_of_prompt_distillation(config.prompt_distillation))

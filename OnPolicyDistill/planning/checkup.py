@@ -15,6 +15,7 @@ from OnPolicyDistill.config import (
     PromptDistillationConfig,
     RunConfig,
     SftConfig,
+    VlmDistillationConfig,
 )
 from OnPolicyDistill.datasets.conversation_linter import lint_conversations
 from OnPolicyDistill.datasets.input_linter import lint_inputs
@@ -25,11 +26,14 @@ from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.planning.check_report import CheckReport, PromptText
 from OnPolicyDistill.planning.checks import Checkup
 from OnPolicyDistill.planning.lengths import ruler_of
+from OnPolicyDistill.planning.models import describe_model
+from OnPolicyDistill.planning.vision import VisionDimensions
 from OnPolicyDistill.runs.directory import default_workspace
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.evaluation import EvaluationSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
+from OnPolicyDistill.settings.vlm_distillation import VlmDistillationSettings
 
 FEW_HELD_OUT = 20
 MANY_LABELS = 30
@@ -41,7 +45,9 @@ def check_run(config: RunConfig, workspace: Path | None = None) -> CheckReport:
     check = Checkup(config, default_workspace() if workspace is None else workspace)
     match config:
         case OnPolicyConfig():
-            _check_distillation(check, config.distillation)
+            _check_distillation(check, config.distillation, "distillation")
+        case VlmDistillationConfig():
+            _check_seeing(check, config.vlm_distillation)
         case SftConfig():
             _check_sft(check, config.sft)
         case PromptDistillationConfig():
@@ -53,19 +59,48 @@ def check_run(config: RunConfig, workspace: Path | None = None) -> CheckReport:
     return check.report()
 
 
-def _check_distillation(check: Checkup, settings: DistillationSettings) -> None:
+def _check_distillation(check: Checkup, settings: DistillationSettings, block: str) -> None:
     """Check pair, files, adapter and disk."""
-    check.check_pair(settings.student_model, settings.teacher_model, "distillation")
+    check.check_pair(settings.student_model, settings.teacher_model, block)
     ruler = _ruler(check, settings)
-    check.prompts = _lint(check, "prompts", settings.prompts, None, ruler)
+    field = f"{block}.prompts"
+    check.prompts = _lint(check, field, settings.prompts, None, ruler)
     training = None if check.prompts is None else settings.prompts
-    check.validation = _lint(
-        check, "validation_prompts", settings.validation_prompts, training, ruler
-    )
-    _check_held_out(check, settings)
+    field = f"{block}.validation_prompts"
+    check.validation = _lint(check, field, settings.validation_prompts, training, ruler)
+    _check_held_out(check, settings, field)
     check.check_rate(settings)
-    check.check_adapter(settings.student_adapter, "distillation.student_adapter")
+    check.check_adapter(settings.student_adapter, f"{block}.student_adapter")
     check.check_disk()
+
+
+def _check_seeing(check: Checkup, settings: VlmDistillationSettings) -> None:
+    """Check that both models see, and alike; then as any distillation."""
+    block = "vlm_distillation"
+    seen: list[tuple[str, VisionDimensions]] = []
+    for key, name in (
+        ("student_model", settings.student_model),
+        ("teacher_model", settings.teacher_model),
+    ):
+        try:
+            vision = describe_model(name).dimensions.vision
+        except ModelError:
+            continue  # the pair check says it
+        if vision is None:
+            message = f"{name} is a text model: it sees no pictures."
+            fix = "Name a vision-language model, such as qwen3-vl-4b-thinking."
+            check.add("error", "sees_nothing", f"{block}.{key}", message, fix)
+        else:
+            seen.append((name, vision))
+    if len(seen) == 2 and seen[0][1].place_size != seen[1][1].place_size:
+        (student, own), (teacher, theirs) = seen
+        message = (
+            f"{student} cuts pictures into places of {own.place_size} pixels, {teacher} into "
+            f"{theirs.place_size}: they read different tokens."
+        )
+        fix = "Take both from one family."
+        check.add("error", "different_sight", f"{block}.student_model", message, fix)
+    _check_distillation(check, settings, block)
 
 
 def _check_sft(check: Checkup, sft: SftSettings) -> None:
@@ -203,11 +238,10 @@ def _ruler(check: Checkup, settings: DistillationSettings) -> Ruler:
 
 
 def _lint(
-    check: Checkup, key: str, file: str | None, other: str | None, ruler: Ruler
+    check: Checkup, field: str, file: str | None, other: str | None, ruler: Ruler
 ) -> LintReport | None:
-    field = f"distillation.{key}"
     if file is None:
-        kind = "training" if key == "prompts" else "held-out"
+        kind = "training" if field.endswith(".prompts") else "held-out"
         message = f"No {kind} prompts are named; a run without them is refused."
         check.add("error", "no_file", field, message, f"Set {field} to a JSONL file.")
         return None
@@ -215,10 +249,9 @@ def _lint(
     return check.told(field, path, lambda: lint_prompts(path, against, ruler))
 
 
-def _check_held_out(check: Checkup, settings: DistillationSettings) -> None:
+def _check_held_out(check: Checkup, settings: DistillationSettings, field: str) -> None:
     if check.validation is None:
         return
-    field = "distillation.validation_prompts"
     if settings.prompts and settings.validation_prompts and _same_file(settings):
         message = "Training and held-out prompts are the same file."
         check.add("error", "leaked", field, message, "Hold back prompts of their own.")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.planning.targets import Layers, LinearMap
-from OnPolicyDistill.planning.vision import vision_parameters
+from OnPolicyDistill.planning.vision import VisionDimensions, parse_vision
 
 # MLX's affine quantization keeps a 16-bit scale and bias for each group of weights.
 GROUP_OVERHEAD_BITS = 32
@@ -44,10 +44,15 @@ class Dimensions:
     moe_intermediate_size: int
     shared_intermediate_size: int
     expert_layers: tuple[int, ...]
-    vision_parameters: int
+    vision: VisionDimensions | None
     max_positions: int
     bits: int = 16
     group_size: int = DEFAULT_GROUP_SIZE
+
+    @property
+    def vision_parameters(self) -> int:
+        """Parameters of the vision tower; 0 for a text model."""
+        return 0 if self.vision is None else self.vision.parameters
 
     @property
     def query_width(self) -> int:
@@ -106,7 +111,7 @@ def parse_dimensions(config: Mapping[str, object], source: str) -> Dimensions:
         moe_intermediate_size=_count(text, width_key, source, default=0),
         shared_intermediate_size=_count(text, "shared_expert_intermediate_size", source, default=0),
         expert_layers=_expert_layers(text, num_layers, source) if num_experts else (),
-        vision_parameters=vision_parameters(config.get("vision_config"), model_type),
+        vision=parse_vision(config.get("vision_config"), model_type),
         max_positions=_count(text, "max_position_embeddings", source, default=0),
         bits=bits,
         group_size=group_size,

@@ -12,6 +12,7 @@ from OnPolicyDistill.config import (
     PromptDistillationConfig,
     RunConfig,
     SftConfig,
+    VlmDistillationConfig,
 )
 from OnPolicyDistill.datasets.chat_template import ChatTemplate
 from OnPolicyDistill.datasets.conversation_linter import lint_conversations
@@ -22,13 +23,16 @@ from OnPolicyDistill.datasets.tokenizer_files import load_tokenizer_files
 from OnPolicyDistill.errors import DatasetError
 from OnPolicyDistill.pictures import Sight
 from OnPolicyDistill.planning.answering import measure_inputs
+from OnPolicyDistill.planning.models import describe_model
 from OnPolicyDistill.planning.workload import ASSUMED_PROMPTS, PromptFacts
 from OnPolicyDistill.registry import local_folder
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
+from OnPolicyDistill.settings.vlm_distillation import VlmDistillationSettings
 
 ASSUMED_PROMPT_TOKENS = 256
+ASSUMED_PROBLEM_TOKENS = 128
 ASSUMED_HELD_OUT = 64
 TEMPLATE_TOKENS = 32
 
@@ -43,6 +47,8 @@ def measure_prompts(config: RunConfig) -> PromptFacts:
     match config:
         case OnPolicyConfig():
             return _prompts(config.distillation)
+        case VlmDistillationConfig():
+            return _pictured(config.vlm_distillation)
         case SftConfig():
             return _conversations(config.sft)
         case PromptDistillationConfig():
@@ -68,6 +74,25 @@ def _prompts(settings: DistillationSettings) -> PromptFacts:
     )
 
 
+def _pictured(settings: VlmDistillationSettings) -> PromptFacts:
+    """Words of the prompts, and a picture each, as large as it may be."""
+    if settings.prompts is None:
+        words = PromptFacts(ASSUMED_PROMPTS, ASSUMED_PROBLEM_TOKENS, ASSUMED_PROBLEM_TOKENS, "")
+        source = f"assumed: no prompts are named, so {ASSUMED_PROBLEM_TOKENS} tokens of words"
+    else:
+        words = _prompts(settings)
+        source = words.source
+    vision = describe_model(settings.student_model).dimensions.vision
+    places = 0 if vision is None else vision.num_places(settings.max_pixels)
+    limit = settings.max_prompt_tokens
+    return replace(
+        words,
+        typical_tokens=min(words.typical_tokens + places, limit),
+        longest_tokens=min(words.longest_tokens + places, limit),
+        source=f"{source}, and a picture of {places} tokens each",
+    )
+
+
 def count_held_out(config: RunConfig) -> int:
     """How many held-out prompts an evaluation uses.
 
@@ -77,6 +102,8 @@ def count_held_out(config: RunConfig) -> int:
     match config:
         case OnPolicyConfig():
             return _held_out_prompts(config.distillation)
+        case VlmDistillationConfig():
+            return _held_out_prompts(config.vlm_distillation)
         case SftConfig():
             held_out = config.sft.validation_conversations
             if held_out is None or not is_set(Path(held_out)):

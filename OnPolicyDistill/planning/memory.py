@@ -42,6 +42,8 @@ RUNTIME_BYTES = 1_000_000_000
 PARTS = (
     "teacher",
     "student",
+    "vision_towers",
+    "picture_features",
     "lora_and_optimizer",
     "activations",
     "kv_cache",

@@ -26,6 +26,7 @@ from OnPolicyDistill.planning.calibration import (
 )
 from OnPolicyDistill.planning.chips import OTHER_PROCESSOR, Chip, Source, find_chip, this_chip
 from OnPolicyDistill.planning.lengths import count_held_out, measure_prompts
+from OnPolicyDistill.planning.looks import features_fit, with_looks, with_pictures
 from OnPolicyDistill.planning.memory import PhaseMemory, answering_memory, forecast_memory, peak
 from OnPolicyDistill.planning.models import ModelFacts
 from OnPolicyDistill.planning.targets import PlannedAdapter
@@ -156,7 +157,8 @@ def plan_run(
     learned = NOTHING_LEARNED
     if memory_gb is None and chip is None and workspace is not None:
         learned = calibrate(workspace)
-    phases, times = forecast_memory(work), corrected(forecast_time(work, machine), learned)
+    phases = with_pictures(work, forecast_memory(work))
+    times = with_looks(work, corrected(forecast_time(work, machine), learned), machine)
     answering = sum(stage.seconds(machine) for stage in stages)
     times = replace(times, preparing=times.preparing + answering)
     if isinstance(config, EvaluationConfig):
@@ -269,6 +271,9 @@ def _assumptions(work: Workload, machine: _Machine) -> list[str]:
             "A forecast from arithmetic, not a measurement. This processor is not in the table of "
             "chips: its times were fitted to small models and can be off by several times."
         )
+    if work.pictures is not None:
+        kept = "once" if features_fit(work) else "anew in every step (picture_cache_mb is small)"
+        found.append(f"One picture a prompt, as large as max_pixels allows, looked at {kept}.")
     if machine.chip.note:
         found.append(machine.chip.note)
     if work.teacher is not None and work.num_kept_rows == 0:

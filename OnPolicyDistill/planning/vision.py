@@ -1,10 +1,81 @@
-"""Parameter counts of the vision towers of Qwen2.5-VL and Qwen3-VL, from their vision_config."""
+"""Vision towers of Qwen2.5-VL and Qwen3-VL in numbers, from their vision_config.
+
+Patches are squares of pixels; four of them, `merge` x `merge`, become a place: a token of the
+language model. A place's features are one vector, and one more for each DeepStack level.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from OnPolicyDistill.errors import ModelError
+
+# Floats that a look needs for each patch and unit of width, measured with mlx 0.32.4 on a CPU:
+# 31 to 36 at 256 patches and 40 to 48 at 1,024, because attention's scores are kept.
+LOOK_FLOATS, LOOK_FLOATS_PER_PATCH = 32.0, 0.015
+CHANNELS_AND_FRAMES = 6
+FLOAT_BYTES, STORED_BYTES = 4, 2
+
+
+@dataclass(frozen=True, slots=True)
+class VisionDimensions:
+    """A tower: sizes in pixels, the tower's width, how many vectors a place has, and parameters."""
+
+    patch: int
+    merge: int
+    width: int
+    num_vectors: int
+    parameters: int
+
+    @property
+    def place_size(self) -> int:
+        """Width and height of a place, in pixels."""
+        return self.patch * self.merge
+
+    def num_places(self, pixels: int) -> int:
+        """Tokens of a picture of so many pixels."""
+        return max(pixels // self.place_size**2, 1)
+
+    def num_patches(self, num_places: int) -> int:
+        """Patches of a picture with so many places."""
+        return num_places * self.merge**2
+
+    def feature_bytes(self, num_places: int, hidden_size: int) -> int:
+        """What is kept of a picture that was looked at, in 16-bit."""
+        return STORED_BYTES * num_places * hidden_size * self.num_vectors
+
+    def look_bytes(self, num_places: int) -> int:
+        """Patches and activations while one picture is looked at."""
+        patches = self.num_patches(num_places)
+        floats = self.width * (LOOK_FLOATS + LOOK_FLOATS_PER_PATCH * patches)
+        pixels = CHANNELS_AND_FRAMES * self.patch**2
+        return round(FLOAT_BYTES * patches * (floats + pixels))
+
+    def look_operations(self, num_places: int) -> float:
+        """Floating-point operations of one look."""
+        return 2.0 * self.parameters * self.num_patches(num_places)
+
+
+def parse_vision(vision_config: object, family: str) -> VisionDimensions | None:
+    """Read a known tower's vision_config; None for text models and towers not known here.
+
+    `family` is the whole model's type, for configs that do not name the tower's.
+
+    Raises:
+        ModelError: a known tower's configuration lacks a size.
+    """
+    parameters = vision_parameters(vision_config, family)
+    if not parameters or not isinstance(vision_config, dict):
+        return None
+    levels = vision_config.get("deepstack_visual_indexes")
+    return VisionDimensions(
+        patch=vision_config["patch_size"],
+        merge=vision_config["spatial_merge_size"],
+        width=vision_config["hidden_size"],
+        num_vectors=1 + (len(levels) if isinstance(levels, list) else 0),
+        parameters=parameters,
+    )
 
 
 def vision_parameters(vision_config: object, family: str) -> int:

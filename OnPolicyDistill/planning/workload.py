@@ -18,8 +18,9 @@ from OnPolicyDistill.config import (
     PromptDistillationConfig,
     RunConfig,
     SftConfig,
+    VlmDistillationConfig,
 )
-from OnPolicyDistill.errors import ConfigError
+from OnPolicyDistill.errors import ConfigError, ModelError
 from OnPolicyDistill.planning.models import ModelFacts, describe_model
 from OnPolicyDistill.planning.targets import (
     PlannedAdapter,
@@ -31,6 +32,7 @@ from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.evaluation import EvaluationSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.training import LoraSettings, OptimizerSettings
+from OnPolicyDistill.settings.vlm_distillation import VlmDistillationSettings
 
 # Positions are cut into few row lengths, so that programs can be reused (rollout.bucket_length).
 SMALLEST_ROW = 32
@@ -53,6 +55,14 @@ class PromptFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class PictureWork:
+    """One picture a prompt, as large as it may be, and each model's memory for what it saw."""
+
+    max_pixels: int
+    cache_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
     """One run in numbers; supervised fine-tuning has no teacher and samples nothing."""
 
@@ -63,6 +73,7 @@ class Workload:
     lora: LoraSettings | None
     prompts: PromptFacts
     num_held_out: int
+    pictures: PictureWork | None = None
 
     @property
     def completion_tokens(self) -> int:
@@ -175,6 +186,9 @@ def make_workload(config: RunConfig, prompts: PromptFacts, num_held_out: int) ->
             return _distilled(
                 config.distillation.settled(prompts.num_prompts), prompts, num_held_out
             )
+        case VlmDistillationConfig():
+            seeing = config.vlm_distillation.settled(prompts.num_prompts)
+            return _seeing(_distilled(seeing, prompts, num_held_out), seeing)
         case SftConfig():
             sft = config.sft.settled(prompts.num_prompts)
             model = describe_model(sft.model, sft.mixed_precision)
@@ -192,6 +206,22 @@ def _distilled(settings: DistillationSettings, prompts: PromptFacts, num_held_ou
     teacher = describe_model(settings.teacher_model, settings.mixed_precision)
     lora = continued_lora(settings.lora, settings.student_adapter)
     return Workload(settings, student, teacher, settings, lora, prompts, num_held_out)
+
+
+def _seeing(work: Workload, settings: VlmDistillationSettings) -> Workload:
+    """The work with its pictures.
+
+    Raises:
+        ModelError: a model does not see.
+    """
+    for facts in (work.student, work.teacher):
+        if facts is not None and facts.dimensions.vision is None:
+            raise ModelError(
+                f"{facts.name} is a text model: it sees no pictures.",
+                "Name a vision-language model, such as qwen3-vl-4b-thinking.",
+            )
+    kept = settings.picture_cache_mb * 1_000_000
+    return replace(work, pictures=PictureWork(settings.max_pixels, kept))
 
 
 def continued_lora(lora: LoraSettings, adapter: str | None) -> LoraSettings:

@@ -19,53 +19,30 @@ differs from the papers:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import mlx.core as mx
 
 from OnPolicyDistill.adapters.dropout import seed_dropout
-from OnPolicyDistill.adapters.lora import AttachedAdapter
-from OnPolicyDistill.evaluation.heldout import HeldOut, complete, grade
-from OnPolicyDistill.generation.sampling import SamplingSettings
-from OnPolicyDistill.models.loading import load_policy, unload
-from OnPolicyDistill.models.policy import Policy
+from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.optim.gradients import Gradients, add_gradients
-from OnPolicyDistill.rollout import EncodedPrompt
 from OnPolicyDistill.runs.directory import RunDirectory
-from OnPolicyDistill.runs.reporting import Observer, Reporter, StopRequest
+from OnPolicyDistill.runs.reporting import Observer, StopRequest
 from OnPolicyDistill.seeds import derive_seed
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.stopping import check_stop
-from OnPolicyDistill.teacher.scorer import EXACT, Scorer
-from OnPolicyDistill.teacher.scoring import Teacher
 from OnPolicyDistill.training.distillation import (
-    PROBE_ROWS,
     evaluate,
     learn,
     objective_of,
-    prove,
     sample,
     score,
     show,
 )
-from OnPolicyDistill.training.pair import compare_folders, load_teacher
-from OnPolicyDistill.training.prompts import read_prompts
+from OnPolicyDistill.training.pair import Pair, prepare_pair, prove_pair
+from OnPolicyDistill.training.prompts import encode_prompts
 from OnPolicyDistill.training.records import StepReport
-from OnPolicyDistill.training.rollouts import (
-    COMPLETIONS_FILE,
-    CompletionStore,
-    MicroBatch,
-    Row,
-    complete_rows,
-    first_epoch,
-    make_completions,
-    rows_of_step,
-    uses_fixed_rollouts,
-)
-from OnPolicyDistill.training.served import require_served
-from OnPolicyDistill.training.student import Student, put_adapter_on, student_of
+from OnPolicyDistill.training.rollouts import rows_of_step
 from OnPolicyDistill.training.work import Work, begun
 
 
@@ -85,7 +62,7 @@ def train(
         pair = prepare(work)
         settings, student, teacher = pair.settings, pair.student, pair.teacher
         if checkpoint is None:
-            _prove(work, pair)
+            prove_pair(work, pair)
         else:
             student.load(checkpoint)
         objective = objective_of(settings)
@@ -122,101 +99,15 @@ def train(
         work.finish()
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A student and its teacher with what they are taught by; only the student's arrays change.
-
-    `teacher_marks` say which held-out prompts the teacher answers rightly; the store has the
-    completions that come again.
-    """
-
-    settings: DistillationSettings
-    student: Student
-    teacher: Scorer
-    prompts: tuple[EncodedPrompt, ...]
-    held_out: HeldOut
-    teacher_marks: tuple[float | None, ...]
-    store: CompletionStore
-
-    @property
-    def texts(self) -> dict[int, str]:
-        """Prompts as people read them, by their place in the file."""
-        return {prompt.index: prompt.text for prompt in self.prompts}
-
-
 def prepare(work: Work) -> Pair:
-    """Load models and prompts, put the adapter on, and make what has to exist before step 1.
-
-    With `keep_teacher_loaded` both models are in memory. Without it they never are at the same
-    time: the student samples and leaves, the teacher scores into the cache and leaves.
-
-    Raises:
-        DistillError: a file, a model or the pair cannot be used.
-    """
+    """Load both models and the prompts, which only words are read of."""
     settings, reporter = work.settings, work.reporter
     assert isinstance(settings, DistillationSettings)
-    reporter.phase("loading", "Comparing the tokenizers of student and teacher.")
-    vocab_size = compare_folders(settings.student_model, settings.teacher_model)
-    policy, adapter = _load_student(settings, vocab_size, reporter)
-    prompts, settings = read_prompts(settings, policy, reporter)
-    store = CompletionStore(work.run.path / COMPLETIONS_FILE)
-    coming_again = first_epoch(settings, prompts.train) if uses_fixed_rollouts(settings) else []
-    make_completions("student", policy, coming_again, store, settings, work)
-    if not settings.keep_teacher_loaded:
-        unload(policy)
-    teacher, held_out = load_teacher(settings, vocab_size, reporter), prompts.held_out
-    require_served(teacher, settings, "distillation")
-    teacher.share_prefix([prompt.ids for prompt in (*prompts.train, *held_out.prompts)])
-    marks = grade(teacher.policy, held_out, work.hooks)
-    make_completions("teacher", teacher.policy, coming_again, store, settings, work)
-    if not settings.keep_teacher_loaded:
-        held_out = _keep_scores(work, teacher, held_out, coming_again, store)
-        teacher.unload()
-        policy, adapter = _load_student(settings, vocab_size, reporter)
-    student = student_of(policy, adapter, settings, settings.student_model)
-    return Pair(settings, student, teacher, prompts.train, held_out, marks, store)
-
-
-def _load_student(
-    settings: DistillationSettings, vocab_size: int, reporter: Reporter
-) -> tuple[Policy, AttachedAdapter]:
-    reporter.phase("loading", f"Loading the student {settings.student_model}.")
-    policy = load_policy(settings.student_model, settings.mixed_precision)
-    return put_adapter_on(replace(policy, vocab_size=vocab_size), settings, reporter)
-
-
-def _keep_scores(
-    work: Work, teacher: Teacher, held_out: HeldOut, rows: Sequence[Row], store: CompletionStore
-) -> HeldOut:
-    """Score whatever will be asked for into the cache, before the teacher is unloaded.
-
-    Returns the held-out set with the teacher's own completions, on which the student is measured
-    from then on.
-
-    Raises:
-        RunError: the cache is too small.
-    """
-    rollouts = [store.get(row) for row in rows]
-
-    def progress(done: int) -> None:
-        work.reporter.phase("scoring", "Scores for the cache.", done, len(rollouts))
-
-    own = complete(teacher.policy, held_out, SamplingSettings(), work.hooks)
-    teacher.keep(own, EXACT)
-    teacher.keep(rollouts[:PROBE_ROWS], EXACT)
-    teacher.keep(rollouts, progress=progress)
-    return replace(held_out, fixed=tuple(own))
-
-
-def _prove(work: Work, pair: Pair) -> None:
-    """Prove on the first rows: on those the student samples now, or on those that come again."""
-    settings, student = pair.settings, pair.student
-    work.reporter.phase("self_test", "Proving that teacher, gradients and adapter are real.")
-    rows = first_epoch(settings, pair.prompts)[:PROBE_ROWS]
-    if uses_fixed_rollouts(settings):
-        batch = MicroBatch([], [pair.store.get(row) for row in rows])
-        is_own = all(row.source == "student" for row in rows)
-    else:
-        batch = MicroBatch(complete_rows(student.policy, rows, settings, work.hooks), [])
-        is_own = True
-    prove(work, settings, student, pair.teacher, batch, is_own and settings.samples_policy)
+    return prepare_pair(
+        work,
+        settings,
+        load=lambda name: load_policy(name, settings.mixed_precision),
+        encode=lambda policy, file: encode_prompts(
+            policy, file, settings.max_prompt_tokens, reporter
+        ),
+    )

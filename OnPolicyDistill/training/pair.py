@@ -1,17 +1,125 @@
-"""Student and teacher as a pair: which tokens they share, and a teacher that scores in them."""
+"""Student and teacher as a pair: loaded, sharing their tokens, with the prompts they work on.
+
+With `keep_teacher_loaded` both models are in memory. Without it they never are at the same time:
+the student samples and leaves, the teacher scores into the cache and leaves, the student learns.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from OnPolicyDistill.models.loading import find_folder, load_policy
-from OnPolicyDistill.runs.reporting import Reporter
+from OnPolicyDistill.adapters.lora import AttachedAdapter
+from OnPolicyDistill.config import BLOCK_OF_METHOD
+from OnPolicyDistill.evaluation.heldout import HeldOut, complete, grade
+from OnPolicyDistill.generation.sampling import SamplingSettings
+from OnPolicyDistill.models.loading import find_folder, unload
+from OnPolicyDistill.models.policy import Policy, refuse_different_sight
+from OnPolicyDistill.rollout import EncodedPrompt
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.teacher.cache import TeacherCache
-from OnPolicyDistill.teacher.scorer import LocalModel, TargetForm, shared_vocab_size
+from OnPolicyDistill.teacher.scorer import (
+    EXACT,
+    LocalModel,
+    Scorer,
+    TargetForm,
+    shared_vocab_size,
+)
 from OnPolicyDistill.teacher.scoring import Teacher
+from OnPolicyDistill.training.distillation import PROBE_ROWS, prove
+from OnPolicyDistill.training.prompts import read_prompts
+from OnPolicyDistill.training.rollouts import (
+    COMPLETIONS_FILE,
+    CompletionStore,
+    MicroBatch,
+    Row,
+    complete_rows,
+    first_epoch,
+    make_completions,
+    uses_fixed_rollouts,
+)
+from OnPolicyDistill.training.served import require_served
+from OnPolicyDistill.training.student import Student, put_adapter_on, student_of
+from OnPolicyDistill.training.work import Work
 
 ANOTHER_PAIR = "Choose two models with the same tokenizer, such as two sizes of one family."
+
+# Loads a model by what the config calls it.
+Load = Callable[[str], Policy]
+# Reads a prompt file as a policy will see it.
+EncodeFor = Callable[[Policy, Path], tuple[EncodedPrompt, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A student and its teacher with what they are taught by; only the student's arrays change.
+
+    `teacher_marks` say which held-out prompts the teacher answers rightly; the store has the
+    completions that come again.
+    """
+
+    settings: DistillationSettings
+    student: Student
+    teacher: Scorer
+    prompts: tuple[EncodedPrompt, ...]
+    held_out: HeldOut
+    teacher_marks: tuple[float | None, ...]
+    store: CompletionStore
+
+    @property
+    def texts(self) -> dict[int, str]:
+        """Prompts as people read them, by their place in the file."""
+        return {prompt.index: prompt.text for prompt in self.prompts}
+
+
+def prepare_pair(work: Work, settings: DistillationSettings, load: Load, encode: EncodeFor) -> Pair:
+    """Load models and prompts, put the adapter on, and make what has to exist before step 1.
+
+    Raises:
+        DistillError: a file, a model or the pair cannot be used.
+    """
+    reporter = work.reporter
+    reporter.phase("loading", "Comparing the tokenizers of student and teacher.")
+    vocab_size = compare_folders(settings.student_model, settings.teacher_model)
+    policy, adapter = _load_student(work, settings, load, vocab_size)
+    prompts, settings = read_prompts(settings, lambda file: encode(policy, file), reporter)
+    store = CompletionStore(work.run.path / COMPLETIONS_FILE)
+    coming_again = first_epoch(settings, prompts.train) if uses_fixed_rollouts(settings) else []
+    make_completions("student", policy, coming_again, store, settings, work)
+    if not settings.keep_teacher_loaded:
+        unload(policy)
+    teacher, held_out = _load_teacher(work, settings, load, vocab_size), prompts.held_out
+    if policy.sight is not None or teacher.policy.sight is not None:
+        refuse_different_sight(policy, teacher.policy)
+    require_served(teacher, settings, BLOCK_OF_METHOD[work.config.method])
+    teacher.share_prefix([prompt.ids for prompt in (*prompts.train, *held_out.prompts)])
+    marks = grade(teacher.policy, held_out, work.hooks)
+    make_completions("teacher", teacher.policy, coming_again, store, settings, work)
+    if not settings.keep_teacher_loaded:
+        held_out = _keep_scores(work, teacher, held_out, coming_again, store)
+        teacher.unload()
+        policy, adapter = _load_student(work, settings, load, vocab_size)
+    student = student_of(policy, adapter, settings, settings.student_model)
+    return Pair(settings, student, teacher, prompts.train, held_out, marks, store)
+
+
+def prove_pair(work: Work, pair: Pair) -> None:
+    """Prove on the first rows: on those the student samples now, or on those that come again.
+
+    Raises:
+        ProofError: a claim does not hold.
+    """
+    settings, student = pair.settings, pair.student
+    work.reporter.phase("self_test", "Proving that teacher, gradients and adapter are real.")
+    rows = first_epoch(settings, pair.prompts)[:PROBE_ROWS]
+    if uses_fixed_rollouts(settings):
+        batch = MicroBatch([], [pair.store.get(row) for row in rows])
+        is_own = all(row.source == "student" for row in rows)
+    else:
+        batch = MicroBatch(complete_rows(student.policy, rows, settings, work.hooks), [])
+        is_own = True
+    prove(work, settings, student, pair.teacher, batch, is_own and settings.samples_policy)
 
 
 def compare_folders(student: str, teacher: str, action: str = ANOTHER_PAIR) -> int:
@@ -24,11 +132,44 @@ def compare_folders(student: str, teacher: str, action: str = ANOTHER_PAIR) -> i
     return shared_vocab_size(learner, scorer, action)
 
 
-def load_teacher(settings: DistillationSettings, vocab_size: int, reporter: Reporter) -> Teacher:
-    """Load the teacher of a distillation, its words cut to the shared vocabulary."""
-    reporter.phase("loading", f"Loading the teacher {settings.teacher_model}.")
-    policy = load_policy(settings.teacher_model, settings.mixed_precision)
+def _load_student(
+    work: Work, settings: DistillationSettings, load: Load, vocab_size: int
+) -> tuple[Policy, AttachedAdapter]:
+    work.reporter.phase("loading", f"Loading the student {settings.student_model}.")
+    policy = replace(load(settings.student_model), vocab_size=vocab_size)
+    return put_adapter_on(policy, settings, work.reporter)
+
+
+def _load_teacher(
+    work: Work, settings: DistillationSettings, load: Load, vocab_size: int
+) -> Teacher:
+    """Load what scores, its words cut to the shared vocabulary."""
+    work.reporter.phase("loading", f"Loading the teacher {settings.teacher_model}.")
+    policy = replace(load(settings.teacher_model), vocab_size=vocab_size)
     top_k = min(settings.top_k, vocab_size)
     form = TargetForm(settings.teacher_targets, top_k, settings.temperature)
     cache = TeacherCache(settings.teacher_cache_size_mb * 1_000_000)
-    return Teacher(replace(policy, vocab_size=vocab_size), cache, form)
+    return Teacher(policy, cache, form)
+
+
+def _keep_scores(
+    work: Work, teacher: Teacher, held_out: HeldOut, rows: Sequence[Row], store: CompletionStore
+) -> HeldOut:
+    """Score whatever will be asked for into the cache, before the teacher is unloaded.
+
+    Returns the held-out set with the teacher's own completions, on which the student is measured
+    from then on.
+
+    Raises:
+        RunError: the cache is too small.
+    """
+    rollouts = [store.get(row) for row in rows]
+
+    def progress(done: int) -> None:
+        work.reporter.phase("scoring", "Scores for the cache.", done, len(rollouts))
+
+    own = complete(teacher.policy, held_out, SamplingSettings(), work.hooks)
+    teacher.keep(own, EXACT)
+    teacher.keep(rollouts[:PROBE_ROWS], EXACT)
+    teacher.keep(rollouts, progress=progress)
+    return replace(held_out, fixed=tuple(own))

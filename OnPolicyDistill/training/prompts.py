@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from OnPolicyDistill.runs.reporting import Reporter
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.training.files import LengthLimit, leave_out_long, named_file
 
+# Reads a prompt file as the student will see it.
+Encode = Callable[[Path], tuple[EncodedPrompt, ...]]
+
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
@@ -25,7 +29,7 @@ class Prompts:
 
 
 def read_prompts(
-    settings: DistillationSettings, policy: Policy, reporter: Reporter
+    settings: DistillationSettings, encode: Encode, reporter: Reporter
 ) -> tuple[Prompts, DistillationSettings]:
     """Read and tokenize both prompt files; also the settings that know how many steps there are.
 
@@ -35,13 +39,13 @@ def read_prompts(
     """
     facts = facts_of(settings)
     file = named_file(facts, "prompts", settings.prompts)
-    prompts = encode_prompts(policy, file, settings.max_prompt_tokens, reporter)
+    prompts = encode(file)
     settings = settings.settled(len(prompts))
     if settings.num_epochs is not None:
         detail = f"{len(prompts)} prompts, {settings.rows_per_step} a step."
         reporter.phase("loading", detail, num_steps=settings.num_steps)
     file = named_file(facts, "validation_prompts", settings.validation_prompts)
-    available = encode_prompts(policy, file, settings.max_prompt_tokens, reporter)
+    available = encode(file)
     return Prompts(prompts, _draw_held_out(available, settings)), settings
 
 
@@ -54,9 +58,20 @@ def encode_prompts(
         DatasetError: a line cannot be read, or every prompt is too long.
     """
     encoded = [
-        EncodedPrompt(p.index, tuple(encode_prompt(policy, p.messages)), p.text, p.answer)
+        EncodedPrompt(p.index, tuple(encode_prompt(policy, p.messages)), p.text, p.answer, p.grader)
         for p in load_prompts(file).prompts
     ]
+    return short_prompts(encoded, max_tokens, file, reporter)
+
+
+def short_prompts(
+    encoded: Sequence[EncodedPrompt], max_tokens: int, file: Path, reporter: Reporter
+) -> tuple[EncodedPrompt, ...]:
+    """Prompts of a file that are short enough; the others are left out and counted.
+
+    Raises:
+        DatasetError: every prompt is too long.
+    """
     limit = LengthLimit(max_tokens, "max_prompt_tokens", "prompts_left_out", "prompts")
     return leave_out_long(encoded, lambda prompt: len(prompt.ids), limit, file, reporter)
 

@@ -1890,7 +1890,7 @@ export interface components {
          */
         CheckedConfig: {
             /** Config */
-            config: components["schemas"]["OnPolicyConfig"] | components["schemas"]["SftConfig"] | components["schemas"]["PromptDistillationConfig"] | components["schemas"]["EvaluationConfig"];
+            config: components["schemas"]["OnPolicyConfig"] | components["schemas"]["SftConfig"] | components["schemas"]["PromptDistillationConfig"] | components["schemas"]["VlmDistillationConfig"] | components["schemas"]["EvaluationConfig"];
             /** Yaml */
             yaml: string;
         };
@@ -3111,7 +3111,7 @@ export interface components {
              * Name
              * @enum {string}
              */
-            name: "on_policy" | "prompt_distillation" | "sft" | "evaluation";
+            name: "on_policy" | "prompt_distillation" | "sft" | "vlm_distillation" | "evaluation";
             /**
              * Block
              * @description What its part of a config is called.
@@ -4305,7 +4305,7 @@ export interface components {
              * Config
              * @description Every setting; shipped files as absolute paths.
              */
-            config: components["schemas"]["OnPolicyConfig"] | components["schemas"]["SftConfig"] | components["schemas"]["PromptDistillationConfig"] | components["schemas"]["EvaluationConfig"];
+            config: components["schemas"]["OnPolicyConfig"] | components["schemas"]["SftConfig"] | components["schemas"]["PromptDistillationConfig"] | components["schemas"]["VlmDistillationConfig"] | components["schemas"]["EvaluationConfig"];
             /**
              * Yaml
              * @description The file as it is shipped.
@@ -5131,7 +5131,7 @@ export interface components {
              * Config
              * @description Null when config.yaml cannot be read.
              */
-            config: (components["schemas"]["OnPolicyConfig"] | components["schemas"]["SftConfig"] | components["schemas"]["PromptDistillationConfig"] | components["schemas"]["EvaluationConfig"]) | null;
+            config: (components["schemas"]["OnPolicyConfig"] | components["schemas"]["SftConfig"] | components["schemas"]["PromptDistillationConfig"] | components["schemas"]["VlmDistillationConfig"] | components["schemas"]["EvaluationConfig"]) | null;
             /** @description What holds of such a run; null as its config is. */
             facts: components["schemas"]["KindFacts"] | null;
             /** Config Yaml */
@@ -5407,7 +5407,7 @@ export interface components {
              * Method
              * @description Unknown where config.yaml cannot be read.
              */
-            method: ("on_policy" | "prompt_distillation" | "sft" | "evaluation") | "unknown";
+            method: ("on_policy" | "prompt_distillation" | "sft" | "vlm_distillation" | "evaluation") | "unknown";
             /**
              * State
              * @enum {string}
@@ -6088,6 +6088,344 @@ export interface components {
              * @default 2048
              */
             max_answer_tokens?: number;
+        };
+        /**
+         * VlmDistillationConfig
+         * @description A run of on-policy distillation of vision-language models.
+         */
+        VlmDistillationConfig: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            method: "vlm_distillation";
+            vlm_distillation?: components["schemas"]["VlmDistillationSettings"];
+        };
+        /**
+         * VlmDistillationSettings
+         * @description A student that sees samples, a teacher that sees scores, the divergence teaches.
+         */
+        VlmDistillationSettings: {
+            /**
+             * Min Pixels
+             * @description Pixels that a picture has at least as read.
+             * @default 65536
+             */
+            min_pixels?: number;
+            /**
+             * Max Pixels
+             * @description Pixels that a picture has at most as read: 1,048,576 are 1,024 tokens of Qwen3-VL and 1,337 of Qwen2.5-VL.
+             * @default 1048576
+             */
+            max_pixels?: number;
+            /**
+             * Picture Cache Mb
+             * @description Memory for the features of pictures that were looked at, for each model: a picture that is still there is not looked at again. 0 keeps none.
+             * @default 2048
+             */
+            picture_cache_mb?: number;
+            /**
+             * Num Steps
+             * @description Optimizer steps in all.
+             * @default 1000
+             */
+            num_steps?: number;
+            /**
+             * Num Epochs
+             * @description How often every usable row is seen; when set, the steps follow from it and num_steps means nothing.
+             */
+            num_epochs?: number | null;
+            /**
+             * Batch Size
+             * @description Rows in one forward and backward pass (a micro-batch).
+             * @default 4
+             */
+            batch_size?: number;
+            /**
+             * Gradient Accumulation Steps
+             * @description Micro-batches whose gradients make one optimizer step.
+             * @default 2
+             */
+            gradient_accumulation_steps?: number;
+            /**
+             * Learning Rate
+             * @description Peak learning rate of AdamW.
+             * @default 0.0001
+             */
+            learning_rate?: number;
+            /**
+             * Schedule
+             * @description Shape of the rate after the warm-up.
+             * @default constant
+             * @enum {string}
+             */
+            schedule?: "constant" | "linear" | "cosine";
+            /**
+             * Schedule Min Ratio
+             * @description Where a decaying schedule ends, as a share of the peak.
+             * @default 0.1
+             */
+            schedule_min_ratio?: number;
+            /**
+             * Warmup Steps
+             * @description Steps over which the rate rises linearly.
+             * @default 0
+             */
+            warmup_steps?: number;
+            /**
+             * Warmup Ratio
+             * @description Share of all steps over which the rate rises; when set, warmup_steps means nothing.
+             */
+            warmup_ratio?: number | null;
+            /**
+             * Weight Decay
+             * @description Decoupled weight decay of AdamW.
+             * @default 0
+             */
+            weight_decay?: number;
+            /**
+             * Max Grad Norm
+             * @description Gradients longer than this are scaled down to it; 0 turns it off.
+             * @default 1
+             */
+            max_grad_norm?: number;
+            /**
+             * Grad Checkpoint
+             * @description Recompute activations in the backward pass: far less memory, more time. Turn it off where the plan says that the run fits without it.
+             * @default true
+             */
+            grad_checkpoint?: boolean;
+            /**
+             * Mixed Precision
+             * @description Keep weights in the type they are stored in (bf16 on a Mac); off loads float32. Losses, logprobs and the adapter are float32 either way.
+             * @default true
+             */
+            mixed_precision?: boolean;
+            /**
+             * Checkpoint Every
+             * @description Steps between checkpoints.
+             * @default 100
+             */
+            checkpoint_every?: number;
+            /**
+             * Checkpoint Minutes
+             * @description A checkpoint is also written at the first step that ends this many minutes after the last one; only the newest of these stays. 0 turns it off.
+             * @default 10
+             */
+            checkpoint_minutes?: number;
+            /**
+             * Keep Checkpoints
+             * @description How many checkpoints stay beside the best one.
+             * @default 3
+             */
+            keep_checkpoints?: number;
+            /**
+             * Eval Every
+             * @description Steps between evaluations on held-out data.
+             * @default 100
+             */
+            eval_every?: number;
+            /**
+             * Early Stop Patience
+             * @description Evaluations without an improvement beyond chance before the run stops; 0 never stops.
+             * @default 0
+             */
+            early_stop_patience?: number;
+            /**
+             * Best Of Equals
+             * @description Which checkpoint is `best` among those whose held-out metric does not differ beyond chance: the one with more training, or the first.
+             * @default later
+             * @enum {string}
+             */
+            best_of_equals?: "later" | "earlier";
+            /**
+             * Seed
+             * @description Where every random choice starts.
+             * @default 0
+             */
+            seed?: number;
+            /**
+             * Run Name
+             * @description A name for people; the run's id is made by itself.
+             */
+            run_name?: string | null;
+            /**
+             * Teacher Model
+             * @description Registry alias, hub id or folder of the teacher; else $OPD_TEACHER_MODEL.
+             */
+            teacher_model?: string;
+            /**
+             * Student Model
+             * @description Registry alias, hub id or folder of the student; else $OPD_STUDENT_MODEL.
+             */
+            student_model?: string;
+            /**
+             * Student Adapter
+             * @description Folder of a LoRA adapter to continue from, for example of an SFT run.
+             */
+            student_adapter?: string | null;
+            /**
+             * Prompts
+             * @description Training prompts with pictures: JSONL, parquet, or a folder of either; required to train, not to plan.
+             */
+            prompts?: string | null;
+            /**
+             * Validation Source
+             * @description Held-out prompts come from a file of their own; nothing is split off.
+             * @default separate_file
+             * @constant
+             */
+            validation_source?: "separate_file";
+            /**
+             * Validation Prompts
+             * @description Held-out prompts with pictures; training without them is refused.
+             */
+            validation_prompts?: string | null;
+            /**
+             * Eval Fraction
+             * @description Share of the validation file that evaluations use, drawn once by the seed, evenly over the file.
+             * @default 1
+             */
+            eval_fraction?: number;
+            /**
+             * Eval Prompts
+             * @description At most this many validation prompts, drawn once by the seed, evenly over the file; empty means all.
+             * @default 64
+             */
+            eval_prompts?: number | null;
+            /**
+             * Temperature
+             * @description Softens both distributions in the KL term (1.0 to 4.0).
+             * @default 1
+             */
+            temperature?: number;
+            /**
+             * Kl Weight
+             * @description Weight of the divergence term.
+             * @default 1
+             */
+            kl_weight?: number;
+            /**
+             * Ce Weight
+             * @description Weight of the cross-entropy on the teacher's top token.
+             * @default 0
+             */
+            ce_weight?: number;
+            /**
+             * Divergence
+             * @description reverse_kl is KL(student || teacher), forward_kl is KL(teacher || student), jsd lies between, sampled_reverse_kl is the one-sample policy gradient of reverse_kl.
+             * @default reverse_kl
+             * @enum {string}
+             */
+            divergence?: "reverse_kl" | "forward_kl" | "jsd" | "sampled_reverse_kl";
+            /**
+             * Teacher Weight
+             * @description Teacher's share of the mixture in the generalized JSD.
+             * @default 0.5
+             */
+            teacher_weight?: number;
+            /**
+             * On Policy Fraction
+             * @description Share of completions the student samples; the rest are the teacher's own.
+             * @default 1
+             */
+            on_policy_fraction?: number;
+            /**
+             * Fixed Rollouts
+             * @description Sample one completion a prompt once and train on them again each epoch: the teacher's scores then come from the cache.
+             * @default false
+             */
+            fixed_rollouts?: boolean;
+            /**
+             * Max Generation Tokens
+             * @description Longest completion, in tokens.
+             * @default 2048
+             */
+            max_generation_tokens?: number;
+            /**
+             * Max Prompt Tokens
+             * @description Longer prompts are left out and counted, never cut.
+             * @default 2048
+             */
+            max_prompt_tokens?: number;
+            /**
+             * Generation Temperature
+             * @description Temperature of rollouts; 1 samples the policy itself.
+             * @default 1
+             */
+            generation_temperature?: number;
+            /**
+             * Top P
+             * @description Nucleus truncation of rollouts; 1 leaves nothing out.
+             * @default 1
+             */
+            top_p?: number;
+            /**
+             * Logprob Method
+             * @description Rollouts come from our own batched generation loop.
+             * @default manual_loop
+             * @constant
+             */
+            logprob_method?: "manual_loop";
+            /**
+             * Teacher Targets
+             * @description What the teacher hands over: final hidden states (exact over the whole vocabulary) or its k best logprobs and the mass of the rest (compact).
+             * @default hidden_states
+             * @enum {string}
+             */
+            teacher_targets?: "hidden_states" | "top_k";
+            /**
+             * Top K
+             * @description k of the top_k targets.
+             * @default 64
+             */
+            top_k?: number;
+            /**
+             * Teacher Cache Size Mb
+             * @description Memory for the teacher cache, in MB; 0 turns it off.
+             * @default 4096
+             */
+            teacher_cache_size_mb?: number;
+            /**
+             * Keep Teacher Loaded
+             * @description Off: sample once, score everything into the cache, unload the teacher, train. Fits Macs where both models do not fit together.
+             * @default true
+             */
+            keep_teacher_loaded?: boolean;
+            /**
+             * @description The student's adapter, all that learns; the vision tower never does.
+             * @default {
+             *       "rank": 32,
+             *       "alpha": 64,
+             *       "dropout": 0,
+             *       "layers": -1,
+             *       "experts": false
+             *     }
+             */
+            lora?: components["schemas"]["LoraSettings"];
+            /**
+             * Instruction
+             * @description Added to every problem that does not ask for \boxed{} itself. Thinking models need none; an Instruct model is asked so to box its answer.
+             */
+            instruction?: string | null;
+            /**
+             * Max Pictures
+             * @description Prompts with more pictures are refused, with their line.
+             * @default 8
+             */
+            max_pictures?: number;
+            /**
+             * Controls
+             * @description Also measure accuracy with a blank picture and with another prompt's: a model that answers as well without its picture does not look.
+             * @default true
+             */
+            controls?: boolean;
+            /**
+             * Control Prompts
+             * @description At most this many of the held-out prompts are used for controls.
+             * @default 32
+             */
+            control_prompts?: number;
         };
         /**
          * Wanted

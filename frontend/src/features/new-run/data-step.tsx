@@ -15,6 +15,7 @@ const REST: Record<MethodId, string> = {
   on_policy: "Prompts that are too long",
   sft: "How conversations are read",
   prompt_distillation: "How answers are read",
+  vlm_distillation: "How pictures are read",
 };
 
 /** The files of the method, each linted at once, and what else is to say of them. */

@@ -49,6 +49,7 @@ const BESIDE: Readonly<Record<MethodId, (props: { method: Method }) => ReactNode
   on_policy: ({ method }) => <PairVerdict block={method.block} />,
   prompt_distillation: BesidePrompted,
   sft: NoTeacher,
+  vlm_distillation: ({ method }) => <PairVerdict block={method.block} />,
 };
 
 function NoTeacher() {

@@ -18,18 +18,21 @@ const HOW: readonly Section[] = [
   { group: "run", title: "The run" },
 ];
 
+const SCORED: readonly Section[] = [
+  {
+    group: "objective",
+    title: "What is learned",
+    intro:
+      "Reverse KL makes the student avoid what the teacher finds unlikely; forward KL makes it cover everything the teacher says. At temperature 1 both compare the models as they are.",
+  },
+  { group: "sampling", title: "What the student writes" },
+  ...HOW,
+];
+
 /** What each method asks first; a group that a method does not have is not shown. */
 const SECTIONS: Readonly<Record<MethodId, readonly Section[]>> = {
-  on_policy: [
-    {
-      group: "objective",
-      title: "What is learned",
-      intro:
-        "Reverse KL makes the student avoid what the teacher finds unlikely; forward KL makes it cover everything the teacher says. At temperature 1 both compare the models as they are.",
-    },
-    { group: "sampling", title: "What the student writes" },
-    ...HOW,
-  ],
+  on_policy: SCORED,
+  vlm_distillation: SCORED,
   prompt_distillation: [
     {
       group: "sampling",

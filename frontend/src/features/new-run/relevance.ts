@@ -16,6 +16,9 @@ const IS_EMPTY = (value: Setting | undefined) => value === null || value === und
 const CONDITIONS: Readonly<Record<string, Condition>> = {
   "distillation.teacher_weight": { key: "distillation.divergence", holds: is("jsd") },
   "distillation.top_k": { key: "distillation.teacher_targets", holds: is("top_k") },
+  "vlm_distillation.teacher_weight": { key: "vlm_distillation.divergence", holds: is("jsd") },
+  "vlm_distillation.top_k": { key: "vlm_distillation.teacher_targets", holds: is("top_k") },
+  "vlm_distillation.control_prompts": { key: "vlm_distillation.controls", holds: is(true) },
   "prompt_distillation.acceptance": {
     key: "prompt_distillation.num_samples",
     holds: (value) => Number(value) > 1,

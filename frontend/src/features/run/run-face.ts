@@ -30,6 +30,7 @@ export function whatHappens({ method, student, teacher }: RunDetail["run"]): str
       return `${student} learns from conversations`;
     case "on_policy":
     case "prompt_distillation":
+    case "vlm_distillation":
       return teacher === student
         ? `${student} learns from itself`
         : `${student} learns from ${teacher}`;
