@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from OnPolicyDistill.config import BLOCK_OF_METHOD, RunConfig, settings_of
+from OnPolicyDistill.datasets.set_files import is_set
 from OnPolicyDistill.errors import ConfigError, InputError
 from OnPolicyDistill.methods import FILE_KEYS, MODEL_KEYS
 
@@ -78,9 +79,9 @@ def check_named_paths(config: RunConfig) -> None:
             path = probe(text)
         except PathError as error:
             raise ConfigError(error.message, error.action, ((field, error.message),)) from error
-        if is_file and path.exists() and not path.is_file():
-            message = f"{text} is no regular file."
-            raise ConfigError(message, "Name a JSONL file.", ((field, message),))
+        if is_file and path.exists() and not path.is_file() and not is_set(path):
+            message = f"{text} is no regular file, and no folder of one set."
+            raise ConfigError(message, "Name a JSONL or parquet file.", ((field, message),))
 
 
 def _absolute(text: str) -> Path:

@@ -19,7 +19,8 @@ from OnPolicyDistill.evaluation.playground_messages import ChatMessage
 from OnPolicyDistill.planning.checkup import check_run
 from OnPolicyDistill.planning.plan import plan_run
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
-from OnPolicyDistill.trainers import on_policy, prompt_distillation, sft
+from OnPolicyDistill.trainers import on_policy, sft
+from OnPolicyDistill.trainers.prompt_distillation import train as prompt_distillation
 from tests.backend.tiny import write_jsonl, write_tiny_model
 
 TRAIN: dict[str, Callable[[RunDirectory], object]] = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from OnPolicyDistill.cli.data import print_lint_report, ruler_of
+from OnPolicyDistill.cli.data import print_lint_report, ruler_of, tell_pictures
 from OnPolicyDistill.cli.output import JsonOption, WorkspaceOption, print_json, print_text
 from OnPolicyDistill.cli.plan import AssignmentsOption
 from OnPolicyDistill.errors import InputError
@@ -147,14 +147,17 @@ def _pair_of(student: str | None, teacher: str | None) -> PairReport | None:
 
 
 def _lints_of(student: str | None, files: list[str | None]) -> list[LintReport]:
-    from OnPolicyDistill.datasets.linter import lint_prompts
+    from OnPolicyDistill.datasets.linter import Ruler, lint_prompts
+    from OnPolicyDistill.datasets.pictures import DEFAULT_SIGHT
     from OnPolicyDistill.registry import local_folder
 
-    ruler = None if student is None or local_folder(student) is None else ruler_of(student)
+    # Without a student nobody knows whether pictures are read, so they are looked at.
+    named = None if student is None or local_folder(student) is None else student
+    ruler = Ruler(sight=DEFAULT_SIGHT) if named is None else ruler_of(named)
     training = files[0]
     reports = []
     for file in files:
         if file is not None:
             other = Path(training) if training is not None and file != training else None
-            reports.append(lint_prompts(Path(file), other, ruler))
+            reports.append(lint_prompts(Path(file), other, ruler, tell_pictures))
     return reports

@@ -24,7 +24,8 @@ from OnPolicyDistill.datasets.picture_prompts import (
 )
 from OnPolicyDistill.datasets.pictures import PictureSource
 from OnPolicyDistill.datasets.prompts import content_text
-from OnPolicyDistill.datasets.records import BYTE_ORDER_MARK, BadLine, Record, read_records
+from OnPolicyDistill.datasets.records import BadLine, Record, read_records
+from OnPolicyDistill.datasets.text_lines import text_lines
 from OnPolicyDistill.errors import DatasetError
 
 TEXT_KEYS = ("text", "input", "sentence", "prompt")
@@ -235,7 +236,7 @@ def _from_records(path: Path) -> Iterator[Record | BadLine]:
 
 
 def _from_lines(path: Path) -> Iterator[Record | BadLine]:
-    lines = _lines(path)
+    lines = text_lines(path)
     if isinstance(lines, BadLine):
         yield lines
         return
@@ -245,31 +246,12 @@ def _from_lines(path: Path) -> Iterator[Record | BadLine]:
 
 
 def _from_csv(path: Path) -> Iterator[Record | BadLine]:
-    lines = _lines(path)
+    lines = text_lines(path)
     if isinstance(lines, BadLine):
         yield lines
     else:
         for row in read_csv(lines, TEXT_KEYS):
             yield row if isinstance(row, BadLine) else Record(*row, path)
-
-
-def _lines(path: Path) -> list[str] | BadLine:
-    """The file's lines with their newlines, decoded; or the first that is no text."""
-    try:
-        data = path.read_bytes().removeprefix(BYTE_ORDER_MARK)
-    except FileNotFoundError as error:
-        raise DatasetError("There is no such file.", "Check the path.", path) from error
-    except OSError as error:
-        raise DatasetError(f"It cannot be read ({error.strerror}).", "Check it.", path) from error
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        return BadLine(line, "encoding", "The line is not UTF-8.", "Save the file as UTF-8.")
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        return BadLine(line, "nul", "The line holds a NUL byte.", "Save it as UTF-8 text.")
-    return [part + "\n" for part in text.replace("\r\n", "\n").removesuffix("\n").split("\n")]
 
 
 def _item(index: int, record: Record) -> LabelledItem | BadLine:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Opd
@@ -130,3 +131,38 @@ def test_more_squares_than_there_are_is_said_before_any_is_drawn(opd: Opd, tmp_p
     assert outcome.exit_code == 2
     assert "There are only 360 held-out pictures" in outcome.err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def pictured(tmp_path: Path) -> Path:
+    """A folder with two sets about the same pictures, one of which is not there."""
+    Image.new("RGB", (320, 320)).save(tmp_path / "black.png")
+    names = ["black.png", "gone.png"]
+    for split in ("train", "test"):
+        lines = [{"prompt": f"{split} {n}?", "images": [n]} for n in names[: 1 + (split == "test")]]
+        (tmp_path / f"{split}.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    return tmp_path
+
+
+def test_pictures_are_counted_and_broken_ones_named(opd: Opd, pictured: Path, pair: Path) -> None:
+    outcome = opd("data", "lint", str(pictured / "test"), "--against", str(pictured / "train"))
+    assert outcome.exit_code == 2
+    assert f"{pictured / 'test'}:2: error: " in outcome.out
+    assert "gone.png: There is no such picture" in outcome.out
+    assert "1 picture of the other set is here too, on 1 line." in outcome.out
+    assert "2 pictures on 2 lines, 1 different, 1 broken; median 100 tokens" in outcome.out
+    outcome = opd("data", "lint", str(pictured / "train"), "--model", str(pair / "student"))
+    assert outcome.exit_code == 2
+    assert ":1: error: The line has a picture" in outcome.out
+
+
+def test_a_check_of_files_finds_pictures_on_both_sides(opd: Opd, pictured: Path) -> None:
+    files = ("--prompts", str(pictured / "train"), "--validation", str(pictured / "test"))
+    training, held_out = opd("check", *files, "--json").json()["files"]
+    assert training["pictures"]["num_leaked"] == 0
+    assert held_out["pictures"]["num_leaked"] == 1
+
+
+def test_prompts_with_pictures_are_shown_by_their_words(opd: Opd, pictured: Path) -> None:
+    outcome = opd("data", "show", str(pictured / "train"))
+    assert "line 1: train black.png?" in outcome.out

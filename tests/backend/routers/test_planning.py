@@ -109,6 +109,23 @@ async def test_a_pipe_among_the_files_is_refused_instead_of_waited_for(
             assert answer.json()["errors"][0]["location"] == f"distillation.{key}"
 
 
+async def test_a_folder_of_one_set_is_a_file_of_data_and_others_are_refused(
+    client: httpx.AsyncClient, models: Path, tmp_path: Path
+) -> None:
+    for name in ("set", "empty"):
+        (tmp_path / name).mkdir()
+    write_jsonl(tmp_path / "set" / "prompts.jsonl", [{"prompt": f"p {i}"} for i in range(30)])
+    pair = {"student_model": str(models / "student"), "teacher_model": str(models / "student")}
+    for named in ("set", "set/prompts"):
+        config = {"distillation": {**pair, "prompts": str(tmp_path / named)}}
+        report = (await client.post("/api/check", json={"config": config})).json()
+        assert report["prompts"]["num_prompts"] == 30
+    config = {"distillation": {**pair, "prompts": str(tmp_path / "empty")}}
+    answer = await client.post("/api/check", json={"config": config})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["location"] == "distillation.prompts"
+
+
 async def test_a_check_finds_the_wrong_line_and_the_wrong_pair(
     client: httpx.AsyncClient, models: Path, tmp_path: Path
 ) -> None:
