@@ -13,13 +13,14 @@ from OnPolicyDistill.pictures import Sight
 SEEING = ("qwen3_vl", "qwen3_vl_moe", "qwen2_5_vl")
 
 
-def sight_of_folder(folder: Path, sight: Sight = DEFAULT_SIGHT) -> Sight | None:
-    """Patch and merge of a folder's model, within the limits of `sight`; None for a text model.
+def sight_of_folder(folder: Path, limits: tuple[int, int] | None = None) -> Sight | None:
+    """Patch, merge and limits of a folder's model; None for a text model.
 
-    Mean and deviation of the channels stay those of `sight`: they change no count.
+    `limits` are the fewest and most pixels that a run sets; without them the folder's own count.
+    Mean and deviation of the channels, which change no count, are those of Qwen3-VL.
 
     Raises:
-        ModelError: config.json is damaged.
+        ModelError: config.json or preprocessor_config.json is damaged.
     """
     config = read_settings(folder, "config.json")
     tower = config.get("vision_config")
@@ -29,4 +30,18 @@ def sight_of_folder(folder: Path, sight: Sight = DEFAULT_SIGHT) -> Sight | None:
     if not isinstance(patch, int) or not isinstance(merge, int) or patch < 1 or merge < 1:
         message = f"The vision_config of {folder} has no patch_size or no spatial_merge_size."
         raise ModelError(message, "Download the model again.")
-    return replace(sight, patch=patch, merge=merge)
+    fewest, most = limits or _own_limits(folder)
+    return replace(DEFAULT_SIGHT, patch=patch, merge=merge, min_pixels=fewest, max_pixels=most)
+
+
+def _own_limits(folder: Path) -> tuple[int, int]:
+    """Fewest and most pixels by the folder's preprocessor; newer files have them under `size`."""
+    values = read_settings(folder, "preprocessor_config.json")
+    size = values.get("size")
+    edges = size if isinstance(size, dict) else {}
+    fewest = values.get("min_pixels") or edges.get("min_pixels") or edges.get("shortest_edge")
+    most = values.get("max_pixels") or edges.get("max_pixels") or edges.get("longest_edge")
+    return (
+        fewest if isinstance(fewest, int) else DEFAULT_SIGHT.min_pixels,
+        most if isinstance(most, int) else DEFAULT_SIGHT.max_pixels,
+    )

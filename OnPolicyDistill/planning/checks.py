@@ -24,6 +24,7 @@ from OnPolicyDistill.planning.disk import DiskNeeds, disk_needs
 from OnPolicyDistill.planning.lengths import ruler_of_model
 from OnPolicyDistill.planning.pair import PairReport, check_pair_by_name
 from OnPolicyDistill.planning.rates import endless_warmup
+from OnPolicyDistill.planning.sight import sight_of_model
 from OnPolicyDistill.planning.targets import PlannedAdapter
 from OnPolicyDistill.planning.workload import PromptFacts, Workload, make_workload
 from OnPolicyDistill.settings.training import OptimizerSettings
@@ -96,13 +97,24 @@ class Checkup:
                 fix = "Choose two models of one family and generation."
                 self.add(severity, finding.code, field, finding.message, fix)
 
-    def ruler_of(self, model: str, max_tokens: int) -> Ruler:
-        """Measures texts in a model's tokens, or in characters where the model is not here."""
+    def ruler_of(self, model: str, max_tokens: int, may_see: bool = False) -> Ruler:
+        """Measures texts in a model's tokens, or in characters where the model is not here.
+
+        `may_see` says that the method reads pictures where the model does.
+        """
         try:
-            return ruler_of_model(model, max_tokens)
+            return ruler_of_model(model, max_tokens, sight_of_model(model) if may_see else None)
         except ModelError:
             # The check of the disk says it.
             return Ruler(max_prompt_tokens=max_tokens)
+
+    def check_leaked_pictures(self, field: str) -> None:
+        """Say so where held-out lines show pictures that are trained on as well."""
+        pictures = None if self.validation is None else self.validation.pictures
+        if pictures is not None and pictures.num_leaked:
+            message = f"{pictures.num_leaked} held-out pictures are trained on as well."
+            fix = "Keep a picture on one side, or held-out numbers say less than they seem to."
+            self.add("warning", "leaked_picture", field, message, fix)
 
     def check_adapter(self, folder: str | None, field: str) -> None:
         """Look for an adapter's files where a setting names a folder."""

@@ -115,7 +115,7 @@ def _check_sft(check: Checkup, sft: SftSettings) -> None:
         check.add("warning", "no_held_out", field, message, fix)
     elif not is_set(Path(sft.validation_conversations)):
         check.add("error", "no_file", field, "There is no such file.", "Check the path.")
-    ruler = check.ruler_of(sft.model, sft.max_length)
+    ruler = check.ruler_of(sft.model, sft.max_length, may_see=True)
 
     def lint(key: str, file: str | None, other: str | None) -> LintReport | None:
         if file is None or not is_set(Path(file)):
@@ -131,6 +131,7 @@ def _check_sft(check: Checkup, sft: SftSettings) -> None:
         message = f"{check.validation.num_leaked} held-out conversations are trained on as well."
         fix = "Remove them from one of the files, or held-out numbers mean nothing."
         check.add("warning", "leaked", f"sft.{key}", message, fix)
+    check.check_leaked_pictures(f"sft.{key}")
     check.check_rate(sft)
     check.check_disk()
 

@@ -24,6 +24,7 @@ from OnPolicyDistill.errors import DatasetError
 from OnPolicyDistill.pictures import Sight
 from OnPolicyDistill.planning.answering import measure_inputs
 from OnPolicyDistill.planning.models import describe_model
+from OnPolicyDistill.planning.sight import sight_of_model
 from OnPolicyDistill.planning.workload import ASSUMED_PROMPTS, PromptFacts
 from OnPolicyDistill.registry import local_folder
 from OnPolicyDistill.settings.distillation import DistillationSettings
@@ -108,7 +109,8 @@ def count_held_out(config: RunConfig) -> int:
             held_out = config.sft.validation_conversations
             if held_out is None or not is_set(Path(held_out)):
                 return ASSUMED_HELD_OUT
-            return _readable(lint_conversations(Path(held_out), None, Ruler())).num_prompts
+            ruler = Ruler(sight=sight_of_model(config.sft.model))
+            return _readable(lint_conversations(Path(held_out), None, ruler)).num_prompts
         case PromptDistillationConfig():
             prompted = config.prompt_distillation
             available = measure_inputs(prompted.validation_inputs).num_prompts
@@ -148,7 +150,8 @@ def _conversations(settings: SftSettings) -> PromptFacts:
         source = f"assumed: no conversations are named, so {limit} tokens each"
         return PromptFacts(ASSUMED_PROMPTS, limit, limit, source)
     path = Path(settings.conversations)
-    report = _readable(lint_conversations(path, None, ruler_of_model(settings.model, limit)))
+    ruler = ruler_of_model(settings.model, limit, sight_of_model(settings.model))
+    report = _readable(lint_conversations(path, None, ruler))
     facts = _facts(report, f"conversations of {path}")
     return replace(
         facts,

@@ -235,5 +235,11 @@ def test_a_folders_sight_counts_its_tokens_and_a_text_model_has_none(tmp_path: P
     assert sight_of(model_type="qwen2_5_vl", vision_config=tower) == wanted
     assert sight_of(model_type="qwen3") is None
     assert sight_of(model_type="llava", vision_config=tower) is None
+    assert sight_of(model_type="qwen2_5_vl", vision_config=tower) == wanted
+    limits = {"size": {"shortest_edge": 3136, "longest_edge": 401_408}}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(limits))
+    own = replace(wanted, min_pixels=3136, max_pixels=401_408)
+    assert sight_of(model_type="qwen2_5_vl", vision_config=tower) == own
+    assert sight_of_folder(tmp_path, (784, 1568)) == replace(own, min_pixels=784, max_pixels=1568)
     with pytest.raises(ModelError, match="no patch_size"):
         sight_of(model_type="qwen3_vl", vision_config={})

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from PIL import Image
 
 from OnPolicyDistill.config import parse_config
 from OnPolicyDistill.planning.checkup import check_run
@@ -293,3 +294,38 @@ def test_training_every_weight_of_a_quantized_model_is_refused_at_the_adapter(
         values = {"model": str(model_folder(name, config=config)), "lora": None}
         report = check_run(parse_config({"sft": values}), tmp_path / "there")
         assert [f.code for f in report.findings if f.field == "sft.lora"] == code
+
+
+def test_fine_tuning_of_a_model_that_sees_takes_pictures_and_tells_of_shared_ones(
+    model_folder, tmp_path
+):
+    Image.new("RGB", (640, 320)).save(tmp_path / "a.png")
+    lines = [
+        {"prompt": "a ?", "completion": "b", "images": ["a.png"]},
+        {"prompt": "b ?", "completion": "c"},
+    ]
+    for name in ("train", "held"):
+        text = "\n".join(
+            json.dumps({**line, "prompt": f"{name} {line['prompt']}"}) for line in lines
+        )
+        (tmp_path / f"{name}.jsonl").write_text(text)
+    tower = {"patch_size": 16, "spatial_merge_size": 2}
+    seeing = {
+        "model_type": "qwen3_vl",
+        "vision_config": tower,
+        "text_config": CONFIG,
+    }
+    reports = {}
+    for name, config in (("words", CONFIG), ("sees", seeing)):
+        values = {
+            "model": str(model_folder(name, config=config)),
+            "conversations": str(tmp_path / "train.jsonl"),
+            "validation_conversations": str(tmp_path / "held.jsonl"),
+        }
+        reports[name] = check_run(parse_config({"sft": values}), tmp_path)
+    assert {code for _, code, _ in found(reports["words"])} >= {"unread_picture"}
+    told = found(reports["sees"])
+    assert ("warning", "leaked_picture", "sft.validation_conversations") in told
+    assert not [code for _, code, _ in told if code == "unread_picture"]
+    assert reports["sees"].prompts.pictures.total_tokens == 20 * 10
+    assert reports["sees"].prompts.lengths.longest >= 20 * 10
