@@ -148,7 +148,7 @@ def _pair_of(student: str | None, teacher: str | None) -> PairReport | None:
 
 def _lints_of(student: str | None, files: list[str | None]) -> list[LintReport]:
     from OnPolicyDistill.datasets.linter import Ruler, lint_prompts
-    from OnPolicyDistill.datasets.pictures import DEFAULT_SIGHT
+    from OnPolicyDistill.datasets.sight_files import DEFAULT_SIGHT
     from OnPolicyDistill.registry import local_folder
 
     # Without a student nobody knows whether pictures are read, so they are looked at.

@@ -35,7 +35,7 @@ def lint(
     """Check prompts, conversations or labelled items; ends with 2 when a line cannot be used."""
     from OnPolicyDistill.datasets.kinds import kind_of, lint_file
     from OnPolicyDistill.datasets.linter import Ruler
-    from OnPolicyDistill.datasets.pictures import DEFAULT_SIGHT
+    from OnPolicyDistill.datasets.sight_files import DEFAULT_SIGHT
 
     ruler = Ruler(sight=DEFAULT_SIGHT) if model is None else ruler_of(model)
     report = lint_file(file, other, ruler, tell_pictures)

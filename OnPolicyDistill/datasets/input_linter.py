@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from OnPolicyDistill.datasets.conversation_linter import FileFacts, report_of
 from OnPolicyDistill.datasets.labelled import LabelledItem, item_key, read_items
@@ -12,7 +13,9 @@ from OnPolicyDistill.datasets.linter import LintReport, Ruler
 from OnPolicyDistill.datasets.picture_linter import PictureLint, Progress
 from OnPolicyDistill.datasets.prompt_rules import Finding, Severity, problem_finding
 from OnPolicyDistill.datasets.records import BadLine
-from OnPolicyDistill.pictures import Sight
+
+if TYPE_CHECKING:
+    from OnPolicyDistill.pictures import Sight
 
 
 def lint_inputs(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -29,7 +29,9 @@ from OnPolicyDistill.datasets.prompts import Prompt, content_text, read_prompts
 from OnPolicyDistill.datasets.records import BadLine
 from OnPolicyDistill.datasets.tokenizer_files import TokenizerFiles
 from OnPolicyDistill.errors import DatasetError
-from OnPolicyDistill.pictures import Sight
+
+if TYPE_CHECKING:
+    from OnPolicyDistill.pictures import Sight
 
 MAX_FINDINGS_PER_CODE = 200
 CHUNK = 1000

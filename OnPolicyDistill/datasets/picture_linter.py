@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,7 +19,9 @@ from OnPolicyDistill.datasets.picture_prompts import unread_picture
 from OnPolicyDistill.datasets.pictures import PictureSource, named, picture_size, seen_picture
 from OnPolicyDistill.datasets.prompt_rules import Finding, Severity, problem_finding
 from OnPolicyDistill.errors import DatasetError
-from OnPolicyDistill.pictures import Sight
+
+if TYPE_CHECKING:
+    from OnPolicyDistill.pictures import Sight
 
 MAX_DECODED = 5_000
 MAX_KNOWN = 50_000

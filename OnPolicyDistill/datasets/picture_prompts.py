@@ -65,6 +65,8 @@ class LayoutError(Exception):
 
 def place_pictures(record: Record, messages: Sequence[Message]) -> Pictured | BadLine:
     """Find the pictures of a line and their places in its messages, or say what is wrong."""
+    if not _may_have_pictures(record) and all(map(_is_plain, messages)):
+        return Pictured(tuple(messages))
     try:
         listed = _listed(record)
         if any(_is_picture(part) for part in _checked(messages)):
@@ -83,6 +85,8 @@ def place_pictures(record: Record, messages: Sequence[Message]) -> Pictured | Ba
 
 def listed_pictures(record: Record) -> tuple[PictureSource, ...] | BadLine:
     """The pictures that a line names beside its words, or what is wrong with them."""
+    if not _may_have_pictures(record):
+        return ()
     try:
         return _listed(record)
     except LayoutError as error:
@@ -106,6 +110,15 @@ def unread_picture(line: int) -> BadLine:
     message = "The line has a picture, and this would read its words only."
     fix = "Use a method and a model that see pictures, or take the line out."
     return BadLine(line, UNREAD, message, fix)
+
+
+def _may_have_pictures(record: Record) -> bool:
+    return bool(record.pictures) or any(key in record.values for key in (*PICTURE_KEYS, FOLDER_KEY))
+
+
+def _is_plain(message: Message) -> bool:
+    content = message.get("content")
+    return isinstance(content, str) and MARKER not in content
 
 
 def _listed(record: Record) -> tuple[PictureSource, ...]:

@@ -1,7 +1,7 @@
 """Pictures of a data set: where their bytes lie, how large they are, and their pixels on demand.
 
 A set may have thousands; what is kept of each is a hash and a size. `open_picture` decodes once,
-and `Picture.pixels` again whenever a tower looks. Pillow is imported with the first picture.
+and `Picture.pixels` again whenever a tower looks. Pillow and numpy come with the first picture.
 """
 
 from __future__ import annotations
@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from OnPolicyDistill.errors import DatasetError
-from OnPolicyDistill.pictures import Picture, Pixels, Sight
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# What Qwen3-VL sees with, inside the pixel limits of our settings; for files without a model.
-DEFAULT_SIGHT = Sight(16, 2, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), 65_536, 1_048_576)
+    from OnPolicyDistill.pictures import Picture, Pixels, Sight
+
 THUMBNAIL_SIDE = 256
 DIGEST_BYTES = 16
 MAX_FILE_BYTES = 256_000_000
@@ -118,6 +117,8 @@ def open_picture(source: PictureSource, sight: Sight) -> Picture:
     Raises:
         DatasetError: it is no picture, a damaged one, too large or too long; names file and line.
     """
+    from OnPolicyDistill.pictures import Picture  # noqa: PLC0415
+
     image = _decoded(source)
     digest = _digest_of(image)
     with named(source):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -79,7 +79,9 @@ def _read_file(file: Path, first_line: int) -> Iterator[Record | BadLine]:
                 text = raw.removeprefix(BYTE_ORDER_MARK) if line == first_line else raw
                 if text := text.strip():
                     found = parse_line(text, line)
-                    yield replace(found, origin=file) if isinstance(found, Record) else found
+                    if isinstance(found, Record):
+                        found = Record(line, found.values, file)
+                    yield found
     except FileNotFoundError as error:
         raise DatasetError("There is no such file.", "Check the path.", file) from error
     except OSError as error:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from OnPolicyDistill.datasets.pictures import DEFAULT_SIGHT
 from OnPolicyDistill.datasets.tokenizer_files import read_settings
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.pictures import Sight
 
+# What Qwen3-VL sees with, inside the pixel limits of our settings; for files without a model.
+DEFAULT_SIGHT = Sight(16, 2, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), 65_536, 1_048_576)
 SEEING = ("qwen3_vl", "qwen3_vl_moe", "qwen2_5_vl")
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from OnPolicyDistill.datasets.pictures import DEFAULT_SIGHT
-from OnPolicyDistill.datasets.sight_files import sight_of_folder
+from OnPolicyDistill.datasets.sight_files import DEFAULT_SIGHT, sight_of_folder
 from OnPolicyDistill.pictures import Sight
 from OnPolicyDistill.registry import find_model, local_folder
 

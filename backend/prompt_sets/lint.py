@@ -19,11 +19,11 @@ from OnPolicyDistill.datasets.kinds import SetKind
 from OnPolicyDistill.datasets.labelled import LabelledItem, read_items
 from OnPolicyDistill.datasets.linter import LintReport, Ruler, lint_prompts
 from OnPolicyDistill.datasets.picture_prompts import unread_picture
-from OnPolicyDistill.datasets.pictures import DEFAULT_SIGHT, PictureSource
+from OnPolicyDistill.datasets.pictures import PictureSource
 from OnPolicyDistill.datasets.prompt_rules import Finding, problem_finding
 from OnPolicyDistill.datasets.prompts import Message, Prompt, content_text, read_prompts
 from OnPolicyDistill.datasets.records import BadLine
-from OnPolicyDistill.datasets.sight_files import sight_of_folder
+from OnPolicyDistill.datasets.sight_files import DEFAULT_SIGHT, sight_of_folder
 from OnPolicyDistill.datasets.tokenizer_files import TokenizerFiles, load_tokenizer_files
 from OnPolicyDistill.errors import DatasetError
 from OnPolicyDistill.registry import local_folder

@@ -15,8 +15,7 @@ from OnPolicyDistill.datasets.input_linter import lint_inputs
 from OnPolicyDistill.datasets.kinds import lint_file
 from OnPolicyDistill.datasets.linter import LintReport, Ruler, lint_prompts
 from OnPolicyDistill.datasets.picture_linter import MANY_USES
-from OnPolicyDistill.datasets.pictures import DEFAULT_SIGHT
-from OnPolicyDistill.datasets.sight_files import sight_of_folder
+from OnPolicyDistill.datasets.sight_files import DEFAULT_SIGHT, sight_of_folder
 from OnPolicyDistill.errors import ModelError
 
 RULER = Ruler(sight=DEFAULT_SIGHT)

@@ -17,7 +17,6 @@ from PIL import Image, PngImagePlugin
 from OnPolicyDistill.datasets import picture_decoding
 from OnPolicyDistill.datasets.picture_decoding import MAX_JPEG_SCANS, upright_picture, upright_size
 from OnPolicyDistill.datasets.pictures import (
-    DEFAULT_SIGHT,
     THUMBNAIL_SIDE,
     PictureSource,
     open_picture,
@@ -25,6 +24,7 @@ from OnPolicyDistill.datasets.pictures import (
     seen_picture,
     thumbnail,
 )
+from OnPolicyDistill.datasets.sight_files import DEFAULT_SIGHT
 from OnPolicyDistill.errors import DatasetError
 
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
@@ -350,9 +350,9 @@ def test_a_thumbnail_is_a_small_png_without_anything_that_the_file_hid():
     assert image.info == {}
 
 
-def test_nothing_that_meets_no_picture_loads_pillow():
+def test_what_meets_no_picture_loads_neither_pillow_nor_numpy():
     code = (
         "import sys; import OnPolicyDistill.datasets.kinds, OnPolicyDistill.datasets.pictures; "
-        "sys.exit(any(name.split('.')[0] in ('PIL', 'pyarrow') for name in sys.modules))"
+        "sys.exit(any(name.split('.')[0] in ('PIL', 'numpy', 'pyarrow') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

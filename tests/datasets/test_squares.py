@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from OnPolicyDistill.datasets.pictures import DEFAULT_SIGHT, open_picture
+from OnPolicyDistill.datasets.pictures import open_picture
 from OnPolicyDistill.datasets.prompts import load_prompts
+from OnPolicyDistill.datasets.sight_files import DEFAULT_SIGHT
 from OnPolicyDistill.datasets.squares import (
     CELL_PIXELS,
     COLOURS,
