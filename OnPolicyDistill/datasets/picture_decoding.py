@@ -114,7 +114,9 @@ def _opened(data: bytes) -> ImageFile:
     """Read the header, and refuse what would not be decoded in bounds."""
     if not data:
         raise DatasetError("The picture's file is empty.", "Save it again.")
-    _refuse_large(*(_webp_size(data) or (0, 0)))
+    canvas = _webp_size(data)
+    if canvas is not None:
+        _refuse_size(*canvas)
     if data.startswith(b"\xff\xd8") and data.count(JPEG_SCAN) > MAX_JPEG_SCANS:
         message = f"The JPEG has more than {MAX_JPEG_SCANS} scans."
         raise DatasetError(message, "Save it again with an ordinary program.")
@@ -122,7 +124,7 @@ def _opened(data: bytes) -> ImageFile:
         image = _reader(data)
     except DAMAGED as error:
         raise _damaged(error) from error
-    _refuse_large(*image.size)
+    _refuse_size(*image.size)
     return image
 
 
@@ -160,7 +162,9 @@ def _webp_size(data: bytes) -> tuple[int, int] | None:
     return wide & 0x3FFF, tall & 0x3FFF
 
 
-def _refuse_large(wide: int, tall: int) -> None:
+def _refuse_size(wide: int, tall: int) -> None:
+    if min(wide, tall) < 1:
+        raise DatasetError("The picture has no pixels.", "Replace it or remove its line.")
     if wide * tall > MAX_PICTURE_PIXELS:
         message = f"The picture has {wide:,} x {tall:,} pixels."
         most = MAX_PICTURE_PIXELS // 1_000_000

@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from pydantic import JsonValue
 
@@ -36,7 +36,7 @@ SOURCE_KEYS = ("image", "image_url", "url", "path")
 ADDRESS = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
 DATA_URI = re.compile(r"^data:(?:image/[\w.+-]+)?(?:;[\w=-]+)*;base64,", re.IGNORECASE)
 # A marker at an end of the words or on a line of its own; in the midst it may be talked about.
-LOST_MARKER = re.compile(rf"(?:\A|\n)\s*{MARKER}|{MARKER}\s*(?:\Z|\n)")
+LOST_MARKER = re.compile(rf"(?:\A|\n)[ \t]*{MARKER}|{MARKER}[ \t]*(?:\Z|\n)")
 UNREAD = "unread_picture"
 
 Message = dict[str, JsonValue]
@@ -166,7 +166,7 @@ def _data(value: str) -> bytes:
 
 def _path(record: Record, value: str) -> Path:
     if value.startswith("file://"):
-        value = unquote(urlsplit(value).path)
+        value = unquote(value.removeprefix("file://").removeprefix("localhost"))
     elif ADDRESS.match(value):
         message = f"The picture {value[:80]} is at an address, and nothing is downloaded."
         raise LayoutError("remote_picture", message, "Download it, and name the file.")

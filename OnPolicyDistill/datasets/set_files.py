@@ -20,8 +20,16 @@ def set_files(path: Path) -> tuple[Path, ...]:
     """The files of a set, in order; a plain file is its own.
 
     Raises:
-        DatasetError: there is nothing of that name, or a folder has no set or several.
+        DatasetError: there is nothing of that name that can be read, or a folder has no set or
+            several.
     """
+    try:
+        return _found(path)
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"It cannot be read ({error}).", "Check its name.", path) from error
+
+
+def _found(path: Path) -> tuple[Path, ...]:
     if path.is_dir():
         splits = _splits(path)
         if len(splits) == 1:
@@ -44,7 +52,7 @@ def is_set(path: Path) -> bool:
     """Whether there is a set of that name: a file, a folder with one, or a split."""
     try:
         return all(file.is_file() for file in set_files(path))
-    except DatasetError:
+    except (DatasetError, OSError):
         return False
 
 

@@ -18,7 +18,7 @@ from OnPolicyDistill.datasets.kinds import kind_of
 from OnPolicyDistill.datasets.labelled import load_items, read_items, without_duplicates
 from OnPolicyDistill.datasets.picture_prompts import MAX_PICTURES
 from OnPolicyDistill.datasets.pictures import picture_size
-from OnPolicyDistill.datasets.prompts import load_prompts, read_prompts
+from OnPolicyDistill.datasets.prompts import Prompt, load_prompts, read_prompts
 from OnPolicyDistill.datasets.records import MAX_LINE_BYTES
 from OnPolicyDistill.errors import DatasetError
 
@@ -205,6 +205,28 @@ def test_a_line_whose_pictures_cannot_be_used_is_named(line, code, folder):
     assert bad.message.endswith(".")
     assert bad.fix.endswith(".")
     assert (first.index, last.index) == (0, 1)
+
+
+@pytest.mark.parametrize("name", ["file://[a", "file://", "file://localhost/a%00b.png", "x" * 300])
+def test_odd_names_are_pictures_that_are_not_there(name, folder):
+    for found in read_prompts(write(folder, {"prompt": "a", "images": [name]})):
+        if isinstance(found, Prompt):
+            with pytest.raises(DatasetError, match=r"set\.jsonl, line 1"):
+                picture_size(found.pictures[0])
+        else:
+            assert found.code == "wrong_type"
+
+
+def test_a_name_that_no_file_can_have_is_refused_in_words(folder):
+    for name in ("a" * 5000, "a\0b"):
+        with pytest.raises(DatasetError, match=r"cannot be read|no such file"):
+            load_prompts(folder / name)
+
+
+def test_very_many_empty_lines_around_a_marker_are_searched_once(folder):
+    text = "a <image> b" + "\n" * 400_000 + "c"
+    (prompt,) = load_prompts(write(folder, {"prompt": text})).prompts
+    assert prompt.pictures == ()
 
 
 def test_words_about_an_image_tag_are_words(folder):

@@ -208,6 +208,28 @@ def test_a_bomb_is_refused_by_its_header(data, monkeypatch):
         upright_picture(data)
 
 
+JPEG_WITHOUT_LINES = saved(halves(), "JPEG").replace(
+    b"\x08" + struct.pack(">HH", TALL, WIDE), b"\x08" + struct.pack(">HH", 0, WIDE)
+)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        png_with_size(0, 0),
+        png_with_size(5, 0),
+        b"GIF89a" + struct.pack("<HHBBB", 0, 0, 0, 0, 0),
+        b"BM" + BMP_HEADER.replace(struct.pack("<i", 30_000), struct.pack("<i", 0)),
+        JPEG_WITHOUT_LINES,
+    ],
+    ids=["png", "flat png", "gif", "bmp", "jpeg"],
+)
+def test_a_picture_without_pixels_is_refused(data):
+    for look in (upright_size, upright_picture):
+        with pytest.raises(DatasetError, match=r"no pixels|damaged"):
+            look(data)
+
+
 def test_the_size_in_the_header_decides_before_anything_is_decoded(monkeypatch):
     monkeypatch.setattr(picture_decoding, "MAX_PICTURE_PIXELS", WIDE * TALL)
     data = saved(halves(), "PNG")
