@@ -6,8 +6,8 @@ their picture. Some towers hand over more than one *level* of features: level 0 
 embedding would, level i is added behind layer i - 1 (DeepStack, arXiv 2406.04334).
 
 Differences from mlx-vlm, whose towers and layers these are: positions follow from the ids alone and
-nothing is remembered between calls; layers that learn are handed positions instead of sines, which
-recomputation needs; features are made once a picture and kept, with all their levels.
+nothing is remembered between calls; layers that learn are handed positions alone, so that all they
+are computed from again is plain data; features are made once a picture and kept, with all levels.
 
 Letters: B rows, T columns, D hidden width, P places of all pictures in a pass.
 """

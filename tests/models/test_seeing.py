@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import mlx.core as mx
@@ -12,8 +13,9 @@ from OnPolicyDistill.generation.loop import generate
 from OnPolicyDistill.generation.prefill import read_prefix
 from OnPolicyDistill.generation.request import GenerationRequest
 from OnPolicyDistill.losses.targets import HiddenTargets
-from OnPolicyDistill.models.kv_cache import RowCache
+from OnPolicyDistill.models.kv_cache import LayerCache, RowCache, RowLayout
 from OnPolicyDistill.models.loading import load_policy, unload
+from OnPolicyDistill.models.places import Places
 from OnPolicyDistill.models.policy import (
     Policy,
     hidden_states,
@@ -28,7 +30,8 @@ from OnPolicyDistill.teacher.scoring import Teacher
 from tests.models.conftest import write_tiny_model
 from tests.seeing_models import a_picture
 
-STOPS = frozenset({272})
+# So many that rows end at different times, and others join those that go on.
+STOPS = frozenset(range(40, 80))
 
 
 def eyes(policy: Policy) -> SeeingModel:
@@ -77,6 +80,7 @@ def test_sampled_logprobs_equal_rescored_ones_with_none_one_and_two_pictures(
 def test_a_row_among_others_that_join_and_leave_says_what_it_says_alone(policy: Policy) -> None:
     prompts = some_prompts(policy)
     together = generate(policy.model, asked(policy, prompts, max_rows=2))
+    assert len({len(rollout.completion_ids) for rollout in together}) > 2
     for index, prompt in enumerate(prompts):
         request = GenerationRequest([prompt], [index], STOPS, policy.vocab_size, 10)
         alone = generate(policy.model, request)[0]
@@ -137,19 +141,28 @@ def test_the_prefix_a_teacher_shares_keeps_the_position_behind_its_picture(polic
     assert as_float(mx.abs(plain.hidden - shared.hidden).max()) < 1e-4
 
 
-def test_a_step_of_decoding_does_not_wait_for_its_tokens(policy: Policy) -> None:
-    cache = RowCache.empty(policy.model, 2)
-    prefill.read_rows(policy.model, cache, [some_prompts(policy)[0], some_prompts(policy)[2]])
-    looked = mx.array([[1], [2]])
+def test_decoding_looks_at_no_token_and_asks_no_row_where_it_is(
+    policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Either would wait for the device before the next step can be asked for."""
+    model, num_looks, lengths = eyes(policy), [], (2, 9)
+    find = model._find
 
-    def fails(*_: object) -> None:
-        raise AssertionError("somebody looked")
+    def counted(tokens: mx.array, cache: Sequence[LayerCache] | None) -> Places:
+        num_looks[-1] += 1
+        return find(tokens, cache)
 
-    model = eyes(policy)
-    find, model._find = model._find, fails  # type: ignore[method-assign, assignment]
-    words = hidden_states(model, looked, cache, are_words=True)
-    model._find = find  # type: ignore[method-assign]
-    assert words.shape == (2, 1, 64)
+    def asked_where(*_: object) -> None:
+        raise AssertionError("a row was asked where it is")
+
+    model._find = counted  # type: ignore[method-assign]
+    monkeypatch.setattr(RowLayout, "offset", asked_where)
+    for max_tokens in lengths:
+        num_looks.append(0)
+        prompts = some_prompts(policy)[:3]
+        request = GenerationRequest(prompts, [1, 2, 3], frozenset(), policy.vocab_size, max_tokens)
+        assert len(generate(model, request)[0].completion_ids) == max_tokens
+    assert num_looks[0] == num_looks[1] > 0
 
 
 def test_a_picture_is_looked_at_once_and_forgotten_when_others_need_the_room(
