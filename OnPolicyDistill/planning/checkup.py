@@ -22,6 +22,7 @@ from OnPolicyDistill.datasets.input_linter import lint_inputs
 from OnPolicyDistill.datasets.labelled import labels_of, load_items
 from OnPolicyDistill.datasets.linter import LintReport, Ruler, lint_prompts
 from OnPolicyDistill.datasets.set_files import is_set
+from OnPolicyDistill.datasets.sight_files import DEFAULT_SIGHT
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.planning.check_report import CheckReport, PromptText
 from OnPolicyDistill.planning.checks import Checkup
@@ -235,7 +236,8 @@ def _ruler(check: Checkup, settings: DistillationSettings) -> Ruler:
         return ruler_of(settings)
     except ModelError:
         # The pair check has said it already; lengths are then counted in characters.
-        return Ruler(max_prompt_tokens=settings.max_prompt_tokens)
+        sight = DEFAULT_SIGHT if isinstance(settings, VlmDistillationSettings) else None
+        return Ruler(max_prompt_tokens=settings.max_prompt_tokens, sight=sight)
 
 
 def _lint(

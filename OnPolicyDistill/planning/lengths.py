@@ -76,22 +76,17 @@ def _prompts(settings: DistillationSettings) -> PromptFacts:
 
 
 def _pictured(settings: VlmDistillationSettings) -> PromptFacts:
-    """Words of the prompts, and a picture each, as large as it may be."""
-    if settings.prompts is None:
-        words = PromptFacts(ASSUMED_PROMPTS, ASSUMED_PROBLEM_TOKENS, ASSUMED_PROBLEM_TOKENS, "")
-        source = f"assumed: no prompts are named, so {ASSUMED_PROBLEM_TOKENS} tokens of words"
-    else:
-        words = _prompts(settings)
-        source = words.source
+    """Prompts with their pictures; without a file words, and a picture as large as it may be."""
+    if settings.prompts is not None:
+        return _prompts(settings)
     vision = describe_model(settings.student_model).dimensions.vision
     places = 0 if vision is None else vision.num_places(settings.max_pixels)
-    limit = settings.max_prompt_tokens
-    return replace(
-        words,
-        typical_tokens=min(words.typical_tokens + places, limit),
-        longest_tokens=min(words.longest_tokens + places, limit),
-        source=f"{source}, and a picture of {places} tokens each",
+    assumed = min(ASSUMED_PROBLEM_TOKENS + places, settings.max_prompt_tokens)
+    source = (
+        f"assumed: no prompts are named, so {ASSUMED_PROBLEM_TOKENS} tokens of words and a picture "
+        f"of {places} tokens each"
     )
+    return PromptFacts(ASSUMED_PROMPTS, assumed, assumed, source)
 
 
 def count_held_out(config: RunConfig) -> int:
@@ -124,7 +119,8 @@ def count_held_out(config: RunConfig) -> int:
 def _held_out_prompts(settings: DistillationSettings) -> int:
     if settings.validation_prompts is None or not is_set(Path(settings.validation_prompts)):
         return settings.eval_prompts or ASSUMED_HELD_OUT
-    available = _readable(lint_prompts(Path(settings.validation_prompts))).num_prompts
+    ruler = Ruler(sight=_sight_of(settings))
+    available = _readable(lint_prompts(Path(settings.validation_prompts), None, ruler)).num_prompts
     wanted = max(1, round(settings.eval_fraction * available))
     return min(wanted, settings.eval_prompts or wanted)
 
@@ -166,7 +162,15 @@ def ruler_of(settings: DistillationSettings) -> Ruler:
     Raises:
         ModelError: they are damaged.
     """
-    return ruler_of_model(settings.student_model, settings.max_prompt_tokens)
+    limit = settings.max_prompt_tokens
+    return ruler_of_model(settings.student_model, limit, _sight_of(settings))
+
+
+def _sight_of(settings: DistillationSettings) -> Sight | None:
+    """How the student will read pictures; None for a method that reads words alone."""
+    if not isinstance(settings, VlmDistillationSettings):
+        return None
+    return sight_of_model(settings.student_model, (settings.min_pixels, settings.max_pixels))
 
 
 def ruler_of_model(model: str, max_tokens: int, sight: Sight | None = None) -> Ruler:

@@ -117,3 +117,18 @@ def test_models_come_from_the_environment_where_a_config_names_none(
     assert plan.teacher is not None
     assert plan.teacher.name == "qwen3-vl-30b-a3b-thinking"
     assert planned(student_model="qwen3-vl-8b-thinking").student.name == "qwen3-vl-8b-thinking"
+
+
+def test_pictures_of_a_file_are_measured_as_the_student_reads_them() -> None:
+    files = {
+        "prompts": "data/squares/train.jsonl",
+        "validation_prompts": "data/squares/held_out.jsonl",
+    }
+    # 96 x 96 pixels are enlarged to 65,536, which are 64 tokens; unenlarged they are 9.
+    enlarged, plain = planned(**files), planned(**files, min_pixels=1024)
+    assert enlarged.prompt_tokens - plain.prompt_tokens == 64 - 9
+    assert work_of(**files).prompts.num_prompts == 320
+    report = check_run(parse_config(seeing(**files)))
+    assert report.prompts is not None
+    assert report.validation is not None
+    assert (report.prompts.num_errors, report.validation.num_leaked) == (0, 0)
