@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from OnPolicyDistill.datasets.sight_files import DEFAULT_SIGHT, sight_of_folder
 from OnPolicyDistill.pictures import Sight
+from OnPolicyDistill.planning.models import describe_model
 from OnPolicyDistill.registry import find_model, local_folder
 
 
@@ -18,5 +21,16 @@ def sight_of_model(model: str, limits: tuple[int, int] | None = None) -> Sight |
     folder = local_folder(model)
     if folder is not None:
         return sight_of_folder(folder, limits)
-    known = find_model(model)
-    return DEFAULT_SIGHT if known is not None and known.vision else None
+    if find_model(model) is None:
+        return None
+    vision = describe_model(model).dimensions.vision
+    if vision is None:
+        return None
+    smallest, largest = limits or (DEFAULT_SIGHT.min_pixels, DEFAULT_SIGHT.max_pixels)
+    return replace(
+        DEFAULT_SIGHT,
+        patch=vision.patch,
+        merge=vision.merge,
+        min_pixels=smallest,
+        max_pixels=largest,
+    )
