@@ -154,7 +154,7 @@ def with_places(
     Raises:
         DatasetError: there are more or fewer placeholders than pictures.
     """
-    start, pad, end = (policy.tokenizer.get_vocab().get(marker) for marker in PICTURE_MARKERS)
+    start, pad, end = policy.tokenizer.convert_tokens_to_ids(list(PICTURE_MARKERS))
     pads = [
         place
         for place in range(1, len(words) - 1)
