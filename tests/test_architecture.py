@@ -35,9 +35,10 @@ def test_the_documented_layers_are_the_enforced_ones() -> None:
         "backend.command",
     ],
 )
-def test_the_plain_half_and_the_web_process_load_no_mlx(module: str) -> None:
-    code = f"import {module}, sys; print([m for m in sys.modules if m.split('.')[0] in NAMES])"
-    code = "NAMES = {'mlx', 'mlx_lm', 'transformers'}\n" + code
+def test_the_plain_half_and_the_web_process_load_no_mlx_and_no_rewards(module: str) -> None:
+    code = f"import {module}, sys; print([m for m in sys.modules if NAMES.match(m)])"
+    names = r"(mlx|mlx_lm|transformers|OnPolicyDistill\.rewards)(\.|$)"
+    code = f"import re; NAMES = re.compile({names!r})\n{code}"
     found = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )

@@ -37,23 +37,6 @@ class Advantages:
     spread: float
 
 
-def total_rewards(
-    rewards: Sequence[Sequence[float | None]], weights: Sequence[float]
-) -> list[float | None]:
-    """Weighted sum of the rewards of each rollout; None where no reward could grade it.
-
-    `rewards` holds one sequence over all rollouts for each weight. What could not grade a rollout
-    that others graded adds nothing.
-    """
-    totals: list[float | None] = []
-    for marks in zip(*rewards, strict=True):
-        given = [
-            weight * mark for weight, mark in zip(weights, marks, strict=True) if mark is not None
-        ]
-        totals.append(sum(given) if given else None)
-    return totals
-
-
 def advantages_of(
     rewards: Sequence[float | None], group_size: int, scale: ScaleRewards = "group"
 ) -> Advantages:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from OnPolicyDistill.losses.advantages import advantages_of, total_rewards
+from OnPolicyDistill.losses.advantages import advantages_of
 
 RULER = json.loads(
     (Path(__file__).parents[1] / "data" / "grpo" / "grpo_fixture.json").read_text(encoding="utf-8")
@@ -12,9 +12,16 @@ RULER = json.loads(
 
 
 def ruler_rewards(name: str) -> list[float | None]:
+    """Weighted sums; None everywhere means that a row cannot be graded."""
     rewards = RULER["reward_sets"][name]
-    marks = [rewards["rewards"][key] for key in rewards["weights"]]
-    return total_rewards(marks, list(rewards["weights"].values()))
+    columns = [rewards["rewards"][key] for key in rewards["weights"]]
+    weights = rewards["weights"].values()
+    return [
+        None
+        if all(mark is None for mark in marks)
+        else sum(weight * mark for weight, mark in zip(weights, marks, strict=True))
+        for marks in zip(*columns, strict=True)
+    ]
 
 
 @pytest.mark.parametrize("case", RULER["cases"], ids=lambda case: case["name"])
@@ -58,10 +65,6 @@ def test_what_cannot_be_graded_is_left_out_of_the_mean() -> None:
     assert advantages.values == (0.5, 0.0, -0.5, 0.0)
     assert advantages_of([1.0, None, None], 3).is_dead == (True, True, True)
     assert advantages_of([None, None], 2).values == (0.0, 0.0)
-
-
-def test_one_reward_that_cannot_grade_leaves_the_others_word() -> None:
-    assert total_rewards([[1.0, None, None], [0.5, 0.5, None]], [2.0, 1.0]) == [2.5, 0.5, None]
 
 
 @pytest.mark.parametrize(("rewards", "size"), [([], 2), ([1.0, 0.0, 0.0], 2), ([1.0], 0)])

@@ -1,0 +1,1 @@
+"""Rewards: plain functions that grade a completion, one file each."""
