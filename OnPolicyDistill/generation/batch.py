@@ -83,18 +83,22 @@ class Decoder:
         self._bans = None if not request.banned_ids else _bans(request)
 
     def prefill(self, indices: list[int]) -> LiveRows:
-        """Read those prompts of the request, all but their last tokens."""
+        """Read those prompts of the request, all but their last tokens; equal ones once."""
         prompts = [self._request.prompts[index] for index in indices]
         num_read = len(self._prefix.ids)
-        tails = [prompt[num_read:-1] for prompt in prompts]
-        if not any(tails) and num_read == 0:
-            tails = [[0]] * len(tails)  # one column of padding: rows can join only what is written
-        cache = self._prefix.cache.rows([0] * len(prompts))
-        read_rows(self._model, cache, tails)
+        tails = [tuple(prompt[num_read:-1]) for prompt in prompts]
+        unequal = list(dict.fromkeys(tails))
+        # Where nothing is read, one column of padding: rows can join only what is written.
+        readable = unequal if num_read > 0 or any(unequal) else [(0,)]
+        cache = self._prefix.cache.rows([0] * len(unequal))
+        read_rows(self._model, cache, readable)
+        cache = cache.right_justified([num_read + len(tail) for tail in unequal])
+        if len(unequal) < len(tails):
+            cache = cache.rows([unequal.index(tail) for tail in tails])
         return LiveRows(
             indices,
             [0] * len(indices),
-            cache.right_justified([len(prompt) - 1 for prompt in prompts]),
+            cache,
             mx.array([prompt[-1] for prompt in prompts]),
             row_keys([self._request.seeds[index] for index in indices]),
         )

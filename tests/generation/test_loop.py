@@ -96,6 +96,32 @@ def test_greedy_in_a_ragged_batch_equals_mlx_lm_token_for_token(any_model: nn.Mo
     assert len({token for ids in expected for token in ids}) > 20, "a model that repeats is no test"
 
 
+def test_a_group_reads_its_prompt_once_and_gets_the_tokens_of_each_row_alone(model: nn.Module):
+    read: list[tuple[int, int]] = []
+
+    class Counting(type(model)):
+        def __call__(self, tokens: mx.array, *args: object, **options: object) -> mx.array:
+            read.append(tokens.shape)
+            return super().__call__(tokens, *args, **options)
+
+    own, prompts = type(model), [RAGGED[2]] * 3 + [RAGGED[0]] * 3 + [RAGGED[1]] * 2
+    seeds = list(range(8))
+    request = replace(asked(prompts, THE_POLICY, max_tokens=12), seeds=seeds)
+    model.__class__ = Counting
+    try:
+        together = generate(model, request)
+    finally:
+        model.__class__ = own
+    # 17 tokens are the longest prompt, all but its last are read, for the three prompts once.
+    assert [shape for shape in read if shape[1] > 1] == [(3, 16)]
+    for index, rollout in enumerate(together):
+        alone = replace(request, prompts=prompts[index : index + 1], seeds=[index])
+        (expected,) = generate(model, alone)
+        assert rollout.completion_ids == expected.completion_ids
+        assert rollout.logprobs == pytest.approx(expected.logprobs, abs=1e-4)
+    assert len({rollout.completion_ids for rollout in together}) == 8
+
+
 def test_rows_that_wait_for_room_get_the_same_tokens(model: nn.Module):
     expected = [reference(model, prompt) for prompt in RAGGED]
     stop_ids = frozenset(ids[8] for ids in expected)
