@@ -85,14 +85,15 @@ class GradedTokens:
     """Completion tokens of B rows with what the loss has to know of them, in the rows' order.
 
     `labels`, `old_logprobs` and `reference_logprobs` are (N,); `lengths`, `advantages` and
-    `weights` have an entry a row. The reference is None where `beta` is 0.
+    `weights` have an entry a row. Without old logprobs the policy has not moved since it sampled:
+    every ratio is 1, whatever rounding makes of it. The reference is None where `beta` is 0.
     """
 
     labels: mx.array
-    old_logprobs: mx.array
     lengths: Sequence[int]
     advantages: Sequence[float]
     weights: Sequence[float]
+    old_logprobs: mx.array | None = None
     reference_logprobs: mx.array | None = None
 
 
@@ -146,7 +147,8 @@ def policy_gradient_loss(
     logprobs, entropy, direction = _logprobs(hidden, head, tokens.labels, objective)
     advantages = _per_token(tokens.advantages, tokens.lengths)
     weights = _per_token(tokens.weights, tokens.lengths)
-    log_ratio = logprobs - tokens.old_logprobs
+    old = logprobs if tokens.old_logprobs is None else tokens.old_logprobs
+    log_ratio = logprobs - old
     if objective.level == "sequence":
         log_ratio = _row_means(log_ratio, tokens.lengths)
     ratio = mx.exp(mx.minimum(log_ratio, LARGEST_LOG_RATIO))

@@ -1,5 +1,6 @@
 import itertools
 import math
+from dataclasses import replace
 from typing import Any
 
 import mlx.core as mx
@@ -131,6 +132,17 @@ def test_statistics_are_those_of_the_ruler(case: dict[str, Any]) -> None:
         assert (low, high) == pytest.approx((expected["clip_low"], expected["clip_high"]))
 
 
+@pytest.mark.parametrize("name", ["dapo_on_policy", "grpo_on_policy", "cispo_on_policy"])
+def test_a_policy_that_has_not_moved_needs_no_old_logprobs(name: str) -> None:
+    (case,) = [case for case in CASES if case["name"] == name]
+    logits, tokens = graded(case)
+    tokens = replace(tokens, old_logprobs=None)
+    loss, gradient, _ = loss_and_gradient(logits, IDENTITY, tokens, objective_of(case))
+    assert loss == pytest.approx(case["loss"], abs=1e-5)
+    expected = mx.array(list(itertools.chain.from_iterable(case["gradient_of_logits"])))
+    assert mx.abs(gradient - expected).max().item() < 1e-5
+
+
 def test_constant_rewards_have_no_gradient_at_all() -> None:
     (case,) = [case for case in CASES if case["name"] == "all_constant"]
     loss, gradient, _ = loss_and_gradient(*_with_head(graded(case)), objective_of(case))
@@ -149,7 +161,7 @@ def test_the_gradient_through_a_real_head_equals_finite_differences(
     if loss_type == "cispo":
         # Its factor is held constant, which differences cannot see: every ratio is at the bound.
         old, high = old - 20, 0.7
-    tokens = GradedTokens(pair.labels, old, [4, 3], [0.8, -1.1], [0.1, 0.2], reference)
+    tokens = GradedTokens(pair.labels, [4, 3], [0.8, -1.1], [0.1, 0.2], old, reference)
     objective = PolicyObjective(
         loss_type, level, 0.999999, high, beta=0.1, temperature=temperature, chunk_size=3
     )
@@ -181,7 +193,7 @@ def test_a_distance_beyond_float32_stays_finite() -> None:
     assert slope[0].item() < -1e8  # still a strong pull upwards
     logits = mx.array([[0.0, 0.0, 0.0, 0.0]])
     for advantage in (1.0, -1.0):
-        tokens = GradedTokens(mx.array([0]), mx.array([-500.0]), [1], [advantage], [1.0])
+        tokens = GradedTokens(mx.array([0]), [1], [advantage], [1.0], mx.array([-500.0]))
         loss, gradient, _ = loss_and_gradient(logits, IDENTITY, tokens, PolicyObjective())
         assert math.isfinite(loss)
         assert mx.isfinite(gradient).all().item()
