@@ -18,6 +18,7 @@ from OnPolicyDistill.errors import ConfigError
 from OnPolicyDistill.methods import ALL_FACTS, RUN_KINDS, EveryKind, RunKind, RunSettings
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.evaluation import EvaluationSettings
+from OnPolicyDistill.settings.grpo import GrpoSettings
 from OnPolicyDistill.settings.problems import nearest, problem_in_words, setting_keys
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
@@ -57,6 +58,13 @@ class VlmDistillationConfig(Settings):
     vlm_distillation: VlmDistillationSettings = Field(default_factory=VlmDistillationSettings)
 
 
+class GrpoConfig(Settings):
+    """A run of GRPO: a model learns from rewards."""
+
+    method: Literal["grpo"] = "grpo"
+    grpo: GrpoSettings = Field(default_factory=GrpoSettings)
+
+
 class EvaluationConfig(Settings):
     """A run that trains nothing: several variants answer the same labelled items."""
 
@@ -69,6 +77,7 @@ RunConfig = Annotated[
     | SftConfig
     | PromptDistillationConfig
     | VlmDistillationConfig
+    | GrpoConfig
     | EvaluationConfig,
     Field(discriminator="method"),
 ]
@@ -80,6 +89,7 @@ CONFIGS: EveryKind[type[Settings]] = {
     "sft": SftConfig,
     "prompt_distillation": PromptDistillationConfig,
     "vlm_distillation": VlmDistillationConfig,
+    "grpo": GrpoConfig,
     "evaluation": EvaluationConfig,
 }
 METHOD_OF_BLOCK: dict[str, RunKind] = {facts.block: facts.name for facts in ALL_FACTS}
@@ -97,6 +107,8 @@ def settings_of(config: RunConfig) -> RunSettings:
             return config.prompt_distillation
         case VlmDistillationConfig():
             return config.vlm_distillation
+        case GrpoConfig():
+            return config.grpo
         case EvaluationConfig():
             return config.evaluation
         case _:

@@ -1,6 +1,6 @@
 """What the page of a run shows: its phases, charts, tabs, stages and report, as plain values.
 
-Methods choose among the three faces (methods.py); metrics are named by key (runs/metrics.py).
+Methods choose among these faces (methods.py); metrics are named by key (runs/metrics.py).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 CurveRole = Literal["student", "teacher", "evaluation"]
-Report = Literal["distance", "loss", "answers"]
+Report = Literal["distance", "loss", "answers", "reward"]
 Tab = Literal["overview", "rollouts", "checkpoints", "log", "config"]
 Stage = Literal["generate", "train", "evaluate"]
 Phase = Literal[
@@ -133,7 +133,41 @@ LOSS = Face(
     tabs=("overview", "checkpoints", "log", "config"),
 )
 
+REWARD = Face(
+    main=MainChart(
+        title="Reward",
+        name="Reward",
+        metrics=(_curve("reward", "Training"), _held_out("eval_reward", "Held out")),
+    ),
+    small=(
+        (_held_out("eval_accuracy", "Held out"),),
+        (_curve("reward_std"),),
+        (_curve("dead_share"),),
+        (_curve("entropy"),),
+        (_curve("completion_tokens"),),
+        (_curve("truncated_share"),),
+        (_curve("logprob_gap"),),
+        (_curve("unscorable_share"),),
+        (_curve("grad_norm"),),
+        *_SPEED,
+    ),
+    report="reward",
+    proves=True,
+    tabs=("overview", "rollouts", "checkpoints", "log", "config"),
+)
+
 ANSWERS = Face(report="answers", tabs=("overview", "log", "config"))
+
+
+def rewarded(face: Face, kinds: tuple[str, ...], has_reference: bool, moves_on: bool) -> Face:
+    """Add what only some runs have: several rewards, a reference, updates on older completions."""
+    charts = [] if len(kinds) == 1 else [tuple(_curve(f"reward_{kind}") for kind in kinds)]
+    if has_reference:
+        charts.append((_curve("reference_kl"),))
+    if moves_on:
+        shares = {"clipped_low_share": "From below", "clipped_high_share": "From above"}
+        charts.append(tuple(_curve(key, label) for key, label in shares.items()))
+    return face.model_copy(update={"small": (*face.small, *charts)})
 
 
 def at_temperature(face: Face, temperature: float) -> Face:

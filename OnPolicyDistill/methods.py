@@ -18,27 +18,34 @@ from OnPolicyDistill.faces import (
     ANSWERS,
     DISTANCE,
     LOSS,
+    REWARD,
     SIGHT,
     Face,
     Phase,
     PhaseWords,
     Shown,
     at_temperature,
+    rewarded,
 )
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.evaluation import EvaluationSettings
+from OnPolicyDistill.settings.grpo import GrpoSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
 from OnPolicyDistill.settings.training import Settings
 from OnPolicyDistill.settings.vlm_distillation import VlmDistillationSettings
 
-Method = Literal["on_policy", "prompt_distillation", "sft", "vlm_distillation"]
+Method = Literal["on_policy", "prompt_distillation", "sft", "vlm_distillation", "grpo"]
 RunKind = Literal[Method, "evaluation"]
 METHODS: tuple[Method, ...] = get_args(Method)
 RUN_KINDS: tuple[RunKind, ...] = get_args(RunKind)
 
 TrainingSettings = (
-    DistillationSettings | SftSettings | PromptDistillationSettings | VlmDistillationSettings
+    DistillationSettings
+    | SftSettings
+    | PromptDistillationSettings
+    | VlmDistillationSettings
+    | GrpoSettings
 )
 RunSettings = TrainingSettings | EvaluationSettings
 
@@ -54,6 +61,7 @@ class EveryKind(TypedDict, Generic[T]):
     prompt_distillation: T
     sft: T
     vlm_distillation: T
+    grpo: T
     evaluation: T
 
 
@@ -274,6 +282,42 @@ _VLM_DISTILLATION = KindFacts(
     face=SIGHT,
 )
 
+_GRPO = KindFacts(
+    name="grpo",
+    block="grpo",
+    settings=GrpoSettings,
+    run_prefix="grpo",
+    title="GRPO",
+    about="The model answers each prompt several times, code grades the answers, and the better "
+    "ones become likelier. There is no teacher.",
+    needs="One model that is right now and then, prompts with answers, and held-out ones.",
+    gives="An adapter that is right more often, measured on held-out prompts.",
+    models=(ModelSetting(key="model", role="student"),),
+    files=(
+        FileSetting(
+            key="prompts",
+            title="Training prompts",
+            holds="prompts",
+            part="prompts",
+            needed='a JSONL file with {"prompt": "...", "answer": "..."} a line; the answer is '
+            "what completions are graded by.",
+        ),
+        FileSetting(
+            key="validation_prompts",
+            title="Validation file",
+            holds="prompts",
+            part="validation",
+            needed="held-out prompts with answers of their own. Rewards of the training prompts "
+            "rise as well where a model learns to please the grader.",
+        ),
+    ),
+    best_metric="eval_accuracy",
+    phases=_phases(
+        {"loading": "Loading the model", "self_test": "Proving that it can learn", **_LEARNING}
+    ),
+    face=REWARD,
+)
+
 _EVALUATION = KindFacts(
     name="evaluation",
     block="evaluation",
@@ -290,6 +334,7 @@ FACTS: EveryKind[KindFacts] = {
     "prompt_distillation": _PROMPT_DISTILLATION,
     "sft": _SFT,
     "vlm_distillation": _VLM_DISTILLATION,
+    "grpo": _GRPO,
     "evaluation": _EVALUATION,
 }
 ALL_FACTS: tuple[KindFacts, ...] = tuple(FACTS[kind] for kind in RUN_KINDS)
@@ -299,24 +344,16 @@ FILE_KEYS = tuple(dict.fromkeys(file.key for facts in ALL_FACTS for file in fact
 
 
 def facts_of(settings: RunSettings) -> KindFacts:
-    """What holds of a run with these settings.
-
-    Prompt distillation trains in two ways. A teacher that does not stay loaded leaves its own
-    completions to measure on, which is another metric.
-    """
+    """What holds of a run with these settings."""
     match settings:
         case DistillationSettings():
-            is_seeing = isinstance(settings, VlmDistillationSettings)
-            facts = _VLM_DISTILLATION if is_seeing else _ON_POLICY
-            if not settings.keep_teacher_loaded:
-                facts = facts.model_copy(update={"best_metric": "eval_off_policy_reverse_kl"})
-            return _softened(facts, settings.temperature)
-        case PromptDistillationSettings(training="on_policy"):
-            return _softened(_SCORED_PROMPT_DISTILLATION, settings.temperature)
+            return _distilled(settings)
         case PromptDistillationSettings():
-            return _PROMPT_DISTILLATION
+            return _prompted(settings)
         case SftSettings():
             return _SFT
+        case GrpoSettings():
+            return _rewarded(settings)
         case EvaluationSettings():
             return _EVALUATION
         case _:
@@ -324,11 +361,11 @@ def facts_of(settings: RunSettings) -> KindFacts:
 
 
 def models_of(settings: RunSettings) -> tuple[str | None, str | None]:
-    """Return who learns and its teacher; an evaluation has neither, fine-tuning no teacher."""
+    """Return who learns and its teacher, of which a run may have only one, or neither."""
     match settings:
         case DistillationSettings() | PromptDistillationSettings():
             return settings.student_model, settings.teacher_model
-        case SftSettings():
+        case SftSettings() | GrpoSettings():
             return settings.model, None
         case EvaluationSettings():
             return None, None
@@ -336,5 +373,26 @@ def models_of(settings: RunSettings) -> tuple[str | None, str | None]:
             assert_never(settings)
 
 
+def _distilled(settings: DistillationSettings) -> KindFacts:
+    """A teacher that leaves leaves its own completions to measure on, which is another metric."""
+    facts = _VLM_DISTILLATION if isinstance(settings, VlmDistillationSettings) else _ON_POLICY
+    if not settings.keep_teacher_loaded:
+        facts = facts.model_copy(update={"best_metric": "eval_off_policy_reverse_kl"})
+    return _softened(facts, settings.temperature)
+
+
+def _prompted(settings: PromptDistillationSettings) -> KindFacts:
+    """It trains in two ways."""
+    if settings.training == "on_policy":
+        return _softened(_SCORED_PROMPT_DISTILLATION, settings.temperature)
+    return _PROMPT_DISTILLATION
+
+
 def _softened(facts: KindFacts, temperature: float) -> KindFacts:
     return facts.model_copy(update={"face": at_temperature(facts.face, temperature)})
+
+
+def _rewarded(settings: GrpoSettings) -> KindFacts:
+    kinds = tuple(reward.kind for reward in settings.rewards)
+    face = rewarded(_GRPO.face, kinds, settings.beta > 0, settings.num_iterations > 1)
+    return _GRPO.model_copy(update={"face": face})

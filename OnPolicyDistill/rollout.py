@@ -5,11 +5,12 @@ Letters: B rows, T padded length, N completion positions of the batch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import mlx.core as mx
+from pydantic import JsonValue
 
 FinishReason = Literal["stop", "length"]
 
@@ -18,7 +19,8 @@ FinishReason = Literal["stop", "length"]
 class EncodedPrompt:
     """A prompt ready for the models: its place in the file, token ids, text, and right answer.
 
-    `grader` is the name of what compares completions with the answer (grading/graders.py).
+    `grader` is the name of what compares completions with the answer (grading/graders.py), `extras`
+    is what else its line says.
     """
 
     index: int
@@ -26,6 +28,7 @@ class EncodedPrompt:
     text: str
     answer: str | None = None
     grader: str = "exact_match"
+    extras: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

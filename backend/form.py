@@ -13,7 +13,7 @@ from OnPolicyDistill.methods import ALL_FACTS, FILE_KEYS, MODEL_KEYS
 from OnPolicyDistill.settings.training import Settings
 
 Kind = Literal[
-    "integer", "number", "boolean", "text", "choice", "list", "model", "file", "folder"
+    "integer", "number", "boolean", "text", "choice", "list", "model", "file", "folder", "rewards"
 ]  # fmt: skip
 Group = Literal[
     "models",
@@ -113,6 +113,21 @@ PLACES: dict[str, tuple[Group, str]] = {
     "eval_prompts": ("evaluation", "prompts*"),
     "early_stop_patience": ("evaluation", "evaluations*"),
     "best_of_equals": ("evaluation", "*"),
+    "rewards": ("objective", ""),
+    "num_completions": ("sampling", "completions"),
+    "loss_type": ("objective", "*"),
+    "importance_sampling_level": ("objective", "*"),
+    "scale_rewards": ("objective", "*"),
+    "epsilon": ("objective", "*"),
+    "epsilon_high": ("objective", "*"),
+    "delta": ("objective", "*"),
+    "beta": ("objective", ""),
+    "reference": ("objective", "*"),
+    "num_iterations": ("optimizer", "updates*"),
+    "mask_truncated": ("objective", "*"),
+    "skip_dead_groups": ("objective", "*"),
+    "shuffle_rewards": ("objective", "*"),
+    "max_resamples": ("sampling", "times*"),
     "seed": ("run", "*"),
     "run_name": ("run", ""),
 }
@@ -120,6 +135,7 @@ SPECIAL_KINDS: dict[str, Kind] = {
     **dict.fromkeys(MODEL_KEYS, "model"),
     **dict.fromkeys(FILE_KEYS, "file"),
     "student_adapter": "folder",
+    "rewards": "rewards",
 }
 KINDS: Mapping[str, Kind] = {
     "integer": "integer",

@@ -21,13 +21,19 @@ from OnPolicyDistill.methods import (
 from OnPolicyDistill.planning.checkup import check_run
 from OnPolicyDistill.runs.metrics import METRICS
 from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.grpo import GrpoSettings, RewardKind, RewardSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
 
+EVERY_REWARD = tuple(
+    RewardSettings(kind=kind, file="mine.py" if kind == "python" else None)
+    for kind in get_args(RewardKind)
+)
 VARIANTS: list[KindFacts] = [
     *ALL_FACTS,
     facts_of(PromptDistillationSettings(training="on_policy")),
     facts_of(DistillationSettings(keep_teacher_loaded=False)),
+    facts_of(GrpoSettings(rewards=EVERY_REWARD, beta=0.1, num_iterations=2)),
 ]
 
 
@@ -102,11 +108,25 @@ def test_every_method_has_a_best_metric_that_its_page_draws() -> None:
 
 def test_kinds_without_a_teacher_speak_of_none() -> None:
     alone = [facts for facts in VARIANTS if "kl" not in (facts.best_metric or "")]
-    assert {facts.name for facts in alone} == {"sft", "prompt_distillation", "evaluation"}
+    names = {"sft", "prompt_distillation", "grpo", "evaluation"}
+    assert {facts.name for facts in alone} == names
     for facts in alone:
-        keys = " ".join(curve.key for curve in charted(facts))
+        keys = " ".join(curve.key for curve in charted(facts) if curve.key != "reference_kl")
         assert not any(word in keys for word in ("divergence", "kl", "agreement", "teacher"))
-        assert not facts.face.proves
+        # What samples has something to prove, with a teacher or without.
+        assert facts.face.proves == (facts.name == "grpo")
+
+
+def test_a_face_of_rewards_draws_what_its_run_has() -> None:
+    def drawn(**settings: object) -> set[str]:
+        return {curve.key for curve in charted(facts_of(GrpoSettings.model_validate(settings)))}
+
+    rewards = [{"kind": "exact"}, {"kind": "format_think"}]
+    assert {"reward", "eval_accuracy"} <= drawn()
+    assert not drawn() & {"reward_exact", "reference_kl", "clipped_high_share"}
+    assert {"reward_exact", "reward_format_think"} <= drawn(rewards=rewards)
+    assert "reference_kl" in drawn(beta=0.1)
+    assert {"clipped_low_share", "clipped_high_share"} <= drawn(num_iterations=2)
 
 
 def test_prompt_distillation_generates_only_what_is_learned() -> None:

@@ -193,6 +193,7 @@ def refuse_finished(run: RunDirectory) -> None:
 def _trainer(config: RunConfig) -> Train:
     from OnPolicyDistill.evaluation.labelled_run import evaluate_run
     from OnPolicyDistill.trainers import on_policy, sft, vlm_distillation
+    from OnPolicyDistill.trainers.grpo import train as grpo
     from OnPolicyDistill.trainers.prompt_distillation import train as prompt_distillation
 
     trainers: EveryKind[Train] = {
@@ -200,6 +201,7 @@ def _trainer(config: RunConfig) -> Train:
         "sft": sft.train,
         "prompt_distillation": prompt_distillation.train,
         "vlm_distillation": vlm_distillation.train,
+        "grpo": grpo.train,
         "evaluation": evaluate_run,
     }
     return trainers[config.method]

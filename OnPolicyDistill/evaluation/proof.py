@@ -55,7 +55,13 @@ ADVICE = {
     ),
     "gradient_flows": (
         "The loss does not reach the adapter: check lora.targets and lora.layers, and that "
-        "kl_weight or ce_weight is above 0."
+        "kl_weight or ce_weight is above 0 where there is a teacher."
+    ),
+    "equal_rewards": (
+        "Rounding teaches where rewards do not: report it with the model and the settings."
+    ),
+    "advantages_balance": (
+        "Rewards are compared with something else than their group's mean: report the settings."
     ),
     "adapter_moves": "The step was too small for the adapter's type: raise learning_rate.",
     "base_stays": "Weights outside the adapter learn: remove what unfreezes them, and report it.",
@@ -106,7 +112,8 @@ def prove_learning(probe: Probe) -> tuple[Check, ...]:
     if probe.samples_policy:
         rescored = rescore(hidden, probe.head, batch.labels)
         checks.extend(rescoring_checks(probe.rollouts, rescored, probe.student.stop_ids))
-    return tuple(map(_advised, (*checks, *_step_checks(probe))))
+    checks.extend(step_checks(probe.student.model, probe.gradients, probe.make_optimizer))
+    return tuple(map(with_advice, checks))
 
 
 def require(checks: tuple[Check, ...]) -> None:
@@ -129,24 +136,28 @@ def _distance(probe: Probe) -> str:
     return "mean reverse KL" if is_exact else "lower bound of the mean reverse KL"
 
 
-def _advised(check: Check) -> Check:
+def with_advice(check: Check) -> Check:
+    """The check with the likely cause and what to do, where it failed."""
     return check if check.passed else check.model_copy(update={"advice": ADVICE[check.name]})
 
 
-def _step_checks(probe: Probe) -> tuple[Check, Check, Check]:
+def step_checks(
+    model: nn.Module,
+    gradients_of: Callable[[nn.Module], Gradients],
+    make_optimizer: Callable[[], Optimizer],
+) -> tuple[Check, Check, Check]:
     """Take one optimizer step, look at what moved, and put everything back."""
     check_stop()
-    model = probe.student.model
     trainable = flat_arrays(model.trainable_parameters())
     before = {name: mx.array(value) for name, value in trainable.items()}
     mx.eval(before)
-    frozen_sum = checksum(_frozen(probe))
-    gradients = probe.gradients(model)
+    frozen_sum = checksum(_frozen(model))
+    gradients = gradients_of(model)
     norm = as_float(gradient_norm(gradients))
-    probe.make_optimizer().update(model, gradients)
+    make_optimizer().update(model, gradients)
     after = flat_arrays(model.trainable_parameters())
     moved = sum(as_float(mx.abs(after[name] - before[name]).sum()) for name in before)
-    frozen_moved = abs(checksum(_frozen(probe)) - frozen_sum)
+    frozen_moved = abs(checksum(_frozen(model)) - frozen_sum)
     model.load_weights(list(before.items()), strict=False)
     return (
         Check.above(
@@ -164,8 +175,7 @@ def _step_checks(probe: Probe) -> tuple[Check, Check, Check]:
     )
 
 
-def _frozen(probe: Probe) -> list[mx.array]:
-    model = probe.student.model
+def _frozen(model: nn.Module) -> list[mx.array]:
     trainable = flat_arrays(model.trainable_parameters())
     everything = flat_arrays(model.parameters())
     return [value for name, value in everything.items() if name not in trainable]

@@ -155,12 +155,14 @@ def _changes(work: Workload) -> Iterator[Change]:
     if settings.batch_size > 1:
         size = settings.batch_size // 2
         times = settings.gradient_accumulation_steps * 2
-        message = f"Learn {size} rows at a time; the step stays as large."
+        rows = size * work.rows_per_prompt
+        message = f"Learn {rows} rows at a time; the step stays as large."
         yield _with(work, message, {"batch_size": size, "gradient_accumulation_steps": times})
-    if work.distillation is not None:
-        half = max(work.distillation.max_generation_tokens // 2, 1)
+    if work.completion_tokens > 0:
+        half = max(work.completion_tokens // 2, 1)
         message = f"Stop completions at {half} tokens."
         yield _with(work, message, {"max_generation_tokens": half})
+    if work.distillation is not None:
         if work.distillation.keep_teacher_loaded:
             message = "Score first, then unload the teacher."
             yield _with(work, message, {"keep_teacher_loaded": False})
@@ -172,6 +174,9 @@ def _with(work: Workload, message: str, changes: dict[str, JsonValue]) -> Change
     settings = work.settings.model_copy(update=changes)
     distillation = work.distillation and work.distillation.model_copy(update=changes)
     changed = replace(work, settings=distillation or settings, distillation=distillation)
+    if work.groups is not None and "max_generation_tokens" in changes:
+        groups = replace(work.groups, max_tokens=settings.model_dump()["max_generation_tokens"])
+        changed = replace(changed, groups=groups)
     return Change(message, changes, changed)
 
 

@@ -14,6 +14,7 @@ from typing import assert_never
 
 from OnPolicyDistill.config import (
     EvaluationConfig,
+    GrpoConfig,
     OnPolicyConfig,
     PromptDistillationConfig,
     RunConfig,
@@ -61,7 +62,7 @@ def answering_stages(config: RunConfig) -> tuple[Stage, ...]:
         ModelError: a model is unknown or damaged.
     """
     match config:
-        case OnPolicyConfig() | SftConfig() | VlmDistillationConfig():
+        case OnPolicyConfig() | SftConfig() | VlmDistillationConfig() | GrpoConfig():
             return ()
         case PromptDistillationConfig():
             return tuple(_of_prompt_distillation(config.prompt_distillation))

@@ -11,6 +11,7 @@ from typing import assert_never
 
 from OnPolicyDistill.config import (
     EvaluationConfig,
+    GrpoConfig,
     OnPolicyConfig,
     PromptDistillationConfig,
     RunConfig,
@@ -32,6 +33,7 @@ from OnPolicyDistill.planning.vision import VisionDimensions
 from OnPolicyDistill.runs.directory import default_workspace
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.evaluation import EvaluationSettings
+from OnPolicyDistill.settings.grpo import GrpoSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
 from OnPolicyDistill.settings.vlm_distillation import VlmDistillationSettings
@@ -53,6 +55,8 @@ def check_run(config: RunConfig, workspace: Path | None = None) -> CheckReport:
             _check_sft(check, config.sft)
         case PromptDistillationConfig():
             _check_prompt_distillation(check, config.prompt_distillation)
+        case GrpoConfig():
+            _check_grpo(check, config.grpo)
         case EvaluationConfig():
             _check_evaluation(check, config.evaluation)
         case _:
@@ -64,12 +68,7 @@ def _check_distillation(check: Checkup, settings: DistillationSettings, block: s
     """Check pair, files, adapter and disk."""
     check.check_pair(settings.student_model, settings.teacher_model, block)
     ruler = _ruler(check, settings)
-    field = f"{block}.prompts"
-    check.prompts = _lint(check, field, settings.prompts, None, ruler)
-    training = None if check.prompts is None else settings.prompts
-    field = f"{block}.validation_prompts"
-    check.validation = _lint(check, field, settings.validation_prompts, training, ruler)
-    _check_held_out(check, settings, field)
+    _check_prompts(check, settings, block, ruler)
     check.check_rate(settings)
     check.check_adapter(settings.student_adapter, f"{block}.student_adapter")
     check.check_disk()
@@ -102,6 +101,37 @@ def _check_seeing(check: Checkup, settings: VlmDistillationSettings) -> None:
         fix = "Take both from one family."
         check.add("error", "different_sight", f"{block}.student_model", message, fix)
     _check_distillation(check, settings, block)
+    check.check_leaked_pictures(f"{block}.validation_prompts")
+
+
+def _check_grpo(check: Checkup, settings: GrpoSettings) -> None:
+    """Check the prompt files with their answers, a user's reward, adapter and disk."""
+    _check_prompts(
+        check, settings, "grpo", check.ruler_of(settings.model, settings.max_prompt_tokens)
+    )
+    for place, reward in enumerate(settings.rewards):
+        if reward.kind == "python":
+            check.needs_file(f"grpo.rewards.{place}.file", reward.file, "file of a reward")
+    if settings.grading_kind != "python":
+        _check_answers(check, settings.grading_kind)
+    check.check_rate(settings)
+    check.check_adapter(settings.student_adapter, "grpo.student_adapter")
+    check.check_disk()
+
+
+def _check_answers(check: Checkup, kind: str) -> None:
+    """What a reward compares with has to be in the lines of both files."""
+    fix = 'Write "answer" into each line.'
+    for key, report in (("prompts", check.prompts), ("validation_prompts", check.validation)):
+        if report is None or report.num_answers == report.num_prompts:
+            continue
+        if report.num_answers == 0:
+            message = f"None of the {report.num_prompts} prompts has an answer to grade by {kind}."
+            check.add("error", "no_answers", f"grpo.{key}", message, fix)
+        else:
+            message = f"{report.num_prompts - report.num_answers} prompts have no answer."
+            fix = 'They cannot be graded and teach nothing; write "answer" into each line.'
+            check.add("warning", "few_answers", f"grpo.{key}", message, fix)
 
 
 def _check_sft(check: Checkup, sft: SftSettings) -> None:
@@ -240,6 +270,17 @@ def _ruler(check: Checkup, settings: DistillationSettings) -> Ruler:
         return Ruler(max_prompt_tokens=settings.max_prompt_tokens, sight=sight)
 
 
+def _check_prompts(
+    check: Checkup, settings: DistillationSettings | GrpoSettings, block: str, ruler: Ruler
+) -> None:
+    """Lint both prompt files, the held-out one against the other."""
+    check.prompts = _lint(check, f"{block}.prompts", settings.prompts, None, ruler)
+    training = None if check.prompts is None else settings.prompts
+    field = f"{block}.validation_prompts"
+    check.validation = _lint(check, field, settings.validation_prompts, training, ruler)
+    _check_held_out(check, settings, field)
+
+
 def _lint(
     check: Checkup, field: str, file: str | None, other: str | None, ruler: Ruler
 ) -> LintReport | None:
@@ -252,7 +293,9 @@ def _lint(
     return check.told(field, path, lambda: lint_prompts(path, against, ruler))
 
 
-def _check_held_out(check: Checkup, settings: DistillationSettings, field: str) -> None:
+def _check_held_out(
+    check: Checkup, settings: DistillationSettings | GrpoSettings, field: str
+) -> None:
     if check.validation is None:
         return
     if settings.prompts and settings.validation_prompts and _same_file(settings):
@@ -267,7 +310,7 @@ def _check_held_out(check: Checkup, settings: DistillationSettings, field: str) 
         check.add("warning", "few_held_out", field, message, "Fifty or more are steady.")
 
 
-def _same_file(settings: DistillationSettings) -> bool:
+def _same_file(settings: DistillationSettings | GrpoSettings) -> bool:
     names = (settings.prompts, settings.validation_prompts)
     resolved = {Path(name).resolve() for name in names if name is not None}
     return len(resolved) == 1

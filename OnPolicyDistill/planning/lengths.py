@@ -8,6 +8,7 @@ from typing import assert_never
 
 from OnPolicyDistill.config import (
     EvaluationConfig,
+    GrpoConfig,
     OnPolicyConfig,
     PromptDistillationConfig,
     RunConfig,
@@ -28,6 +29,7 @@ from OnPolicyDistill.planning.sight import sight_of_model
 from OnPolicyDistill.planning.workload import ASSUMED_PROMPTS, PromptFacts
 from OnPolicyDistill.registry import local_folder
 from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.grpo import GrpoSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
 from OnPolicyDistill.settings.vlm_distillation import VlmDistillationSettings
@@ -47,9 +49,12 @@ def measure_prompts(config: RunConfig) -> PromptFacts:
     """
     match config:
         case OnPolicyConfig():
-            return _prompts(config.distillation)
+            return _prompts(config.distillation, ruler_of(config.distillation))
         case VlmDistillationConfig():
             return _pictured(config.vlm_distillation)
+        case GrpoConfig():
+            grpo = config.grpo
+            return _prompts(grpo, ruler_of_model(grpo.model, grpo.max_prompt_tokens))
         case SftConfig():
             return _conversations(config.sft)
         case PromptDistillationConfig():
@@ -60,14 +65,14 @@ def measure_prompts(config: RunConfig) -> PromptFacts:
             assert_never(config)
 
 
-def _prompts(settings: DistillationSettings) -> PromptFacts:
+def _prompts(settings: DistillationSettings | GrpoSettings, ruler: Ruler) -> PromptFacts:
     """Prompts of the file where one is named, cut to the longest that is trained on."""
     limit = settings.max_prompt_tokens
     if settings.prompts is None:
         assumed = min(ASSUMED_PROMPT_TOKENS, limit)
         source = f"assumed: no prompts are named, so prompts of {assumed} tokens"
         return PromptFacts(ASSUMED_PROMPTS, assumed, assumed, source)
-    facts = _from_file(Path(settings.prompts), ruler_of(settings))
+    facts = _from_file(Path(settings.prompts), ruler)
     return replace(
         facts,
         typical_tokens=min(facts.typical_tokens, limit),
@@ -78,7 +83,7 @@ def _prompts(settings: DistillationSettings) -> PromptFacts:
 def _pictured(settings: VlmDistillationSettings) -> PromptFacts:
     """Prompts with their pictures; without a file words, and a picture as large as it may be."""
     if settings.prompts is not None:
-        return _prompts(settings)
+        return _prompts(settings, ruler_of(settings))
     vision = describe_model(settings.student_model).dimensions.vision
     places = 0 if vision is None else vision.num_places(settings.max_pixels)
     assumed = min(ASSUMED_PROBLEM_TOKENS + places, settings.max_prompt_tokens)
@@ -100,12 +105,10 @@ def count_held_out(config: RunConfig) -> int:
             return _held_out_prompts(config.distillation)
         case VlmDistillationConfig():
             return _held_out_prompts(config.vlm_distillation)
+        case GrpoConfig():
+            return _held_out_prompts(config.grpo)
         case SftConfig():
-            held_out = config.sft.validation_conversations
-            if held_out is None or not is_set(Path(held_out)):
-                return ASSUMED_HELD_OUT
-            ruler = Ruler(sight=sight_of_model(config.sft.model))
-            return _readable(lint_conversations(Path(held_out), None, ruler)).num_prompts
+            return _held_out_conversations(config.sft)
         case PromptDistillationConfig():
             prompted = config.prompt_distillation
             available = measure_inputs(prompted.validation_inputs).num_prompts
@@ -116,7 +119,15 @@ def count_held_out(config: RunConfig) -> int:
             assert_never(config)
 
 
-def _held_out_prompts(settings: DistillationSettings) -> int:
+def _held_out_conversations(settings: SftSettings) -> int:
+    held_out = settings.validation_conversations
+    if held_out is None or not is_set(Path(held_out)):
+        return ASSUMED_HELD_OUT
+    ruler = Ruler(sight=sight_of_model(settings.model))
+    return _readable(lint_conversations(Path(held_out), None, ruler)).num_prompts
+
+
+def _held_out_prompts(settings: DistillationSettings | GrpoSettings) -> int:
     if settings.validation_prompts is None or not is_set(Path(settings.validation_prompts)):
         return settings.eval_prompts or ASSUMED_HELD_OUT
     ruler = Ruler(sight=_sight_of(settings))
@@ -166,7 +177,7 @@ def ruler_of(settings: DistillationSettings) -> Ruler:
     return ruler_of_model(settings.student_model, limit, _sight_of(settings))
 
 
-def _sight_of(settings: DistillationSettings) -> Sight | None:
+def _sight_of(settings: DistillationSettings | GrpoSettings) -> Sight | None:
     """How the student will read pictures; None for a method that reads words alone."""
     if not isinstance(settings, VlmDistillationSettings):
         return None

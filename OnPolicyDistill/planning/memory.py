@@ -68,6 +68,8 @@ class PhaseMemory:
 
 def forecast_memory(work: Workload) -> list[PhaseMemory]:
     """The phases of a run with their memory, in the order they come."""
+    if work.groups is not None:
+        return [_sampling(work, {}), _learning(work, {})]
     if work.teacher is None or work.distillation is None:
         return [_learning(work, resident={})]
     teacher = {"teacher": work.teacher.loaded_bytes}
@@ -95,7 +97,7 @@ def peak(phases: list[PhaseMemory]) -> PhaseMemory:
 
 def _sampling(work: Workload, resident: Mapping[str, int]) -> PhaseMemory:
     d = work.student.dimensions
-    rows = work.settings.rows_per_step
+    rows = work.rows_per_step
     tokens = min(rows * work.prompts.longest_tokens, PREFILL_TOKENS)
     return _phase(
         "sampling",
@@ -114,7 +116,7 @@ def _scoring(
 ) -> PhaseMemory:
     assert work.teacher is not None
     d = work.teacher.dimensions
-    rows = work.settings.rows_per_step
+    rows = work.rows_per_step
     # The teacher completes held-out prompts itself before it leaves.
     kv_bytes = 0 if student_is_there else rows * work.row_tokens * d.kv_bytes_per_token
     return _phase(
@@ -122,7 +124,7 @@ def _scoring(
         {
             **(_student(work) if student_is_there else {}),
             **resident,
-            "activations": _forward_bytes(d, work.settings.batch_size * work.row_tokens),
+            "activations": _forward_bytes(d, work.rows_per_pass * work.row_tokens),
             "kv_cache": kv_bytes,
             "logits_chunks": _chunk_bytes(work),
         },
@@ -130,7 +132,7 @@ def _scoring(
 
 
 def _learning(work: Workload, resident: Mapping[str, int]) -> PhaseMemory:
-    tokens = work.settings.batch_size * work.row_tokens
+    tokens = work.rows_per_pass * work.row_tokens
     adapter = work.num_adapter_parameters * (ADAPTER_BYTES + LEARNING_BYTES)
     return _phase(
         "learning",
@@ -166,7 +168,7 @@ def _forward_bytes(d: Dimensions, tokens: int) -> int:
 def _chunk_bytes(work: Workload) -> int:
     """Logits of a few positions at a time, and the hidden states and gradients of all."""
     width = work.student.dimensions.logit_width
-    positions = work.settings.batch_size * work.learned_positions
+    positions = work.rows_per_pass * work.learned_positions
     hidden = 12 * work.student.dimensions.hidden_size + work.target_bytes
     logits = ARRAYS_PER_CHUNK * max(CHUNK_BYTES, 4 * SMALLEST_CHUNK * width)
     # Fewer positions than a chunk need less, as with small vocabularies.

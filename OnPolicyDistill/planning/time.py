@@ -6,6 +6,7 @@ measured where.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from OnPolicyDistill.planning.calibration import Calibration
@@ -87,9 +88,11 @@ def sampling_seconds(facts: ModelFacts, work: Workload, chip: Chip, num_rows: in
     """Time to complete `num_rows` prompts, a step's rows decoded at once."""
     if num_rows == 0:
         return 0.0
-    rows = min(num_rows, work.settings.rows_per_step)
+    rows = min(num_rows, work.rows_per_step)
     prompt_tokens = work.prompts.typical_tokens
-    prefill = _read_in_parts(facts, rows * prompt_tokens, prompt_tokens, PREFILL_TOKENS, chip)
+    # The completions of a group share one reading of their prompt.
+    read = math.ceil(rows / work.rows_per_prompt) * prompt_tokens
+    prefill = _read_in_parts(facts, read, prompt_tokens, PREFILL_TOKENS, chip)
     prefill += project_seconds(facts.dimensions, rows, chip)
     context = prompt_tokens + work.completion_tokens / 2
     each = decode_seconds(facts, rows, context, chip)
@@ -99,7 +102,7 @@ def sampling_seconds(facts: ModelFacts, work: Workload, chip: Chip, num_rows: in
 def forward_seconds(facts: ModelFacts, work: Workload, chip: Chip, num_rows: float) -> float:
     """Time to read `num_rows` whole rows, a micro-batch at once."""
     row_tokens = work.typical_row_tokens
-    at_once = work.settings.batch_size * row_tokens
+    at_once = work.rows_per_pass * row_tokens
     return _read_in_parts(facts, num_rows * row_tokens, row_tokens, at_once, chip)
 
 
@@ -114,8 +117,14 @@ def _read_in_parts(
 
 
 def _step(work: Workload, chip: Chip) -> StepSeconds:
-    rows = work.settings.rows_per_step
+    rows = work.rows_per_step
     learning = _learning_seconds(work, chip, rows)
+    if work.groups is not None:
+        return StepSeconds(
+            sampling=sampling_seconds(work.student, work, chip, rows),
+            scoring=forward_seconds(work.student, work, chip, rows * work.groups.has_reference),
+            learning=learning * work.groups.num_updates,
+        )
     if work.teacher is None or work.distillation is None:
         return StepSeconds(0.0, 0.0, learning)
     fresh = 0.0 if work.keeps_rollouts else rows * work.distillation.on_policy_fraction
@@ -142,6 +151,8 @@ def _learning_seconds(work: Workload, chip: Chip, rows: int) -> float:
 
 def _evaluation(work: Workload, chip: Chip) -> float:
     rows = work.num_held_out
+    if work.groups is not None:
+        return sampling_seconds(work.student, work, chip, rows)
     reading = forward_seconds(work.student, work, chip, rows)
     if work.teacher is None or work.distillation is None:
         return reading

@@ -14,6 +14,7 @@ from typing import assert_never
 
 from OnPolicyDistill.config import (
     EvaluationConfig,
+    GrpoConfig,
     OnPolicyConfig,
     PromptDistillationConfig,
     RunConfig,
@@ -30,6 +31,7 @@ from OnPolicyDistill.planning.targets import (
 )
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.evaluation import EvaluationSettings
+from OnPolicyDistill.settings.grpo import GrpoSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.training import LoraSettings, OptimizerSettings
 from OnPolicyDistill.settings.vlm_distillation import VlmDistillationSettings
@@ -63,8 +65,21 @@ class PictureWork:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupFacts:
+    """What a run does that learns from groups of completions: how many of a prompt, how long.
+
+    A step learns from them `num_updates` times; `has_reference` says that they are scored first.
+    """
+
+    num_completions: int
+    max_tokens: int
+    num_updates: int
+    has_reference: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
-    """One run in numbers; supervised fine-tuning has no teacher and samples nothing."""
+    """One run in numbers; where there is no teacher, `groups` says whether anything is sampled."""
 
     settings: OptimizerSettings
     student: ModelFacts
@@ -73,11 +88,29 @@ class Workload:
     lora: LoraSettings | None
     prompts: PromptFacts
     num_held_out: int
+    groups: GroupFacts | None = None
     pictures: PictureWork | None = None
+
+    @property
+    def rows_per_prompt(self) -> int:
+        """Completions that a step learns from for each prompt."""
+        return 1 if self.groups is None else self.groups.num_completions
+
+    @property
+    def rows_per_step(self) -> int:
+        """Rows of one step, over all its micro-batches."""
+        return self.settings.rows_per_step * self.rows_per_prompt
+
+    @property
+    def rows_per_pass(self) -> int:
+        """Rows of a micro-batch."""
+        return self.settings.batch_size * self.rows_per_prompt
 
     @property
     def completion_tokens(self) -> int:
         """Longest completion."""
+        if self.groups is not None:
+            return self.groups.max_tokens
         return 0 if self.distillation is None else self.distillation.max_generation_tokens
 
     @property
@@ -195,6 +228,8 @@ def make_workload(config: RunConfig, prompts: PromptFacts, num_held_out: int) ->
             return Workload(sft, model, None, None, sft.lora, prompts, num_held_out)
         case PromptDistillationConfig():
             return _prompted(config.prompt_distillation, prompts, num_held_out)
+        case GrpoConfig():
+            return _rewarded(config.grpo.settled(prompts.num_prompts), prompts, num_held_out)
         case EvaluationConfig():
             return _of_evaluation(config.evaluation, prompts)
         case _:
@@ -222,6 +257,18 @@ def _seeing(work: Workload, settings: VlmDistillationSettings) -> Workload:
             )
     kept = settings.picture_cache_mb * 1_000_000
     return replace(work, pictures=PictureWork(settings.max_pixels, kept))
+
+
+def _rewarded(settings: GrpoSettings, prompts: PromptFacts, num_held_out: int) -> Workload:
+    student = describe_model(settings.model, settings.mixed_precision)
+    lora = continued_lora(settings.lora, settings.student_adapter)
+    groups = GroupFacts(
+        num_completions=settings.num_completions,
+        max_tokens=settings.max_generation_tokens,
+        num_updates=settings.num_iterations,
+        has_reference=settings.beta > 0,
+    )
+    return Workload(settings, student, None, None, lora, prompts, num_held_out, groups)
 
 
 def continued_lora(lora: LoraSettings, adapter: str | None) -> LoraSettings:

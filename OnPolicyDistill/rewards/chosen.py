@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import assert_never
 
+from OnPolicyDistill.rewards.boxed import boxed
 from OnPolicyDistill.rewards.completion import Completion, Reward
 from OnPolicyDistill.rewards.exact import exact
 from OnPolicyDistill.rewards.format_think import format_think
@@ -74,6 +75,8 @@ def _reward(one: RewardSettings, answers: Sequence[str]) -> Reward:
         case "label":
             labels = one.labels or tuple(sorted(set(answers)))
             return partial(label, labels=labels, answer_prefix=one.answer_prefix)
+        case "boxed":
+            return partial(boxed, tolerance=one.tolerance)
         case "format_think":
             return format_think
         case "length":

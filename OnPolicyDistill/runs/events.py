@@ -292,6 +292,9 @@ class RolloutRecord(BaseModel):
     divergence: tuple[float, ...] | None = None
     student_top: tuple[tuple[Token, ...], ...] = ()
     teacher_top: tuple[tuple[Token, ...], ...] = ()
+    reward: float | None = None  # none where nothing could grade it, or nothing was asked to
+    rewards: dict[str, float | None] = {}  # by name, before their weights
+    advantage: float | None = None
 
     @property
     def mean_divergence(self) -> float | None:

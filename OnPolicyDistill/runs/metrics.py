@@ -231,7 +231,8 @@ _DECLARED = (
         "share",
         "higher",
         "evaluation",
-        "Greedy completions equal to the prompt's `answer`, where the file has answers.",
+        "Greedy completions that are right, where the file has answers: equal to the `answer`, or "
+        "as the run's first reward that compares with it finds.",
     ),
     _metric(
         "eval_accuracy_tolerant",
@@ -320,6 +321,94 @@ _DECLARED = (
         "eval_tokens_per_answer", "Answer length", "tokens", "lower", "speed", "Thinking included."
     ),
     _metric("eval_seconds", "Evaluation", "s", "lower", "speed", "Wall clock of an evaluation."),
+    _metric(
+        "reward",
+        "Reward",
+        "",
+        "higher",
+        "learning",
+        "Weighted sum of the rewards, mean over the step's completions that could be graded.",
+    ),
+    _metric(
+        "reward_std",
+        "Reward spread",
+        "",
+        "neither",
+        "learning",
+        "Standard deviation of the rewards of one prompt's completions, mean over the groups.",
+    ),
+    *(
+        _metric(f"reward_{kind}", title, "", "higher", "learning", f"{meaning}, before its weight.")
+        for kind, title, meaning in (
+            ("exact", "Equal to the answer", "Share of completions equal to the answer"),
+            ("label", "Right label", "Share of completions that name the right label"),
+            ("boxed", "Right box", "Share of completions whose last box holds the answer"),
+            ("format_think", "Thought, then answer", "Share of completions in that form"),
+            ("length", "Length", "What completions lose by being long, at most 1"),
+            ("python", "Own reward", "What the user's Python file gives"),
+        )
+    ),
+    _metric(
+        "dead_share",
+        "Dead groups",
+        "share",
+        "lower",
+        "learning",
+        "Groups whose rewards are all equal, so that nothing is learned from them.",
+    ),
+    _metric(
+        "resampled_groups", "Asked anew", "groups", "neither", "rollouts", "Dead ones replaced."
+    ),
+    _metric(
+        "unscorable_share",
+        "Not graded",
+        "share",
+        "lower",
+        "rollouts",
+        "No reward could grade them.",
+    ),
+    _metric(
+        "reference_kl",
+        "KL to the reference",
+        "nats/token",
+        "neither",
+        "learning",
+        "Estimated on the step's tokens as exp(d) - d - 1, with d the reference's logprob minus "
+        "the student's.",
+    ),
+    _metric(
+        "clipped_low_share",
+        "Clipped from below",
+        "share",
+        "neither",
+        "learning",
+        "Tokens of worse completions that have become unlikely enough for this step.",
+    ),
+    _metric(
+        "clipped_high_share",
+        "Clipped from above",
+        "share",
+        "neither",
+        "learning",
+        "Tokens of better completions that have become likely enough for this step.",
+    ),
+    _metric(
+        "logprob_gap",
+        "Sampled and re-scored",
+        "nats/token",
+        "lower",
+        "learning",
+        "Mean distance of the logprobs noted while sampling from those of the pass that learns.",
+    ),
+    _metric("grading_seconds", "Grading", "s", "lower", "speed", "Rewards of the completions."),
+    _metric(
+        "eval_reward",
+        "Reward",
+        "",
+        "higher",
+        "evaluation",
+        "Weighted sum of the rewards of greedy held-out completions, mean.",
+    ),
 )
 
 METRICS: dict[str, Metric] = {metric.key: metric for metric in _DECLARED}

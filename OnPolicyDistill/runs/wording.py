@@ -10,6 +10,7 @@ from OnPolicyDistill.runs.events import EvaluationFinished
 from OnPolicyDistill.runs.metrics import METRICS
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.evaluation import EvaluationSettings
+from OnPolicyDistill.settings.grpo import GrpoSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
 
@@ -94,6 +95,9 @@ def describe_models(settings: RunSettings) -> str:
             return f"{_short(settings.model)} learns from {_short(source)}"
         case PromptDistillationSettings():
             return _describe_prompted(settings)
+        case GrpoSettings():
+            rewards = " and ".join(reward.kind for reward in settings.rewards)
+            return f"{_short(settings.model)} learns from rewards: {rewards}"
         case EvaluationSettings():
             names = ", ".join(variant.name for variant in settings.variants) or "no variants"
             return f"{names} on {_short(settings.inputs or 'no items')}"

@@ -10,10 +10,10 @@ from pydantic import Field, model_validator
 from OnPolicyDistill.settings.problems import Contradiction, refuse
 from OnPolicyDistill.settings.training import LoraSettings, OptimizerSettings, Settings
 
-RewardKind = Literal["exact", "label", "format_think", "length", "python"]
+RewardKind = Literal["exact", "label", "boxed", "format_think", "length", "python"]
 LossType = Literal["dapo", "grpo", "dr_grpo", "cispo"]
 # Those that know right from wrong: the first of a config is what held-out accuracy counts.
-GRADING_KINDS: tuple[RewardKind, ...] = ("exact", "label", "python")
+GRADING_KINDS: tuple[RewardKind, ...] = ("exact", "label", "boxed", "python")
 
 
 class RewardSettings(Settings):
@@ -21,8 +21,9 @@ class RewardSettings(Settings):
 
     kind: RewardKind = Field(
         description="exact compares with the prompt's answer; label reads a label from the reply "
-        "and compares it; format_think wants a thought in <think> and an answer after it; length "
-        "takes off for long completions; python asks a function of yours.",
+        "and compares it; boxed compares what stands in the last \\boxed{}; format_think wants a "
+        "thought in <think> and an answer after it; length takes off for long completions; python "
+        "asks a function of yours.",
     )
     weight: float = Field(1.0, ge=-1000, le=1000, description="The reward is multiplied by this.")
     file: str | None = Field(
@@ -36,6 +37,9 @@ class RewardSettings(Settings):
     answer_prefix: str = Field(
         "Final Answer:",
         description="Of label: what stands before the label; without it the whole reply counts.",
+    )
+    tolerance: float = Field(
+        0.0, ge=0, le=1e9, description="Of boxed: how far a number may be from the answer."
     )
     free_tokens: int = Field(
         256, ge=0, le=131_072, description="Of length: up to here nothing is taken off."
@@ -143,6 +147,11 @@ class GrpoSettings(OptimizerSettings):
         True,
         description="Leave groups out of the forward pass whose rewards are all equal, where beta "
         "is 0; they have no gradient.",
+    )
+    shuffle_rewards: bool = Field(
+        False,
+        description="A control: the rewards of each group are dealt out to its completions at "
+        "random. What such a run gains has nothing to do with rewards.",
     )
     max_resamples: int = Field(
         0,

@@ -1,10 +1,11 @@
-"""The prompts of a distillation run in token ids: those to train on, and those held out."""
+"""The prompts of a run in token ids: those to train on, and those held out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from OnPolicyDistill.datasets.order import drawn_evenly
 from OnPolicyDistill.datasets.prompts import load_prompts
@@ -14,10 +15,13 @@ from OnPolicyDistill.models.policy import Policy, encode_prompt
 from OnPolicyDistill.rollout import EncodedPrompt
 from OnPolicyDistill.runs.reporting import Reporter
 from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.grpo import GrpoSettings
 from OnPolicyDistill.training.files import LengthLimit, leave_out_long, named_file
 
 # Reads a prompt file as the student will see it.
 Encode = Callable[[Path], tuple[EncodedPrompt, ...]]
+# Settings of a method that reads prompts, which come back with the steps that follow from them.
+Prompted = TypeVar("Prompted", DistillationSettings, GrpoSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +33,8 @@ class Prompts:
 
 
 def read_prompts(
-    settings: DistillationSettings, encode: Encode, reporter: Reporter
-) -> tuple[Prompts, DistillationSettings]:
+    settings: Prompted, encode: Encode, reporter: Reporter
+) -> tuple[Prompts, Prompted]:
     """Read and tokenize both prompt files; also the settings that know how many steps there are.
 
     Raises:
@@ -58,7 +62,14 @@ def encode_prompts(
         DatasetError: a line cannot be read, or every prompt is too long.
     """
     encoded = [
-        EncodedPrompt(p.index, tuple(encode_prompt(policy, p.messages)), p.text, p.answer, p.grader)
+        EncodedPrompt(
+            p.index,
+            tuple(encode_prompt(policy, p.messages)),
+            p.text,
+            p.answer,
+            p.grader,
+            p.extras,
+        )
         for p in load_prompts(file).prompts
     ]
     return short_prompts(encoded, max_tokens, file, reporter)
@@ -76,7 +87,9 @@ def short_prompts(
     return leave_out_long(encoded, lambda prompt: len(prompt.ids), limit, file, reporter)
 
 
-def _draw_held_out(available: tuple[EncodedPrompt, ...], settings: DistillationSettings) -> HeldOut:
+def _draw_held_out(
+    available: tuple[EncodedPrompt, ...], settings: DistillationSettings | GrpoSettings
+) -> HeldOut:
     wanted = max(1, round(settings.eval_fraction * len(available)))
     wanted = min(wanted, settings.eval_prompts or wanted)
     places = drawn_evenly(len(available), wanted, settings.seed)

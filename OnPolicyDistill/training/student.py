@@ -22,6 +22,7 @@ from OnPolicyDistill.planning.models import family_targets
 from OnPolicyDistill.runs.reporting import Reporter
 from OnPolicyDistill.seeds import derive_seed
 from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.grpo import GrpoSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.training import LoraSettings, OptimizerSettings
 
@@ -84,7 +85,7 @@ def student_of(
 
 def put_adapter_on(
     policy: Policy,
-    settings: DistillationSettings | PromptDistillationSettings,
+    settings: DistillationSettings | PromptDistillationSettings | GrpoSettings,
     reporter: Reporter,
 ) -> tuple[Policy, AttachedAdapter]:
     """Put on the adapter that learns: the one to continue from, or a fresh one.

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from OnPolicyDistill.rewards.boxed import boxed
 from OnPolicyDistill.rewards.chosen import choose_rewards, grade_all
 from OnPolicyDistill.rewards.completion import Completion
 from OnPolicyDistill.rewards.exact import exact
@@ -47,6 +48,23 @@ def test_a_label_is_read_as_evaluations_read_it(
     text: str, answer: str | None, grade: float | None
 ) -> None:
     assert label(said(text, answer), ("yes", "no"), "Final Answer:") == grade
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "grade"),
+    [
+        (r"<think>6 times 7</think>It is \boxed{42}.", "42", 1),
+        (r"\boxed{41} or rather \boxed{42.04}", "42", 1),
+        (r"\boxed{42.06}", "42", 0),
+        (r"<think>\boxed{42}", "42", 0),
+        ("42", "42", 0),
+        (r"\boxed{42}", None, None),
+    ],
+)
+def test_the_last_box_behind_the_thinking_is_compared_by_value(
+    text: str, answer: str | None, grade: float | None
+) -> None:
+    assert boxed(said(text, answer), tolerance=0.05) == grade
 
 
 @pytest.mark.parametrize(

@@ -19,22 +19,26 @@ from OnPolicyDistill.divergences import DIVERGENCES
 from OnPolicyDistill.errors import ConfigError
 from OnPolicyDistill.generation.request import GenerationRequest
 from OnPolicyDistill.generation.sampling import SamplingSettings
+from OnPolicyDistill.losses.grpo import PolicyObjective
 from OnPolicyDistill.losses.objective import Objective
 from OnPolicyDistill.optim.schedule import learning_rate
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.evaluation import EvaluationSettings
+from OnPolicyDistill.settings.grpo import GrpoSettings
 from OnPolicyDistill.settings.problems import setting_keys
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
 from OnPolicyDistill.settings.training import OptimizerSettings
 from OnPolicyDistill.teacher.cache import TeacherCache
 from OnPolicyDistill.teacher.scorer import TargetForm
+from OnPolicyDistill.trainers.grpo import learn as grpo
 from OnPolicyDistill.training.distillation import objective_of
 
 BLOCKS: dict[str, type[BaseModel]] = {
     "distillation": DistillationSettings,
     "sft": SftSettings,
     "prompt_distillation": PromptDistillationSettings,
+    "grpo": GrpoSettings,
     "evaluation": EvaluationSettings,
 }
 Schema = dict[str, Any]
@@ -52,6 +56,12 @@ TOGETHER: dict[str, list[Any]] = {
     "teacher_cache_size_mb": [0, 64],
     "training": ["on_policy", "sft"],
     "target": ["answer", "reply", "thinking"],
+    "loss_type": ["dapo", "cispo"],
+    "epsilon_high": [None, 0.3, 5],
+    "delta": [None, 2],
+    "beta": [0, 0.1],
+    "reference": ["base", "start"],
+    "rewards": [[{"kind": "exact"}], [{"kind": "length"}], [{"kind": "python"}], []],
     "labels": [None, ["a", "b"], ["a", "a"], []],
     "num_epochs": [None, 0.001, 10_000],
     "warmup_ratio": [None, 0.99],
@@ -124,6 +134,10 @@ def make_everything(block: BaseModel, num_rows: int) -> None:
         request(SamplingSettings(block.teacher_temperature), block)
         if block.training == "on_policy":
             make_loss_and_teacher(block.as_distillation().settled(num_rows))
+    if isinstance(block, GrpoSettings):
+        request(SamplingSettings(block.temperature), block)
+        assert isinstance(grpo.objective_of(block), PolicyObjective)
+        assert block.grading_kind in {reward.kind for reward in block.rewards}
     if isinstance(block, EvaluationSettings):
         SamplingSettings(block.temperature)
 

@@ -1890,7 +1890,7 @@ export interface components {
          */
         CheckedConfig: {
             /** Config */
-            config: components["schemas"]["OnPolicyConfig"] | components["schemas"]["SftConfig"] | components["schemas"]["PromptDistillationConfig"] | components["schemas"]["VlmDistillationConfig"] | components["schemas"]["EvaluationConfig"];
+            config: components["schemas"]["OnPolicyConfig"] | components["schemas"]["SftConfig"] | components["schemas"]["PromptDistillationConfig"] | components["schemas"]["VlmDistillationConfig"] | components["schemas"]["GrpoConfig"] | components["schemas"]["EvaluationConfig"];
             /** Yaml */
             yaml: string;
         };
@@ -2747,7 +2747,7 @@ export interface components {
              * Report
              * @enum {string}
              */
-            report: "distance" | "loss" | "answers";
+            report: "distance" | "loss" | "answers" | "reward";
             /**
              * Proves
              * @description It stands for a proof of learning before it trains.
@@ -2884,7 +2884,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "integer" | "number" | "boolean" | "text" | "choice" | "list" | "model" | "file" | "folder";
+            kind: "integer" | "number" | "boolean" | "text" | "choice" | "list" | "model" | "file" | "folder" | "rewards";
             /**
              * Group
              * @enum {string}
@@ -2992,6 +2992,302 @@ export interface components {
             first: number;
             /** Grades */
             grades: components["schemas"]["Grade"][];
+        };
+        /**
+         * GrpoConfig
+         * @description A run of GRPO: a model learns from rewards.
+         */
+        GrpoConfig: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            method: "grpo";
+            grpo?: components["schemas"]["GrpoSettings"];
+        };
+        /**
+         * GrpoSettings
+         * @description A model completes each prompt several times; the better completions become likelier.
+         */
+        GrpoSettings: {
+            /**
+             * Num Steps
+             * @description Optimizer steps in all.
+             * @default 1000
+             */
+            num_steps?: number;
+            /**
+             * Num Epochs
+             * @description How often every usable row is seen; when set, the steps follow from it and num_steps means nothing.
+             */
+            num_epochs?: number | null;
+            /**
+             * Batch Size
+             * @description Prompts in one forward and backward pass (a micro-batch), each with all its completions.
+             * @default 1
+             */
+            batch_size?: number;
+            /**
+             * Gradient Accumulation Steps
+             * @description Micro-batches whose gradients make one optimizer step.
+             * @default 8
+             */
+            gradient_accumulation_steps?: number;
+            /**
+             * Learning Rate
+             * @description Peak learning rate of AdamW.
+             * @default 0.00001
+             */
+            learning_rate?: number;
+            /**
+             * Schedule
+             * @description Shape of the rate after the warm-up.
+             * @default constant
+             * @enum {string}
+             */
+            schedule?: "constant" | "linear" | "cosine";
+            /**
+             * Schedule Min Ratio
+             * @description Where a decaying schedule ends, as a share of the peak.
+             * @default 0.1
+             */
+            schedule_min_ratio?: number;
+            /**
+             * Warmup Steps
+             * @description Steps over which the rate rises linearly.
+             * @default 0
+             */
+            warmup_steps?: number;
+            /**
+             * Warmup Ratio
+             * @description Share of all steps over which the rate rises; when set, warmup_steps means nothing.
+             */
+            warmup_ratio?: number | null;
+            /**
+             * Weight Decay
+             * @description Decoupled weight decay of AdamW.
+             * @default 0
+             */
+            weight_decay?: number;
+            /**
+             * Max Grad Norm
+             * @description Gradients longer than this are scaled down to it; 0 turns it off.
+             * @default 1
+             */
+            max_grad_norm?: number;
+            /**
+             * Grad Checkpoint
+             * @description Recompute activations in the backward pass: far less memory, more time. Turn it off where the plan says that the run fits without it.
+             * @default true
+             */
+            grad_checkpoint?: boolean;
+            /**
+             * Mixed Precision
+             * @description Keep weights in the type they are stored in (bf16 on a Mac); off loads float32. Losses, logprobs and the adapter are float32 either way.
+             * @default true
+             */
+            mixed_precision?: boolean;
+            /**
+             * Checkpoint Every
+             * @description Steps between checkpoints.
+             * @default 100
+             */
+            checkpoint_every?: number;
+            /**
+             * Checkpoint Minutes
+             * @description A checkpoint is also written at the first step that ends this many minutes after the last one; only the newest of these stays. 0 turns it off.
+             * @default 10
+             */
+            checkpoint_minutes?: number;
+            /**
+             * Keep Checkpoints
+             * @description How many checkpoints stay beside the best one.
+             * @default 3
+             */
+            keep_checkpoints?: number;
+            /**
+             * Eval Every
+             * @description Steps between evaluations on held-out data.
+             * @default 100
+             */
+            eval_every?: number;
+            /**
+             * Early Stop Patience
+             * @description Evaluations without an improvement beyond chance before the run stops; 0 never stops.
+             * @default 0
+             */
+            early_stop_patience?: number;
+            /**
+             * Best Of Equals
+             * @description Which checkpoint is `best` among those whose held-out metric does not differ beyond chance: the one with more training, or the first.
+             * @default later
+             * @enum {string}
+             */
+            best_of_equals?: "later" | "earlier";
+            /**
+             * Seed
+             * @description Where every random choice starts.
+             * @default 0
+             */
+            seed?: number;
+            /**
+             * Run Name
+             * @description A name for people; the run's id is made by itself.
+             */
+            run_name?: string | null;
+            /**
+             * Model
+             * @description Registry alias, hub id or folder of the model.
+             * @default qwen2.5-1.5b
+             */
+            model?: string;
+            /**
+             * Student Adapter
+             * @description Folder of a LoRA adapter to continue from, for example of an SFT run.
+             */
+            student_adapter?: string | null;
+            /**
+             * Prompts
+             * @description JSONL file of training prompts with answers; required to train.
+             */
+            prompts?: string | null;
+            /**
+             * Validation Prompts
+             * @description JSONL file of held-out prompts; training without one is refused.
+             */
+            validation_prompts?: string | null;
+            /**
+             * Eval Fraction
+             * @description Share of the validation file that evaluations use, drawn once by the seed, evenly over the file.
+             * @default 1
+             */
+            eval_fraction?: number;
+            /**
+             * Eval Prompts
+             * @description At most this many validation prompts, drawn once by the seed, evenly over the file; empty means all.
+             * @default 200
+             */
+            eval_prompts?: number | null;
+            /**
+             * Rewards
+             * @description What completions are graded by; their weighted sum is the reward.
+             * @default [
+             *       {
+             *         "kind": "exact",
+             *         "weight": 1,
+             *         "answer_prefix": "Final Answer:",
+             *         "tolerance": 0,
+             *         "free_tokens": 256
+             *       }
+             *     ]
+             */
+            rewards?: components["schemas"]["RewardSettings"][];
+            /**
+             * Num Completions
+             * @description Completions of each prompt: the size of a group.
+             * @default 8
+             */
+            num_completions?: number;
+            /**
+             * Loss Type
+             * @description What is averaged: dapo all tokens of the step, grpo each completion by itself, dr_grpo over the longest completion that is allowed. cispo averages as dapo does and bounds a token's weight instead of clipping it.
+             * @default dapo
+             * @enum {string}
+             */
+            loss_type?: "dapo" | "grpo" | "dr_grpo" | "cispo";
+            /**
+             * Importance Sampling Level
+             * @description Whether probability ratios are taken of tokens or whole completions.
+             * @default token
+             * @enum {string}
+             */
+            importance_sampling_level?: "token" | "sequence";
+            /**
+             * Scale Rewards
+             * @description What a reward's distance from its group's mean is divided by: the group's spread, the whole step's, or nothing.
+             * @default group
+             * @enum {string}
+             */
+            scale_rewards?: "group" | "batch" | "none";
+            /**
+             * Epsilon
+             * @description How far below 1 a ratio still counts.
+             * @default 0.2
+             */
+            epsilon?: number;
+            /**
+             * Epsilon High
+             * @description How far above 1 a ratio still counts; empty is epsilon. For cispo the largest weight of a token itself, such as 5.
+             */
+            epsilon_high?: number | null;
+            /**
+             * Delta
+             * @description Bound on ratios where the advantage is negative; empty is none.
+             */
+            delta?: number | null;
+            /**
+             * Beta
+             * @description Weight of the KL to the reference; 0 needs no reference.
+             * @default 0
+             */
+            beta?: number;
+            /**
+             * Reference
+             * @description What the KL is measured to: the model with its adapter off, or with the adapter it starts from.
+             * @default base
+             * @enum {string}
+             */
+            reference?: "base" | "start";
+            /**
+             * Num Iterations
+             * @description Optimizer updates on the same completions; above 1 the old logprobs are scored by the same forward pass first.
+             * @default 1
+             */
+            num_iterations?: number;
+            /**
+             * Mask Truncated
+             * @description Leave completions out of the loss that were cut at their longest.
+             * @default false
+             */
+            mask_truncated?: boolean;
+            /**
+             * Skip Dead Groups
+             * @description Leave groups out of the forward pass whose rewards are all equal, where beta is 0; they have no gradient.
+             * @default true
+             */
+            skip_dead_groups?: boolean;
+            /**
+             * Shuffle Rewards
+             * @description A control: the rewards of each group are dealt out to its completions at random. What such a run gains has nothing to do with rewards.
+             * @default false
+             */
+            shuffle_rewards?: boolean;
+            /**
+             * Max Resamples
+             * @description How often dead groups of a step are replaced by those of other prompts.
+             * @default 0
+             */
+            max_resamples?: number;
+            /**
+             * Temperature
+             * @description Of the completions; logprobs are those of the distribution that was sampled.
+             * @default 1
+             */
+            temperature?: number;
+            /**
+             * Max Generation Tokens
+             * @description Longest completion, in tokens.
+             * @default 512
+             */
+            max_generation_tokens?: number;
+            /**
+             * Max Prompt Tokens
+             * @description Longer prompts are left out and counted, never cut.
+             * @default 2048
+             */
+            max_prompt_tokens?: number;
+            /** @description The student's adapter, all that learns. */
+            lora?: components["schemas"]["LoraSettings"];
         };
         /**
          * Health
@@ -3111,7 +3407,7 @@ export interface components {
              * Name
              * @enum {string}
              */
-            name: "on_policy" | "prompt_distillation" | "sft" | "vlm_distillation" | "evaluation";
+            name: "on_policy" | "prompt_distillation" | "sft" | "vlm_distillation" | "grpo" | "evaluation";
             /**
              * Block
              * @description What its part of a config is called.
@@ -4305,7 +4601,7 @@ export interface components {
              * Config
              * @description Every setting; shipped files as absolute paths.
              */
-            config: components["schemas"]["OnPolicyConfig"] | components["schemas"]["SftConfig"] | components["schemas"]["PromptDistillationConfig"] | components["schemas"]["VlmDistillationConfig"] | components["schemas"]["EvaluationConfig"];
+            config: components["schemas"]["OnPolicyConfig"] | components["schemas"]["SftConfig"] | components["schemas"]["PromptDistillationConfig"] | components["schemas"]["VlmDistillationConfig"] | components["schemas"]["GrpoConfig"] | components["schemas"]["EvaluationConfig"];
             /**
              * Yaml
              * @description The file as it is shipped.
@@ -4959,6 +5255,52 @@ export interface components {
             disk_gb: number;
         };
         /**
+         * RewardSettings
+         * @description One way to grade a completion, and how much it counts.
+         */
+        RewardSettings: {
+            /**
+             * Kind
+             * @description exact compares with the prompt's answer; label reads a label from the reply and compares it; boxed compares what stands in the last \boxed{}; format_think wants a thought in <think> and an answer after it; length takes off for long completions; python asks a function of yours.
+             * @enum {string}
+             */
+            kind: "exact" | "label" | "boxed" | "format_think" | "length" | "python";
+            /**
+             * Weight
+             * @description The reward is multiplied by this.
+             * @default 1
+             */
+            weight?: number;
+            /**
+             * File
+             * @description Of python: a file with a function reward(completion) that returns a number, or None where it cannot grade. It runs in the process that trains.
+             */
+            file?: string | null;
+            /**
+             * Labels
+             * @description Of label: the labels that count; empty takes the prompts' answers.
+             */
+            labels?: string[] | null;
+            /**
+             * Answer Prefix
+             * @description Of label: what stands before the label; without it the whole reply counts.
+             * @default Final Answer:
+             */
+            answer_prefix?: string;
+            /**
+             * Tolerance
+             * @description Of boxed: how far a number may be from the answer.
+             * @default 0
+             */
+            tolerance?: number;
+            /**
+             * Free Tokens
+             * @description Of length: up to here nothing is taken off.
+             * @default 256
+             */
+            free_tokens?: number;
+        };
+        /**
          * RolloutPage
          * @description Rollouts of a file; `total` counts all of them.
          */
@@ -5019,6 +5361,17 @@ export interface components {
              * @default []
              */
             teacher_top?: components["schemas"]["Token"][][];
+            /** Reward */
+            reward?: number | null;
+            /**
+             * Rewards
+             * @default {}
+             */
+            rewards?: {
+                [key: string]: number | null;
+            };
+            /** Advantage */
+            advantage?: number | null;
         };
         /**
          * RolloutSampled
@@ -5131,7 +5484,7 @@ export interface components {
              * Config
              * @description Null when config.yaml cannot be read.
              */
-            config: (components["schemas"]["OnPolicyConfig"] | components["schemas"]["SftConfig"] | components["schemas"]["PromptDistillationConfig"] | components["schemas"]["VlmDistillationConfig"] | components["schemas"]["EvaluationConfig"]) | null;
+            config: (components["schemas"]["OnPolicyConfig"] | components["schemas"]["SftConfig"] | components["schemas"]["PromptDistillationConfig"] | components["schemas"]["VlmDistillationConfig"] | components["schemas"]["GrpoConfig"] | components["schemas"]["EvaluationConfig"]) | null;
             /** @description What holds of such a run; null as its config is. */
             facts: components["schemas"]["KindFacts"] | null;
             /** Config Yaml */
@@ -5407,7 +5760,7 @@ export interface components {
              * Method
              * @description Unknown where config.yaml cannot be read.
              */
-            method: ("on_policy" | "prompt_distillation" | "sft" | "vlm_distillation" | "evaluation") | "unknown";
+            method: ("on_policy" | "prompt_distillation" | "sft" | "vlm_distillation" | "grpo" | "evaluation") | "unknown";
             /**
              * State
              * @enum {string}

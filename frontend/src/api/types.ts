@@ -41,6 +41,7 @@ export type Comparison = Schemas["Comparison"];
 export type SamePrompt = Schemas["SamePrompt"];
 export type PostMortem = Schemas["PostMortem"];
 export type FormField = Schemas["FormField"];
+export type RewardSettings = Schemas["RewardSettings"];
 export type Preset = Schemas["Preset"];
 export type Plan = Schemas["Plan"];
 export type CheckReport = Schemas["CheckReport"];

@@ -14,6 +14,7 @@ const LAST_TWO_BESIDE = "lg:max-xl:*:first:col-span-2 xl:grid-cols-3";
 const REST: Record<MethodId, string> = {
   on_policy: "Prompts that are too long",
   sft: "How conversations are read",
+  grpo: "Prompts that are too long",
   prompt_distillation: "How answers are read",
   vlm_distillation: "How pictures are read",
 };

@@ -50,6 +50,7 @@ const BESIDE: Readonly<Record<MethodId, (props: { method: Method }) => ReactNode
   prompt_distillation: BesidePrompted,
   sft: NoTeacher,
   vlm_distillation: ({ method }) => <PairVerdict block={method.block} />,
+  grpo: GradedByCode,
 };
 
 function NoTeacher() {
@@ -62,6 +63,22 @@ function NoTeacher() {
       <p className="mt-2 text-muted">
         Where a teacher can be loaded as well, on-policy distillation learns more from each example.
         Fine-tuning is the way where answers are all there is.
+      </p>
+    </Card>
+  );
+}
+
+function GradedByCode() {
+  return (
+    <Card title="No teacher">
+      <p>
+        Code grades what the model says: equal to the answer or not, in the wanted form or not, or
+        whatever a Python file of yours finds. The model has to be right now and then before it
+        starts, or there is nothing to prefer.
+      </p>
+      <p className="mt-2 text-muted">
+        Fine-tune it first where it is never right. Where a teacher can be loaded, on-policy
+        distillation tells it more with every token.
       </p>
     </Card>
   );

@@ -49,6 +49,16 @@ const SECTIONS: Readonly<Record<MethodId, readonly Section[]>> = {
     ...HOW,
   ],
   sft: [...HOW],
+  grpo: [
+    {
+      group: "objective",
+      title: "What is rewarded",
+      intro:
+        "A completion's reward is the weighted sum of these. It is compared with those of the other completions of the same prompt: what is better than they are becomes likelier. Where all are worth the same, nothing is learned.",
+    },
+    { group: "sampling", title: "What the model writes" },
+    ...HOW,
+  ],
 };
 
 export function ObjectiveStep() {

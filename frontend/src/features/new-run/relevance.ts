@@ -10,6 +10,7 @@ const is = (wanted: Setting) => (value: Setting | undefined) => value === wanted
 
 const SCORED: Condition = { key: "prompt_distillation.training", holds: is("on_policy") };
 const DECAYS = (value: Setting | undefined) => value !== undefined && value !== "constant";
+const IS_USED = (value: Setting | undefined) => Number(value) > 0;
 const IS_EMPTY = (value: Setting | undefined) => value === null || value === undefined;
 
 /** Settings that mean something only beside a value of another one. */
@@ -19,6 +20,7 @@ const CONDITIONS: Readonly<Record<string, Condition>> = {
   "vlm_distillation.teacher_weight": { key: "vlm_distillation.divergence", holds: is("jsd") },
   "vlm_distillation.top_k": { key: "vlm_distillation.teacher_targets", holds: is("top_k") },
   "vlm_distillation.control_prompts": { key: "vlm_distillation.controls", holds: is(true) },
+  "grpo.reference": { key: "grpo.beta", holds: IS_USED },
   "prompt_distillation.acceptance": {
     key: "prompt_distillation.num_samples",
     holds: (value) => Number(value) > 1,

@@ -6,6 +6,7 @@ import { Select } from "@/components/select";
 import { Switch } from "@/components/switch";
 import { type Setting, useDraft, valueIn } from "@/features/new-run/draft";
 import { useFieldError } from "@/features/new-run/field-errors";
+import { RewardsControl } from "@/features/new-run/rewards-control";
 import { parseSetting, wordsOf } from "@/features/new-run/setting-text";
 
 /** A value that may be meant, and what there is to know of it. */
@@ -61,6 +62,9 @@ function Control({ field, value, control, suggestions, onChange }: SettingContro
   if (field.kind === "boolean") {
     const { "aria-invalid": _, ...rest } = control;
     return <Switch {...rest} checked={value === true} onChange={onChange} />;
+  }
+  if (field.kind === "rewards") {
+    return <RewardsControl control={control} value={value} onChange={onChange} />;
   }
   if (field.kind === "choice") {
     return (

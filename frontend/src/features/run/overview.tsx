@@ -8,6 +8,7 @@ import { LiveStrip } from "@/features/run/live-strip";
 import { LossReport } from "@/features/run/loss-report";
 import { Notes } from "@/features/run/notes";
 import { ReportCard } from "@/features/run/report-card";
+import { RewardReport } from "@/features/run/reward-report";
 import { RolloutStream } from "@/features/run/rollout-stream";
 import { faceOf, type RunFace } from "@/features/run/run-face";
 import { StageStrip } from "@/features/run/stage-strip";
@@ -69,6 +70,8 @@ function Report({ face, detail }: { face: RunFace; detail: RunDetail }) {
       return <AnswersReport run={run} learns={face.main !== null} />;
     case "loss":
       return isEarly ? null : <LossReport detail={detail} />;
+    case "reward":
+      return isEarly ? null : <RewardReport detail={detail} />;
     case "distance":
       return isEarly ? null : <ReportCard detail={detail} />;
     default:

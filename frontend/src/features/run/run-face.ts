@@ -28,6 +28,8 @@ export function whatHappens({ method, student, teacher }: RunDetail["run"]): str
       return "answers to labelled items, counted";
     case "sft":
       return `${student} learns from conversations`;
+    case "grpo":
+      return `${student} learns from rewards`;
     case "on_policy":
     case "prompt_distillation":
     case "vlm_distillation":
