@@ -21,6 +21,13 @@ MIN_GROWN_TOKENS = 32.0
 COLLAPSED_SHARE = 0.1
 DIVERGENCE_GROWTH = 1.5
 PLATEAU_EVALUATIONS = 3
+DEAD_SHARE = 0.9
+# What is said of a student with a teacher, and of one that is rewarded.
+NO_BETTER = {False: "comes no closer to the teacher", True: "earns no more reward"}
+SHORTER = {
+    False: "a share of the teacher's own completions",
+    True: "a reward that takes off for length",
+}
 
 Metrics = Mapping[str, float]
 
@@ -41,6 +48,7 @@ class Alarms:
         self._reporter = reporter
         self._given: set[str] = set()
         self._steps: list[Metrics] = []
+        self._first_value: float | None = None
 
     def after_step(self, metrics: Metrics, max_tokens: int) -> None:
         """Take in a step's metrics, whose completions were cut at `max_tokens`."""
@@ -49,8 +57,13 @@ class Alarms:
 
     def after_evaluation(self, since_improved: int, key: str, value: float) -> None:
         """Take in how many evaluations brought nothing, and the best metric's key and value."""
-        alarm = plateau_alarm(since_improved, key, value)
-        self._raise(() if alarm is None else (alarm,))
+        if self._first_value is None:
+            self._first_value = value
+        alarms = (
+            plateau_alarm(since_improved, key, value),
+            reward_alarm(self._steps, self._first_value, value),
+        )
+        self._raise(alarm for alarm in alarms if alarm is not None)
 
     def _raise(self, alarms: Iterable[Alarm]) -> None:
         for alarm in alarms:
@@ -68,6 +81,7 @@ def step_alarms(steps: Sequence[Metrics], max_tokens: int) -> tuple[Alarm, ...]:
             _length_explosion(steps),
             _entropy_collapse(steps),
             _divergence_growth(steps),
+            _all_dead(steps),
         )
         if alarm is not None
     )
@@ -95,6 +109,40 @@ def plateau_alarm(since_improved: int, key: str, now: float) -> Alarm | None:
     )
 
 
+def reward_alarm(steps: Sequence[Metrics], first: float, now: float) -> Alarm | None:
+    """Return an alarm when rewards rose clearly and held-out accuracy did not.
+
+    Clearly is by half of what the completions of one prompt differed by at first. `first` and
+    `now` are the accuracy of the first evaluation and the last.
+    """
+    for before, after in _windows(steps, "reward"):
+        spread = fmean(metrics["reward_std"] for metrics in steps[:WINDOW_STEPS])
+        if after > before + spread / 2 and now <= first:
+            return Alarm(
+                "reward_without_accuracy",
+                f"The reward rose from {before:.3f} to {after:.3f}, and the share of held-out "
+                f"prompts answered rightly went from {first:.1%} to {now:.1%}: the student learns "
+                "to please the grader, or knows the training prompts by heart.",
+                "Read the best rollouts for what they are rewarded for; use more prompts, or give "
+                "the other rewards less weight.",
+            )
+    return None
+
+
+def _all_dead(steps: Sequence[Metrics]) -> Alarm | None:
+    shares = [metrics["dead_share"] for metrics in steps if "dead_share" in metrics]
+    if len(shares) < WINDOW_STEPS or fmean(shares[-WINDOW_STEPS:]) < DEAD_SHARE:
+        return None
+    reward = fmean(metrics.get("reward", 0.0) for metrics in steps[-WINDOW_STEPS:])
+    return Alarm(
+        "dead_groups",
+        f"In the last {WINDOW_STEPS} steps hardly any prompt had completions of unequal reward "
+        f"(mean {reward:.2f}), so that nothing is learned.",
+        "Take prompts that are harder, or easier, than these; raise num_completions or "
+        "max_resamples, or fine-tune the model first where it is never right.",
+    )
+
+
 def _truncated(steps: Sequence[Metrics], max_tokens: int) -> Alarm | None:
     share = steps[-1].get("truncated_share", 0.0)
     if share <= MAX_TRUNCATED_SHARE:
@@ -114,7 +162,7 @@ def _length_explosion(steps: Sequence[Metrics]) -> Alarm | None:
                 "length_explosion",
                 f"Completions grew from {first:.0f} to {last:.0f} tokens.",
                 "Look at the newest rollouts: a student that repeats itself needs a lower "
-                "learning_rate, or a share of the teacher's own completions.",
+                f"learning_rate, or {SHORTER['reward' in steps[-1]]}.",
             )
     return None
 
@@ -122,12 +170,13 @@ def _length_explosion(steps: Sequence[Metrics]) -> Alarm | None:
 def _entropy_collapse(steps: Sequence[Metrics]) -> Alarm | None:
     for first, last in _windows(steps, "entropy"):
         # A student that agrees with a sure teacher is sure as well: that is no collapse.
-        is_learning = any(now < before for before, now in _windows(steps, "divergence"))
-        if last < COLLAPSED_SHARE * first and not is_learning:
+        nears = any(now < before for before, now in _windows(steps, "divergence"))
+        earns = any(now > before for before, now in _windows(steps, "reward"))
+        if last < COLLAPSED_SHARE * first and not (nears or earns):
             return Alarm(
                 "entropy_collapse",
-                f"The student's entropy fell from {first:.3f} to {last:.3f} nats while it comes no "
-                "closer to the teacher: it says the same whatever is asked.",
+                f"The student's entropy fell from {first:.3f} to {last:.3f} nats while it "
+                f"{NO_BETTER['reward' in steps[-1]]}: it says the same whatever is asked.",
                 "Stop, and start again from an earlier checkpoint with a lower learning_rate.",
             )
     return None

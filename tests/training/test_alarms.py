@@ -9,6 +9,7 @@ from OnPolicyDistill.training.alarms import (
     Metrics,
     plateau_alarm,
     remember,
+    reward_alarm,
     step_alarms,
 )
 
@@ -77,3 +78,49 @@ def test_a_plateau_is_told_in_the_unit_of_its_metric() -> None:
     alarm = plateau_alarm(3, "eval_accuracy", 0.5)
     assert alarm is not None
     assert alarm.message.endswith("Task accuracy is 50.0 %.")
+
+
+REWARDED = {"reward": 0.5, "reward_std": 0.4, "dead_share": 0.2}
+
+
+def of_rewards(last: dict[str, float]) -> list[str]:
+    calm = {key: value for key, value in CALM.items() if key != "divergence"} | REWARDED
+    steps: list[Metrics] = [calm] * WINDOW_STEPS + [{**calm, **last}] * WINDOW_STEPS
+    return [alarm.code for alarm in step_alarms(steps, 64)]
+
+
+@pytest.mark.parametrize(
+    ("last", "codes"),
+    [
+        ({}, []),
+        ({"dead_share": 0.95}, ["dead_groups"]),
+        ({"dead_share": 0.85}, []),
+        ({"entropy": 0.04}, ["entropy_collapse"]),
+        ({"entropy": 0.04, "reward": 0.9}, []),
+        ({"completion_tokens": 60.0}, ["length_explosion"]),
+    ],
+)
+def test_a_rewarded_student_has_alarms_of_its_own(last: dict[str, float], codes: list[str]) -> None:
+    assert of_rewards(last) == codes
+
+
+@pytest.mark.parametrize(
+    ("reward", "now", "is_raised"),
+    [(0.8, 0.4, True), (0.8, 0.3, True), (0.8, 0.41, False), (0.65, 0.3, False)],
+)
+def test_a_reward_that_rises_without_accuracy_is_no_progress(
+    reward: float, now: float, is_raised: bool
+) -> None:
+    last = {**REWARDED, "reward": reward}
+    steps: list[Metrics] = [REWARDED] * WINDOW_STEPS + [last] * WINDOW_STEPS
+    assert (reward_alarm(steps, 0.4, now) is not None) == is_raised
+
+
+def test_what_a_student_is_told_fits_its_method() -> None:
+    for beside, words in (({}, "teacher"), (REWARDED, "reward")):
+        calm = {key: value for key, value in CALM.items() if key != "divergence"} | beside
+        last = {**calm, "entropy": 0.01, "completion_tokens": 99.0}
+        steps: list[Metrics] = [calm] * WINDOW_STEPS + [last] * WINDOW_STEPS
+        found = {alarm.code: alarm for alarm in step_alarms(steps, 64)}
+        assert words in found["entropy_collapse"].message
+        assert words in found["length_explosion"].action
