@@ -160,6 +160,7 @@ class RolloutSampled(EventBase):
     completion: str
     num_tokens: int
     mean_divergence: float | None = None  # none where nothing was compared with a teacher
+    reward: float | None = None  # none where nothing graded it
 
 
 class EvaluationFinished(EventBase):

@@ -159,6 +159,7 @@ class Reporter:
                 completion=_preview(record.completion),
                 num_tokens=len(record.token_ids),
                 mean_divergence=record.mean_divergence,
+                reward=record.reward,
             )
         )
 

@@ -245,6 +245,10 @@ def test_records_tell_reward_and_advantage_of_the_best_and_the_worst(create: Cre
     assert best.rewards == {"python": best.reward}
     assert best.reward == sum(map(str.isalpha, best.completion)) / 6
     assert best.divergence is None
+    assert [event.reward for event in events(run, "rollout_sampled")][:2] == [
+        best.reward,
+        worst.reward,
+    ]
     assert len(best.token_ids) == len(best.student_logprobs) == len(best.token_texts)
 
 

@@ -60,6 +60,7 @@ test("only the newest rollouts are kept", () => {
       completion: "",
       num_tokens: 1,
       mean_divergence: 0,
+      reward: null,
     });
   }
   expect(live.rollouts).toHaveLength(60);

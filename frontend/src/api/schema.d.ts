@@ -5407,6 +5407,8 @@ export interface components {
             num_tokens: number;
             /** Mean Divergence */
             mean_divergence: number | null;
+            /** Reward */
+            reward: number | null;
         };
         /**
          * RunCompletion

@@ -7,7 +7,7 @@ import type { LiveRun } from "@/api/live-run";
 import type { EventOf } from "@/api/types";
 import { Button } from "@/components/button";
 import { Card } from "@/components/card";
-import { divergenceText, tintOf, tokensOf, visibleText } from "@/features/run/tokens";
+import { divergenceText, rewardText, tintOf, tokensOf, visibleText } from "@/features/run/tokens";
 
 const SHOWN = 6;
 
@@ -49,7 +49,11 @@ export function RolloutStream({ runId, live }: { runId: string; live: LiveRun })
               <p className="num label flex justify-between gap-2">
                 <span className="truncate">{rollout.prompt}</span>
                 <span className="shrink-0">
-                  {[`step ${rollout.step}`, divergenceText(rollout.mean_divergence)]
+                  {[
+                    `step ${rollout.step}`,
+                    divergenceText(rollout.mean_divergence),
+                    rewardText(rollout.reward),
+                  ]
                     .filter(Boolean)
                     .join(" · ")}
                 </span>

@@ -36,6 +36,15 @@ test("a prompt that a step completed twice stands once over both completions", (
   expect(text).toContain("Completion 2 · 2 tokens · 0 nats/token truncated");
 });
 
+test("a graded completion shows its reward and how it compares with the prompt's others", () => {
+  const text = textOf(
+    { ...GRADED, reward: 1, advantage: 1.25 },
+    { ...GRADED, index: 1, reward: 0, advantage: -1.25 },
+  );
+  expect(text).toContain("Completion 1 · 2 tokens · reward 1 · advantage +1.25");
+  expect(text).toContain("Completion 2 · 2 tokens · reward 0 · advantage −1.25");
+});
+
 test("a completion that no teacher scored shows what there is and nothing of a teacher", () => {
   expect(textOf(SCORED)).toMatch(/Step 5 · 2 tokens · 0.25 nats.*Divergence.*Teacher’s top five/);
   const text = textOf(GRADED);

@@ -10,7 +10,14 @@ import { Card } from "@/components/card";
 import { formatCount } from "@/components/format";
 import { EmptyState, ErrorState, SkeletonRows } from "@/components/states";
 import { TokenView } from "@/features/run/token-view";
-import { divergenceText, groupsOf, meanDivergence, tokensOf } from "@/features/run/tokens";
+import {
+  advantageText,
+  divergenceText,
+  groupsOf,
+  meanDivergence,
+  rewardText,
+  tokensOf,
+} from "@/features/run/tokens";
 
 /** All rollouts, newest first; new ones wait behind a button, so that nothing moves under a reader. */
 export function Rollouts({ runId, live }: { runId: string; live: LiveRun }) {
@@ -125,6 +132,11 @@ function Badges({ record }: { record: RolloutRecord }) {
 }
 
 function sizeText(record: RolloutRecord): string {
-  const parts = [`${record.token_ids.length} tokens`, divergenceText(meanDivergence(record))];
+  const parts = [
+    `${record.token_ids.length} tokens`,
+    divergenceText(meanDivergence(record)),
+    rewardText(record.reward),
+    advantageText(record.advantage),
+  ];
   return parts.filter(Boolean).join(" · ");
 }

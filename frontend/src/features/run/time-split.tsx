@@ -4,11 +4,12 @@ import { formatNumber, formatPercent } from "@/components/format";
 
 const PARTS = [
   { key: "sampling_seconds", label: "Sampling", color: "var(--color-student)" },
+  { key: "grading_seconds", label: "Grading", color: "var(--color-warn)" },
   { key: "scoring_seconds", label: "Scoring", color: "var(--color-teacher)" },
   { key: "learning_seconds", label: "Learning", color: "var(--color-base)" },
 ] as const;
 
-/** Where a step's time goes: student samples, teacher scores, student learns. */
+/** Where a step's time goes: the student samples, code or a teacher grades, the student learns. */
 export function TimeSplit({ run, latest }: { run: RunSummary; latest: Record<string, number> }) {
   const value = (key: string) => latest[key] ?? run.metrics[key]?.last ?? 0;
   const total = value("step_seconds");

@@ -36,6 +36,19 @@ export function divergenceText(mean: number | null | undefined): string {
   return mean === null || mean === undefined ? "" : `${formatNumber(mean, 3)} nats/token`;
 }
 
+/** What a completion was worth; empty where nothing graded it. */
+export function rewardText(reward: number | null | undefined): string {
+  return reward === null || reward === undefined ? "" : `reward ${formatNumber(reward, 3)}`;
+}
+
+/** How much better it was graded than its prompt's others; empty where nothing was compared. */
+export function advantageText(advantage: number | null | undefined): string {
+  if (advantage === null || advantage === undefined) {
+    return "";
+  }
+  return `advantage ${advantage > 0 ? "+" : ""}${formatNumber(advantage, 3)}`;
+}
+
 /** What a completion's divergences come to. */
 export function meanDivergence(record: RolloutRecord): number | null {
   const { divergence } = record;
