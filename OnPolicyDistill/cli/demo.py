@@ -20,6 +20,7 @@ from OnPolicyDistill.cli.starting import AnywayOption, refuse_without_memory
 
 if TYPE_CHECKING:
     from OnPolicyDistill.demo.prompt_story import PromptDemoResult
+    from OnPolicyDistill.demo.reward_story import RewardDemoResult
     from OnPolicyDistill.demo.story import DemoResult, StudentNumbers, TeacherNumbers
 
 app = typer.Typer(invoke_without_command=True)
@@ -88,6 +89,63 @@ def prompt_distillation(
     else:
         print_variants(result)
         print_note(f"The run is in {run.path}, answers and rejects in its folder generated.")
+
+
+@app.command("grpo")
+def grpo(
+    anyway: AnywayOption = False, workspace: WorkspaceOption = None, json: JsonOption = False
+) -> None:
+    """Teach an embedded student by right and wrong alone, beside a run of shuffled rewards."""
+    load_mlx()
+    from OnPolicyDistill.cli.progress import watched
+    from OnPolicyDistill.demo.reward_story import reward_demo_config, run_reward_demo
+    from OnPolicyDistill.evaluation.report import write_report
+    from OnPolicyDistill.macos import awake
+    from OnPolicyDistill.runs.directory import find_run
+    from OnPolicyDistill.runs.pace import route_of
+    from OnPolicyDistill.runs.reporting import StopRequest
+
+    folder = workspace or default_workspace()
+    config = reward_demo_config()
+    refuse_without_memory(config, anyway, folder)
+    route = route_of(config, config.grpo.num_steps)
+    stop = StopRequest()
+    with awake(), stop.on_signals(), watched(route, None) as observer:
+        result = run_reward_demo(folder, observer, stop)
+    run = find_run(folder, result.run_id)
+    write_report(run)
+    if json:
+        print_json(result.model_dump(mode="json"))
+    else:
+        print_rewarded(result)
+        print_note(f"The run is in {run.path}, its plot is report.png there.")
+
+
+def print_rewarded(result: RewardDemoResult) -> None:
+    """Accuracy before and after on unseen dates, beside the control's, and the rewards' way."""
+    from OnPolicyDistill.runs.wording import format_interval
+
+    before, after = result.before, result.after
+    said = [format_interval("eval_accuracy", one.accuracy_interval) for one in (before, after)]
+    print_text("")
+    print_table(
+        ["unseen dates", "before", "after", "after, with shuffled rewards"],
+        [
+            [
+                "accuracy",
+                _share(before.accuracy),
+                _share(after.accuracy),
+                _share(result.shuffled_control_accuracy),
+            ],
+            ["95 % interval", *said, ""],
+        ],
+    )
+    print_text("")
+    print_text(
+        f"The mean reward rose from {result.reward_first:.2f} to {result.reward_last:.2f} in "
+        f"{result.train_seconds:.0f} s of training ({result.seconds:.0f} s in all). No right "
+        "answer was shown."
+    )
 
 
 def print_variants(result: PromptDemoResult) -> None:

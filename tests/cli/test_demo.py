@@ -6,8 +6,9 @@ import re
 
 import pytest
 
-from OnPolicyDistill.cli.demo import print_story, print_variants
+from OnPolicyDistill.cli.demo import print_rewarded, print_story, print_variants
 from OnPolicyDistill.demo.prompt_story import PromptDemoResult, VariantNumbers
+from OnPolicyDistill.demo.reward_story import AccuracyNumbers, RewardDemoResult
 from OnPolicyDistill.demo.story import CacheNumbers, DemoResult, StudentNumbers, TeacherNumbers
 
 RESULT = DemoResult(
@@ -87,3 +88,26 @@ def test_four_ways_to_answer_stand_below_each_other(capsys: pytest.CaptureFixtur
         "10.0",
     ]
     assert "answers 20 times faster" in lines[-1]
+
+
+def test_what_rewards_gain_stands_beside_what_shuffled_ones_do(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_rewarded(
+        RewardDemoResult(
+            run_id="grpo_1",
+            seconds=60,
+            train_seconds=25,
+            before=AccuracyNumbers(accuracy=0.45, accuracy_interval=(0.39, 0.51)),
+            after=AccuracyNumbers(accuracy=0.8, accuracy_interval=(0.75, 0.84)),
+            reward_first=0.4,
+            reward_last=0.75,
+            control_run_id="grpo_2",
+            shuffled_control_accuracy=0.44,
+        )
+    )
+    lines = capsys.readouterr().out.splitlines()
+    (accuracy,) = [line for line in lines if line.startswith("accuracy")]
+    assert accuracy.split() == ["accuracy", "45.0", "%", "80.0", "%", "44.0", "%"]
+    assert "39.0 to 51.0 %" in lines[lines.index(accuracy) + 1]
+    assert any("rose from 0.40 to 0.75 in 25 s" in line for line in lines)
