@@ -31,6 +31,8 @@ from OnPolicyDistill.runs.wording import (
 )
 
 SHOWN_METRICS = ("loss", "divergence")
+# Where rewards teach, the loss is near 0 whatever is learned.
+SHOWN_OF_REWARDS = ("reward", "reward_std", "dead_share", "entropy")
 SHORT_NAMES = {
     "eval_reverse_kl": "reverse KL",
     "eval_off_policy_reverse_kl": "reverse KL off-policy",
@@ -98,9 +100,10 @@ class Narrator:
     def _tell_step(self, event: StepFinished) -> str:
         self.step = event.step
         self.phase = "training"
+        shown = SHOWN_OF_REWARDS if "reward" in event.metrics else SHOWN_METRICS
         self.figures = " ".join(
             f"{key} {format_metric(key, event.metrics[key])}"
-            for key in SHOWN_METRICS
+            for key in shown
             if key in event.metrics
         )
         self.split = describe_split(event.metrics)

@@ -36,6 +36,12 @@ HELD_OUT = (
     ("eval_off_policy_forward_kl", "forward KL, off-policy", STUDENT_SECOND),
     ("eval_loss", "held-out loss", STUDENT),
 )
+# What the training curve is of, with its title and unit: the first that a run measures.
+LEARNING = {
+    "reward": ("Reward of rollouts", ""),
+    "divergence": ("Divergence on rollouts", "nats / token"),
+    "loss": ("Training loss", "nats / token"),
+}
 AGREEMENT = (
     ("eval_agreement", "agreement", STUDENT),
     ("eval_off_policy_agreement", "agreement, off-policy", STUDENT),
@@ -140,10 +146,10 @@ def _panels(history: RunHistory) -> list[Panel]:
 
 
 def _draw_learning(axes: Axes, history: RunHistory) -> None:
-    key = "divergence" if any("divergence" in step.metrics for step in history.steps) else "loss"
+    measured = {key for step in history.steps for key in step.metrics}
+    key = next((key for key in LEARNING if key in measured), "loss")
     curve = _training(history, key)
-    title = "Divergence on rollouts" if key == "divergence" else "Training loss"
-    _prepare(axes, title, "nats / token")
+    _prepare(axes, *LEARNING[key])
     if curve is None:
         axes.text(0.5, 0.5, "no step yet", transform=axes.transAxes, ha="center", color=MUTED)
         return
@@ -152,7 +158,7 @@ def _draw_learning(axes: Axes, history: RunHistory) -> None:
     axes.plot(curve.steps, smoothed, color=STUDENT, linewidth=1.8, label="smoothed")
     _mark_resumes(axes, history)
     axes.set_ylim(bottom=min(0.0, *curve.values))
-    axes.legend(loc="upper right")
+    axes.legend(loc="lower right" if key == "reward" else "upper right")
 
 
 def _draw_held_out(axes: Axes, history: RunHistory) -> None:

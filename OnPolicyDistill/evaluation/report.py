@@ -52,6 +52,7 @@ HELD_OUT = (
     "eval_accuracy_blank",
     "eval_accuracy_shuffled",
     "eval_closed_thoughts",
+    "eval_reward",
     "eval_student_entropy",
     "eval_off_policy_student_entropy",
     "eval_completion_tokens",

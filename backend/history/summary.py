@@ -27,7 +27,7 @@ from OnPolicyDistill.runs.postmortem import PostMortem, read_postmortem
 from OnPolicyDistill.settings.evaluation import EvaluationSettings
 
 SPARKLINE_POINTS = 32
-SPARKLINE_KEYS = ("divergence", "loss", "eval_loss")
+SPARKLINE_KEYS = ("reward", "divergence", "loss", "eval_loss")
 
 
 @dataclass(frozen=True, slots=True)

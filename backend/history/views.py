@@ -72,7 +72,9 @@ class RunSummary(View):
     teacher: str | None = None
     annotations: Annotations = Annotations()
     metrics: dict[str, MetricSummary] = Field(default_factory=dict)
-    sparkline: tuple[float, ...] = Field((), description="Loss or divergence in 32 buckets.")
+    sparkline: tuple[float, ...] = Field(
+        (), description="Reward, divergence or loss in 32 buckets."
+    )
     proof_passed: bool | None = Field(None, description="Proof of learning; null before it ran.")
     best_step: int | None = None
     num_held_out: int | None = Field(None, description="Prompts of the last evaluation.")

@@ -168,3 +168,11 @@ def test_an_evaluation_says_how_sure_it_is_and_whether_best_only_moved_to_an_equ
         "Held out at step 5: reverse KL 0.5000 (0.3750 to 0.7500, -75.0 %), as good as the best "
         "so far."
     )
+
+
+def test_a_step_of_rewards_tells_them_and_no_loss_that_is_always_nothing() -> None:
+    metrics = {"loss": 0.0, "reward": 0.5, "reward_std": 0.25, "dead_share": 0.125, "entropy": 0.3}
+    line = Narrator(Route(10)).tell(StepFinished(step=1, metrics=metrics))
+    assert line is not None
+    assert "reward 0.5 reward_std 0.25 dead_share 12.5 % entropy 0.3000" in line
+    assert "loss" not in line

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from OnPolicyDistill.config import OnPolicyConfig, SftConfig
+from OnPolicyDistill.config import GrpoConfig, OnPolicyConfig, SftConfig
 from OnPolicyDistill.evaluation.plot import plot_history, smooth
 from OnPolicyDistill.evaluation.report import (
     describe_run,
@@ -210,6 +210,22 @@ def test_a_run_of_supervised_fine_tuning_reports_its_losses(tmp_path: Path) -> N
     assert "Held-out loss (nats/token)" in text
     assert "-50.0 %" in text
     assert "Training loss" in (run.path / "report.svg").read_text(encoding="utf-8")
+
+
+def test_a_run_of_rewards_reports_them_and_how_often_it_is_right(tmp_path: Path) -> None:
+    run = create_run(tmp_path, GrpoConfig())
+    events: list[EventBase] = []
+    for step, accuracy in ((0, 0.4), (2, 0.8)):
+        events.append(StepFinished(step=step + 1, metrics={"loss": 0.0, "reward": accuracy}))
+        metrics = {"eval_accuracy": accuracy, "eval_reward": accuracy + 0.1}
+        events.append(EvaluationFinished(step=step, metrics=metrics))
+    write_log(run, events)
+    text = write_report(run)
+    assert "Task accuracy" in text
+    assert re.search(r"Reward +0\.5 +0\.9", text)
+    picture = (run.path / "report.svg").read_text(encoding="utf-8")
+    assert "Reward of rollouts" in picture
+    assert "Training loss" not in picture
 
 
 def test_smoothing_starts_at_the_first_value_and_follows_the_rest() -> None:
