@@ -158,7 +158,7 @@ def with_places(
     pads = [
         place
         for place in range(1, len(words) - 1)
-        if tuple(words[place - 1 : place + 2]) == (start, pad, end)
+        if policy.sight is not None and tuple(words[place - 1 : place + 2]) == (start, pad, end)
     ]
     if len(pads) != len(pictures):
         raise DatasetError(

@@ -5,13 +5,14 @@ import pytest
 from OnPolicyDistill.errors import DatasetError, ModelError
 from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.models.policy import (
+    PICTURE_MARKERS,
     Policy,
     encode_picture_prompt,
     encode_prompt,
     refuse_different_sight,
 )
 from OnPolicyDistill.models.seeing import SeeingModel
-from OnPolicyDistill.pictures import Picture
+from OnPolicyDistill.pictures import Picture, PictureBook
 from OnPolicyDistill.settings.sight import SightSettings
 from tests.models.conftest import write_tiny_model
 from tests.seeing_models import FAMILIES, a_picture, write_seeing_model
@@ -53,6 +54,19 @@ def test_a_conversation_with_more_or_fewer_pictures_than_it_names_is_refused(
     messages = [{"role": "user", "content": [{"type": "image"}]}]
     with pytest.raises(DatasetError, match=f"{num_pictures} pictures.* 1 places"):
         encode_picture_prompt(policy, messages, pictures, model.book)  # type: ignore[arg-type]
+
+
+def test_a_model_without_eyes_has_no_place_for_a_picture(policy: Policy, tmp_path: Path) -> None:
+    blind = load_policy(str(write_tiny_model(tmp_path / "blind")))
+    picture = a_picture(eyes(policy).sight, 1, 1)
+    # Its tokenizer takes all three markers for the word that it takes any unknown one for.
+    unknown = blind.tokenizer.convert_tokens_to_ids(list(PICTURE_MARKERS))
+    messages = [{"role": "user", "content": blind.tokenizer.decode(unknown)}]
+    assert encode_prompt(blind, messages)[3:6] == unknown
+    with pytest.raises(DatasetError, match=r"1 pictures.* 0 places"):
+        encode_picture_prompt(blind, messages, [picture], PictureBook())
+    words = tuple(encode_prompt(blind, messages))
+    assert encode_picture_prompt(blind, messages, [], PictureBook()) == words
 
 
 def test_pairs_that_read_pictures_differently_are_refused_in_words(
