@@ -134,15 +134,24 @@ class PictureBook:
         return picture, token_id - self._starts[number]
 
     def save(self, file: Path) -> None:
-        """Write which pictures have which ids, whole or not at all."""
-        write_text_atomically(file, json.dumps(self._sizes))
+        """Write which pictures have which ids, whole or not at all; without any no file is made."""
+        if self._sizes:
+            write_text_atomically(file, json.dumps(self._sizes))
 
     @classmethod
     def load(cls, file: Path) -> PictureBook:
-        """Open a book that was saved, or a new one where there is none."""
+        """Open a book that was saved, or a new one where there is none.
+
+        Raises:
+            RunError: the file is damaged.
+        """
         if not file.exists():
             return cls()
-        return cls((str(digest), int(num)) for digest, num in json.loads(file.read_text()))
+        try:
+            return cls((str(digest), int(num)) for digest, num in json.loads(file.read_bytes()))
+        except (ValueError, TypeError) as error:
+            message = f"{file} is damaged: it should list the run's pictures."
+            raise RunError(message, "Start the run anew.") from error
 
     def _number(self, digest: str, num_places: int) -> None:
         self._firsts[digest] = self._next

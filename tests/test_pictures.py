@@ -27,6 +27,18 @@ def test_every_place_has_an_id_of_its_own_and_a_picture_met_again_keeps_its_ids(
     assert book.find(first[0]) == (picture("a"), 0)
 
 
+def test_a_book_without_pictures_leaves_no_file_and_a_damaged_one_is_refused(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "pictures.json"
+    PictureBook().save(file)
+    assert not file.exists()
+    for damage in ('[["a", 3', '[["a"]]', '{"a": 3}', "\xff"):
+        file.write_text(damage, encoding="latin-1")
+        with pytest.raises(RunError, match="is damaged"):
+            PictureBook.load(file)
+
+
 def test_a_saved_book_gives_the_same_ids_whatever_is_met_first(tmp_path: Path) -> None:
     book = PictureBook()
     a, b = book.ids_of(picture("a")), book.ids_of(picture("b"))

@@ -6,6 +6,7 @@ events.jsonl     what happened (runs/events.py)
 rollouts.jsonl   sampled completions, token by token
 checkpoints/     000100/, ..., and the links `best` and `last`
 worker.json      the process that works on it, and `run.lock` which it holds
+pictures.json    which token ids pictures have (pictures.py), where the run sees any
 forecast.json    what was forecast when it began (runs/forecast.py)
 control.json     what the user asked of that process before signalling it
 annotations.json name, tags, notes, favourite, archived: the user's, never the trainer's
@@ -51,6 +52,9 @@ NEWER_SETTINGS = (
     "best_of_equals",
     "lora.experts",
     "prompt_distillation.teacher_weight",
+    "min_pixels",
+    "max_pixels",
+    "picture_cache_mb",
 )
 
 RunState = Literal["created", "running", "paused", "finished", "failed", "interrupted"]
@@ -120,6 +124,11 @@ class RunDirectory:
     def checkpoints(self) -> Path:
         """The folder of checkpoints."""
         return self.path / "checkpoints"
+
+    @property
+    def pictures_file(self) -> Path:
+        """Which token ids the run's pictures have; a run without pictures has none."""
+        return self.path / "pictures.json"
 
     @property
     def worker_file(self) -> Path:

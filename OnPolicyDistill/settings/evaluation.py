@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pydantic import Field, model_validator
 
 from OnPolicyDistill.settings.problems import Contradiction, refuse
+from OnPolicyDistill.settings.sight import SightSettings
 from OnPolicyDistill.settings.training import Settings
 
 
@@ -22,7 +23,7 @@ class VariantSettings(Settings):
     )
 
 
-class EvaluationSettings(Settings):
+class EvaluationSettings(SightSettings):
     """Variants, what they are asked, and how their answers are read."""
 
     run_name: str | None = Field(

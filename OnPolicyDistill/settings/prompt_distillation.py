@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from OnPolicyDistill.divergences import Divergence
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.problems import Contradiction, refuse
+from OnPolicyDistill.settings.sight import SightSettings
 from OnPolicyDistill.settings.training import LoraSettings, OptimizerSettings
 
 Training = Literal["sft", "on_policy"]
@@ -17,7 +18,7 @@ Acceptance = Literal["first", "majority", "unanimous"]
 Target = Literal["answer", "reply", "thinking"]
 
 
-class PromptDistillationSettings(OptimizerSettings):
+class PromptDistillationSettings(SightSettings, OptimizerSettings):
     """The teacher reads a prompt and answers; the student learns its answers without the prompt."""
 
     teacher_model: str = Field(

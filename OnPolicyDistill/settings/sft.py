@@ -6,12 +6,13 @@ from typing import Literal
 
 from pydantic import Field
 
+from OnPolicyDistill.settings.sight import SightSettings
 from OnPolicyDistill.settings.training import LoraSettings, OptimizerSettings
 
 Thinking = Literal["keep", "strip"]
 
 
-class SftSettings(OptimizerSettings):
+class SftSettings(SightSettings, OptimizerSettings):
     """Supervised fine-tuning on given completions; the loss sees the assistant's tokens only."""
 
     model: str = Field(

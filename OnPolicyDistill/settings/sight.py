@@ -37,3 +37,8 @@ class SightSettings(Settings):
         crossed = self.min_pixels > self.max_pixels
         refuse(self, [("min_pixels", "must be at most max_pixels")] if crossed else [])
         return self
+
+
+def sight_of(settings: Settings) -> SightSettings | None:
+    """How large a run reads pictures; None where its method reads words alone."""
+    return settings if isinstance(settings, SightSettings) else None

@@ -103,12 +103,13 @@ def prepare(work: Work) -> Given:
     settings, reporter = work.settings, work.reporter
     assert isinstance(settings, SftSettings)
     reporter.phase("loading", f"Loading the model {settings.model}.")
-    policy = load_policy(settings.model, settings.mixed_precision)
+    policy = load_policy(settings.model, settings.mixed_precision, settings, work.book)
     file = named_file(facts_of(settings), "conversations", settings.conversations)
     rows = _encoded(policy, file, settings, reporter)
     held_out: tuple[ConversationRow, ...] = ()
     if settings.validation_conversations is not None:
         held_out = _encoded(policy, Path(settings.validation_conversations), settings, reporter)
+    work.keep_pictures()
     settings = settings.settled(len(rows))
     steps = f"{len(rows)} rows, {settings.rows_per_step} a step: {settings.num_steps} steps."
     reporter.phase("loading", steps, num_steps=settings.num_steps)

@@ -27,6 +27,7 @@ from OnPolicyDistill.memory import memory_metrics, reset_peak
 from OnPolicyDistill.methods import facts_of
 from OnPolicyDistill.optim.stopping import Verdict
 from OnPolicyDistill.optim.updating import Update
+from OnPolicyDistill.pictures import PictureBook
 from OnPolicyDistill.runs.checkpoints import (
     TrainingState,
     discard_checkpoints_after,
@@ -92,6 +93,7 @@ class Work:
     """One process's work on a run: its config, read once, where it reports, and how far it is.
 
     `settings` are the block of the config's method; `state` is that of the last finished step.
+    `book` numbers the run's pictures, for all its models.
     """
 
     def __init__(self, run: RunDirectory, reporter: Reporter, stop: StopRequest) -> None:
@@ -101,6 +103,7 @@ class Work:
         self.config = run.config()
         self.settings = settings_of(self.config)
         self.alarms = Alarms(reporter)
+        self.book = PictureBook.load(run.pictures_file)
         self.state = TrainingState(
             step=0,
             config_hash=config_hash(self.config),
@@ -122,6 +125,10 @@ class Work:
         key = facts_of(self.settings).best_metric
         assert key is not None
         return key
+
+    def keep_pictures(self) -> None:
+        """Write which ids the pictures met so far have: a resumed run gives them the same."""
+        self.book.save(self.run.pictures_file)
 
     @property
     def is_learning(self) -> bool:
