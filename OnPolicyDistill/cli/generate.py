@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,25 +24,31 @@ from OnPolicyDistill.cli.runs import open_run
 from OnPolicyDistill.errors import InputError
 
 if TYPE_CHECKING:
+    from OnPolicyDistill.datasets.picture_prompts import Pictured
     from OnPolicyDistill.generation.sampling import SamplingSettings
     from OnPolicyDistill.models.policy import Policy
     from OnPolicyDistill.runs.directory import RunDirectory
+    from OnPolicyDistill.settings.sight import SightSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Which models complete the prompt; `adapter` belongs to the student."""
+    """Which models complete the prompt; `adapter` belongs to the student.
+
+    `sight` is how large they read pictures; without it as settings have it by default.
+    """
 
     student: str | None
     adapter: Path | None
     teacher: str | None
+    sight: SightSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
     """One prompt and how it is completed; the same for every model."""
 
-    prompt: str
+    prompt: Pictured
     max_tokens: int
     seed: int
     sampling: SamplingSettings
@@ -50,12 +56,17 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A completion with what it took; `mean_logprob` in nats a token."""
+    """A completion with what it took; `mean_logprob` in nats a token.
+
+    `num_picture_tokens` of the `num_prompt_tokens` are places of pictures.
+    """
 
     role: str
     model: str
     text: str
     finish_reason: str
+    num_prompt_tokens: int
+    num_picture_tokens: int
     num_tokens: int
     mean_logprob: float
     tokens_per_second: float
@@ -71,6 +82,13 @@ def generate(
     prompt: Annotated[
         str, typer.Option("--prompt", "-p", help="What to ask; - reads standard input.")
     ] = "-",
+    image: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A picture to look at, once for each; they stand before the prompt, or where it "
+            "says <image>."
+        ),
+    ] = None,
     compare: Annotated[
         bool, typer.Option("--compare", help="Show base, student and teacher, same seed.")
     ] = False,
@@ -95,20 +113,21 @@ def generate(
     if top_p == 0:
         raise InputError("top-p must be above 0.", "1 leaves nothing out.")
     text = _read_prompt(prompt)
+    pictured = _pictured(text, image or [])
     load_mlx()
     from OnPolicyDistill.generation.sampling import SamplingSettings
 
-    ask = Ask(text, max_tokens, seed, SamplingSettings(temperature, top_p, top_k, min_p))
+    _refuse_blind(roles, pictured, compare)
+    ask = Ask(pictured, max_tokens, seed, SamplingSettings(temperature, top_p, top_k, min_p))
     answers = []
     for answer in _compared(roles, ask, json) if compare else _alone(roles, ask, json):
         answers.append(answer)
         if not json:
-            print_note(
-                f"[{answer.num_tokens} tokens, {answer.tokens_per_second:.1f} a second, "
-                f"mean logprob {answer.mean_logprob:.3f}, ended by {answer.finish_reason}]"
-            )
+            print_note(_figures(answer))
     if json:
-        print_json({"prompt": text, "completions": [asdict(answer) for answer in answers]})
+        named = {"images": [str(file) for file in image]} if image else {}
+        completions = [asdict(answer) for answer in answers]
+        print_json({"prompt": text, **named, "completions": completions})
 
 
 def roles_of(named: Cast, run: RunDirectory) -> Cast:
@@ -121,18 +140,27 @@ def roles_of(named: Cast, run: RunDirectory) -> Cast:
     from OnPolicyDistill.config import settings_of
     from OnPolicyDistill.methods import models_of
     from OnPolicyDistill.runs.checkpoints import pointed
+    from OnPolicyDistill.settings.sight import sight_of
 
     config = run.config()
     adapter = named.adapter or pointed(run, "best") or pointed(run, "last")
     if adapter is None:
         raise InputError(f"Run {run.run_id} has no checkpoint yet.", "Let it take some steps.")
     _, teacher = models_of(settings_of(config))
-    return Cast(named.student or base_model(config), adapter, named.teacher or teacher)
+    student = named.student or base_model(config)
+    return Cast(student, adapter, named.teacher or teacher, sight_of(settings_of(config)))
+
+
+def _figures(answer: Answer) -> str:
+    seen = answer.num_picture_tokens
+    read = f"{answer.num_prompt_tokens} read, {seen} of them pictures, " if seen else ""
+    return (
+        f"[{answer.num_tokens} tokens, {read}{answer.tokens_per_second:.1f} a second, "
+        f"mean logprob {answer.mean_logprob:.3f}, ended by {answer.finish_reason}]"
+    )
 
 
 def _read_prompt(prompt: str) -> str:
-    from OnPolicyDistill.datasets.picture_prompts import lost_picture
-
     text = prompt
     if prompt == "-":
         if sys.stdin.isatty():
@@ -140,10 +168,34 @@ def _read_prompt(prompt: str) -> str:
         text = sys.stdin.read()
     if not text.strip():
         raise InputError("The prompt is empty.", 'Give --prompt "..." or pipe it in.')
-    if lost_picture(text):
-        message = "The prompt has a place for a picture, <image>, and only words are read."
-        raise InputError(message, "Take it out.")
     return text.removesuffix("\n")
+
+
+def _pictured(text: str, files: Sequence[Path]) -> Pictured:
+    """The user's message, with a place for each picture.
+
+    Raises:
+        InputError: a file is not there, or the prompt has places for more or fewer pictures.
+    """
+    from OnPolicyDistill.datasets.picture_prompts import MARKER, lost_picture, place_pictures
+    from OnPolicyDistill.datasets.records import BadLine, Record
+
+    files = [file.expanduser() for file in files]
+    for file in files:
+        if not file.is_file():
+            raise InputError(f"There is no picture {file}.", "Check the path.")
+    num_marks = text.count(MARKER)
+    if files and num_marks not in (0, len(files)):
+        message = f"The prompt has {num_marks} places for a picture, {MARKER}, for {len(files)}."
+        raise InputError(message, "Give each picture one place, or none and they come first.")
+    if not files and lost_picture(text):
+        message = f"The prompt has a place for a picture, {MARKER}, and only words are read."
+        raise InputError(message, "Name the picture with --image, or take its place out.")
+    named = Record(1, {"images": [str(file.resolve()) for file in files]})
+    placed = place_pictures(named, [{"role": "user", "content": text}])
+    if isinstance(placed, BadLine):
+        raise InputError(placed.message, placed.fix)
+    return placed
 
 
 def _alone(roles: Cast, ask: Ask, quiet: bool) -> Iterator[Answer]:
@@ -165,7 +217,7 @@ def _compared(roles: Cast, ask: Ask, quiet: bool) -> Iterator[Answer]:
     if roles.teacher is not None:
         unload(student)
         _announce("teacher", roles.teacher, quiet)
-        yield _answer(load_policy(roles.teacher), "teacher", ask, quiet)
+        yield _answer(load_policy(roles.teacher, sight=_sight(roles)), "teacher", ask, quiet)
 
 
 def _announce(role: str, name: str, quiet: bool) -> None:
@@ -178,17 +230,31 @@ def _student(roles: Cast) -> Policy:
     from OnPolicyDistill.models.loading import load_policy
 
     assert roles.student is not None
-    policy = load_policy(roles.student)
+    policy = load_policy(roles.student, sight=_sight(roles))
     return policy if roles.adapter is None else load_adapter(policy, roles.adapter)[0]
+
+
+def _refuse_blind(roles: Cast, prompt: Pictured, compare: bool) -> None:
+    from OnPolicyDistill.models.picture_prompts import refuse_blind
+
+    asked = (roles.student, roles.teacher if compare else None)
+    if prompt.pictures:
+        refuse_blind(*(name for name in asked if name is not None))
+
+
+def _sight(roles: Cast) -> SightSettings:
+    from OnPolicyDistill.settings.sight import SightSettings
+
+    return roles.sight or SightSettings()
 
 
 def _answer(policy: Policy, role: str, ask: Ask, quiet: bool) -> Answer:
     """Complete the prompt; unless `quiet`, print the text as it comes."""
     from OnPolicyDistill.generation.loop import stream
     from OnPolicyDistill.generation.request import GenerationRequest
-    from OnPolicyDistill.models.policy import encode_prompt
+    from OnPolicyDistill.models.picture_prompts import count_places, encode_seen
 
-    ids = encode_prompt(policy, [{"role": "user", "content": ask.prompt}])
+    ids = encode_seen(policy, ask.prompt.messages, ask.prompt.pictures)
     request = GenerationRequest(
         [ids], [ask.seed], policy.stop_ids, policy.vocab_size, ask.max_tokens, ask.sampling
     )
@@ -213,6 +279,8 @@ def _answer(policy: Policy, role: str, ask: Ask, quiet: bool) -> Answer:
         model=policy.name,
         text=written.text,
         finish_reason=reason,
+        num_prompt_tokens=len(ids),
+        num_picture_tokens=count_places(ids),
         num_tokens=num_tokens,
         mean_logprob=sum(logprobs) / num_tokens,
         tokens_per_second=num_tokens / seconds,
