@@ -238,8 +238,7 @@ def _refuse_blind(roles: Cast, prompt: Pictured, compare: bool) -> None:
     from OnPolicyDistill.models.picture_prompts import refuse_blind
 
     asked = (roles.student, roles.teacher if compare else None)
-    if prompt.pictures:
-        refuse_blind(*(name for name in asked if name is not None))
+    refuse_blind((name for name in asked if name is not None), prompt.pictures)
 
 
 def _sight(roles: Cast) -> SightSettings:

@@ -1,7 +1,9 @@
 """Labelled items: texts with or without a gold label, and how a label is read from a reply.
 
 Formats: one text a line, JSONL, parquet and CSV. JSONL, parquet and CSV may name pictures in
-`images` or `image`; beside them a text may be empty. It knows neither models nor prompts.
+`images` or `image`; beside them a text may be empty, and be called `problem` or `question` as in
+sets of problems. `grader` says that an answer is free and graded by its box, not one of the labels.
+It knows neither models nor prompts.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from OnPolicyDistill.datasets.picture_prompts import (
     unread_picture,
 )
 from OnPolicyDistill.datasets.pictures import PictureSource
-from OnPolicyDistill.datasets.prompts import content_text
+from OnPolicyDistill.datasets.prompts import QUESTION_KEYS, content_text, refuse_heavy
 from OnPolicyDistill.datasets.records import BadLine, Record, read_records
 from OnPolicyDistill.datasets.text_lines import text_lines
 from OnPolicyDistill.errors import DatasetError
@@ -31,6 +33,8 @@ from OnPolicyDistill.errors import DatasetError
 TEXT_KEYS = ("text", "input", "sentence", "prompt")
 GOLD_KEYS = ("label", "gold", "answer")
 SOURCE_KEY = "source"
+GRADED = "boxed"
+GRADER_KEY = "grader"
 THINKING_OPENS, THINKING_CLOSES = "<think>", "</think>"
 # What models put around a label; a label's own signs count while anything else matches.
 WRAPPING = " \t\r\n\"'`*_.,;:!?()[]{}<>“”„‘’«»‹›。！？、，：；「」『』"  # noqa: RUF001
@@ -55,6 +59,11 @@ class LabelledItem:
     parts: tuple[JsonValue, ...] = ()
 
     @property
+    def grader(self) -> str | None:
+        """How a free answer is graded against gold: `boxed`; None where gold is one of labels."""
+        return GRADED if self.extra.get(GRADER_KEY) == GRADED else None
+
+    @property
     def content(self) -> JsonValue:
         """The content of the user's message: the text, or parts with places for pictures."""
         return list(self.parts) if self.pictures else self.text
@@ -73,6 +82,7 @@ def load_items(path: Path, *, sees: bool = False) -> list[LabelledItem]:
         DatasetError: naming the file and the line that cannot be used.
     """
     items: list[LabelledItem] = []
+    held_bytes = 0
     for line, item in read_items(path):
         found: LabelledItem | BadLine = item
         if isinstance(found, LabelledItem) and found.pictures and not sees:
@@ -80,6 +90,8 @@ def load_items(path: Path, *, sees: bool = False) -> list[LabelledItem]:
         if isinstance(found, BadLine):
             raise DatasetError(found.message, found.fix, path, found.line)
         items.append(found)
+        held_bytes += sum(len(source.data) for source in found.pictures)
+        refuse_heavy(path, held_bytes)
     if not items:
         raise DatasetError("It has no items.", "Write one text a line.", path)
     return items
@@ -259,7 +271,8 @@ def _item(index: int, record: Record) -> LabelledItem | BadLine:
     pictures = listed_pictures(record)
     if isinstance(pictures, BadLine):
         return pictures
-    key = next((key for key in TEXT_KEYS if key in values), None)
+    keys = (*TEXT_KEYS, *QUESTION_KEYS) if pictures else TEXT_KEYS
+    key = next((key for key in keys if key in values), None)
     text = "" if key is None and pictures else None if key is None else values[key]
     if not isinstance(text, str) or not (text.strip() or pictures):
         message = "The line has no text." if key is None else f"{key} is no text."
@@ -267,7 +280,8 @@ def _item(index: int, record: Record) -> LabelledItem | BadLine:
     gold_key = next((key for key in GOLD_KEYS if key in values), None)
     names = {name: values.get(name) for name in (gold_key, SOURCE_KEY) if name is not None}
     for name, value in names.items():
-        if isinstance(value, bool) or not isinstance(value, str | int | None):
+        is_named = isinstance(value, str | int | float | None) and not isinstance(value, bool)
+        if not is_named or (isinstance(value, float) and values.get(GRADER_KEY) != GRADED):
             return BadLine(line, "wrong_type", f"{name} is no text.", "Write it as a text.")
     placed = place_pictures(record, [{"role": "user", "content": text}])
     if isinstance(placed, BadLine):

@@ -17,7 +17,9 @@ from OnPolicyDistill.evaluation.labelled_report import Prediction
 from OnPolicyDistill.generation.loop import generate, stream
 from OnPolicyDistill.generation.request import NO_HOOKS, GenerationHooks, GenerationRequest
 from OnPolicyDistill.generation.sampling import SamplingSettings
-from OnPolicyDistill.models.policy import Message, Policy, decode, encode_prompt
+from OnPolicyDistill.grading.boxed import grade_boxed
+from OnPolicyDistill.models.picture_prompts import encode_seen
+from OnPolicyDistill.models.policy import Message, Policy, decode
 from OnPolicyDistill.seeds import derive_seed
 
 WARM_UP_TOKENS = 2
@@ -47,7 +49,8 @@ def answer_items(
 
     Raises:
         StoppedError: `hooks.should_stop` said so; what was yielded is complete.
-        DatasetError: the chat template refuses the prompt.
+        DatasetError: the chat template refuses the prompt, or a picture cannot be read.
+        ModelError: an item has pictures, and the policy reads words alone.
     """
     if not items:
         return
@@ -69,7 +72,7 @@ def answer_items(
             index=item.index,
             text=item.text,
             gold=item.gold,
-            predicted=parse_label(thought + reply, rules.labels, rules.answer_prefix),
+            predicted=_predicted(item, thought, reply, rules),
             reply=reply,
             num_tokens=len(ids),
             seconds=until - since,
@@ -92,11 +95,21 @@ def live_line(prediction: Prediction, num_right: int, num_graded: int) -> str:
     )
 
 
+def _predicted(item: LabelledItem, thought: str, reply: str, rules: AnswerRules) -> str | None:
+    """The label of a reply; of an item graded by its box the gold where it is right."""
+    if item.grader is None or item.gold is None:
+        return parse_label(thought + reply, rules.labels, rules.answer_prefix)
+    grade = grade_boxed(reply, item.gold, thought_opened=bool(thought))
+    return item.gold if grade.mark else grade.given
+
+
 def _request(
     policy: Policy, items: Sequence[LabelledItem], rules: AnswerRules
 ) -> GenerationRequest:
     return GenerationRequest(
-        prompts=[encode_prompt(policy, _messages(item, rules.prompt)) for item in items],
+        prompts=[
+            encode_seen(policy, _messages(item, rules.prompt), item.pictures) for item in items
+        ],
         seeds=[derive_seed(rules.seed, "answers", item.index) for item in items],
         stop_ids=policy.stop_ids,
         vocab_size=policy.vocab_size,
@@ -107,5 +120,5 @@ def _request(
 
 
 def _messages(item: LabelledItem, prompt: str | None) -> list[Message]:
-    user: Message = {"role": "user", "content": item.text}
+    user: Message = {"role": "user", "content": item.content}
     return [user] if prompt is None else [{"role": "system", "content": prompt}, user]

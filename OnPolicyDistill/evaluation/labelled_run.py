@@ -30,6 +30,7 @@ from OnPolicyDistill.evaluation.labelled_report import (
 from OnPolicyDistill.files import append_whole, disk_errors
 from OnPolicyDistill.generation.request import GenerationHooks
 from OnPolicyDistill.models.loading import load_policy, unload
+from OnPolicyDistill.models.picture_prompts import refuse_blind
 from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.events import EvaluationFinished, RunFinished
@@ -81,7 +82,9 @@ def _assigned(run: RunDirectory, reporter: Reporter, stop: StopRequest) -> Assig
     settings = config.evaluation
     if settings.inputs is None or not settings.variants:
         raise ConfigError("An evaluation needs inputs and a variant.", "Name both.")
-    items = load_items(Path(settings.inputs).expanduser())
+    items = load_items(Path(settings.inputs).expanduser(), sees=True)
+    models = dict.fromkeys(variant.model for variant in settings.variants)
+    refuse_blind(models, (source for item in items for source in item.pictures))
     if settings.max_samples is not None and settings.max_samples < len(items):
         drawn = random.Random(settings.seed).sample(items, settings.max_samples)
         items = sorted(drawn, key=lambda item: item.index)
@@ -132,7 +135,8 @@ def _loaded(
     if loaded is not None:
         unload(loaded[1])
     assignment.reporter.phase("loading", f"Loading {variant.model} for {variant.name}.")
-    policy = load_policy(variant.model, assignment.settings.mixed_precision)
+    settings = assignment.settings
+    policy = load_policy(variant.model, settings.mixed_precision, settings)
     if variant.adapter is not None:
         policy = load_adapter(policy, Path(variant.adapter).expanduser())[0]
     return key, policy

@@ -5,17 +5,20 @@ A picture is decoded here for its size and hash; its pixels are decoded again wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from OnPolicyDistill.datasets.pictures import PictureSource, open_picture
-from OnPolicyDistill.errors import ModelError
+from OnPolicyDistill.errors import DatasetError, ModelError
 from OnPolicyDistill.models.loading import find_folder
 from OnPolicyDistill.models.policy import Message, Policy, encode_picture_prompt, encode_prompt
 from OnPolicyDistill.models.seeing import SeeingModel
 from OnPolicyDistill.models.weight_files import read_json
 from OnPolicyDistill.pictures import FIRST_PICTURE_ID
 
-SEEING_MODELS = "qwen3-vl-4b-thinking, qwen3-vl-30b-a3b-thinking or another of opd models"
+ADVICE = (
+    "Use a model that sees, such as qwen3-vl-4b-thinking or qwen3-vl-30b-a3b-thinking, or leave "
+    "the pictures out."
+)
 
 
 def encode_seen(
@@ -38,10 +41,7 @@ def encode_seen(
 
 def refused_by(name: str) -> ModelError:
     """What is said where a model that reads words alone is shown a picture."""
-    return ModelError(
-        f"{name} reads words alone, and there are pictures to see.",
-        f"Use a model that sees, such as {SEEING_MODELS}, or leave the pictures out.",
-    )
+    return ModelError(f"{name} reads words alone, and there are pictures to see.", ADVICE)
 
 
 def count_places(token_ids: Sequence[int]) -> int:
@@ -49,12 +49,20 @@ def count_places(token_ids: Sequence[int]) -> int:
     return sum(token >= FIRST_PICTURE_ID for token in token_ids)
 
 
-def refuse_blind(*names: str) -> None:
-    """Refuse models that read words alone, from their files and before any is loaded.
+def refuse_blind(names: Iterable[str], sources: Iterable[PictureSource]) -> None:
+    """Refuse pictures where a model reads words alone, from files and before any is loaded.
 
     Raises:
+        DatasetError: one does; names the line of the first picture, if it came from a file.
         ModelError: one does, or cannot be found.
     """
+    first = next(iter(sources), None)
+    if first is None:
+        return
     for name in names:
-        if "vision_config" not in read_json(find_folder(name) / "config.json"):
+        if "vision_config" in read_json(find_folder(name) / "config.json"):
+            continue
+        if first.origin is None:
             raise refused_by(name)
+        message = f"The line has a picture, and {name} reads words alone."
+        raise DatasetError(message, ADVICE, first.origin, first.line)

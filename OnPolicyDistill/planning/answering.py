@@ -26,8 +26,10 @@ from OnPolicyDistill.datasets.linter import CHARACTERS_PER_TOKEN
 from OnPolicyDistill.datasets.picture_prompts import unread_picture
 from OnPolicyDistill.datasets.set_files import is_set, set_files
 from OnPolicyDistill.errors import DatasetError
+from OnPolicyDistill.pictures import Sight
 from OnPolicyDistill.planning.chips import Chip
 from OnPolicyDistill.planning.models import describe_model
+from OnPolicyDistill.planning.sight import common_sight, largest_picture
 from OnPolicyDistill.planning.time import sampling_seconds
 from OnPolicyDistill.planning.workload import ASSUMED_PROMPTS, PromptFacts, Workload
 from OnPolicyDistill.settings.distillation import DistillationSettings
@@ -73,21 +75,25 @@ def answering_stages(config: RunConfig) -> tuple[Stage, ...]:
             assert_never(config)
 
 
-def measure_inputs(file: str | None) -> PromptFacts:
+def measure_inputs(file: str | None, sight: Sight | None = None) -> PromptFacts:
     """Estimate a file of inputs from its characters; assume what cannot be known yet.
 
+    A picture is taken to be as large as `sight` lets it be.
+
     Raises:
-        DatasetError: an input has a picture, which is not read; names the line.
+        DatasetError: an input has a picture, and there is no `sight`; names the line.
     """
     path = None if file is None else Path(file)
     if path is None or not is_set(path) or _num_bytes(path) > LARGEST_READ_BYTES:
         source = f"assumed: {ASSUMED_PROMPTS} inputs of {ASSUMED_INPUT_TOKENS} tokens"
         return PromptFacts(ASSUMED_PROMPTS, ASSUMED_INPUT_TOKENS, ASSUMED_INPUT_TOKENS, source)
-    texts = _texts_without_pictures(path)
-    if path.suffix.lower() != ".parquet" and path.is_file():
+    items = _readable_items(path, sight)
+    places = 0 if sight is None else largest_picture(sight)
+    lengths = [(len(item.text), places * len(item.pictures)) for item in items]
+    if path.suffix.lower() != ".parquet" and path.is_file() and not any(n for _, n in lengths):
         texts = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    lengths = [len(line) for line in texts if line.strip()] or [1]
-    tokens = [length // CHARACTERS_PER_TOKEN + TEMPLATE_TOKENS for length in lengths]
+        lengths = [(len(line), 0) for line in texts if line.strip()]
+    tokens = [n // CHARACTERS_PER_TOKEN + TEMPLATE_TOKENS + more for n, more in lengths or [(1, 0)]]
     mean = math.ceil(sum(tokens) / len(tokens))
     source = f"estimated from characters: {len(tokens)} inputs of {path}"
     return PromptFacts(len(tokens), mean, max(tokens), source)
@@ -97,23 +103,24 @@ def _num_bytes(path: Path) -> int:
     return sum(file.stat().st_size for file in set_files(path))
 
 
-def _texts_without_pictures(path: Path) -> list[str]:
-    texts: list[str] = []
+def _readable_items(path: Path, sight: Sight | None) -> list[LabelledItem]:
+    items: list[LabelledItem] = []
     for line, item in read_items(path):
         if isinstance(item, LabelledItem):
-            texts.append(item.text)
-            if item.pictures:
+            items.append(item)
+            if item.pictures and sight is None:
                 told = unread_picture(line)
                 raise DatasetError(told.message, told.fix, path, line)
-    return texts
+    return items
 
 
 def _of_prompt_distillation(settings: PromptDistillationSettings) -> Iterator[Stage]:
     batch = OptimizerSettings(batch_size=settings.rows_per_step, gradient_accumulation_steps=1)
     teacher = describe_model(settings.teacher_model, settings.mixed_precision)
     student = describe_model(settings.student_model, settings.mixed_precision)
-    inputs = measure_inputs(settings.inputs)
-    held_out = min(_num_held_out(settings), settings.eval_inputs or ASSUMED_PROMPTS)
+    sight = common_sight((settings.student_model, settings.teacher_model), settings)
+    inputs = measure_inputs(settings.inputs, sight)
+    held_out = min(_num_held_out(settings, sight), settings.eval_inputs or ASSUMED_PROMPTS)
     asked = _with_prompt(inputs, settings.teacher_prompt or "")
     thinking, answer = settings.max_thinking_tokens, settings.max_answer_tokens
 
@@ -128,17 +135,17 @@ def _of_prompt_distillation(settings: PromptDistillationSettings) -> Iterator[St
 def _of_variant(settings: EvaluationSettings, variant: VariantSettings) -> Stage:
     batch = OptimizerSettings(batch_size=settings.batch_size, gradient_accumulation_steps=1)
     model = describe_model(variant.model, settings.mixed_precision)
-    inputs = measure_inputs(settings.inputs)
+    inputs = measure_inputs(settings.inputs, common_sight([variant.model], settings))
     asked = inputs if variant.prompt is None else _with_prompt(inputs, variant.prompt)
     work = Workload(batch, model, None, _until(variant.max_answer_tokens), None, asked, 0)
     num_items = min(inputs.num_prompts, settings.max_samples or inputs.num_prompts)
     return Stage(variant.name, work, num_items)
 
 
-def _num_held_out(settings: PromptDistillationSettings) -> int:
+def _num_held_out(settings: PromptDistillationSettings, sight: Sight | None) -> int:
     if settings.validation_inputs is None:
         return ASSUMED_HELD_OUT
-    return measure_inputs(settings.validation_inputs).num_prompts
+    return measure_inputs(settings.validation_inputs, sight).num_prompts
 
 
 def _with_prompt(inputs: PromptFacts, file: str) -> PromptFacts:

@@ -5,7 +5,7 @@ Findings are collected, so that one problem does not hide the next.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -18,15 +18,17 @@ from OnPolicyDistill.datasets.linter import LintReport, Ruler
 from OnPolicyDistill.datasets.set_files import is_set
 from OnPolicyDistill.errors import DatasetError, InputError, ModelError
 from OnPolicyDistill.methods import FACTS
+from OnPolicyDistill.pictures import Sight
 from OnPolicyDistill.planning.answering import answering_stages
 from OnPolicyDistill.planning.check_report import CheckFinding, CheckReport, PromptText
 from OnPolicyDistill.planning.disk import DiskNeeds, disk_needs
 from OnPolicyDistill.planning.lengths import ruler_of_model
 from OnPolicyDistill.planning.pair import PairReport, check_pair_by_name
 from OnPolicyDistill.planning.rates import endless_warmup
-from OnPolicyDistill.planning.sight import sight_of_model
+from OnPolicyDistill.planning.sight import common_sight
 from OnPolicyDistill.planning.targets import PlannedAdapter
 from OnPolicyDistill.planning.workload import PromptFacts, Workload, make_workload
+from OnPolicyDistill.settings.sight import SightSettings
 from OnPolicyDistill.settings.training import OptimizerSettings
 
 # The disk needs of a run do not depend on its prompts.
@@ -97,16 +99,21 @@ class Checkup:
                 fix = "Choose two models of one family and generation."
                 self.add(severity, finding.code, field, finding.message, fix)
 
-    def ruler_of(self, model: str, max_tokens: int, may_see: bool = False) -> Ruler:
-        """Measures texts in a model's tokens, or in characters where the model is not here.
-
-        `may_see` says that the method reads pictures where the model does.
-        """
+    def sight_of(self, models: Sequence[str], limits: SightSettings) -> Sight | None:
+        """How models read pictures; None where one of them reads words alone."""
         try:
-            return ruler_of_model(model, max_tokens, sight_of_model(model) if may_see else None)
+            return common_sight(models, limits)
         except ModelError:
             # The check of the disk says it.
-            return Ruler(max_prompt_tokens=max_tokens)
+            return None
+
+    def ruler_of(self, model: str, max_tokens: int, sight: Sight | None = None) -> Ruler:
+        """Measures texts in a model's tokens, or in characters where the model is not here."""
+        try:
+            return ruler_of_model(model, max_tokens, sight)
+        except ModelError:
+            # The check of the disk says it.
+            return Ruler(max_prompt_tokens=max_tokens, sight=sight)
 
     def check_leaked_pictures(self, field: str) -> None:
         """Say so where held-out lines show pictures that are trained on as well."""

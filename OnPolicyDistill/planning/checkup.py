@@ -146,7 +146,7 @@ def _check_sft(check: Checkup, sft: SftSettings) -> None:
         check.add("warning", "no_held_out", field, message, fix)
     elif not is_set(Path(sft.validation_conversations)):
         check.add("error", "no_file", field, "There is no such file.", "Check the path.")
-    ruler = check.ruler_of(sft.model, sft.max_length, may_see=True)
+    ruler = check.ruler_of(sft.model, sft.max_length, check.sight_of([sft.model], sft))
 
     def lint(key: str, file: str | None, other: str | None) -> LintReport | None:
         if file is None or not is_set(Path(file)):
@@ -203,7 +203,8 @@ def _check_teacher_prompt(check: Checkup, settings: PromptDistillationSettings) 
 def _check_inputs(check: Checkup, settings: PromptDistillationSettings) -> None:
     """Lint both files of inputs, each against the other's and against the labels."""
     inputs, held_out = settings.inputs, settings.validation_inputs
-    ruler = check.ruler_of(settings.student_model, settings.max_length)
+    sight = check.sight_of((settings.student_model, settings.teacher_model), settings)
+    ruler = check.ruler_of(settings.student_model, settings.max_length, sight)
     block = "prompt_distillation"
 
     def lint(key: str, file: str | None, other: str | None, title: str) -> LintReport | None:
@@ -247,11 +248,14 @@ def _check_items(check: Checkup, settings: EvaluationSettings) -> None:
     field, file, labels = "evaluation.inputs", settings.inputs, settings.labels
     if not check.needs_file(field, file, "file of labelled items") or file is None:
         return
-    found = check.told(field, Path(file), lambda: lint_inputs(Path(file), None, Ruler(), labels))
+    models = [variant.model for variant in settings.variants]
+    ruler = Ruler(sight=check.sight_of(models, settings))
+    found = check.told(field, Path(file), lambda: lint_inputs(Path(file), None, ruler, labels))
     check.validation = found
     if found is None or labels is not None or found.num_errors:
         return
-    names = labels_of(load_items(Path(file)))
+    items = [item for item in load_items(Path(file), sees=True) if item.grader is None]
+    names = labels_of(items)
     if len(names) > max(MANY_LABELS, found.num_answers // 2):
         message = f"The items have {len(names)} different labels: they look like free answers."
         fix = "Answers are compared with labels word for word; name the labels that count."

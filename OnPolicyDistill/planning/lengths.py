@@ -25,7 +25,7 @@ from OnPolicyDistill.errors import DatasetError
 from OnPolicyDistill.pictures import Sight
 from OnPolicyDistill.planning.answering import measure_inputs
 from OnPolicyDistill.planning.models import describe_model
-from OnPolicyDistill.planning.sight import sight_of_model
+from OnPolicyDistill.planning.sight import common_sight
 from OnPolicyDistill.planning.workload import ASSUMED_PROMPTS, PromptFacts
 from OnPolicyDistill.registry import local_folder
 from OnPolicyDistill.settings.distillation import DistillationSettings
@@ -60,7 +60,9 @@ def measure_prompts(config: RunConfig) -> PromptFacts:
         case PromptDistillationConfig():
             return _rows_without_prompt(config.prompt_distillation)
         case EvaluationConfig():
-            return measure_inputs(config.evaluation.inputs)
+            settings = config.evaluation
+            models = [variant.model for variant in settings.variants]
+            return measure_inputs(settings.inputs, common_sight(models, settings))
         case _:
             assert_never(config)
 
@@ -111,7 +113,8 @@ def count_held_out(config: RunConfig) -> int:
             return _held_out_conversations(config.sft)
         case PromptDistillationConfig():
             prompted = config.prompt_distillation
-            available = measure_inputs(prompted.validation_inputs).num_prompts
+            sight = _sight_of_pair(prompted)
+            available = measure_inputs(prompted.validation_inputs, sight).num_prompts
             return min(available, prompted.eval_inputs or available)
         case EvaluationConfig():
             return 0
@@ -123,7 +126,7 @@ def _held_out_conversations(settings: SftSettings) -> int:
     held_out = settings.validation_conversations
     if held_out is None or not is_set(Path(held_out)):
         return ASSUMED_HELD_OUT
-    ruler = Ruler(sight=sight_of_model(settings.model))
+    ruler = Ruler(sight=common_sight([settings.model], settings))
     return _readable(lint_conversations(Path(held_out), None, ruler)).num_prompts
 
 
@@ -138,7 +141,7 @@ def _held_out_prompts(settings: DistillationSettings | GrpoSettings) -> int:
 
 def _rows_without_prompt(settings: PromptDistillationSettings) -> PromptFacts:
     """What the student learns from: inputs, with what it says where that is given (sft)."""
-    inputs = measure_inputs(settings.inputs)
+    inputs = measure_inputs(settings.inputs, _sight_of_pair(settings))
     longest_answer = settings.max_answer_tokens
     if settings.target == "thinking":
         longest_answer = settings.max_thinking_tokens
@@ -150,6 +153,10 @@ def _rows_without_prompt(settings: PromptDistillationSettings) -> PromptFacts:
     )
 
 
+def _sight_of_pair(settings: PromptDistillationSettings) -> Sight | None:
+    return common_sight((settings.student_model, settings.teacher_model), settings)
+
+
 def _conversations(settings: SftSettings) -> PromptFacts:
     """Conversations of the file where one is named, else as long as they may be."""
     limit = settings.max_length
@@ -157,7 +164,8 @@ def _conversations(settings: SftSettings) -> PromptFacts:
         source = f"assumed: no conversations are named, so {limit} tokens each"
         return PromptFacts(ASSUMED_PROMPTS, limit, limit, source)
     path = Path(settings.conversations)
-    ruler = ruler_of_model(settings.model, limit, sight_of_model(settings.model))
+    sight = common_sight([settings.model], settings)
+    ruler = ruler_of_model(settings.model, limit, sight)
     report = _readable(lint_conversations(path, None, ruler))
     facts = _facts(report, f"conversations of {path}")
     return replace(
@@ -181,7 +189,7 @@ def _sight_of(settings: DistillationSettings | GrpoSettings) -> Sight | None:
     """How the student will read pictures; None for a method that reads words alone."""
     if not isinstance(settings, VlmDistillationSettings):
         return None
-    return sight_of_model(settings.student_model, (settings.min_pixels, settings.max_pixels))
+    return common_sight([settings.student_model], settings)
 
 
 def ruler_of_model(model: str, max_tokens: int, sight: Sight | None = None) -> Ruler:

@@ -1,13 +1,31 @@
-"""Whether a model reads pictures, and how: by its folder, or as the registry knows it."""
+"""Whether models read pictures, and how: by their folders, or as the registry knows them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from OnPolicyDistill.datasets.sight_files import DEFAULT_SIGHT, sight_of_folder
 from OnPolicyDistill.pictures import Sight
 from OnPolicyDistill.planning.models import describe_model
 from OnPolicyDistill.registry import find_model, local_folder
+from OnPolicyDistill.settings.sight import SightSettings
+
+
+def common_sight(models: Iterable[str], limits: SightSettings) -> Sight | None:
+    """How the first of several models reads pictures; None where any of them reads words alone.
+
+    Raises:
+        ModelError: a model's config.json is damaged.
+    """
+    pixels = limits.min_pixels, limits.max_pixels
+    found = [sight_of_model(model, pixels) for model in models]
+    return None if None in found or not found else found[0]
+
+
+def largest_picture(sight: Sight) -> int:
+    """Most tokens that one picture costs."""
+    return max(sight.max_pixels // sight.place_size**2, 1)
 
 
 def sight_of_model(model: str, limits: tuple[int, int] | None = None) -> Sight | None:
