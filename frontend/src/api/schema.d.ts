@@ -2551,6 +2551,24 @@ export interface components {
          */
         EvaluationSettings: {
             /**
+             * Min Pixels
+             * @description Pixels that a picture has at least as read.
+             * @default 65536
+             */
+            min_pixels?: number;
+            /**
+             * Max Pixels
+             * @description Pixels that a picture has at most as read: 1,048,576 are 1,024 tokens of Qwen3-VL and 1,337 of Qwen2.5-VL.
+             * @default 1048576
+             */
+            max_pixels?: number;
+            /**
+             * Picture Cache Mb
+             * @description Memory for the features of pictures that were looked at, for each model: a picture that is still there is not looked at again. 0 keeps none.
+             * @default 2048
+             */
+            picture_cache_mb?: number;
+            /**
              * Run Name
              * @description A name for people; the run's id is made by itself.
              */
@@ -4833,6 +4851,24 @@ export interface components {
              */
             run_name?: string | null;
             /**
+             * Min Pixels
+             * @description Pixels that a picture has at least as read.
+             * @default 65536
+             */
+            min_pixels?: number;
+            /**
+             * Max Pixels
+             * @description Pixels that a picture has at most as read: 1,048,576 are 1,024 tokens of Qwen3-VL and 1,337 of Qwen2.5-VL.
+             * @default 1048576
+             */
+            max_pixels?: number;
+            /**
+             * Picture Cache Mb
+             * @description Memory for the features of pictures that were looked at, for each model: a picture that is still there is not looked at again. 0 keeps none.
+             * @default 2048
+             */
+            picture_cache_mb?: number;
+            /**
              * Teacher Model
              * @description Registry alias, hub id or folder of the model that sees the prompt. The student's own name means self-distillation: one model, whose adapter is off to teach.
              * @default qwen3-30b-a3b-thinking-2507
@@ -5820,7 +5856,7 @@ export interface components {
             };
             /**
              * Sparkline
-             * @description Loss or divergence in 32 buckets.
+             * @description Reward, divergence or loss in 32 buckets.
              * @default []
              */
             sparkline: number[];
@@ -6103,6 +6139,24 @@ export interface components {
              * @description A name for people; the run's id is made by itself.
              */
             run_name?: string | null;
+            /**
+             * Min Pixels
+             * @description Pixels that a picture has at least as read.
+             * @default 65536
+             */
+            min_pixels?: number;
+            /**
+             * Max Pixels
+             * @description Pixels that a picture has at most as read: 1,048,576 are 1,024 tokens of Qwen3-VL and 1,337 of Qwen2.5-VL.
+             * @default 1048576
+             */
+            max_pixels?: number;
+            /**
+             * Picture Cache Mb
+             * @description Memory for the features of pictures that were looked at, for each model: a picture that is still there is not looked at again. 0 keeps none.
+             * @default 2048
+             */
+            picture_cache_mb?: number;
             /**
              * Model
              * @description Registry alias, hub id or folder of the model.
