@@ -74,7 +74,7 @@ TEACHER = SeeingPlan(
     ),
     seed=21,
     habit=0.0,
-    num_steps=500,
+    num_steps=800,
     learning_rate=3e-3,
 )
 STUDENT = SeeingPlan(
@@ -96,7 +96,7 @@ STUDENT = SeeingPlan(
     ),
     seed=22,
     habit=0.85,
-    num_steps=500,
+    num_steps=800,
     learning_rate=3e-3,
 )
 PAIR = (TEACHER, STUDENT)
