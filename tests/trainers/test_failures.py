@@ -17,6 +17,7 @@ from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.reporting import Reporter, reported
 from OnPolicyDistill.settings.training import OptimizerSettings
 from OnPolicyDistill.trainers import on_policy, sft
+from OnPolicyDistill.trainers.grpo import train as grpo
 from OnPolicyDistill.trainers.prompt_distillation import train as prompt_distillation
 
 STEPS = {
@@ -43,6 +44,7 @@ def files(school: Path, tmp_path: Path) -> Path:
     (tmp_path / "turns.jsonl").write_text(json.dumps({"messages": turns}) + "\n")
     (tmp_path / "inputs.txt").write_text("the third\nthe fourth\n")
     (tmp_path / "items.jsonl").write_text('{"text": "half past six", "label": "a"}\n')
+    (tmp_path / "mine.py").write_text("def reward(completion):\n    return len(completion.text)\n")
     (tmp_path / "prompt.txt").write_text("Name the date.")
     return tmp_path
 
@@ -55,6 +57,12 @@ def block_of(method: str, files: Path) -> dict[str, object]:
     if method == "on_policy":
         chosen = {key: named[key] for key in prompts}
         return {**STEPS, **pair, **chosen, "max_generation_tokens": 4}
+    if method == "grpo":
+        chosen = {key: named[key] for key in prompts}
+        rewards = [{"kind": "python", "file": str(files / "mine.py")}]
+        lengths = {"max_generation_tokens": 4, "num_completions": 2}
+        model = {"model": str(files / "student")}
+        return {**STEPS, **model, **chosen, **lengths, "rewards": rewards}
     if method == "sft":
         model, file = str(files / "student"), str(files / "turns.jsonl")
         return {**STEPS, "model": model, "conversations": file}
@@ -71,6 +79,7 @@ METHODS = {
     "on_policy": ("distillation", on_policy.train),
     "sft": ("sft", sft.train),
     "prompt_distillation": ("prompt_distillation", prompt_distillation.train),
+    "grpo": ("grpo", grpo.train),
     "evaluation": ("evaluation", evaluate_run),
 }
 

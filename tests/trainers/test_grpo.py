@@ -74,8 +74,6 @@ def checks(run: RunDirectory) -> dict[str, Any]:
     [
         {"loss_type": "dapo"},
         {"loss_type": "cispo", "epsilon_high": 5.0, "num_iterations": 2},
-        {"loss_type": "grpo", "importance_sampling_level": "sequence", "num_iterations": 2},
-        {"loss_type": "dr_grpo", "scale_rewards": "none", "num_iterations": 2},
     ],
 )
 def test_it_moves_towards_more_reward(create: Create, settings: dict[str, object]) -> None:
@@ -131,10 +129,11 @@ def test_the_proof_measures_rewards_gradients_and_the_adapter(create: Create) ->
 
 
 def test_sampled_logprobs_equal_those_of_the_pass_that_learns(create: Create) -> None:
-    for temperature in (1.0, 0.7):
-        run = create(num_steps=2, temperature=temperature)
-        train(run)
-        assert all(metrics["logprob_gap"] < 1e-4 for metrics in steps(run).values())
+    run = create(num_steps=2, temperature=0.7)
+    train(run)
+    assert all(metrics["logprob_gap"] < 1e-4 for metrics in steps(run).values())
+    # At another temperature than 1 the policy itself is not sampled: the proof does not compare it.
+    assert "logprobs_match" not in checks(run)
 
 
 def test_only_the_adapter_changes(create: Create) -> None:
@@ -149,16 +148,17 @@ def test_only_the_adapter_changes(create: Create) -> None:
     "settings",
     [
         {"loss_type": "dapo", "mask_truncated": True},
-        {"loss_type": "grpo", "beta": 0.1},
-        {"loss_type": "dr_grpo", "num_iterations": 2},
-        {"loss_type": "cispo", "epsilon_high": 5.0},
+        {"loss_type": "grpo", "importance_sampling_level": "sequence", "num_iterations": 2},
+        {"loss_type": "dr_grpo", "beta": 0.1},
     ],
 )
 def test_four_micro_batches_of_one_prompt_equal_one_of_four(
     create: Create, settings: dict[str, object]
 ) -> None:
-    together = create(batch_size=4, num_steps=3, **settings)
-    apart = create(batch_size=1, gradient_accumulation_steps=4, num_steps=3, **settings)
+    together = create(batch_size=4, num_steps=2, eval_every=2, **settings)
+    apart = create(
+        batch_size=1, gradient_accumulation_steps=4, num_steps=2, eval_every=2, **settings
+    )
     train(together)
     train(apart)
     assert parted(adapter(apart), adapter(together)) < SAME_ADAPTER
@@ -167,7 +167,6 @@ def test_four_micro_batches_of_one_prompt_equal_one_of_four(
 @pytest.mark.parametrize(
     "settings",
     [
-        {},
         {"num_iterations": 3, "lora": {"rank": 4, "alpha": 8, "dropout": 0.1}},
         {"beta": 0.1, "reference": "start", "grad_checkpoint": True, "schedule": "cosine"},
         {"reward": SOME_DEAD, "max_resamples": 2},
