@@ -71,7 +71,8 @@ class Checkup:
             return None
         broken = [found for found in report.findings if found.severity == "error"]
         if broken:
-            first = broken[0]
+            # A line says more than that none of them can be used.
+            first = next((found for found in broken if found.line is not None), broken[0])
             where = f"{file}, line {first.line}" if first.line else str(file)
             message = f"{where}: {first.message}"
             num_lines = len({found.line for found in broken if found.line is not None})
