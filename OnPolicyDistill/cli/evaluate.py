@@ -26,16 +26,18 @@ if TYPE_CHECKING:
     from OnPolicyDistill.config import RunConfig
     from OnPolicyDistill.runs.directory import RunDirectory
     from OnPolicyDistill.runs.events import Event
+    from OnPolicyDistill.settings.sight import SightSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Answerer:
-    """The one variant that options describe."""
+    """The one variant that options describe; `sight` is how large its run reads pictures."""
 
     model: str | None
     adapter: Path | None
     prompt: Path | None
     max_answer_tokens: int | None
+    sight: SightSettings | None = None
 
 
 def evaluate(
@@ -69,7 +71,7 @@ def evaluate(
     variants: list[str] = []
     if config is None:
         answerer = answerer if run is None else _of_run(answerer, open_run(run, workspace))
-        variants = [f"variants={_variants(answerer, run)}"]
+        variants = [f"variants={_variants(answerer, run)}", *_limits(answerer.sight)]
     elif model or adapter or run or prompt or max_answer_tokens:
         raise InputError("The config names the variants.", "Give it or --model, not both.")
     given = {
@@ -106,7 +108,14 @@ def _of_run(named: Answerer, run: RunDirectory) -> Answerer:
     from OnPolicyDistill.cli.generate import Cast, roles_of
 
     cast = roles_of(Cast(named.model, named.adapter, None), run)
-    return Answerer(cast.student, cast.adapter, named.prompt, named.max_answer_tokens)
+    return Answerer(cast.student, cast.adapter, named.prompt, named.max_answer_tokens, cast.sight)
+
+
+def _limits(sight: SightSettings | None) -> list[str]:
+    """The limits of pictures as settings: an adapter is asked as it was trained."""
+    if sight is None:
+        return []
+    return [f"min_pixels={sight.min_pixels}", f"max_pixels={sight.max_pixels}"]
 
 
 def _variants(answerer: Answerer, run: str | None) -> str:

@@ -72,7 +72,7 @@ def answer_items(
             index=item.index,
             text=item.text,
             gold=item.gold,
-            predicted=_predicted(item, thought, reply, rules),
+            predicted=predicted_of(item, thought, reply, rules),
             reply=reply,
             num_tokens=len(ids),
             seconds=until - since,
@@ -95,7 +95,7 @@ def live_line(prediction: Prediction, num_right: int, num_graded: int) -> str:
     )
 
 
-def _predicted(item: LabelledItem, thought: str, reply: str, rules: AnswerRules) -> str | None:
+def predicted_of(item: LabelledItem, thought: str, reply: str, rules: AnswerRules) -> str | None:
     """The label of a reply; of an item graded by its box the gold where it is right."""
     if item.grader is None or item.gold is None:
         return parse_label(thought + reply, rules.labels, rules.answer_prefix)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from PIL import Image
 
 from OnPolicyDistill.adapters.files import save_adapter
 from OnPolicyDistill.adapters.lora import adapter_layers, attach_adapter
-from OnPolicyDistill.config import parse_config
+from OnPolicyDistill.config import EvaluationConfig, load_config, parse_config
 from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.runs.checkpoints import TrainingState, save_checkpoint
 from OnPolicyDistill.runs.directory import create_run
@@ -110,6 +111,22 @@ def test_a_picture_costs_as_many_tokens_as_the_run_lets_it(
     (by_default,) = completions(opd("generate", *model, *shown))
     assert of_run["num_picture_tokens"] == 1
     assert by_default["num_picture_tokens"] == 65_536 // 32**2
+
+
+def test_a_run_is_evaluated_on_pictures_as_large_as_it_reads_them(
+    opd: Opd, root: Path, workspace: Path
+) -> None:
+    run_id, _ = run_with_adapter(root, workspace, min_pixels=784, max_pixels=2048)
+    line = {"image": str(root / "blue.png"), "text": "Which?", "label": "blue"}
+    (root / "items.jsonl").write_text(json.dumps(line))
+    answered = ("--inputs", str(root / "items.jsonl"), "--max-answer-tokens", "2", "--json")
+    outcome = opd("evaluate", "--run", run_id, *answered)
+    report = outcome.json()
+    assert isinstance(report, dict), outcome.err
+    assert report["variants"][0]["num_graded"] == 1
+    config = load_config(workspace / "runs" / report["run_id"] / "config.yaml")
+    assert isinstance(config, EvaluationConfig)
+    assert (config.evaluation.min_pixels, config.evaluation.max_pixels) == (784, 2048)
 
 
 def test_how_many_tokens_a_picture_took_is_said(opd: Opd, root: Path, run_id: str) -> None:
