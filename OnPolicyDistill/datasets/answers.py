@@ -5,6 +5,7 @@ samples.jsonl                   every answer, retries included, in the order the
 conversations.jsonl             accepted answers as conversations without the teacher's prompt
 validation_conversations.jsonl  the same for held-out inputs
 rejects.jsonl                   inputs without an accepted answer, and why
+picture-*                       pictures that stood in the inputs' own file
 identity.json                   what was asked: answers are used again only for the same
 """
 
@@ -22,6 +23,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from OnPolicyDistill.datasets.labelled import LabelledItem, parse_label
+from OnPolicyDistill.datasets.pictures import PictureSource
 from OnPolicyDistill.errors import RunError
 from OnPolicyDistill.files import append_whole, disk_errors, write_text_atomically
 from OnPolicyDistill.settings.prompt_distillation import Acceptance, PromptDistillationSettings
@@ -100,21 +102,49 @@ def accept(answers: Sequence[Answer], acceptance: Acceptance) -> Accepted | str:
 
 
 def conversation_line(
-    item: LabelledItem, accepted: Accepted, settings: PromptDistillationSettings
+    item: LabelledItem,
+    accepted: Accepted,
+    settings: PromptDistillationSettings,
+    pictures: Sequence[str] = (),
 ) -> dict[str, JsonValue]:
-    """The conversation that the student learns: input and target, and nothing of the prompt."""
+    """The conversation that the student learns: input and target, and nothing of the prompt.
+
+    `pictures` are the names of the input's, as `keep_pictures` gives them.
+    """
     answer = accepted.answer
+    named: dict[str, JsonValue] = {"images": list(pictures)} if pictures else {}
     said = {"answer": answer.label or "", "reply": reply_text(answer.reply)}
     return {
         "messages": [
-            {"role": "user", "content": item.text},
+            {"role": "user", "content": item.content},
             {"role": "assistant", "content": said.get(settings.target, answer.reply.strip())},
         ],
+        **named,
         "gold": item.gold,
         "teacher_label": answer.label,
         "agreement": accepted.agreement,
         "source": item.source,
     }
+
+
+def keep_pictures(folder: Path, item: LabelledItem) -> list[str]:
+    """Name an input's pictures for a file in `folder`: where they lie, or as they are kept there.
+
+    Raises:
+        DatasetError: one cannot be read.
+        DiskFullError: it cannot be kept.
+    """
+    return [_kept(folder, source) for source in item.pictures]
+
+
+def _kept(folder: Path, source: PictureSource) -> str:
+    if source.file is not None:
+        return str(source.file.resolve())
+    data = source.read()
+    file = folder / f"picture-{hashlib.sha256(data).hexdigest()[:32]}"
+    with disk_errors(file):
+        file.write_bytes(data)
+    return file.name
 
 
 def identity_of(
@@ -123,12 +153,21 @@ def identity_of(
     """Hash each thing that has to match before answers are used again."""
     labels = [list(settings.labels or ()), settings.answer_prefix]
     asked: dict[str, object] = {"prompt": prompt, "labels": labels}
-    asked["inputs"] = [item.text for item in items["train"]]
-    asked["held-out inputs"] = [item.text for item in items["held_out"]]
+    asked["inputs"] = [_identity(item) for item in items["train"]]
+    asked["held-out inputs"] = [_identity(item) for item in items["held_out"]]
     return {
         name: hashlib.sha256(json.dumps(value).encode()).hexdigest()
         for name, value in asked.items()
     }
+
+
+def picture_marks(item: LabelledItem) -> list[str]:
+    """What tells an input's pictures, wherever their files lie: a hash of each one's bytes."""
+    return [hashlib.sha256(source.read()).hexdigest() for source in item.pictures]
+
+
+def _identity(item: LabelledItem) -> str | list[str]:
+    return [item.text, *picture_marks(item)] if item.pictures else item.text
 
 
 class AnswerStore:

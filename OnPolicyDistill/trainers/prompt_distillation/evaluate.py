@@ -46,9 +46,12 @@ def measure_variant(work: Work, inputs: Inputs, variant: Variant, policy: Policy
         return
     settings, items = inputs.settings, inputs.items["held_out"]
     how = _how(inputs, variant)
+    graded = {item.index for item in items if item.grader is not None}
     predictions: list[Prediction] = []
     for prediction in answer_items(policy, items, how, work.hooks):
-        predictions.append(_with_free_label(prediction, policy, settings))
+        is_graded = prediction.index in graded
+        free = prediction if is_graded else _with_free_label(prediction, policy, settings)
+        predictions.append(free)
         if len(predictions) % how.batch_size == 0 or len(predictions) == len(items):
             detail = f"{variant.replace('_', ' ').capitalize()}."
             work.reporter.phase("evaluating", detail, len(predictions), len(items))

@@ -26,6 +26,7 @@ from OnPolicyDistill.datasets.answers import (
     accept,
     conversation_line,
     identity_of,
+    keep_pictures,
     read_label,
     write_lines,
 )
@@ -141,7 +142,8 @@ def write_conversations(work: Work, inputs: Inputs, store: AnswerStore) -> None:
             answers = store.of(split, item.index)
             chosen = accept(answers, settings.acceptance) if answers else "never answered"
             if isinstance(chosen, Accepted):
-                found[split].append(conversation_line(item, chosen, settings))
+                pictures = keep_pictures(folder_of(work.run), item)
+                found[split].append(conversation_line(item, chosen, settings, pictures))
                 continue
             reject: dict[str, JsonValue] = {
                 "split": split,
@@ -168,7 +170,7 @@ def _read_prompt(inputs: Inputs, teacher: Policy) -> Prefix:
     """Read what inputs from all over the file share; a batch that shares less reads its own."""
     items = inputs.items["train"]
     some = items[:: max(1, len(items) // PREFIX_SAMPLE)]
-    prompts = [render(teacher, item.text, inputs.prompt)[0] for item in some]
+    prompts = [render(teacher, item, inputs.prompt)[0] for item in some]
     return read_prefix(teacher.model, prompts)
 
 
@@ -191,7 +193,7 @@ def _answer_batch(
 
 def _answer(work: Work, inputs: Inputs, asked: Asked, tries: Sequence[Try]) -> list[Answer]:
     settings, teacher = inputs.settings, asked.teacher
-    rendered = [render(teacher, one.item.text, inputs.prompt) for one in tries]
+    rendered = [render(teacher, one.item, inputs.prompt) for one in tries]
     request = GenerationRequest(
         prompts=[ids for ids, _ in rendered],
         seeds=[_seed(settings, asked.split, one) for one in tries],

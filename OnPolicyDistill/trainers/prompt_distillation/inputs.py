@@ -5,16 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from OnPolicyDistill.datasets.answers import Split
-from OnPolicyDistill.datasets.labelled import LabelledItem, load_items, without_duplicates
+from OnPolicyDistill.datasets.answers import Split, picture_marks
+from OnPolicyDistill.datasets.labelled import (
+    THINKING_OPENS,
+    LabelledItem,
+    load_items,
+    without_duplicates,
+)
 from OnPolicyDistill.datasets.order import drawn_evenly
+from OnPolicyDistill.datasets.pictures import open_picture
 from OnPolicyDistill.errors import ConfigError, DatasetError
 from OnPolicyDistill.methods import facts_of
-from OnPolicyDistill.models.policy import Policy, decode, encode_text
+from OnPolicyDistill.models.picture_prompts import encode_seen, refuse_blind
+from OnPolicyDistill.models.policy import Message, Policy, decode
+from OnPolicyDistill.pictures import PictureBook
 from OnPolicyDistill.rollout import Rollout
 from OnPolicyDistill.runs.reporting import Reporter
 from OnPolicyDistill.runs.wording import describe_drawn
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
+from OnPolicyDistill.stopping import check_stop
 from OnPolicyDistill.training.files import named_file
 
 SPLITS: tuple[Split, ...] = ("train", "held_out")
@@ -28,6 +37,11 @@ class Inputs:
     prompt: str
     settings: PromptDistillationSettings
 
+    @property
+    def has_pictures(self) -> bool:
+        """Whether any input shows one."""
+        return any(item.pictures for items in self.items.values() for item in items)
+
 
 def read_inputs(settings: PromptDistillationSettings, reporter: Reporter) -> Inputs:
     """Read inputs and prompt; duplicates, and inputs that are held out as well, are left out.
@@ -37,14 +51,20 @@ def read_inputs(settings: PromptDistillationSettings, reporter: Reporter) -> Inp
         DatasetError: an input file cannot be used, or nothing is left.
     """
     facts = facts_of(settings)
-    train = without_duplicates(load_items(named_file(facts, "inputs", settings.inputs)))
-    named = named_file(facts, "validation_inputs", settings.validation_inputs)
-    available = without_duplicates(load_items(named))
+    train, available = (
+        without_duplicates(load_items(named_file(facts, key, file), sees=True))
+        for key, file in (
+            ("inputs", settings.inputs),
+            ("validation_inputs", settings.validation_inputs),
+        )
+    )
+    pictures = [source for item in (*train, *available) for source in item.pictures]
+    refuse_blind((settings.teacher_model, settings.student_model), pictures)
     held_out = _drawn(available, settings.eval_inputs, settings)
     said = describe_drawn(len(held_out), len(available), "held-out inputs")
     reporter.phase("loading", f"{said}.")
-    hidden = {_words(item.text) for item in held_out}
-    kept = [item for item in train if _words(item.text) not in hidden]
+    hidden = {_asked(item) for item in held_out}
+    kept = [item for item in train if _asked(item) not in hidden]
     if len(kept) < len(train):
         reporter.warn(
             "inputs_left_out",
@@ -69,16 +89,36 @@ def _drawn(
     return [items[place] for place in places]
 
 
-def ask(text: str, prompt: str | None) -> list[dict[str, str]]:
+def number_pictures(inputs: Inputs, policy: Policy, book: PictureBook) -> None:
+    """Give pictures their ids in the order of the files, whatever stage meets them first.
+
+    Raises:
+        DatasetError: a picture cannot be read; names file and line.
+    """
+    if policy.sight is None:
+        return
+    for split in SPLITS:
+        for item in inputs.items[split]:
+            for source in item.pictures:
+                check_stop()
+                book.ids_of(open_picture(source, policy.sight))
+
+
+def ask(item: LabelledItem, prompt: str | None) -> list[Message]:
     """Messages of an input, behind a system prompt or without."""
-    own = [{"role": "user", "content": text}]
+    own: list[Message] = [{"role": "user", "content": item.content}]
     return own if prompt is None else [{"role": "system", "content": prompt}, *own]
 
 
-def render(policy: Policy, text: str, prompt: str | None) -> tuple[tuple[int, ...], bool]:
-    """Token ids of an input, and whether the template's header has opened the thinking."""
-    rendered = policy.chat_template.render(ask(text, prompt), add_generation_prompt=True)
-    return tuple(encode_text(policy, rendered)), rendered.rstrip().endswith("<think>")
+def render(policy: Policy, item: LabelledItem, prompt: str | None) -> tuple[tuple[int, ...], bool]:
+    """Token ids of an input, and whether the template's header has opened the thinking.
+
+    Raises:
+        DatasetError: a picture of the input cannot be read.
+        ModelError: it has pictures, and the policy reads words alone.
+    """
+    opened = policy.chat_template.opening().rstrip().endswith(THINKING_OPENS)
+    return encode_seen(policy, ask(item, prompt), item.pictures), opened
 
 
 def reply_of(policy: Policy, rollout: Rollout, opened: bool) -> str:
@@ -86,5 +126,6 @@ def reply_of(policy: Policy, rollout: Rollout, opened: bool) -> str:
     return ("<think>\n" if opened else "") + decode(policy, rollout.completion_ids)
 
 
-def _words(text: str) -> str:
-    return " ".join(text.casefold().split())
+def _asked(item: LabelledItem) -> tuple[str, ...]:
+    """Equal for inputs that ask the same: their words, and their pictures whatever their names."""
+    return " ".join(item.text.casefold().split()), *picture_marks(item)

@@ -34,7 +34,7 @@ from OnPolicyDistill.adapters.lora import AttachedAdapter
 from OnPolicyDistill.datasets.answers import CONVERSATION_FILES, Split
 from OnPolicyDistill.evaluation.heldout import HeldOut
 from OnPolicyDistill.models.loading import load_policy, unload
-from OnPolicyDistill.models.policy import Policy
+from OnPolicyDistill.models.policy import Policy, refuse_different_sight
 from OnPolicyDistill.optim.gradients import Gradients, add_gradients
 from OnPolicyDistill.rollout import EncodedPrompt
 from OnPolicyDistill.runs.checkpoints import pointed
@@ -59,7 +59,13 @@ from OnPolicyDistill.trainers.prompt_distillation.generate import (
     is_generated,
     prepare_answers,
 )
-from OnPolicyDistill.trainers.prompt_distillation.inputs import SPLITS, Inputs, read_inputs, render
+from OnPolicyDistill.trainers.prompt_distillation.inputs import (
+    SPLITS,
+    Inputs,
+    number_pictures,
+    read_inputs,
+    render,
+)
 from OnPolicyDistill.training import distillation, supervised
 from OnPolicyDistill.training.conversation_rows import ConversationRow, encode_file
 from OnPolicyDistill.training.pair import compare_folders
@@ -205,7 +211,7 @@ def _generate(work: Work, inputs: Inputs) -> Policy:
     needs_answers = settings.training == "sft" and not is_generated(work.run)
     if needs_answers or not is_measured(work.run, "teacher_with_prompt"):
         reporter.phase("loading", f"Loading the teacher {settings.teacher_model}.")
-        teacher = load_policy(settings.teacher_model, settings.mixed_precision)
+        teacher = _load(work, inputs, settings.teacher_model)
         if needs_answers:
             generate_answers(work, inputs, teacher)
         measure_variant(work, inputs, "teacher_with_prompt", teacher)
@@ -213,7 +219,15 @@ def _generate(work: Work, inputs: Inputs) -> Policy:
             return teacher
         unload(teacher)
     reporter.phase("loading", f"Loading the student {settings.student_model}.")
-    return load_policy(settings.student_model, settings.mixed_precision)
+    return _load(work, inputs, settings.student_model)
+
+
+def _load(work: Work, inputs: Inputs, name: str) -> Policy:
+    """Load a model that finds the run's pictures by the ids that its book gives them."""
+    policy = load_policy(name, inputs.settings.mixed_precision, inputs.settings, work.book)
+    number_pictures(inputs, policy, work.book)
+    work.keep_pictures()
+    return policy
 
 
 def _given(work: Work, inputs: Inputs, policy: Policy, adapter: AttachedAdapter) -> Given:
@@ -235,20 +249,23 @@ def _pair(work: Work, inputs: Inputs, policy: Policy, adapter: AttachedAdapter) 
 
     Raises:
         PairError: student and teacher do not speak the same tokens.
+        ModelError: there are pictures, and they do not read them alike.
     """
     own = inputs.settings
     teacher, vocab_size = policy, policy.vocab_size
     if not own.is_self_distillation:
         work.reporter.phase("loading", f"Loading the teacher {own.teacher_model}.")
-        teacher = load_policy(own.teacher_model, own.mixed_precision)
+        teacher = _load(work, inputs, own.teacher_model)
+        if inputs.has_pictures:
+            refuse_different_sight(policy, teacher)
         action = "Choose two models with the same tokenizer, or set training to sft."
         vocab_size = compare_folders(own.student_model, own.teacher_model, action)
     policy, teacher = (replace(one, vocab_size=vocab_size) for one in (policy, teacher))
     prompts = {split: _encoded(inputs, policy, split) for split in SPLITS}
     seen = {
-        prompt.ids: render(teacher, prompt.text, inputs.prompt)[0]
+        prompt.ids: render(teacher, item, inputs.prompt)[0]
         for split in SPLITS
-        for prompt in prompts[split]
+        for prompt, item in zip(prompts[split], inputs.items[split], strict=True)
     }
     settings = own.as_distillation().settled(len(prompts["train"]))
     cache = TeacherCache(settings.teacher_cache_size_mb * 1_000_000)
@@ -265,7 +282,7 @@ def _pair(work: Work, inputs: Inputs, policy: Policy, adapter: AttachedAdapter) 
 
 def _encoded(inputs: Inputs, policy: Policy, split: Split) -> tuple[EncodedPrompt, ...]:
     return tuple(
-        EncodedPrompt(index, render(policy, item.text, None)[0], item.text)
+        EncodedPrompt(index, render(policy, item, None)[0], item.text)
         for index, item in enumerate(inputs.items[split])
     )
 
