@@ -27,6 +27,8 @@ PAGE_POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
 )
 API_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
+# The API's answers may be kept only where they say so in these words: the address names the bytes.
+NEVER_CHANGES = "private, max-age=31536000, immutable"
 HEADERS_OF_ALL = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -215,16 +217,16 @@ def _counted(receive: Receive, limit: int) -> Receive:
 def _with_headers(path: str, send: Send) -> Send:
     extra = list(HEADERS_OF_ALL)
     if _is_api(path):
-        extra += [
-            (b"content-security-policy", API_POLICY.encode()),
-            (b"cache-control", b"no-store"),
-        ]
+        extra.append((b"content-security-policy", API_POLICY.encode()))
     else:
         extra.append((b"content-security-policy", PAGE_POLICY.encode()))
 
     async def sender(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message.get("headers", []), *extra]}
+            own = message.get("headers", [])
+            kept = (b"cache-control", NEVER_CHANGES.encode()) in own
+            unkept = [(b"cache-control", b"no-store")] if _is_api(path) and not kept else []
+            message = {**message, "headers": [*own, *extra, *unkept]}
         await send(message)
 
     return sender

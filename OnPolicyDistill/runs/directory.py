@@ -4,6 +4,7 @@
 config.yaml      every setting
 events.jsonl     what happened (runs/events.py)
 rollouts.jsonl   sampled completions, token by token
+pictures/        small copies of the pictures that recorded rollouts show
 checkpoints/     000100/, ..., and the links `best` and `last`
 worker.json      the process that works on it, and `run.lock` which it holds
 pictures.json    which token ids pictures have (pictures.py), where the run sees any
@@ -119,6 +120,11 @@ class RunDirectory:
     def rollouts_file(self) -> Path:
         """Sampled completions, one RolloutRecord a line."""
         return self.path / "rollouts.jsonl"
+
+    @property
+    def pictures(self) -> Path:
+        """Small copies of the pictures in recorded rollouts, a PNG file a digest."""
+        return self.path / "pictures"
 
     @property
     def checkpoints(self) -> Path:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from OnPolicyDistill.faces import Phase
 
+PICTURE_DIGEST_PATTERN = r"^[0-9a-f]{32}$"
 FinishedBecause = Literal["completed", "plateau", "stopped"]
 
 # Code of the warning that opens a session after a crash in the middle of a line.
@@ -274,7 +275,8 @@ class RolloutRecord(BaseModel):
 
     `index` is the place among the step's recorded completions, of which several may have the same
     prompt. `divergence` is the trained divergence at the loss temperature (nats); logprobs are at
-    temperature 1. Where nobody scored against a teacher, what comes from one is absent.
+    temperature 1. Where nobody scored against a teacher, what comes from one is absent. `pictures`
+    are those of the prompt, in order; small copies may lie in the run's folder under these names.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -296,6 +298,7 @@ class RolloutRecord(BaseModel):
     reward: float | None = None  # none where nothing could grade it, or nothing was asked to
     rewards: dict[str, float | None] = {}  # by name, before their weights
     advantage: float | None = None
+    pictures: tuple[Annotated[str, Field(pattern=PICTURE_DIGEST_PATTERN)], ...] = ()
 
     @property
     def mean_divergence(self) -> float | None:

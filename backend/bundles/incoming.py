@@ -16,7 +16,7 @@ from typing import IO
 
 from pydantic import ValidationError
 
-from backend.bundles.manifest import MANIFEST_NAME, Manifest
+from backend.bundles.manifest import MANIFEST_NAME, PICTURE_NAME, Manifest
 from backend.problems import ConflictError
 from backend.settings import BackendSettings
 from backend.system.reserves import load_reserves
@@ -44,7 +44,9 @@ DAMAGE = (
     ValueError,
     struct.error,
 )
-_NAME = re.compile(r"(?:checkpoints/\d{6,12}/)?[A-Za-z0-9_][A-Za-z0-9_.-]{0,119}")
+_NAME = re.compile(
+    rf"(?:checkpoints/\d{{6,12}}/)?[A-Za-z0-9_][A-Za-z0-9_.-]{{0,119}}|{PICTURE_NAME.pattern}"
+)
 _PRIVATE = frozenset(("worker.json", "control.json", "run.lock"))
 
 

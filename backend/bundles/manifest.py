@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 MANIFEST_NAME = "bundle.json"
+# A small copy of a picture that rollouts show, as runs/directory.py places it.
+PICTURE_NAME = re.compile(r"pictures/[0-9a-f]{32}\.png")
 
 
 class Manifest(BaseModel):

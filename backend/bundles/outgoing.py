@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from backend.bundles.manifest import MANIFEST_NAME, Manifest
+from backend.bundles.manifest import MANIFEST_NAME, PICTURE_NAME, Manifest
 from OnPolicyDistill.runs.checkpoints import list_checkpoints, pointed
 from OnPolicyDistill.runs.directory import RunDirectory
 
@@ -73,6 +73,11 @@ def _files(run: RunDirectory, checkpoints: list[Path]) -> Iterator[Path]:
         for path in sorted(folder.iterdir()):
             hidden = path.name.startswith(".") or path.name in PRIVATE
             if not hidden and stat.S_ISREG(path.lstat().st_mode):
+                yield path
+    if not run.pictures.is_symlink():
+        for path in sorted(run.pictures.glob("*.png")):
+            is_named = PICTURE_NAME.fullmatch(f"{run.pictures.name}/{path.name}")
+            if is_named and stat.S_ISREG(path.lstat().st_mode):
                 yield path
 
 

@@ -1,10 +1,10 @@
-"""What lies in a run's folder: rollouts, checkpoints, log, artifacts."""
+"""What lies in a run's folder: rollouts and their pictures, checkpoints, log, artifacts."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import FileResponse
 
 from backend.folder import (
@@ -20,9 +20,11 @@ from backend.folder import (
     read_rollouts,
     rollout_at,
 )
+from backend.guard import NEVER_CHANGES
 from backend.history.views import View
+from backend.pictures import picture_of_run
 from backend.routers.dependencies import Here, RunId, refusals
-from OnPolicyDistill.runs.events import RolloutRecord
+from OnPolicyDistill.runs.events import PICTURE_DIGEST_PATTERN, RolloutRecord
 
 router = APIRouter(tags=["files"])
 
@@ -61,6 +63,22 @@ def read_rollout(
 ) -> RolloutRecord:
     """Return the rollout that an event points at by its byte offset."""
     return rollout_at(backend.rollouts(run_id), position)
+
+
+@router.get(
+    "/runs/{run_id}/pictures/{digest}",
+    response_class=Response,
+    responses={
+        200: {"content": {"image/png": {}}, "description": "A small copy of the picture."},
+        **refusals(404),
+    },
+)
+def read_run_picture(
+    backend: Here, run_id: RunId, digest: Annotated[str, Path(pattern=PICTURE_DIGEST_PATTERN)]
+) -> Response:
+    """Send the small copy of a picture that a rollout names; one digest is one picture for ever."""
+    found = picture_of_run(backend.existing(run_id), digest)
+    return Response(found, media_type="image/png", headers={"cache-control": NEVER_CHANGES})
 
 
 @router.get("/runs/{run_id}/checkpoints", responses=refusals(404))

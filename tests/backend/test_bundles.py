@@ -33,6 +33,8 @@ def with_checkpoints(run: RunDirectory) -> RunDirectory:
     point(run, "best", run.checkpoints / "000001")
     write_annotations(run, Annotations(note="schön"))
     run.log_file.write_text("log\n")
+    run.pictures.mkdir()
+    (run.pictures / f"{7:032x}.png").write_bytes(b"\x89PNG")
     (run.path / "worker.json").write_text('{"pid": 1, "started": 0.0}')
     return run
 
@@ -82,7 +84,7 @@ async def test_checkpoints_are_chosen(
 ) -> None:
     bundle = await export(client, with_checkpoints(make_run()), choice)
     names = zipfile.ZipFile(io.BytesIO(bundle)).namelist()
-    assert {name.split("/")[1] for name in names if "/" in name} == wanted
+    assert {name.split("/")[1] for name in names if name.startswith("checkpoints/")} == wanted
 
 
 Edit = Callable[[zipfile.ZipFile], None]
@@ -121,6 +123,8 @@ HOSTILE = {
     "deep": entry("checkpoints/000001/a/b"),
     "link": entry("log.txt", b"/etc/passwd", stat.S_IFLNK | 0o777),
     "pipe": entry("log.txt", b"", stat.S_IFIFO | 0o666),
+    "no picture": entry("pictures/evil.sh"),
+    "below pictures": entry(f"pictures/{7:032x}.png/x"),
     "folder": entry("checkpoints/", b""),
     "nul": entry("log.txt\0.png"),
     "process": entry("worker.json", b'{"pid": 1, "started": 0.0}'),

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import httpx
 import pytest
+from PIL import Image
+from pydantic import ValidationError
 
 from backend.backend import Backend
 from OnPolicyDistill.runs.checkpoints import TrainingState, point, save_checkpoint
@@ -154,6 +158,66 @@ async def test_a_damaged_rollout_is_a_problem_and_not_a_crash(
     run.rollouts_file.write_bytes(b"{}\n")
     assert (await client.get(f"/api/runs/{run.run_id}/rollouts")).status_code == 409
     assert (await client.get(f"/api/runs/{run.run_id}/rollouts/0")).status_code == 409
+
+
+def png(colour: str = "teal") -> bytes:
+    stream = BytesIO()
+    Image.new("RGB", (24, 16), colour).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def keep_picture(run: RunDirectory, data: bytes, digest: str = "0f" * 16) -> str:
+    run.pictures.mkdir(exist_ok=True)
+    (run.pictures / f"{digest}.png").write_bytes(data)
+    return f"/api/runs/{run.run_id}/pictures/{digest}"
+
+
+async def test_a_rollout_names_its_pictures_and_the_run_shows_them(
+    client: httpx.AsyncClient, make_run: MakeRun
+) -> None:
+    run = make_run()
+    address = keep_picture(run, png())
+    record = RolloutRecord(
+        step=1, index=0, source="student", prompt="<image> How wide?", completion="6",
+        finish_reason="stop", token_ids=(1,), token_texts=("6",), student_logprobs=(-1.0,),
+        pictures=("0f" * 16, "0e" * 16),
+    )  # fmt: skip
+    reporter = Reporter(run)
+    reporter.rollout(record)
+    reporter.close()
+    (found,) = (await get(client, run, "rollouts"))["rollouts"]
+    assert found["pictures"] == ["0f" * 16, "0e" * 16]
+    shown = await client.get(address)
+    assert (shown.status_code, shown.content) == (200, png())
+    assert shown.headers["content-type"] == "image/png"
+    assert shown.headers["x-content-type-options"] == "nosniff"
+    assert "sandbox" in shown.headers["content-security-policy"]
+    missing = await client.get(f"/api/runs/{run.run_id}/pictures/{'0e' * 16}")
+    assert missing.status_code == 404
+
+
+def test_a_rollout_names_pictures_by_digests_only() -> None:
+    values = {
+        "step": 1, "index": 0, "source": "student", "prompt": "", "completion": "",
+        "finish_reason": "stop", "token_ids": (), "token_texts": (), "student_logprobs": (),
+    }  # fmt: skip
+    assert RolloutRecord.model_validate(values).pictures == ()
+    with pytest.raises(ValidationError):
+        RolloutRecord.model_validate({**values, "pictures": ["../config"]})
+
+
+async def test_a_runs_picture_may_be_kept_by_the_browser_and_a_refusal_may_not(
+    client: httpx.AsyncClient, make_run: MakeRun
+) -> None:
+    run = make_run()
+    address = keep_picture(run, png())
+    shown = await client.get(address)
+    kept = shown.headers.get_list("cache-control")
+    assert kept == ["private, max-age=31536000, immutable"]
+    (run.pictures / f"{'0f' * 16}.png").unlink()
+    refusal = await client.get(address)
+    assert refusal.status_code == 404
+    assert refusal.headers.get_list("cache-control") == ["no-store"]
 
 
 async def test_checkpoints_are_listed_with_best_and_last(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 from socket import create_connection
 
@@ -14,6 +16,7 @@ from websockets.sync.client import connect
 from backend.access import Access
 from backend.app import create_api, guard
 from backend.backend import Backend
+from backend.pictures import PNG_SIGNATURE
 from backend.settings import BackendSettings
 from tests.backend.conftest import ORIGIN, PORT, TOKEN, MakeRun, served
 
@@ -195,6 +198,53 @@ async def test_a_link_among_the_artifacts_is_not_served(
     assert [artifact["name"] for artifact in listed] == ["plot.svg"]
     assert (await client.get(f"/api/runs/{run.run_id}/artifacts/report.txt")).status_code == 404
     assert (await client.get(f"/api/runs/{run.run_id}/artifacts/worker.json")).status_code == 404
+
+
+PICTURE = "ab" * 16
+
+
+@pytest.mark.parametrize(
+    "name", ["config.yaml", f"{PICTURE}.png", PICTURE.upper(), PICTURE[:-1], f"{PICTURE}0", "..."]
+)
+async def test_a_picture_is_asked_for_by_its_digest_alone(
+    client: httpx.AsyncClient, make_run: MakeRun, name: str
+) -> None:
+    response = await client.get(f"/api/runs/{make_run().run_id}/pictures/{name}")
+    refused(response, 422, "invalid_request")
+
+
+async def test_links_and_pipes_among_a_runs_pictures_are_not_followed(
+    client: httpx.AsyncClient, tmp_path: Path, make_run: MakeRun
+) -> None:
+    run = make_run()
+    secret = tmp_path / f"{PICTURE}.png"
+    secret.write_bytes(PNG_SIGNATURE + b"secret")
+    run.pictures.mkdir()
+    (run.pictures / f"{PICTURE}.png").symlink_to(secret)
+    os.mkfifo(run.pictures / f"{PICTURE[::-1]}.png")
+    for digest in (PICTURE, PICTURE[::-1]):
+        response = await client.get(f"/api/runs/{run.run_id}/pictures/{digest}")
+        refused(response, 404, "not_found")
+    bundle = await client.get(f"/api/runs/{run.run_id}/bundle")
+    assert b"secret" not in bundle.content
+    shutil.rmtree(run.pictures)
+    run.pictures.symlink_to(tmp_path)
+    response = await client.get(f"/api/runs/{run.run_id}/pictures/{PICTURE}")
+    refused(response, 404, "not_found")
+    assert b"secret" not in (await client.get(f"/api/runs/{run.run_id}/bundle")).content
+
+
+@pytest.mark.parametrize(
+    "data", [b"<svg onload='alert(1)'/>", b"", PNG_SIGNATURE + b"x" * 1_000_000]
+)
+async def test_what_is_no_small_png_is_no_picture_of_a_run(
+    client: httpx.AsyncClient, make_run: MakeRun, data: bytes
+) -> None:
+    run = make_run()
+    run.pictures.mkdir()
+    (run.pictures / f"{PICTURE}.png").write_bytes(data)
+    response = await client.get(f"/api/runs/{run.run_id}/pictures/{PICTURE}")
+    refused(response, 404, "not_found")
 
 
 async def post(client: httpx.AsyncClient, body: bytes, **headers: str) -> httpx.Response:

@@ -536,6 +536,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/runs/{run_id}/pictures/{digest}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Run Picture
+         * @description Send the small copy of a picture that a rollout names; one digest is one picture for ever.
+         */
+        get: operations["read_run_picture_api_runs__run_id__pictures__digest__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/runs/{run_id}/checkpoints": {
         parameters: {
             query?: never;
@@ -5354,7 +5374,8 @@ export interface components {
          *
          *     `index` is the place among the step's recorded completions, of which several may have the same
          *     prompt. `divergence` is the trained divergence at the loss temperature (nats); logprobs are at
-         *     temperature 1. Where nobody scored against a teacher, what comes from one is absent.
+         *     temperature 1. Where nobody scored against a teacher, what comes from one is absent. `pictures`
+         *     are those of the prompt, in order; small copies may lie in the run's folder under these names.
          */
         RolloutRecord: {
             /** Step */
@@ -5408,6 +5429,11 @@ export interface components {
             };
             /** Advantage */
             advantage?: number | null;
+            /**
+             * Pictures
+             * @default []
+             */
+            pictures?: string[];
         };
         /**
          * RolloutSampled
@@ -9683,6 +9709,84 @@ export interface operations {
             };
             /** @description The state of things does not allow it now; the detail says why. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` says which. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_run_picture_api_runs__run_id__pictures__digest__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's folder name. */
+                run_id: string;
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A small copy of the picture. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/png": unknown;
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
