@@ -35,7 +35,7 @@ export function DataPage() {
           <FileDrop
             label="Add a file"
             hint="Prompts, conversations, inputs or a long prompt; it is copied into the workspace and checked."
-            accept=".jsonl,.ndjson,.json,.csv,.txt,.md"
+            accept=".jsonl,.ndjson,.json,.parquet,.csv,.txt,.md"
             busy={upload.isPending}
             onFile={(file) => upload.mutate(file)}
           />

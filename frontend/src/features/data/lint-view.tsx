@@ -2,6 +2,7 @@ import type { LintReport } from "@/api/types";
 import { Badge } from "@/components/badge";
 import { Figure } from "@/components/card";
 import { formatCount } from "@/components/format";
+import { PictureFacts } from "@/features/data/picture-facts";
 
 const VERDICTS = {
   ok: { tone: "good", label: "Nothing to mend" },
@@ -34,6 +35,7 @@ export function LintView({
         <Figure label="Duplicates" value={formatCount(report.num_duplicates)} />
         {overlap ? <Figure label={overlap} value={formatCount(report.num_leaked)} /> : null}
       </div>
+      {report.pictures ? <PictureFacts facts={report.pictures} overlap={overlap} /> : null}
       <div>
         <Badge tone={tone}>{label}</Badge>
       </div>

@@ -68,7 +68,7 @@ function SetLines({ setId, model }: { setId: string; model: string | null }) {
       tabIndex={0}
       className="max-h-80 overflow-y-auto rounded-md border"
     >
-      <PreviewLines items={preview.data.items} />
+      <PreviewLines setId={setId} items={preview.data.items} />
     </section>
   );
 }

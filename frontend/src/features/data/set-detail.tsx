@@ -150,7 +150,7 @@ function Preview({ setId, model }: { setId: string; model: string | null }) {
       {preview.isPending ? (
         <SkeletonRows />
       ) : preview.data ? (
-        <PreviewLines items={preview.data.items} />
+        <PreviewLines setId={setId} items={preview.data.items} />
       ) : (
         <ErrorState
           title={describeError(preview.error).title}

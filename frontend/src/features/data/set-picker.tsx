@@ -10,6 +10,7 @@ import { showError } from "@/features/runs/run-actions";
 
 const WORDS: Readonly<Record<string, string>> = {
   jsonl: "JSONL",
+  parquet: "parquet",
   csv: "CSV",
   txt: "text",
   md: "Markdown",

@@ -21,21 +21,22 @@ export interface FileSlot extends Held {
 }
 
 const JSON_LINES = ["jsonl", "ndjson", "json"];
+const TABLES = [...JSON_LINES, "parquet"];
 const ANSWERED = "With answers";
 
 const HELD: Readonly<Record<FileSetting["holds"], Held>> = {
-  prompts: { noun: "Prompts", answered: ANSWERED, kinds: ["prompts"], endings: JSON_LINES },
+  prompts: { noun: "Prompts", answered: ANSWERED, kinds: ["prompts"], endings: TABLES },
   conversations: {
     noun: "Conversations",
     answered: ANSWERED,
     kinds: ["conversations"],
-    endings: JSON_LINES,
+    endings: TABLES,
   },
   inputs: {
     noun: "Inputs",
     answered: "With gold",
     kinds: ["prompts", "inputs", "text"],
-    endings: ["txt", "csv", ...JSON_LINES],
+    endings: ["txt", "csv", ...TABLES],
   },
   text: { noun: "Lines", answered: ANSWERED, kinds: ["text"], endings: ["md", "txt"] },
 };
