@@ -7,6 +7,8 @@ import type { LiveRun } from "@/api/live-run";
 import type { EventOf } from "@/api/types";
 import { Button } from "@/components/button";
 import { Card } from "@/components/card";
+import { Thumbnail } from "@/components/picture";
+import { picturesOf } from "@/features/run/rollout-pictures";
 import { divergenceText, rewardText, tintOf, tokensOf, visibleText } from "@/features/run/tokens";
 
 const SHOWN = 6;
@@ -45,20 +47,23 @@ export function RolloutStream({ runId, live }: { runId: string; live: LiveRun })
       ) : (
         <ul className="max-h-80 divide-y overflow-y-auto">
           {rollouts.map((rollout) => (
-            <li key={rollout.seq} className="px-3 py-2">
-              <p className="num label flex justify-between gap-2">
-                <span className="truncate">{rollout.prompt}</span>
-                <span className="shrink-0">
-                  {[
-                    `step ${rollout.step}`,
-                    divergenceText(rollout.mean_divergence),
-                    rewardText(rollout.reward),
-                  ]
-                    .filter(Boolean)
-                    .join(" · ")}
-                </span>
-              </p>
-              <TintedCompletion runId={runId} rollout={rollout} />
+            <li key={rollout.seq} className="flex gap-3 px-3 py-2">
+              <FirstPicture runId={runId} rollout={rollout} />
+              <div className="min-w-0 grow">
+                <p className="num label flex justify-between gap-2">
+                  <span className="truncate">{rollout.prompt}</span>
+                  <span className="shrink-0">
+                    {[
+                      `step ${rollout.step}`,
+                      divergenceText(rollout.mean_divergence),
+                      rewardText(rollout.reward),
+                    ]
+                      .filter(Boolean)
+                      .join(" · ")}
+                  </span>
+                </p>
+                <TintedCompletion runId={runId} rollout={rollout} />
+              </div>
             </li>
           ))}
         </ul>
@@ -67,13 +72,22 @@ export function RolloutStream({ runId, live }: { runId: string; live: LiveRun })
   );
 }
 
-interface TintedCompletionProps {
+interface SampledProps {
   runId: string;
   rollout: EventOf<"rollout_sampled">;
 }
 
+/** What the prompt shows first; nothing where it has words only. */
+function FirstPicture({ runId, rollout }: SampledProps) {
+  const record = useQuery(rolloutAt(runId, rollout.offset)).data;
+  const [picture] = record ? picturesOf(runId, record) : [];
+  return picture ? (
+    <Thumbnail picture={picture} className="size-12 shrink-0 rounded-sm border" />
+  ) : null;
+}
+
 /** The text at once; the tints when the record has come. */
-function TintedCompletion({ runId, rollout }: TintedCompletionProps) {
+function TintedCompletion({ runId, rollout }: SampledProps) {
   const record = useQuery(rolloutAt(runId, rollout.offset)).data;
   return (
     <p className="line-clamp-3 break-words whitespace-pre-wrap">

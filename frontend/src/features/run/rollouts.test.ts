@@ -24,7 +24,7 @@ const GRADED: RolloutRecord = { ...SCORED, teacher_logprobs: null, divergence: n
 
 /** What can be read of a group. */
 function textOf(...group: RolloutRecord[]): string {
-  const html = renderToStaticMarkup(createElement(RolloutGroup, { group }));
+  const html = renderToStaticMarkup(createElement(RolloutGroup, { runId: "vlm_1", group }));
   return html.replaceAll(/<[^>]*>/g, " ").replaceAll(/\s+/g, " ");
 }
 
@@ -51,4 +51,13 @@ test("a completion that no teacher scored shows what there is and nothing of a t
   expect(text).toContain("Step 5 · 2 tokens half past two");
   expect(text).toContain("Student’s top five");
   expect(text).not.toMatch(/nats|Divergence|teacher|NaN/i);
+});
+
+test("a prompt with pictures shows each as a chip where it stands, and large beside the tokens", () => {
+  const group = [{ ...SCORED, prompt: "How wide is <image>?", pictures: ["0f".repeat(16)] }];
+  const html = renderToStaticMarkup(createElement(RolloutGroup, { runId: "vlm_1", group }));
+  const address = `/api/runs/vlm_1/pictures/${"0f".repeat(16)}`;
+  expect(html.match(new RegExp(`src="${address}"`, "g"))).toHaveLength(2);
+  expect(html).toMatch(/How wide is <button[^>]*aria-label="Show Picture 1".*<\/button>\?/);
+  expect(html).not.toContain("&lt;image&gt;");
 });

@@ -8,7 +8,9 @@ import { Badge } from "@/components/badge";
 import { Button } from "@/components/button";
 import { Card } from "@/components/card";
 import { formatCount } from "@/components/format";
+import { PicturedText } from "@/components/pictured-text";
 import { EmptyState, ErrorState, SkeletonRows } from "@/components/states";
+import { BesidePictures, picturesOf } from "@/features/run/rollout-pictures";
 import { TokenView } from "@/features/run/token-view";
 import {
   advantageText,
@@ -62,7 +64,7 @@ export function Rollouts({ runId, live }: { runId: string; live: LiveRun }) {
       </div>
       {groupsOf(records).map((group, place) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: a step taken again has the same numbers
-        <RolloutGroup key={`${group[0]?.step} ${place}`} group={group} />
+        <RolloutGroup key={`${group[0]?.step} ${place}`} runId={runId} group={group} />
       ))}
     </div>
   );
@@ -85,13 +87,19 @@ function Legend() {
   );
 }
 
+interface RolloutGroupProps {
+  runId: string;
+  group: readonly RolloutRecord[];
+}
+
 /** A prompt with what a step completed it with: once, or several times. */
-export function RolloutGroup({ group }: { group: readonly RolloutRecord[] }) {
+export function RolloutGroup({ runId, group }: RolloutGroupProps) {
   const [first] = group;
   if (!first) {
     return null;
   }
   const isAlone = group.length === 1;
+  const pictures = picturesOf(runId, first);
   return (
     <Card
       title={
@@ -105,8 +113,10 @@ export function RolloutGroup({ group }: { group: readonly RolloutRecord[] }) {
       }
       actions={isAlone ? <Badges record={first} /> : null}
     >
-      <p className="mb-2 max-h-20 overflow-y-auto whitespace-pre-wrap text-muted">{first.prompt}</p>
-      <div className="flex flex-col gap-3">
+      <p className="mb-2 max-h-20 overflow-y-auto whitespace-pre-wrap text-muted">
+        <PicturedText text={first.prompt} pictures={pictures} />
+      </p>
+      <BesidePictures pictures={pictures}>
         {group.map((record, place) => (
           <div key={record.index}>
             {isAlone ? null : (
@@ -117,7 +127,7 @@ export function RolloutGroup({ group }: { group: readonly RolloutRecord[] }) {
             <TokenView id={`${record.step}-${record.index}`} tokens={tokensOf(record)} />
           </div>
         ))}
-      </div>
+      </BesidePictures>
     </Card>
   );
 }
