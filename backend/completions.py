@@ -38,10 +38,15 @@ class SamePrompt(View):
     """A prompt and every run's completions of it, from the run's newest step that has it."""
 
     prompt: str
+    pictures: tuple[str, ...] = Field((), description="Digests, in order, as the model read them.")
     completions: tuple[tuple[RunCompletion, ...], ...] = Field(
         description="In the order of `runs`; none where a run did not sample the prompt, several "
         "where the step did so more than once."
     )
+
+
+# Words and pictures: equal words about different pictures are different prompts.
+Asked = tuple[str, tuple[str, ...]]
 
 
 class CompletionPage(View):
@@ -56,39 +61,42 @@ class CompletionPage(View):
 def same_prompts(
     backend: Backend, run_ids: tuple[str, ...], step: int | None, offset: int, limit: int
 ) -> CompletionPage:
-    """Match the runs' rollouts by their prompts' text.
+    """Match the runs' rollouts by their prompts: the words and the pictures as they were read.
 
     Raises:
         RunError: a line of rollouts is damaged.
     """
     files = [backend.rollouts(run_id) for run_id in run_ids]
     found = [_newest_by_prompt(lines, step) for lines in files]
-    counts = Counter(prompt for numbers, _ in found for prompt in numbers)
-    shared = [prompt for prompt, count in counts.most_common() if count > 1]
+    counts = Counter(asked for numbers, _ in found for asked in numbers)
+    shared = [asked for asked, count in counts.most_common() if count > 1]
     return CompletionPage(
         runs=run_ids,
         prompts=tuple(
             SamePrompt(
-                prompt=prompt,
+                prompt=asked[0],
+                pictures=asked[1],
                 completions=tuple(
-                    tuple(_completion(lines, number) for number in numbers.get(prompt, ()))
+                    tuple(_completion(lines, number) for number in numbers.get(asked, ()))
                     for lines, (numbers, _) in zip(files, found, strict=True)
                 ),
             )
-            for prompt in shared[offset : offset + limit]
+            for asked in shared[offset : offset + limit]
         ),
         total=len(shared),
         is_complete=all(is_complete for _, is_complete in found),
     )
 
 
-def _newest_by_prompt(lines: LineFile, step: int | None) -> tuple[dict[str, tuple[int, ...]], bool]:
+def _newest_by_prompt(
+    lines: LineFile, step: int | None
+) -> tuple[dict[Asked, tuple[int, ...]], bool]:
     """Return the lines of each prompt's newest step, and whether all lines were looked at.
 
     Read backwards, a line of a later step than one behind it was undone by a resume, and so was
     one with the step and place of a line behind it.
     """
-    newest: dict[str, _Newest] = {}
+    newest: dict[Asked, _Newest] = {}
     lowest, num_bytes = 2**53 if step is None else step, 0
     for number, line in _backwards(lines):
         num_bytes += len(line)
@@ -99,7 +107,7 @@ def _newest_by_prompt(lines: LineFile, step: int | None) -> tuple[dict[str, tupl
             continue
         lowest = record.step
         if record.source == "student":
-            newest.setdefault(record.prompt, _Newest(record.step)).take(record, number)
+            newest.setdefault(record.asked, _Newest(record.step)).take(record, number)
     return _numbers(newest), True
 
 
@@ -110,7 +118,7 @@ class _Opening:
     step: int
     place: int
     source: str
-    prompt: str
+    asked: Asked
 
 
 @dataclass(slots=True)
@@ -125,10 +133,10 @@ class _Newest:
             self.by_place.setdefault(record.place, number)
 
 
-def _numbers(newest: dict[str, _Newest]) -> dict[str, tuple[int, ...]]:
+def _numbers(newest: dict[Asked, _Newest]) -> dict[Asked, tuple[int, ...]]:
     return {
-        prompt: tuple(number for _, number in sorted(of_step.by_place.items()))
-        for prompt, of_step in newest.items()
+        asked: tuple(number for _, number in sorted(of_step.by_place.items()))
+        for asked, of_step in newest.items()
     }
 
 
@@ -148,7 +156,8 @@ def _opening(line: bytes) -> _Opening | None:
     try:
         record = from_json(line)
         step, place = int(record["step"]), int(record["index"])
-        return _Opening(step, place, str(record["source"]), str(record["prompt"]))
+        asked = str(record["prompt"]), tuple(map(str, record.get("pictures", ())))
+        return _Opening(step, place, str(record["source"]), asked)
     except (ValueError, KeyError, TypeError):
         return None
 

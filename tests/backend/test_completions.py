@@ -147,3 +147,28 @@ async def test_runs_without_rollouts_have_nothing_in_common(
     client: httpx.AsyncClient, runs: tuple[RunDirectory, ...]
 ) -> None:
     assert texts(await ask(client, *runs)) == {}
+
+
+async def test_equal_words_about_different_pictures_are_different_prompts(
+    client: httpx.AsyncClient, runs: tuple[RunDirectory, ...]
+) -> None:
+    first, second, _ = runs
+    for run in (first, second):
+        reporter = Reporter(run)
+        for index, digest in enumerate(("0a" * 16, "0b" * 16)):
+            reporter.rollout(
+                RolloutRecord(
+                    step=1, index=index, source="student", prompt="<image>How wide?",
+                    completion=digest[:2], finish_reason="stop", token_ids=(1,),
+                    token_texts=("a",), student_logprobs=(-1.0,), pictures=(digest,),
+                )
+            )  # fmt: skip
+        reporter.close()
+    page = await ask(client, first, second)
+    same = page.json()["prompts"]
+    assert sorted(each["pictures"] for each in same) == [["0a" * 16], ["0b" * 16]]
+    for each in same:
+        assert [[it["text"] for it in of] for of in each["completions"]] == [
+            [each["pictures"][0][:2]],
+            [each["pictures"][0][:2]],
+        ]

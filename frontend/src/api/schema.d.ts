@@ -5946,6 +5946,12 @@ export interface components {
             /** Prompt */
             prompt: string;
             /**
+             * Pictures
+             * @description Digests, in order, as the model read them.
+             * @default []
+             */
+            pictures: string[];
+            /**
              * Completions
              * @description In the order of `runs`; none where a run did not sample the prompt, several where the step did so more than once.
              */

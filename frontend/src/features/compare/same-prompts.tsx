@@ -7,7 +7,9 @@ import { roleColor } from "@/charts/colors";
 import { Badge } from "@/components/badge";
 import { Button } from "@/components/button";
 import { Card } from "@/components/card";
+import { PicturedText } from "@/components/pictured-text";
 import { ErrorState, SkeletonRows } from "@/components/states";
+import { picturesOf } from "@/features/run/rollout-pictures";
 import { divergenceText } from "@/features/run/tokens";
 
 /** What the runs' students said last to the same prompts, side by side. */
@@ -61,7 +63,11 @@ export function SamePrompts({ runs }: { runs: readonly RunSummary[] }) {
             Each run's newest sample of a prompt; look at the steps before you judge the students.
           </li>
           {query.data.prompts.map((each) => (
-            <PromptRow key={each.prompt} same={each} runs={runs} />
+            <PromptRow
+              key={[each.prompt, ...(each.pictures ?? [])].join(" ")}
+              same={each}
+              runs={runs}
+            />
           ))}
         </ul>
       )}
@@ -75,10 +81,13 @@ export function SamePrompts({ runs }: { runs: readonly RunSummary[] }) {
 }
 
 function PromptRow({ same, runs }: { same: SamePrompt; runs: readonly RunSummary[] }) {
+  // Any run that was shown a picture has a copy of it.
+  const seeing = runs.find((_, place) => (same.completions[place] ?? []).length > 0);
+  const pictures = picturesOf(seeing?.run_id ?? "", same);
   return (
     <li className="px-3 py-2">
       <p className="mb-2 line-clamp-3 font-medium whitespace-pre-wrap" title={same.prompt}>
-        {same.prompt}
+        <PicturedText text={same.prompt} pictures={pictures} />
       </p>
       <div className="grid grid-cols-[repeat(auto-fit,minmax(220px,1fr))] gap-3">
         {runs.map((run, place) => (

@@ -4,7 +4,10 @@ import type { RolloutRecord } from "@/api/types";
 import { type ShownPicture, Thumbnail } from "@/components/picture";
 
 /** What a rollout's prompt shows, in order; the run keeps small copies. */
-export function picturesOf(runId: string, { pictures }: RolloutRecord): ShownPicture[] {
+export function picturesOf(
+  runId: string,
+  { pictures }: Pick<RolloutRecord, "pictures">,
+): ShownPicture[] {
   return (pictures ?? []).map((digest, index) => ({
     src: runPicture(runId, digest),
     name: `Picture ${index + 1}`,
