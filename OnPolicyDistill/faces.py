@@ -9,8 +9,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-CurveRole = Literal["student", "teacher", "evaluation"]
-Report = Literal["distance", "loss", "answers", "reward"]
+CurveRole = Literal["student", "teacher", "evaluation", "shuffled", "blank"]
+Report = Literal["distance", "loss", "answers", "sight", "reward"]
 Tab = Literal["overview", "rollouts", "checkpoints", "log", "config"]
 Stage = Literal["generate", "train", "evaluate"]
 Phase = Literal[
@@ -106,13 +106,16 @@ SIGHT = DISTANCE.model_copy(
         "small": (
             (
                 _held_out("eval_accuracy", "With the picture"),
-                _held_out("eval_accuracy_shuffled", "Another picture"),
-                _held_out("eval_accuracy_blank", "Blank picture"),
+                ChartedMetric(
+                    key="eval_accuracy_shuffled", role="shuffled", label="Another picture"
+                ),
+                ChartedMetric(key="eval_accuracy_blank", role="blank", label="Blank picture"),
             ),
             *DISTANCE.small,
             (_held_out("eval_closed_thoughts", "Thoughts that close"),),
             (_curve("picture_cache_hit_rate"),),
-        )
+        ),
+        "report": "sight",
     }
 )
 

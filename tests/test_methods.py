@@ -29,6 +29,7 @@ EVERY_REWARD = tuple(
     RewardSettings(kind=kind, file="mine.py" if kind == "python" else None)
     for kind in get_args(RewardKind)
 )
+HELD_OUT_ROLES = ("evaluation", "shuffled", "blank")
 VARIANTS: list[KindFacts] = [
     *ALL_FACTS,
     facts_of(PromptDistillationSettings(training="on_policy")),
@@ -91,7 +92,7 @@ def test_a_file_is_missed_by_the_check_where_it_is_required(
 def test_what_a_face_charts_is_declared_and_held_out_curves_are_marked(facts: KindFacts) -> None:
     for curve in charted(facts):
         assert curve.key in METRICS
-        assert (METRICS[curve.key].group == "evaluation") == (curve.role == "evaluation")
+        assert (METRICS[curve.key].group == "evaluation") == (curve.role in HELD_OUT_ROLES)
     assert set(facts.face.tabs) <= set(get_args(Tab))
     assert ("rollouts" in facts.face.tabs) == facts.face.proves
 

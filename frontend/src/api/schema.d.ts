@@ -1802,7 +1802,7 @@ export interface components {
              * Role
              * @enum {string}
              */
-            role: "student" | "teacher" | "evaluation";
+            role: "student" | "teacher" | "evaluation" | "shuffled" | "blank";
             /** Label */
             label: string | null;
         };
@@ -2785,7 +2785,7 @@ export interface components {
              * Report
              * @enum {string}
              */
-            report: "distance" | "loss" | "answers" | "reward";
+            report: "distance" | "loss" | "answers" | "sight" | "reward";
             /**
              * Proves
              * @description It stands for a proof of learning before it trains.

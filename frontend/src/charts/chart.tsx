@@ -2,7 +2,7 @@ import clsx from "clsx";
 import { ImageDown } from "lucide-react";
 import { type ReactNode, useId, useMemo, useState } from "react";
 import { ChartTable } from "@/charts/chart-table";
-import { roleColor } from "@/charts/colors";
+import { roleColor, roleStroke } from "@/charts/colors";
 import { type Curve, describeCurve, intervalAt } from "@/charts/curves";
 import { type Mark, marksNear } from "@/charts/marks";
 import { savePicture } from "@/charts/picture";
@@ -156,12 +156,11 @@ function valueText(
 }
 
 function Key({ curve }: { curve: Curve }) {
-  const dashed = curve.role === "evaluation" || curve.role === "base";
   return (
     <span
       aria-hidden
       className="inline-block w-3.5 self-center border-t-2"
-      style={{ borderColor: roleColor(curve.role), borderTopStyle: dashed ? "dashed" : "solid" }}
+      style={{ borderColor: roleColor(curve.role), borderTopStyle: roleStroke(curve.role) }}
     />
   );
 }

@@ -6,11 +6,22 @@ const ROLE_TOKENS: Record<CurveRole, string> = {
   teacher: "--color-teacher",
   base: "--color-base",
   evaluation: "--color-student",
+  shuffled: "--color-base",
+  blank: "--color-base",
   learning: "--color-student",
   scoring: "--color-teacher",
 };
 
-const DASHED: ReadonlySet<CurveRole | number> = new Set(["base", "evaluation"]);
+/** What is measured now and then is dashed; of the two controls one is dotted. */
+const STROKES: Partial<Record<CurveRole, Stroke>> = {
+  base: "dashed",
+  evaluation: "dashed",
+  shuffled: "dashed",
+  blank: "dotted",
+};
+const DASHES: Record<Stroke, number[]> = { solid: [], dashed: [5, 4], dotted: [1.5, 3] };
+
+export type Stroke = "solid" | "dashed" | "dotted";
 
 /** The CSS colour of a role; several runs beside each other take one colour each. */
 export function roleColor(role: CurveRole | number): string {
@@ -19,8 +30,12 @@ export function roleColor(role: CurveRole | number): string {
     : `var(${ROLE_TOKENS[role]})`;
 }
 
+export function roleStroke(role: CurveRole | number): Stroke {
+  return (typeof role === "number" ? undefined : STROKES[role]) ?? "solid";
+}
+
 export function roleDash(role: CurveRole | number): number[] {
-  return DASHED.has(role) ? [5, 4] : [];
+  return DASHES[roleStroke(role)];
 }
 
 /** A CSS colour as the canvas understands it, in the theme of the moment. */

@@ -1,7 +1,15 @@
 import { debiasedEma } from "@/charts/ema";
 
 /** Colour and stroke follow what a curve is of, everywhere alike. */
-export type CurveRole = "student" | "teacher" | "base" | "evaluation" | "learning" | "scoring";
+export type CurveRole =
+  | "student"
+  | "teacher"
+  | "base"
+  | "evaluation"
+  | "shuffled"
+  | "blank"
+  | "learning"
+  | "scoring";
 
 export interface Curve {
   id: string;

@@ -102,6 +102,8 @@ export function MetricChart(props: MetricChartProps) {
 }
 
 const NONE: readonly Mark[] = [];
+/** Measured now and then, and not with every step. */
+const EVALUATED: ReadonlySet<ChartedMetric["role"]> = new Set(["evaluation", "shuffled", "blank"]);
 
 function NotMeasured({ title, height }: { title: string; height: number }) {
   return (
@@ -126,7 +128,7 @@ function useCurves(
         if (!history || history.num_points === 0) {
           return [];
         }
-        const sparse = role === "evaluation";
+        const sparse = EVALUATED.has(role);
         return curveOf(sparse ? history : withTail(history, live.steps), {
           label: label ?? catalogue?.get(key)?.title ?? key,
           role,

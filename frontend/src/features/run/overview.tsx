@@ -11,6 +11,7 @@ import { ReportCard } from "@/features/run/report-card";
 import { RewardReport } from "@/features/run/reward-report";
 import { RolloutStream } from "@/features/run/rollout-stream";
 import { faceOf, type RunFace } from "@/features/run/run-face";
+import { SightReport } from "@/features/run/sight-report";
 import { StageStrip } from "@/features/run/stage-strip";
 import { TimeSplit } from "@/features/run/time-split";
 import { isAtWork } from "@/features/runs/run-state";
@@ -72,6 +73,8 @@ function Report({ face, detail }: { face: RunFace; detail: RunDetail }) {
       return isEarly ? null : <LossReport detail={detail} />;
     case "reward":
       return isEarly ? null : <RewardReport detail={detail} />;
+    case "sight":
+      return isEarly ? null : <SightReport detail={detail} />;
     case "distance":
       return isEarly ? null : <ReportCard detail={detail} />;
     default:

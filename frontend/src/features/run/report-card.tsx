@@ -8,46 +8,64 @@ import { isAtWork } from "@/features/runs/run-state";
 /** What the run is worth, in five numbers; each says from where to where. */
 export function ReportCard({ detail }: { detail: RunDetail }) {
   const { run } = detail;
-  const distance = heldOutDistance(run);
-  const kl = run.metrics[distance.reverseKl];
-  const agreement = run.metrics[distance.agreement];
   const accuracy = run.metrics["eval_accuracy"];
-  const seconds = run.started && run.updated ? run.updated - run.started : null;
-  const tokens = run.metrics["tokens_per_second"]?.last;
   return (
     <Card title="Report card">
       <div className="grid grid-cols-2 gap-x-6 gap-y-4 md:grid-cols-3 lg:grid-cols-5">
-        <Figure
-          label={`Held-out reverse KL${distance.suffix} fell by`}
-          value={kl && isMeasuredAgain(kl) ? formatPercent(1 - kl.last / kl.first) : "–"}
-          unit={kl && isMeasuredAgain(kl) ? "%" : undefined}
-          note={klNote(run, kl)}
-        />
-        <Figure
-          label={`Agreement with the teacher${distance.suffix}`}
-          value={formatPercent(agreement?.last)}
-          unit={agreement ? "%" : undefined}
-          note={agreementNote(agreement)}
-        />
+        <DistanceFigures run={run} />
         <Figure
           label="Task accuracy"
           value={formatPercent(accuracy?.last)}
           unit={accuracy ? "%" : undefined}
           note={accuracyNote(run)}
         />
-        <Figure
-          label="Best checkpoint"
-          value={run.best_step || "–"}
-          note={bestNote(run, "reverse KL")}
-        />
-        <Figure
-          label="Time at work"
-          value={formatDuration(seconds)}
-          note={tokens === undefined ? undefined : `${formatNumber(tokens, 3)} tok/s at the end`}
-        />
+        <EndFigures run={run} />
       </div>
       <ChosenNote run={run} noun="prompts" />
     </Card>
+  );
+}
+
+/** How far the student came towards its teacher. */
+export function DistanceFigures({ run }: { run: RunSummary }) {
+  const distance = heldOutDistance(run);
+  const kl = run.metrics[distance.reverseKl];
+  const agreement = run.metrics[distance.agreement];
+  return (
+    <>
+      <Figure
+        label={`Held-out reverse KL${distance.suffix} fell by`}
+        value={kl && isMeasuredAgain(kl) ? formatPercent(1 - kl.last / kl.first) : "–"}
+        unit={kl && isMeasuredAgain(kl) ? "%" : undefined}
+        note={klNote(run, kl)}
+      />
+      <Figure
+        label={`Agreement with the teacher${distance.suffix}`}
+        value={formatPercent(agreement?.last)}
+        unit={agreement ? "%" : undefined}
+        note={agreementNote(agreement)}
+      />
+    </>
+  );
+}
+
+/** Which checkpoint to take, and what all of it took. */
+export function EndFigures({ run }: { run: RunSummary }) {
+  const seconds = run.started && run.updated ? run.updated - run.started : null;
+  const tokens = run.metrics["tokens_per_second"]?.last;
+  return (
+    <>
+      <Figure
+        label="Best checkpoint"
+        value={run.best_step || "–"}
+        note={bestNote(run, "reverse KL")}
+      />
+      <Figure
+        label="Time at work"
+        value={formatDuration(seconds)}
+        note={tokens === undefined ? undefined : `${formatNumber(tokens, 3)} tok/s at the end`}
+      />
+    </>
   );
 }
 
