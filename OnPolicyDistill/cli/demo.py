@@ -21,6 +21,7 @@ from OnPolicyDistill.cli.starting import AnywayOption, refuse_without_memory
 if TYPE_CHECKING:
     from OnPolicyDistill.demo.prompt_story import PromptDemoResult
     from OnPolicyDistill.demo.reward_story import RewardDemoResult
+    from OnPolicyDistill.demo.squares_story import VlmDemoResult
     from OnPolicyDistill.demo.story import DemoResult, StudentNumbers, TeacherNumbers
 
 app = typer.Typer(invoke_without_command=True)
@@ -146,6 +147,49 @@ def print_rewarded(result: RewardDemoResult) -> None:
         f"{result.train_seconds:.0f} s of training ({result.seconds:.0f} s in all). No right "
         "answer was shown."
     )
+
+
+@app.command("vlm")
+def vlm(
+    anyway: AnywayOption = False, workspace: WorkspaceOption = None, json: JsonOption = False
+) -> None:
+    """Teach an embedded student that sees to compute with what it sees."""
+    load_mlx()
+    from OnPolicyDistill.cli.progress import watched
+    from OnPolicyDistill.demo.squares_story import run_vlm_demo, vlm_demo_config
+    from OnPolicyDistill.evaluation.report import write_report
+    from OnPolicyDistill.macos import awake
+    from OnPolicyDistill.runs.directory import find_run
+    from OnPolicyDistill.runs.pace import route_of
+    from OnPolicyDistill.runs.reporting import StopRequest
+
+    folder = workspace or default_workspace()
+    config = vlm_demo_config()
+    refuse_without_memory(config, anyway, folder)
+    route = route_of(config, config.vlm_distillation.num_steps)
+    stop = StopRequest()
+    with awake(), stop.on_signals(), watched(route, None) as observer:
+        result = run_vlm_demo(folder, observer, stop)
+    write_report(find_run(folder, result.run_id))
+    if json:
+        print_json(result.model_dump(mode="json"))
+    else:
+        print_vlm_story(result)
+
+
+def print_vlm_story(result: VlmDemoResult) -> None:
+    """Before and after on held-out pictures, and where pictures and answers can be looked at."""
+    from OnPolicyDistill.demo.squares_story import summary_of
+
+    head, *rows = summary_of(result)
+    print_text("")
+    print_table(head, rows)
+    print_text("In brackets: 95 % intervals over the prompts.")
+    fallen = 1 - result.after.reverse_kl / result.before.reverse_kl
+    print_text("")
+    print_text(f"Reverse KL fell by {_share(fallen)} in {result.train_seconds:.0f} s of training.")
+    print_text(f"Proof of learning: {'passed' if result.proof_passed else 'FAILED'}.")
+    print_text(f"Pictures with the answers to them: {result.page_path}")
 
 
 def print_variants(result: PromptDemoResult) -> None:

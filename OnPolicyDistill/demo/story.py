@@ -104,8 +104,8 @@ def run_demo(
     run = create_run(workspace, config)
     train(run, observer, stop)
     cache = _measure_cache(workspace, stop)
-    finished = _finished(run)
-    report, key = finished.report, "before_eval_teacher_accuracy"
+    end = finished(run)
+    report, key = end.report, "before_eval_teacher_accuracy"
     adapter = last_checkpoint(run)
     assert adapter is not None
     settings = config.distillation
@@ -116,11 +116,11 @@ def run_demo(
         student_path=str(shipped_folder("data") / "models" / settings.student_model),
         teacher_path=str(shipped_folder("data") / "models" / settings.teacher_model),
         adapter_path=str(adapter.resolve()),
-        before=_numbers(finished, "before"),
-        after=_numbers(finished, "after"),
-        teacher=TeacherNumbers(accuracy=report[key], accuracy_interval=finished.intervals[key]),
+        before=numbers(end, "before"),
+        after=numbers(end, "after"),
+        teacher=TeacherNumbers(accuracy=report[key], accuracy_interval=end.intervals[key]),
         cache=cache,
-        proof_passed=_proof_passed(run),
+        proof_passed=proof_passed(run),
     )
 
 
@@ -173,20 +173,27 @@ def _measure_cache(workspace: Path, stop: StopRequest | None) -> CacheNumbers:
     )
 
 
-def _finished(run: RunDirectory) -> RunFinished:
+def finished(run: RunDirectory) -> RunFinished:
+    """How a run ended.
+
+    Raises:
+        RunError: it did not.
+    """
     for event in read_events(run.events_file):
         if isinstance(event, RunFinished):
             return event
     raise RunError(f"Run {run.run_id} did not finish.", "Start the demonstration again.")
 
 
-def _proof_passed(run: RunDirectory) -> bool:
+def proof_passed(run: RunDirectory) -> bool:
+    """Whether a run proved that it can learn."""
     events = [e for e in read_events(run.events_file) if isinstance(e, SelfTestFinished)]
     return bool(events) and all(event.passed for event in events)
 
 
-def _numbers(finished: RunFinished, moment: str) -> StudentNumbers:
+def numbers(end: RunFinished, moment: str) -> StudentNumbers:
+    """The student `before` or `after`, as a run reports it at its end."""
     names = {name: f"{moment}_eval_{name}" for name in ("accuracy", "reverse_kl", "agreement")}
-    figures = {name: finished.report[key] for name, key in names.items()}
-    intervals = {f"{name}_interval": finished.intervals[key] for name, key in names.items()}
+    figures = {name: end.report[key] for name, key in names.items()}
+    intervals = {f"{name}_interval": end.intervals[key] for name, key in names.items()}
     return StudentNumbers.model_validate(figures | intervals)

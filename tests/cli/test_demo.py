@@ -6,9 +6,10 @@ import re
 
 import pytest
 
-from OnPolicyDistill.cli.demo import print_rewarded, print_story, print_variants
+from OnPolicyDistill.cli.demo import print_rewarded, print_story, print_variants, print_vlm_story
 from OnPolicyDistill.demo.prompt_story import PromptDemoResult, VariantNumbers
 from OnPolicyDistill.demo.reward_story import AccuracyNumbers, RewardDemoResult
+from OnPolicyDistill.demo.squares_story import ControlNumbers, Controls, VlmDemoResult
 from OnPolicyDistill.demo.story import CacheNumbers, DemoResult, StudentNumbers, TeacherNumbers
 
 RESULT = DemoResult(
@@ -111,3 +112,25 @@ def test_what_rewards_gain_stands_beside_what_shuffled_ones_do(
     assert accuracy.split() == ["accuracy", "45.0", "%", "80.0", "%", "44.0", "%"]
     assert "39.0 to 51.0 %" in lines[lines.index(accuracy) + 1]
     assert any("rose from 0.40 to 0.75 in 25 s" in line for line in lines)
+
+
+def test_a_story_with_pictures_has_both_controls_and_names_its_page(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    figures = RESULT.model_dump(exclude={"cache"})
+    control = ControlNumbers(accuracy=0.15, accuracy_interval=(0.09, 0.23))
+    blank = control.model_copy(update={"accuracy": 0.125})
+    controls = Controls(blank=blank, shuffled=control)
+    page = "/runs/vlm_1/pictures.html"
+    print_vlm_story(VlmDemoResult(**figures, page_path=page, controls=controls))
+    lines = capsys.readouterr().out.splitlines()
+    cells = {fields[0]: fields[1:] for fields in (re.split(" {2,}", line) for line in lines)}
+    assert cells["right"] == [
+        "40.0 % (31.0 to 50.0)",
+        "90.0 % (83.0 to 94.0)",
+        "97.0 % (92.0 to 99.0)",
+    ]
+    assert cells["right with a blank picture"][0] == "12.5 % (9.0 to 23.0)"
+    assert cells["right with another prompt's picture"][0] == "15.0 % (9.0 to 23.0)"
+    assert "Reverse KL fell by 87.5 % in 100 s of training." in lines
+    assert f"Pictures with the answers to them: {page}" in lines
