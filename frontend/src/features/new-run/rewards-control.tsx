@@ -23,7 +23,7 @@ export function RewardsControl({ control, value, onChange }: RewardsControlProps
   const set = (next: RewardSettings[]) => onChange(next as unknown as Setting);
   return (
     <fieldset id={control.id} aria-describedby={control["aria-describedby"]}>
-      <ul className="flex flex-col gap-2">
+      <ul className="flex flex-col gap-3">
         {REWARD_LINES.map((line) => (
           <Line
             key={line.kind}
@@ -49,7 +49,7 @@ function Line({ line, reward, onToggle, onChange }: LineProps) {
   return (
     <li className="flex flex-col gap-1">
       <div className="flex items-center gap-2">
-        <Switch aria-label={line.title} checked={reward !== undefined} onChange={onToggle} />
+        <Switch label={line.title} checked={reward !== undefined} onChange={onToggle} />
         <span className="font-medium">{line.title}</span>
         {reward ? (
           <Input

@@ -42,3 +42,11 @@ test("a list is written with commas and read back", () => {
   expect(wordsOf(["q_proj", "v_proj"])).toBe("q_proj, v_proj");
   expect(parseSetting(field, "q_proj, v_proj").value).toEqual(["q_proj", "v_proj"]);
 });
+
+test("rewards are told by their kinds, with a weight where it is not 1", () => {
+  const rewards = [
+    { kind: "exact", weight: 1, file: null },
+    { kind: "length", weight: 0.5 },
+  ];
+  expect(wordsOf([...rewards, { kind: "boxed" }])).toBe("exact, length × 0.5, boxed");
+});

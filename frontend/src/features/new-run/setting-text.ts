@@ -6,7 +6,16 @@ export function wordsOf(value: Setting | undefined): string {
   if (value === null || value === undefined) {
     return "";
   }
-  return Array.isArray(value) ? value.join(", ") : String(value);
+  return Array.isArray(value) ? value.map(partInWords).join(", ") : String(value);
+}
+
+/** An entry of a list: a word, or settings of a kind, as rewards are, with their weight. */
+function partInWords(part: unknown): string {
+  if (typeof part !== "object" || part === null || !("kind" in part)) {
+    return String(part);
+  }
+  const weight = "weight" in part ? Number(part.weight) : 1;
+  return weight === 1 ? String(part.kind) : `${part.kind} × ${weight}`;
 }
 
 type Ranges = Pick<FormField, "kind" | "nullable" | "title"> &
