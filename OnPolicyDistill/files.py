@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from OnPolicyDistill.errors import DiskFullError
+from OnPolicyDistill.errors import DiskFullError, InputError
 from OnPolicyDistill.macos import full_sync
 
 
@@ -24,6 +25,27 @@ def disk_errors(path: Path) -> Iterator[None]:
                 "Free some space and resume the run; everything written before is intact.",
             ) from error
         raise
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """Give a folder to fill that becomes `target` at the end, or vanishes on an error.
+
+    Raises:
+        InputError: the target exists.
+        DiskFullError: the disk has no room.
+    """
+    if target.exists():
+        raise InputError(f"{target} exists already.", "Give another folder, or remove it first.")
+    partial = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    with disk_errors(partial):
+        try:
+            partial.mkdir(parents=True)
+            yield partial
+            partial.rename(target)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def sync_whole(path: Path) -> None:

@@ -22,8 +22,8 @@ from OnPolicyDistill.adapters.files import CONFIG_FILE, WEIGHTS_FILE, read_adapt
 from OnPolicyDistill.adapters.forms import ExportForm, gguf_obstacle
 from OnPolicyDistill.adapters.fuse import Progress, fuse
 from OnPolicyDistill.adapters.peft import write_peft
-from OnPolicyDistill.errors import InputError, ModelError
-from OnPolicyDistill.files import disk_errors
+from OnPolicyDistill.errors import ModelError
+from OnPolicyDistill.files import whole_folder
 from OnPolicyDistill.models.loading import open_model
 from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.models.saving import save_weights
@@ -196,19 +196,11 @@ def _write_card(folder: Path, facts: CardFacts, usage: str) -> None:
 @contextmanager
 def _whole_folder(target: Path) -> Iterator[Path]:
     """Give a folder to fill that becomes `target` at the end, or vanishes on an error."""
-    if target.exists():
-        raise InputError(f"{target} exists already.", "Give another folder, or remove it first.")
-    partial = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    with disk_errors(partial):
+    with whole_folder(target) as folder:
         try:
-            partial.mkdir(parents=True)
-            yield partial
-            partial.rename(target)
+            yield folder
         except RuntimeError as error:
             # MLX reports a short write, which is what a full disk gives, as a RuntimeError.
             if "Unable to write" not in str(error):
                 raise
             raise OSError(errno.ENOSPC, str(error)) from error
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)

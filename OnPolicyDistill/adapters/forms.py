@@ -16,6 +16,7 @@ ExportForm = Literal["adapter", "peft", "fused", "quantized", "gguf"]
 # Forms that are written from the adapter's files alone.
 LIGHT_FORMS: tuple[ExportForm, ...] = ("adapter", "peft")
 GROUP_SIZES = (32, 64, 128)
+GRAFT_OBSTACLE = "Only this program loads a grafted model, and only whole: write it as fused."
 
 # What mlx-lm's converter knows; it writes a SentencePiece vocabulary and nothing else.
 GGUF_FAMILIES = ("llama", "mistral", "mixtral")

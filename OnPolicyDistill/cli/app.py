@@ -22,6 +22,7 @@ from OnPolicyDistill.cli.doctor import doctor
 from OnPolicyDistill.cli.evaluate import evaluate
 from OnPolicyDistill.cli.export import export, fuse
 from OnPolicyDistill.cli.generate import generate
+from OnPolicyDistill.cli.graft import graft
 from OnPolicyDistill.cli.models import app as models_app
 from OnPolicyDistill.cli.output import default_workspace, print_note, print_text
 from OnPolicyDistill.cli.plan import plan
@@ -77,6 +78,7 @@ app.command()(evaluate)
 app.command()(compare)
 app.command()(fuse)
 app.command()(export)
+app.command()(graft)
 app.command()(bench)
 app.add_typer(runs_app, name="runs")
 app.add_typer(models_app, name="models")

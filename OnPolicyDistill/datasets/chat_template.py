@@ -27,6 +27,7 @@ PROCESSOR_TEMPLATE_FILE = "chat_template.json"
 DEFAULT_NAME = "default"
 SAMPLE = "What is 17 + 25?"
 SAMPLE_ANSWER = "It is 42."
+THOUGHT_MARKS = ("<think>", "</think>")
 MAX_TEMPLATE_CHARACTERS = 1_000_000
 # The standard name first; templates of some families read one of the others.
 REASONING_KEYS = ("reasoning_content", "thinking", "reasoning")
@@ -100,6 +101,15 @@ class ChatTemplate:
         """
         sample: list[dict[str, JsonValue]] = [{"role": "user", "content": SAMPLE}]
         return self.render(sample, enable_thinking=enable_thinking).rpartition(SAMPLE)[2]
+
+    @property
+    def switches_thinking(self) -> bool:
+        """Whether thinking can be turned off, which writes an empty thought, and on.
+
+        Templates that always or never think say the same either way.
+        """
+        without, thinking = self.opening(False), self.opening(True)
+        return without != thinking and all(mark in without for mark in THOUGHT_MARKS)
 
     def closing(self) -> str:
         """What stands behind the last word of a conversation that the assistant ends.

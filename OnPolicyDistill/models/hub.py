@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from huggingface_hub import get_token, snapshot_download
@@ -16,6 +17,8 @@ from huggingface_hub.errors import (
 )
 
 from OnPolicyDistill.errors import DiskFullError, ModelError
+from OnPolicyDistill.models.tensor_files import files_with
+from OnPolicyDistill.models.weight_files import INDEX_FILE
 
 MODEL_FILES = [
     "*.json",
@@ -28,11 +31,17 @@ MODEL_FILES = [
 ]
 
 
-def download_model(hub_id: str, cache_dir: Path | None = None, endpoint: str | None = None) -> Path:
+def download_model(
+    hub_id: str,
+    cache_dir: Path | None = None,
+    endpoint: str | None = None,
+    patterns: Sequence[str] = MODEL_FILES,
+) -> Path:
     """Return the local folder of a hub model, downloading what is missing of it.
 
     What was downloaded before is kept, so a broken download goes on where it stopped; without a
-    network a complete copy on disk is used. `cache_dir` and `endpoint` default to the hub's own.
+    network a complete copy on disk is used. `cache_dir` and `endpoint` default to the hub's own;
+    `patterns` say which of its files are wanted.
 
     Raises:
         ModelError: no such model, gated, refused, or neither network nor local copy.
@@ -40,7 +49,7 @@ def download_model(hub_id: str, cache_dir: Path | None = None, endpoint: str | N
     """
     try:
         folder = snapshot_download(
-            hub_id, allow_patterns=MODEL_FILES, cache_dir=cache_dir, endpoint=endpoint
+            hub_id, allow_patterns=list(patterns), cache_dir=cache_dir, endpoint=endpoint
         )
     except HFValidationError as error:
         raise ModelError(
@@ -59,6 +68,24 @@ def download_model(hub_id: str, cache_dir: Path | None = None, endpoint: str | N
             "Check the network and start it again; what is there is kept.",
         ) from error
     return Path(folder)
+
+
+def download_part(
+    hub_id: str,
+    is_wanted: Callable[[str], bool],
+    cache_dir: Path | None = None,
+    endpoint: str | None = None,
+) -> Path:
+    """Return the local folder of a hub model with at least the files that hold wanted tensors.
+
+    A model in one file, without an index, comes whole. Raises what `download_model` raises.
+    """
+    plain = [pattern for pattern in MODEL_FILES if not pattern.endswith(".safetensors")]
+    folder = download_model(hub_id, cache_dir, endpoint, plain)
+    if not (folder / INDEX_FILE).is_file():
+        return download_model(hub_id, cache_dir, endpoint)
+    needed = [file.name for file in files_with(folder, is_wanted)]
+    return download_model(hub_id, cache_dir, endpoint, [*plain, *needed])
 
 
 def _explain(hub_id: str, error: Exception) -> ModelError:

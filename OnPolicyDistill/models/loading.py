@@ -15,11 +15,13 @@ from mlx.utils import tree_map
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 from mlx_lm.utils import load_model, load_tokenizer
 from pydantic import JsonValue
+from transformers import PreTrainedConfig
 
 from OnPolicyDistill.datasets.chat_template import ChatTemplate
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.gpu import find_gpu_failure
 from OnPolicyDistill.memory import prepare_device, release_buffers
+from OnPolicyDistill.models.grafted import is_grafted, open_grafted
 from OnPolicyDistill.models.hub import download_model
 from OnPolicyDistill.models.parameters import flat_arrays
 from OnPolicyDistill.models.policy import Policy
@@ -56,6 +58,22 @@ def load_policy(
     """
     folder = find_folder(name)
     model = _load_weights(folder, mixed_precision)
+    return policy_of(name, folder, model, mixed_precision, sight, book)
+
+
+def policy_of(
+    name: str,
+    folder: Path,
+    model: nn.Module,
+    mixed_precision: bool = True,
+    sight: SightSettings | None = None,
+    book: PictureBook | None = None,
+) -> Policy:
+    """A loaded model with the tokenizer and template of a folder.
+
+    Raises:
+        ModelError: they are missing, damaged, or of another model.
+    """
     tokenizer = _load_tokenizer(folder)
     if isinstance(model, SeeingModel):
         require_markers(folder, tokenizer)
@@ -86,7 +104,10 @@ def open_model(
     """
     # Lazily, so that a cast reads each weight once and never holds the model twice.
     model: nn.Module
-    if is_vision_config(read_json(folder / "config.json")):
+    values = read_json(folder / "config.json")
+    if is_grafted(values):
+        model, config = open_grafted(folder)
+    elif is_vision_config(values):
         model, config = open_seeing_model(folder)
     else:
         model, config = load_model(folder, lazy=True)
@@ -191,13 +212,20 @@ def _read(model: nn.Module) -> None:
 
 def _load_tokenizer(folder: Path) -> TokenizerWrapper:
     try:
-        tokenizer: TokenizerWrapper = load_tokenizer(folder)
+        tokenizer: TokenizerWrapper = load_tokenizer(folder, _told_of(folder))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"The tokenizer in {folder} cannot be read ({_first_line(error)}).",
             "Download the model again; tokenizer.json and tokenizer_config.json are needed.",
         ) from error
     return tokenizer
+
+
+def _told_of(folder: Path) -> dict[str, object]:
+    """What transformers is told of a model that it would warn that it does not know."""
+    if not is_grafted(read_json(folder / "config.json")):
+        return {}
+    return {"config": PreTrainedConfig()}
 
 
 def _explain(folder: Path, model_type: object, error: Exception) -> ModelError:

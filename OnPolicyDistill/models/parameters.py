@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mlx.core as mx
+import mlx.nn as nn
 from mlx.utils import tree_flatten
 
 
@@ -11,6 +12,11 @@ def flat_arrays(tree: object) -> dict[str, mx.array]:
     flat = tree_flatten(tree)
     assert isinstance(flat, list)
     return dict(sorted(flat, key=lambda item: item[0]))
+
+
+def arrays_of(module: nn.Module) -> dict[str, mx.array]:
+    """Every parameter of a module by its dotted name, sorted."""
+    return flat_arrays(module.parameters())
 
 
 def count_parameters(tree: object) -> int:

@@ -17,6 +17,7 @@ from pydantic import JsonValue
 
 from OnPolicyDistill.arrays import as_float
 from OnPolicyDistill.datasets.chat_template import ChatTemplate
+from OnPolicyDistill.datasets.prompts import content_text
 from OnPolicyDistill.errors import DatasetError, ModelError
 from OnPolicyDistill.head import Quantization, VocabularyHead
 from OnPolicyDistill.models.kv_cache import RowCache
@@ -129,6 +130,23 @@ def encode_text(policy: Policy, text: str) -> list[int]:
     return ids
 
 
+def marked(message: Message, mark: str) -> Message:
+    """A message in words alone, with a mark where a picture stands.
+
+    For the templates of language models, which know no parts.
+    """
+    content = message.get("content")
+    if not isinstance(content, list):
+        return message
+    words = (mark if is_picture(part) else content_text([part]) for part in content)
+    return {**message, "content": "".join(words)}
+
+
+def is_picture(part: JsonValue) -> bool:
+    """Whether a part of a message stands for a picture."""
+    return isinstance(part, dict) and part.get("type") == "image"
+
+
 def encode_picture_prompt(
     policy: Policy,
     messages: Sequence[Message],
@@ -138,11 +156,14 @@ def encode_picture_prompt(
     """Token ids of a conversation with pictures, and the header that opens the assistant's turn.
 
     The template writes a placeholder between two markers where a message has a picture; the ids
-    of the pictures' places stand in their stead, in order.
+    of the pictures' places stand in their stead, in order. For a grafted model, whose template is
+    that of a language model, they are written before it.
 
     Raises:
         DatasetError: the template refuses the messages, or writes more or fewer pictures.
     """
+    if isinstance(policy.model, SeeingModel) and policy.model.positions == "line":
+        messages = [marked(message, "".join(PICTURE_MARKERS)) for message in messages]
     return with_places(policy, encode_prompt(policy, messages), pictures, book)
 
 

@@ -73,9 +73,17 @@ def read_sight(folder: Path, config: Config) -> Sight:
     Raises:
         ModelError: no file says it, or it contradicts the config.
     """
-    values = _preprocessor(folder)
     tower = config["vision_config"]
     assert isinstance(tower, dict)
+    return sight_of(_preprocessor(folder), tower, folder)
+
+
+def sight_of(values: Config, tower: Config, folder: Path) -> Sight:
+    """How pictures are read by what a preprocessor says, for a tower of a folder.
+
+    Raises:
+        ModelError: something is missing, or it is of another tower.
+    """
     smallest, largest = _limits(values)
     try:
         sight = Sight(

@@ -87,7 +87,7 @@ def lay_out(config: dict[str, object], folder: Path) -> SeeingModel:
         ModelError: mlx-vlm is not installed, or the folder does not say it.
     """
     family = str(config["model_type"])
-    module = _family_module(family)
+    module = family_module(family)
     text_fields = config.get("text_config", config)
     text = module.TextConfig.from_dict(text_fields)
     vision = module.VisionConfig.from_dict(config["vision_config"])
@@ -111,7 +111,7 @@ def _put_activations_right(tower: nn.Module) -> None:
         block.mlp.act_fn = nn.GELU(approx="tanh")
 
 
-def _family_module(family: str) -> ModuleType:
+def family_module(family: str) -> ModuleType:
     """mlx-vlm's module of a family, without what its import does to transformers."""
     from transformers import AutoProcessor  # noqa: PLC0415  (slow, and for pictures alone)
 

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,16 @@ def untied_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own_folder(tmp_path: Path) -> Path:
     """A model folder that a test may damage."""
     return write_tiny_model(tmp_path / "model")
+
+
+@pytest.fixture
+def read_bytes() -> Callable[[], int]:
+    """How many bytes this process has read from files so far, where the system counts them."""
+    counters = Path("/proc/self/io")
+    if not counters.exists():
+        pytest.skip("the system does not count what a process reads")
+
+    def count() -> int:
+        return int(counters.read_text().split()[1])  # rchar, first of the lines
+
+    return count

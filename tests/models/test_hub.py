@@ -8,7 +8,7 @@ from typing import ClassVar
 import pytest
 
 from OnPolicyDistill.errors import ModelError
-from OnPolicyDistill.models.hub import download_model
+from OnPolicyDistill.models.hub import download_model, download_part
 from OnPolicyDistill.models.weight_files import weight_files
 
 
@@ -21,6 +21,19 @@ class Hub(BaseHTTPRequestHandler):
         "broken": (400, "SomethingElse"),
     }
     files: ClassVar[dict[str, bytes]] = {"config.json": b"{}", "model.safetensors": b"12345678"}
+    cut: ClassVar[dict[str, bytes]] = {
+        "config.json": b"{}",
+        "model-00001-of-00002.safetensors": b"eyes",
+        "model-00002-of-00002.safetensors": b"words",
+        "model.safetensors.index.json": json.dumps(
+            {
+                "weight_map": {
+                    "visual.a": "model-00001-of-00002.safetensors",
+                    "lm_head.weight": "model-00002-of-00002.safetensors",
+                }
+            }
+        ).encode(),
+    }
     served: ClassVar[list[str]] = []
 
     def do_HEAD(self) -> None:
@@ -37,11 +50,11 @@ class Hub(BaseHTTPRequestHandler):
             if f"/{name}" in self.path:
                 self._send(status, b"", {"X-Error-Code": code})
                 return
-        if self.path.startswith("/api/models/someone/whole"):
+        if self.path.startswith("/api/models/someone/"):
             self._send(200, json.dumps(self._listing()).encode() if with_body else b"", {})
             return
         name = self.path.split("?")[0].rsplit("/", 1)[-1]
-        content = self.files[name]
+        content = self._repository()[name]
         if with_body:
             self.served.append(name)
         headers = {"ETag": f'"{name}"', "X-Repo-Commit": "a" * 40}
@@ -51,10 +64,13 @@ class Hub(BaseHTTPRequestHandler):
         if "/tree/" in self.path:
             return [
                 {"type": "file", "path": name, "size": len(content), "oid": name}
-                for name, content in self.files.items()
+                for name, content in self._repository().items()
             ]
-        siblings = [{"rfilename": name} for name in self.files]
-        return {"id": "someone/whole", "sha": "a" * 40, "siblings": siblings}
+        siblings = [{"rfilename": name} for name in self._repository()]
+        return {"id": "someone/model", "sha": "a" * 40, "siblings": siblings}
+
+    def _repository(self) -> dict[str, bytes]:
+        return self.cut if "someone/cut" in self.path else self.files
 
     def _send(
         self, status: int, content: bytes, headers: dict[str, str], with_body: bool = True
@@ -113,6 +129,18 @@ def test_a_download_arrives_once_and_is_used_again_without_network(
     assert (folder / "model.safetensors").read_bytes() == b"12345678"
     assert download_model("someone/whole", tmp_path, "http://127.0.0.1:9") == folder
     assert sorted(Hub.served) == ["config.json", "model.safetensors"]
+
+
+def test_only_the_files_with_wanted_tensors_are_downloaded(endpoint: str, tmp_path: Path) -> None:
+    Hub.served.clear()
+    folder = download_part("someone/cut", lambda name: "visual" in name, tmp_path, endpoint)
+    assert (folder / "model-00001-of-00002.safetensors").read_bytes() == b"eyes"
+    assert "model-00002-of-00002.safetensors" not in Hub.served
+
+
+def test_a_model_in_one_file_comes_whole(endpoint: str, tmp_path: Path) -> None:
+    folder = download_part("someone/whole", lambda name: "visual" in name, tmp_path, endpoint)
+    assert (folder / "model.safetensors").read_bytes() == b"12345678"
 
 
 def test_a_folder_without_right_to_write_is_said_in_words(endpoint: str, tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ def test_mlx_vlm_is_imported_for_pictures_alone_and_leaves_transformers_as_it_wa
         "assert 'mlx_vlm' not in sys.modules;"
         "from transformers import AutoProcessor; own = AutoProcessor.from_pretrained.__func__;"
         f"ours = dict(os.environ); families = {FAMILIES!r};"
-        "[vision_loading._family_module(family) for family in families];"
+        "[vision_loading.family_module(family) for family in families];"
         "assert 'mlx_vlm' in sys.modules; assert dict(os.environ) == ours;"
         "assert AutoProcessor.from_pretrained.__func__ is own"
     )
