@@ -20,6 +20,7 @@ from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.evaluation import EvaluationSettings
 from OnPolicyDistill.settings.grpo import GrpoSettings
 from OnPolicyDistill.settings.problems import nearest, problem_in_words, setting_keys
+from OnPolicyDistill.settings.projector import ProjectorSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
 from OnPolicyDistill.settings.training import Settings
@@ -65,6 +66,13 @@ class GrpoConfig(Settings):
     grpo: GrpoSettings = Field(default_factory=GrpoSettings)
 
 
+class ProjectorConfig(Settings):
+    """A run of vision adapter surgery: a projector learns, then questions are asked."""
+
+    method: Literal["projector"] = "projector"
+    projector: ProjectorSettings = Field(default_factory=ProjectorSettings)
+
+
 class EvaluationConfig(Settings):
     """A run that trains nothing: several variants answer the same labelled items."""
 
@@ -78,6 +86,7 @@ RunConfig = Annotated[
     | PromptDistillationConfig
     | VlmDistillationConfig
     | GrpoConfig
+    | ProjectorConfig
     | EvaluationConfig,
     Field(discriminator="method"),
 ]
@@ -90,6 +99,7 @@ CONFIGS: EveryKind[type[Settings]] = {
     "prompt_distillation": PromptDistillationConfig,
     "vlm_distillation": VlmDistillationConfig,
     "grpo": GrpoConfig,
+    "projector": ProjectorConfig,
     "evaluation": EvaluationConfig,
 }
 METHOD_OF_BLOCK: dict[str, RunKind] = {facts.block: facts.name for facts in ALL_FACTS}
@@ -109,6 +119,8 @@ def settings_of(config: RunConfig) -> RunSettings:
             return config.vlm_distillation
         case GrpoConfig():
             return config.grpo
+        case ProjectorConfig():
+            return config.projector
         case EvaluationConfig():
             return config.evaluation
         case _:

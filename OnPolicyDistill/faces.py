@@ -159,6 +159,23 @@ REWARD = Face(
     tabs=("overview", "rollouts", "checkpoints", "log", "config"),
 )
 
+# A loss that falls with any picture has learned words alone, so both curves share a chart.
+SURGERY = LOSS.model_copy(
+    update={
+        "main": MainChart(
+            title="Loss",
+            name="Loss",
+            metrics=(
+                _curve("loss", "Training"),
+                _held_out("eval_loss", "Held out"),
+                _held_out("eval_shuffled_loss", "Held out, another picture"),
+            ),
+        ),
+        "small": (*LOSS.small, (_curve("picture_cache_hit_rate"),)),
+        "proves": True,
+    }
+)
+
 ANSWERS = Face(report="answers", tabs=("overview", "log", "config"))
 
 

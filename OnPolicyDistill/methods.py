@@ -20,6 +20,7 @@ from OnPolicyDistill.faces import (
     LOSS,
     REWARD,
     SIGHT,
+    SURGERY,
     Face,
     Phase,
     PhaseWords,
@@ -30,12 +31,13 @@ from OnPolicyDistill.faces import (
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.evaluation import EvaluationSettings
 from OnPolicyDistill.settings.grpo import GrpoSettings
+from OnPolicyDistill.settings.projector import ProjectorSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
 from OnPolicyDistill.settings.training import Settings
 from OnPolicyDistill.settings.vlm_distillation import VlmDistillationSettings
 
-Method = Literal["on_policy", "prompt_distillation", "sft", "vlm_distillation", "grpo"]
+Method = Literal["on_policy", "prompt_distillation", "sft", "vlm_distillation", "grpo", "projector"]
 RunKind = Literal[Method, "evaluation"]
 METHODS: tuple[Method, ...] = get_args(Method)
 RUN_KINDS: tuple[RunKind, ...] = get_args(RunKind)
@@ -46,6 +48,7 @@ TrainingSettings = (
     | PromptDistillationSettings
     | VlmDistillationSettings
     | GrpoSettings
+    | ProjectorSettings
 )
 RunSettings = TrainingSettings | EvaluationSettings
 
@@ -62,6 +65,7 @@ class EveryKind(TypedDict, Generic[T]):
     sft: T
     vlm_distillation: T
     grpo: T
+    projector: T
     evaluation: T
 
 
@@ -69,7 +73,7 @@ class ModelSetting(Shown):
     """A setting of the block that names a model, and the part that the model plays."""
 
     key: str
-    role: Literal["student", "teacher"]
+    role: Literal["student", "teacher", "tower"]
 
 
 class FileSetting(Shown):
@@ -96,6 +100,9 @@ class KindFacts(Shown):
     gives: str = ""
     models: tuple[ModelSetting, ...] = ()
     files: tuple[FileSetting, ...]
+    grafts: bool = Field(
+        False, description="Its checkpoints hold a projector, and it gives a grafted model."
+    )
     best_metric: str | None = Field(None, description="Its declaration says which way is better.")
     phases: tuple[PhaseWords, ...]
     face: Face
@@ -318,6 +325,51 @@ _GRPO = KindFacts(
     face=REWARD,
 )
 
+_PROJECTOR = KindFacts(
+    name="projector",
+    block="projector",
+    settings=ProjectorSettings,
+    run_prefix="projector",
+    title="Vision surgery",
+    about="A vision tower is grafted on a language model, and a projector between them learns what "
+    "pictures mean in its words. Both models stay as they are.",
+    needs="A Qwen2.5-VL for its tower, a Qwen3 that can turn thinking off, and two files of "
+    "conversations about pictures.",
+    gives="A model that sees, asked afterwards with and without thinking, and with wrong pictures.",
+    models=(
+        ModelSetting(key="vision_model", role="tower"),
+        ModelSetting(key="language_model", role="student"),
+    ),
+    files=(
+        FileSetting(
+            key="conversations",
+            title="Training conversations",
+            holds="conversations",
+            part="prompts",
+            needed="conversations about pictures that end with the assistant: JSONL with images "
+            "beside it, LLaVA's layout, parquet, or a folder.",
+        ),
+        FileSetting(
+            key="validation_conversations",
+            title="Validation file",
+            holds="conversations",
+            part="validation",
+            needed="held-out conversations with pictures of their own. Without them a run would "
+            "only show that the projector knows what it has seen.",
+        ),
+    ),
+    best_metric=_SFT.best_metric,
+    grafts=True,
+    phases=_phases(
+        {
+            "loading": "Loading models and pictures",
+            "self_test": "Proving that it can learn",
+            **_LEARNING,
+        }
+    ),
+    face=SURGERY,
+)
+
 _EVALUATION = KindFacts(
     name="evaluation",
     block="evaluation",
@@ -335,6 +387,7 @@ FACTS: EveryKind[KindFacts] = {
     "sft": _SFT,
     "vlm_distillation": _VLM_DISTILLATION,
     "grpo": _GRPO,
+    "projector": _PROJECTOR,
     "evaluation": _EVALUATION,
 }
 ALL_FACTS: tuple[KindFacts, ...] = tuple(FACTS[kind] for kind in RUN_KINDS)
@@ -354,6 +407,8 @@ def facts_of(settings: RunSettings) -> KindFacts:
             return _SFT
         case GrpoSettings():
             return _rewarded(settings)
+        case ProjectorSettings():
+            return _PROJECTOR
         case EvaluationSettings():
             return _EVALUATION
         case _:
@@ -367,6 +422,8 @@ def models_of(settings: RunSettings) -> tuple[str | None, str | None]:
             return settings.student_model, settings.teacher_model
         case SftSettings() | GrpoSettings():
             return settings.model, None
+        case ProjectorSettings():
+            return settings.grafted_model or settings.language_model, None
         case EvaluationSettings():
             return None, None
         case _:

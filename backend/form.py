@@ -86,6 +86,15 @@ PLACES: dict[str, tuple[Group, str]] = {
     "targets": ("adapter", "*"),
     "experts": ("adapter", "*"),
     "instruction": ("data", ""),
+    "vision_model": ("models", ""),
+    "language_model": ("models", ""),
+    "grafted_model": ("models", "*"),
+    "projector": ("objective", ""),
+    "projector_start": ("objective", "*"),
+    "picture_size": ("data", "pixels*"),
+    "vision_markers": ("data", "*"),
+    "eval_conversations": ("evaluation", "conversations*"),
+    "thinking_prompts": ("evaluation", "questions"),
     "min_pixels": ("data", "pixels*"),
     "max_pixels": ("data", "pixels"),
     "max_pictures": ("data", "pictures*"),
@@ -136,6 +145,7 @@ SPECIAL_KINDS: dict[str, Kind] = {
     **dict.fromkeys(FILE_KEYS, "file"),
     "student_adapter": "folder",
     "rewards": "rewards",
+    "grafted_model": "folder",
 }
 KINDS: Mapping[str, Kind] = {
     "integer": "integer",

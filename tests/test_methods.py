@@ -94,7 +94,8 @@ def test_what_a_face_charts_is_declared_and_held_out_curves_are_marked(facts: Ki
         assert curve.key in METRICS
         assert (METRICS[curve.key].group == "evaluation") == (curve.role in HELD_OUT_ROLES)
     assert set(facts.face.tabs) <= set(get_args(Tab))
-    assert ("rollouts" in facts.face.tabs) == facts.face.proves
+    # Surgery proves that it learns on given answers, of which nothing is sampled.
+    assert ("rollouts" in facts.face.tabs) == (facts.face.proves and not facts.grafts)
 
 
 def test_every_method_has_a_best_metric_that_its_page_draws() -> None:
@@ -109,13 +110,13 @@ def test_every_method_has_a_best_metric_that_its_page_draws() -> None:
 
 def test_kinds_without_a_teacher_speak_of_none() -> None:
     alone = [facts for facts in VARIANTS if "kl" not in (facts.best_metric or "")]
-    names = {"sft", "prompt_distillation", "grpo", "evaluation"}
+    names = {"sft", "prompt_distillation", "grpo", "projector", "evaluation"}
     assert {facts.name for facts in alone} == names
     for facts in alone:
         keys = " ".join(curve.key for curve in charted(facts) if curve.key != "reference_kl")
         assert not any(word in keys for word in ("divergence", "kl", "agreement", "teacher"))
-        # What samples has something to prove, with a teacher or without.
-        assert facts.face.proves == (facts.name == "grpo")
+        # What samples has something to prove, with a teacher or without, and so has a projector.
+        assert facts.face.proves == (facts.name in ("grpo", "projector"))
 
 
 def test_a_face_of_rewards_draws_what_its_run_has() -> None:

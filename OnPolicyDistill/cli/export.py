@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from OnPolicyDistill.adapters.forms import GROUP_SIZES, ExportForm
+from OnPolicyDistill.adapters.forms import GRAFT_OBSTACLE, GROUP_SIZES, ExportForm
 from OnPolicyDistill.cli.device import load_mlx
 from OnPolicyDistill.cli.output import JsonOption, WorkspaceOption, print_json, print_note
 from OnPolicyDistill.cli.runs import open_run
@@ -18,6 +18,7 @@ from OnPolicyDistill.errors import InputError
 if TYPE_CHECKING:
     from OnPolicyDistill.adapters.card import CardFacts
     from OnPolicyDistill.adapters.export import ExportRequest
+    from OnPolicyDistill.runs.directory import RunDirectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,10 @@ def export(
     load_mlx()
     from OnPolicyDistill.adapters.export import ExportRequest
 
+    if run is not None and _grafts(run, workspace):
+        _write_grafted(run, checkpoint, form, out, workspace)
+        _tell(out, "fused", json)
+        return
     if run is not None:
         source = _from_run(run, checkpoint, model, workspace)
     elif adapter is not None:
@@ -113,13 +118,38 @@ def _from_folder(model: str | None, adapter: Path) -> Source:
 
 def _from_run(name: str, checkpoint: str, model: str | None, workspace: Path | None) -> Source:
     from OnPolicyDistill.adapters.facts import base_model, facts_of_run
-    from OnPolicyDistill.runs.checkpoints import pointed
 
     run = open_run(name, workspace)
-    # A run that was never evaluated has no best checkpoint; its last one is meant then.
-    is_there = checkpoint != "best" or pointed(run, "best") is not None
-    chosen = choose_checkpoint(run, checkpoint if is_there else "last")
+    chosen = _chosen(run, checkpoint)
     return Source(model or base_model(run.config()), chosen, facts_of_run(run, int(chosen.name)))
+
+
+def _chosen(run: RunDirectory, checkpoint: str) -> Path:
+    """The checkpoint that is meant; of a run that was never evaluated, its last for its best."""
+    from OnPolicyDistill.runs.checkpoints import pointed
+
+    is_there = checkpoint != "best" or pointed(run, "best") is not None
+    return choose_checkpoint(run, checkpoint if is_there else "last")
+
+
+def _grafts(name: str, workspace: Path | None) -> bool:
+    """Whether a run gives a grafted model instead of an adapter."""
+    from OnPolicyDistill.methods import FACTS
+
+    return FACTS[open_run(name, workspace).config().method].grafts
+
+
+def _write_grafted(
+    name: str, checkpoint: str, form: ExportForm, out: Path, workspace: Path | None
+) -> None:
+    from OnPolicyDistill.adapters.surgery import export_grafted
+    from OnPolicyDistill.config import settings_of
+
+    if form not in ("adapter", "fused"):
+        raise InputError(f"A run of surgery cannot be written as {form}.", GRAFT_OBSTACLE)
+    run = open_run(name, workspace)
+    settings = settings_of(run.config())
+    export_grafted(settings, _chosen(run, checkpoint), out, _report_progress)
 
 
 def _write(source: Source, request: ExportRequest, json: bool) -> None:
@@ -136,8 +166,12 @@ def _write(source: Source, request: ExportRequest, json: bool) -> None:
     else:
         policy, _ = load_adapter(load_policy(source.model), source.adapter)
         written = export_model(policy, request, source.facts, _report_progress)
+    _tell(written, request.form, json)
+
+
+def _tell(written: Path, form: ExportForm, json: bool) -> None:
     if json:
-        print_json({"path": str(written.resolve()), "form": request.form})
+        print_json({"path": str(written.resolve()), "form": form})
     else:
         print_note(f"Written: {written}")
 

@@ -23,7 +23,10 @@ from OnPolicyDistill.adapters.export_messages import (
 )
 from OnPolicyDistill.adapters.facts import base_model, facts_of_run
 from OnPolicyDistill.adapters.files import load_adapter
+from OnPolicyDistill.adapters.surgery import export_grafted
+from OnPolicyDistill.config import settings_of
 from OnPolicyDistill.errors import DistillError, StoppedError
+from OnPolicyDistill.methods import FACTS
 from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.registry import local_folder
 from OnPolicyDistill.runs.checkpoints import directory_bytes
@@ -50,6 +53,9 @@ def main() -> int:
 
 def _write(order: ExportOrder) -> Path:
     run, checkpoint = RunDirectory(Path(order.run)), Path(order.checkpoint)
+    config = run.config()
+    if FACTS[config.method].grafts:
+        return export_grafted(settings_of(config), checkpoint, Path(order.target), _progress)
     facts = facts_of_run(run, int(checkpoint.name))
     request = ExportRequest(
         order.form, Path(order.target), order.bits, order.group_size, order.dequantize

@@ -21,7 +21,7 @@ from OnPolicyDistill.files import shipped_folder
 from OnPolicyDistill.methods import FACTS, FILE_KEYS, MODEL_KEYS, RunKind
 
 # Beside the files of the methods: adapters, and the prompt of an evaluation's variant.
-PATH_KEYS = (*FILE_KEYS, "student_adapter", "adapter", "prompt")
+PATH_KEYS = (*FILE_KEYS, "student_adapter", "adapter", "prompt", "grafted_model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,14 @@ def _parse_assignment(assignment: str) -> tuple[str, object]:
 
 
 def _qualified(key: str, block: str) -> str:
-    """`num_steps` means `distillation.num_steps` in a distillation config."""
+    """`num_steps` means `distillation.num_steps` in a distillation config.
+
+    So does a setting that is called as a block is, which is never set as a whole.
+    """
     first = key.partition(".")[0]
-    return key if first in (*METHOD_OF_BLOCK, "method") else f"{block}.{key}"
+    is_setting = key in FACTS[METHOD_OF_BLOCK[block]].settings.model_fields
+    is_whole = first in (*METHOD_OF_BLOCK, "method") and not is_setting
+    return key if is_whole else f"{block}.{key}"
 
 
 def _key_of(option: str, block: str) -> str:

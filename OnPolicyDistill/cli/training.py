@@ -194,6 +194,7 @@ def _trainer(config: RunConfig) -> Train:
     from OnPolicyDistill.evaluation.labelled_run import evaluate_run
     from OnPolicyDistill.trainers import on_policy, sft, vlm_distillation
     from OnPolicyDistill.trainers.grpo import train as grpo
+    from OnPolicyDistill.trainers.projector import train as projector
     from OnPolicyDistill.trainers.prompt_distillation import train as prompt_distillation
 
     trainers: EveryKind[Train] = {
@@ -202,6 +203,7 @@ def _trainer(config: RunConfig) -> Train:
         "prompt_distillation": prompt_distillation.train,
         "vlm_distillation": vlm_distillation.train,
         "grpo": grpo.train,
+        "projector": projector.train,
         "evaluation": evaluate_run,
     }
     return trainers[config.method]

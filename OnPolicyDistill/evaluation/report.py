@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from OnPolicyDistill.config import num_steps_of, settings_of
+from OnPolicyDistill.evaluation.asked_text import describe_asked
 from OnPolicyDistill.evaluation.labelled_report import (
     FOLDER,
     EvaluationReport,
@@ -37,6 +38,7 @@ REPORT_IMAGES = ("report.png", "report.svg")
 
 HELD_OUT = (
     "eval_loss",
+    "eval_shuffled_loss",
     "eval_reverse_kl",
     "eval_off_policy_reverse_kl",
     "eval_reverse_kl_bound",
@@ -104,6 +106,7 @@ def describe_run(run: RunDirectory, history: RunHistory) -> str:
         _head(run, history),
         [] if is_evaluation else _held_out(history),
         _labelled(run),
+        describe_asked(history.end.report) if isinstance(history.end, RunFinished) else [],
         _time(history),
         _proof(history),
         _checkpoints(run, history),

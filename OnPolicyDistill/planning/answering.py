@@ -16,6 +16,7 @@ from OnPolicyDistill.config import (
     EvaluationConfig,
     GrpoConfig,
     OnPolicyConfig,
+    ProjectorConfig,
     PromptDistillationConfig,
     RunConfig,
     SftConfig,
@@ -28,12 +29,14 @@ from OnPolicyDistill.datasets.set_files import is_set, set_files
 from OnPolicyDistill.errors import DatasetError
 from OnPolicyDistill.pictures import Sight
 from OnPolicyDistill.planning.chips import Chip
+from OnPolicyDistill.planning.grafts import grafted_facts
 from OnPolicyDistill.planning.models import describe_model
 from OnPolicyDistill.planning.sight import common_sight, largest_picture
 from OnPolicyDistill.planning.time import sampling_seconds
-from OnPolicyDistill.planning.workload import ASSUMED_PROMPTS, PromptFacts, Workload
+from OnPolicyDistill.planning.workload import ASSUMED_PROMPTS, NO_ADAPTER, PromptFacts, Workload
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.evaluation import EvaluationSettings, VariantSettings
+from OnPolicyDistill.settings.projector import ProjectorSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.training import OptimizerSettings
 
@@ -42,6 +45,8 @@ ASSUMED_PROMPT_TOKENS = 2000
 ASSUMED_HELD_OUT = 64
 TEMPLATE_TOKENS = 32
 LARGEST_READ_BYTES = 50_000_000
+# Of surgery's second stage (trainers/projector/asking.py); a place is 28 x 28 pixels at least.
+ASKED_AT_ONCE, WAYS_TO_ASK, SMALLEST_PLACE_PIXELS = 8, 4, 784
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,8 @@ def answering_stages(config: RunConfig) -> tuple[Stage, ...]:
     match config:
         case OnPolicyConfig() | SftConfig() | VlmDistillationConfig() | GrpoConfig():
             return ()
+        case ProjectorConfig():
+            return tuple(_of_projector(config.projector))
         case PromptDistillationConfig():
             return tuple(_of_prompt_distillation(config.prompt_distillation))
         case EvaluationConfig():
@@ -130,6 +137,17 @@ def _of_prompt_distillation(settings: PromptDistillationSettings) -> Iterator[St
     yield Stage("generating", work, num_answers if settings.generated_from is None else 0)
     work = Workload(batch, student, None, _until(answer), settings.lora, asked, 0)
     yield Stage("evaluating", work, 3 * held_out)
+
+
+def _of_projector(settings: ProjectorSettings) -> Iterator[Stage]:
+    """Questions at the end: without thinking, with it, and with wrong and blank pictures."""
+    batch = OptimizerSettings(batch_size=ASKED_AT_ONCE, gradient_accumulation_steps=1)
+    student = grafted_facts(settings)
+    until = _until(settings.max_thinking_tokens)
+    tokens = min(settings.max_length, settings.pixel_limits[1] // SMALLEST_PLACE_PIXELS)
+    asked = PromptFacts(settings.thinking_prompts, tokens, tokens, "questions with a picture")
+    work = Workload(batch, student, None, until, NO_ADAPTER, asked, 0)
+    yield Stage("evaluating", work, WAYS_TO_ASK * settings.thinking_prompts)
 
 
 def _of_variant(settings: EvaluationSettings, variant: VariantSettings) -> Stage:

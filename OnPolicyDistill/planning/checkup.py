@@ -13,6 +13,7 @@ from OnPolicyDistill.config import (
     EvaluationConfig,
     GrpoConfig,
     OnPolicyConfig,
+    ProjectorConfig,
     PromptDistillationConfig,
     RunConfig,
     SftConfig,
@@ -27,6 +28,7 @@ from OnPolicyDistill.datasets.sight_files import DEFAULT_SIGHT
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.planning.check_report import CheckReport, PromptText
 from OnPolicyDistill.planning.checks import Checkup
+from OnPolicyDistill.planning.graft_check import check_graft
 from OnPolicyDistill.planning.lengths import ruler_of
 from OnPolicyDistill.planning.models import describe_model
 from OnPolicyDistill.planning.vision import VisionDimensions
@@ -51,6 +53,8 @@ def check_run(config: RunConfig, workspace: Path | None = None) -> CheckReport:
             _check_distillation(check, config.distillation, "distillation")
         case VlmDistillationConfig():
             _check_seeing(check, config.vlm_distillation)
+        case ProjectorConfig():
+            check_graft(check, config.projector)
         case SftConfig():
             _check_sft(check, config.sft)
         case PromptDistillationConfig():

@@ -10,6 +10,7 @@ from OnPolicyDistill.config import (
     EvaluationConfig,
     GrpoConfig,
     OnPolicyConfig,
+    ProjectorConfig,
     PromptDistillationConfig,
     RunConfig,
     SftConfig,
@@ -17,6 +18,7 @@ from OnPolicyDistill.config import (
 )
 from OnPolicyDistill.datasets.chat_template import ChatTemplate
 from OnPolicyDistill.datasets.conversation_linter import lint_conversations
+from OnPolicyDistill.datasets.conversations import read_conversations
 from OnPolicyDistill.datasets.linter import CHARACTERS_PER_TOKEN, LintReport, Ruler, lint_prompts
 from OnPolicyDistill.datasets.picture_prompts import UNREAD
 from OnPolicyDistill.datasets.set_files import is_set
@@ -24,12 +26,14 @@ from OnPolicyDistill.datasets.tokenizer_files import load_tokenizer_files
 from OnPolicyDistill.errors import DatasetError
 from OnPolicyDistill.pictures import Sight
 from OnPolicyDistill.planning.answering import measure_inputs
+from OnPolicyDistill.planning.grafts import sight_of
 from OnPolicyDistill.planning.models import describe_model
 from OnPolicyDistill.planning.sight import common_sight
 from OnPolicyDistill.planning.workload import ASSUMED_PROMPTS, PromptFacts
 from OnPolicyDistill.registry import local_folder
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.grpo import GrpoSettings
+from OnPolicyDistill.settings.projector import ProjectorSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
 from OnPolicyDistill.settings.vlm_distillation import VlmDistillationSettings
@@ -55,6 +59,8 @@ def measure_prompts(config: RunConfig) -> PromptFacts:
         case GrpoConfig():
             grpo = config.grpo
             return _prompts(grpo, ruler_of_model(grpo.model, grpo.max_prompt_tokens))
+        case ProjectorConfig():
+            return _pictured_conversations(config.projector)
         case SftConfig():
             return _conversations(config.sft)
         case PromptDistillationConfig():
@@ -96,6 +102,48 @@ def _pictured(settings: VlmDistillationSettings) -> PromptFacts:
     return PromptFacts(ASSUMED_PROMPTS, assumed, assumed, source)
 
 
+def _pictured_conversations(settings: ProjectorSettings) -> PromptFacts:
+    """Conversations with their pictures; assumed as one picture each, as large as it may be."""
+    ruler = pictured_ruler(settings)
+    limit = settings.max_length
+    if settings.conversations is None or ruler.sight is None:
+        size = ruler.sight.place_size if ruler.sight else 1
+        places = max(settings.pixel_limits[1] // size**2, 1)
+        tokens = min(ASSUMED_PROBLEM_TOKENS + places, limit)
+        source = (
+            f"assumed: no conversations are named, so {ASSUMED_PROBLEM_TOKENS} tokens of words and "
+            f"a picture of {places} tokens each"
+        )
+        return PromptFacts(ASSUMED_PROMPTS, tokens, tokens, source)
+    path = Path(settings.conversations)
+    facts = _facts(lint_conversations(path, None, ruler), f"conversations of {path}")
+    return replace(
+        facts,
+        typical_tokens=min(facts.typical_tokens, limit),
+        longest_tokens=min(facts.longest_tokens, limit),
+    )
+
+
+def _held_out_pictured(settings: ProjectorSettings) -> int:
+    """Read twice, with the right pictures and with others."""
+    wanted = settings.eval_conversations
+    file = settings.validation_conversations
+    if file is None or not is_set(Path(file)):
+        return 2 * (wanted or ASSUMED_HELD_OUT)
+    available = sum(1 for _ in read_conversations(Path(file)))
+    return 2 * min(wanted or available, available)
+
+
+def pictured_ruler(settings: ProjectorSettings) -> Ruler:
+    """Measure as a grafted model will: its words with its tokenizer, its pictures in places.
+
+    Raises:
+        ModelError: a model is unknown, damaged, or cannot be grafted.
+    """
+    model = settings.grafted_model or settings.language_model
+    return replace(ruler_of_model(model, settings.max_length), sight=sight_of(settings))
+
+
 def count_held_out(config: RunConfig) -> int:
     """How many held-out prompts an evaluation uses.
 
@@ -109,6 +157,8 @@ def count_held_out(config: RunConfig) -> int:
             return _held_out_prompts(config.vlm_distillation)
         case GrpoConfig():
             return _held_out_prompts(config.grpo)
+        case ProjectorConfig():
+            return _held_out_pictured(config.projector)
         case SftConfig():
             return _held_out_conversations(config.sft)
         case PromptDistillationConfig():

@@ -16,12 +16,14 @@ from OnPolicyDistill.config import (
     EvaluationConfig,
     GrpoConfig,
     OnPolicyConfig,
+    ProjectorConfig,
     PromptDistillationConfig,
     RunConfig,
     SftConfig,
     VlmDistillationConfig,
 )
 from OnPolicyDistill.errors import ConfigError, ModelError
+from OnPolicyDistill.planning.grafts import grafted_facts, num_projector_weights
 from OnPolicyDistill.planning.models import ModelFacts, describe_model
 from OnPolicyDistill.planning.targets import (
     PlannedAdapter,
@@ -32,6 +34,7 @@ from OnPolicyDistill.planning.targets import (
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.evaluation import EvaluationSettings
 from OnPolicyDistill.settings.grpo import GrpoSettings
+from OnPolicyDistill.settings.projector import ProjectorSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.training import LoraSettings, OptimizerSettings
 from OnPolicyDistill.settings.vlm_distillation import VlmDistillationSettings
@@ -90,6 +93,7 @@ class Workload:
     num_held_out: int
     groups: GroupFacts | None = None
     pictures: PictureWork | None = None
+    num_before_layers: int = 0  # weights that learn before the first layer, where no others do
 
     @property
     def rows_per_prompt(self) -> int:
@@ -131,6 +135,8 @@ class Workload:
     @property
     def num_adapter_parameters(self) -> int:
         """What learns: the adapter, or every weight."""
+        if self.num_before_layers:
+            return self.num_before_layers
         targets = self.adapter_targets
         if self.lora is None or targets is None:
             return self.student.num_parameters
@@ -155,7 +161,7 @@ class Workload:
     def learned_share(self) -> float:
         """Share of the layers that gradients go through: from the first that learns to the last."""
         layers = self.student.dimensions.num_layers
-        if self.lora is None or self.lora.layers <= 0:
+        if self.lora is None or self.lora.layers <= 0 or self.num_before_layers:
             return 1.0
         return min(self.lora.layers, layers) / layers
 
@@ -222,6 +228,8 @@ def make_workload(config: RunConfig, prompts: PromptFacts, num_held_out: int) ->
         case VlmDistillationConfig():
             seeing = config.vlm_distillation.settled(prompts.num_prompts)
             return _seeing(_distilled(seeing, prompts, num_held_out), seeing)
+        case ProjectorConfig():
+            return _grafted(config.projector, prompts, num_held_out)
         case SftConfig():
             sft = config.sft.settled(prompts.num_prompts)
             model = describe_model(sft.model, sft.mixed_precision)
@@ -269,6 +277,21 @@ def _rewarded(settings: GrpoSettings, prompts: PromptFacts, num_held_out: int) -
         has_reference=settings.beta > 0,
     )
     return Workload(settings, student, None, None, lora, prompts, num_held_out, groups)
+
+
+def _grafted(settings: ProjectorSettings, prompts: PromptFacts, num_held_out: int) -> Workload:
+    """Only the projector learns, and its gradient passes through every layer."""
+    return Workload(
+        settings=settings.settled(prompts.num_prompts),
+        student=grafted_facts(settings),
+        teacher=None,
+        distillation=None,
+        lora=NO_ADAPTER,
+        prompts=prompts,
+        num_held_out=num_held_out,
+        pictures=PictureWork(settings.pixel_limits[1], settings.picture_cache_mb * 1_000_000),
+        num_before_layers=num_projector_weights(settings),
+    )
 
 
 def continued_lora(lora: LoraSettings, adapter: str | None) -> LoraSettings:

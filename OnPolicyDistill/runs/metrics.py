@@ -286,6 +286,14 @@ _DECLARED = (
         "eval_loss", "Held-out loss", "nats/token", "lower", "evaluation", "Assistant tokens only."
     ),
     _metric(
+        "eval_shuffled_loss",
+        "Held-out loss, another picture",
+        "nats/token",
+        "neither",
+        "evaluation",
+        "The same answers behind another conversation's picture: what falls here is not seen.",
+    ),
+    _metric(
         "eval_macro_f1",
         "Macro F1",
         "share",

@@ -11,6 +11,7 @@ from OnPolicyDistill.runs.metrics import METRICS
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.evaluation import EvaluationSettings
 from OnPolicyDistill.settings.grpo import GrpoSettings
+from OnPolicyDistill.settings.projector import ProjectorSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
 
@@ -98,6 +99,11 @@ def describe_models(settings: RunSettings) -> str:
         case GrpoSettings():
             rewards = " and ".join(reward.kind for reward in settings.rewards)
             return f"{_short(settings.model)} learns from rewards: {rewards}"
+        case ProjectorSettings(grafted_model=None):
+            tower = _short(settings.vision_model)
+            return f"{_short(settings.language_model)} learns to see with the tower of {tower}"
+        case ProjectorSettings():
+            return f"{_short(str(settings.grafted_model))} learns to see"
         case EvaluationSettings():
             names = ", ".join(variant.name for variant in settings.variants) or "no variants"
             return f"{names} on {_short(settings.inputs or 'no items')}"

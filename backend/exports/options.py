@@ -16,6 +16,7 @@ from backend.problems import WrongFieldError
 from OnPolicyDistill.adapters.card import write_card
 from OnPolicyDistill.adapters.facts import base_model, facts_of_run, public_name
 from OnPolicyDistill.adapters.forms import (
+    GRAFT_OBSTACLE,
     GROUP_SIZES,
     LIGHT_FORMS,
     ExportForm,
@@ -23,13 +24,18 @@ from OnPolicyDistill.adapters.forms import (
     peft_obstacle,
 )
 from OnPolicyDistill.errors import ModelError
+from OnPolicyDistill.methods import FACTS
+from OnPolicyDistill.planning.checks import NO_PROMPTS
 from OnPolicyDistill.planning.models import describe_model
+from OnPolicyDistill.planning.workload import make_workload
 from OnPolicyDistill.registry import local_folder
 from OnPolicyDistill.runs.checkpoints import list_checkpoints, pointed
 from OnPolicyDistill.runs.directory import RunDirectory
 
 FORMS: tuple[ExportForm, ...] = ("adapter", "peft", "fused", "quantized", "gguf")
 ADAPTER_FILES = ("adapter_config.json", "adapters.safetensors")
+# Only who resumes needs these.
+RESUMED_FILES = ("optimizer.safetensors", "state.json")
 # A quantized layer's scale and bias take 32 bits for each group of weights.
 BITS_PER_GROUP = 32
 HALF_BITS = 16
@@ -64,7 +70,7 @@ def read_options(
     chosen = checkpoint_folder(run, step)
     best = pointed(run, "best")
     model = base_model(run.config())
-    forms, num_parameters = _forms(hub, model, chosen)
+    forms, num_parameters = _forms_of(hub, run, chosen)
     return ExportOptions(
         run_id=run.run_id,
         checkpoint=int(chosen.name),
@@ -90,7 +96,7 @@ def check_possible(backend: Backend, hub: Hub, wish: ExportWish) -> int:
         raise WrongFieldError("body.group_size", f"It is one of {sizes}.")
     run = backend.existing(wish.run_id)
     checkpoint = checkpoint_folder(run, wish.checkpoint)
-    forms, num_parameters = _forms(hub, base_model(run.config()), checkpoint)
+    forms, num_parameters = _forms_of(hub, run, checkpoint)
     option = next(option for option in forms if option.form == wish.form)
     if option.obstacle is not None:
         raise WrongFieldError("body.form", option.obstacle)
@@ -105,15 +111,46 @@ def stream_adapter(run: RunDirectory, checkpoint: Path) -> Iterator[bytes]:
     top = f"{run.run_id}-{int(checkpoint.name)}"
     with zipfile.ZipFile(outlet, "w", allowZip64=True) as archive:
         archive.writestr(f"{top}/README.md", _card(run, checkpoint))
-        for name in ADAPTER_FILES:
+        for name in _learned_files(run, checkpoint):
             yield from add_file(archive, outlet, checkpoint / name, f"{top}/{name}")
     yield outlet.take()
+
+
+def _learned_files(run: RunDirectory, checkpoint: Path) -> tuple[str, ...]:
+    """What a checkpoint has beside the optimizer and the state: an adapter, or a projector."""
+    if not FACTS[run.config().method].grafts:
+        return ADAPTER_FILES
+    names = sorted(file.name for file in checkpoint.iterdir())
+    return tuple(name for name in names if name not in RESUMED_FILES)
 
 
 def _card(run: RunDirectory, checkpoint: Path) -> str:
     facts = facts_of_run(run, int(checkpoint.name))
     usage = f"mlx_lm.generate --model {facts.base_model} --adapter-path FOLDER"
     return write_card(replace(facts, usage=usage))
+
+
+def _forms_of(
+    hub: Hub, run: RunDirectory, checkpoint: Path
+) -> tuple[tuple[FormOption, ...], int | None]:
+    config = run.config()
+    if not FACTS[config.method].grafts:
+        return _forms(hub, base_model(config), checkpoint)
+    try:
+        facts = make_workload(config, NO_PROMPTS, num_held_out=0).student
+    except ModelError as error:
+        return _nothing_but(None, f"{error.message} {error.action}"), None
+    return _nothing_but(facts.loaded_bytes, None), facts.num_parameters
+
+
+def _nothing_but(num_bytes: int | None, obstacle: str | None) -> tuple[FormOption, ...]:
+    """The whole model, of so many bytes, if nothing stands against it, and no other form."""
+    return tuple(
+        FormOption(form=form, obstacle=obstacle, num_bytes=num_bytes)
+        if form == "fused"
+        else FormOption(form=form, obstacle=GRAFT_OBSTACLE, num_bytes=None)
+        for form in FORMS
+    )
 
 
 def _forms(hub: Hub, model: str, checkpoint: Path) -> tuple[tuple[FormOption, ...], int | None]:

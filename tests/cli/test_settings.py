@@ -11,7 +11,13 @@ from OnPolicyDistill.cli.settings import (
     load_settings,
     with_absolute_paths,
 )
-from OnPolicyDistill.config import OnPolicyConfig, RunConfig, SftConfig, parse_config
+from OnPolicyDistill.config import (
+    OnPolicyConfig,
+    ProjectorConfig,
+    RunConfig,
+    SftConfig,
+    parse_config,
+)
 from OnPolicyDistill.errors import ConfigError, InputError
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
@@ -34,6 +40,13 @@ def test_assignments_reach_settings_with_or_without_the_block(tmp_path: Path) ->
     settings = distillation(load_settings(file, given))
     assert (settings.num_steps, settings.lora.rank, settings.seed) == (5, 8, 3)
     assert (settings.run_name, settings.eval_prompts) == ("a b", None)
+
+
+@pytest.mark.parametrize("assignment", ["projector=mlp", "projector.projector=mlp"])
+def test_a_setting_that_is_called_as_its_block_is_set_by_its_name(assignment: str) -> None:
+    config = load_settings(None, Given({}, (assignment, "seed=3")), "projector")
+    assert isinstance(config, ProjectorConfig)
+    assert (config.projector.projector, config.projector.seed) == ("mlp", 3)
 
 
 def test_options_win_over_the_file_and_over_assignments(tmp_path: Path) -> None:

@@ -1910,7 +1910,7 @@ export interface components {
          */
         CheckedConfig: {
             /** Config */
-            config: components["schemas"]["OnPolicyConfig"] | components["schemas"]["SftConfig"] | components["schemas"]["PromptDistillationConfig"] | components["schemas"]["VlmDistillationConfig"] | components["schemas"]["GrpoConfig"] | components["schemas"]["EvaluationConfig"];
+            config: components["schemas"]["OnPolicyConfig"] | components["schemas"]["SftConfig"] | components["schemas"]["PromptDistillationConfig"] | components["schemas"]["VlmDistillationConfig"] | components["schemas"]["GrpoConfig"] | components["schemas"]["ProjectorConfig"] | components["schemas"]["EvaluationConfig"];
             /** Yaml */
             yaml: string;
         };
@@ -3445,7 +3445,7 @@ export interface components {
              * Name
              * @enum {string}
              */
-            name: "on_policy" | "prompt_distillation" | "sft" | "vlm_distillation" | "grpo" | "evaluation";
+            name: "on_policy" | "prompt_distillation" | "sft" | "vlm_distillation" | "grpo" | "projector" | "evaluation";
             /**
              * Block
              * @description What its part of a config is called.
@@ -3477,6 +3477,12 @@ export interface components {
             models: components["schemas"]["ModelSetting"][];
             /** Files */
             files: components["schemas"]["FileSetting"][];
+            /**
+             * Grafts
+             * @description Its checkpoints hold a projector, and it gives a grafted model.
+             * @default false
+             */
+            grafts: boolean;
             /**
              * Best Metric
              * @description Its declaration says which way is better.
@@ -4032,7 +4038,7 @@ export interface components {
              * Role
              * @enum {string}
              */
-            role: "student" | "teacher";
+            role: "student" | "teacher" | "tower";
         };
         /**
          * NamedFolder
@@ -4639,7 +4645,7 @@ export interface components {
              * Config
              * @description Every setting; shipped files as absolute paths.
              */
-            config: components["schemas"]["OnPolicyConfig"] | components["schemas"]["SftConfig"] | components["schemas"]["PromptDistillationConfig"] | components["schemas"]["VlmDistillationConfig"] | components["schemas"]["GrpoConfig"] | components["schemas"]["EvaluationConfig"];
+            config: components["schemas"]["OnPolicyConfig"] | components["schemas"]["SftConfig"] | components["schemas"]["PromptDistillationConfig"] | components["schemas"]["VlmDistillationConfig"] | components["schemas"]["GrpoConfig"] | components["schemas"]["ProjectorConfig"] | components["schemas"]["EvaluationConfig"];
             /**
              * Yaml
              * @description The file as it is shipped.
@@ -4727,6 +4733,250 @@ export interface components {
              * @description Why it cannot be used.
              */
             problem: string | null;
+        };
+        /**
+         * ProjectorConfig
+         * @description A run of vision adapter surgery: a projector learns, then questions are asked.
+         */
+        ProjectorConfig: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            method: "projector";
+            projector?: components["schemas"]["ProjectorSettings"];
+        };
+        /**
+         * ProjectorSettings
+         * @description Only the projector learns, from conversations about pictures whose answers do not think.
+         */
+        ProjectorSettings: {
+            /**
+             * Num Steps
+             * @description Optimizer steps in all.
+             * @default 1000
+             */
+            num_steps?: number;
+            /**
+             * Num Epochs
+             * @description How often every usable row is seen; when set, the steps follow from it and num_steps means nothing.
+             */
+            num_epochs?: number | null;
+            /**
+             * Batch Size
+             * @description Rows in one forward and backward pass (a micro-batch).
+             * @default 1
+             */
+            batch_size?: number;
+            /**
+             * Gradient Accumulation Steps
+             * @description Micro-batches whose gradients make one optimizer step.
+             * @default 1
+             */
+            gradient_accumulation_steps?: number;
+            /**
+             * Learning Rate
+             * @description Peak learning rate of AdamW.
+             * @default 0.00001
+             */
+            learning_rate?: number;
+            /**
+             * Schedule
+             * @description Shape of the rate after the warm-up.
+             * @default constant
+             * @enum {string}
+             */
+            schedule?: "constant" | "linear" | "cosine";
+            /**
+             * Schedule Min Ratio
+             * @description Where a decaying schedule ends, as a share of the peak.
+             * @default 0.1
+             */
+            schedule_min_ratio?: number;
+            /**
+             * Warmup Steps
+             * @description Steps over which the rate rises linearly.
+             * @default 0
+             */
+            warmup_steps?: number;
+            /**
+             * Warmup Ratio
+             * @description Share of all steps over which the rate rises; when set, warmup_steps means nothing.
+             */
+            warmup_ratio?: number | null;
+            /**
+             * Weight Decay
+             * @description Decoupled weight decay of AdamW.
+             * @default 0
+             */
+            weight_decay?: number;
+            /**
+             * Max Grad Norm
+             * @description Gradients longer than this are scaled down to it; 0 turns it off.
+             * @default 1
+             */
+            max_grad_norm?: number;
+            /**
+             * Grad Checkpoint
+             * @description Recompute activations in the backward pass: far less memory, more time. Turn it off where the plan says that the run fits without it.
+             * @default true
+             */
+            grad_checkpoint?: boolean;
+            /**
+             * Mixed Precision
+             * @description Keep weights in the type they are stored in (bf16 on a Mac); off loads float32. Losses, logprobs and the adapter are float32 either way.
+             * @default true
+             */
+            mixed_precision?: boolean;
+            /**
+             * Checkpoint Every
+             * @description Steps between checkpoints.
+             * @default 100
+             */
+            checkpoint_every?: number;
+            /**
+             * Checkpoint Minutes
+             * @description A checkpoint is also written at the first step that ends this many minutes after the last one; only the newest of these stays. 0 turns it off.
+             * @default 10
+             */
+            checkpoint_minutes?: number;
+            /**
+             * Keep Checkpoints
+             * @description How many checkpoints stay beside the best one.
+             * @default 3
+             */
+            keep_checkpoints?: number;
+            /**
+             * Eval Every
+             * @description Steps between evaluations on held-out data.
+             * @default 100
+             */
+            eval_every?: number;
+            /**
+             * Early Stop Patience
+             * @description Evaluations without an improvement beyond chance before the run stops; 0 never stops.
+             * @default 0
+             */
+            early_stop_patience?: number;
+            /**
+             * Best Of Equals
+             * @description Which checkpoint is `best` among those whose held-out metric does not differ beyond chance: the one with more training, or the first.
+             * @default later
+             * @enum {string}
+             */
+            best_of_equals?: "later" | "earlier";
+            /**
+             * Seed
+             * @description Where every random choice starts.
+             * @default 0
+             */
+            seed?: number;
+            /**
+             * Run Name
+             * @description A name for people; the run's id is made by itself.
+             */
+            run_name?: string | null;
+            /**
+             * Vision Model
+             * @description The model whose tower and merger look: a Qwen2.5-VL by alias, hub id or folder. Nothing else of it is read.
+             * @default qwen2.5-vl-7b
+             */
+            vision_model?: string;
+            /**
+             * Language Model
+             * @description The model that learns to see: a dense Qwen3 whose template can turn thinking off and on, by alias, hub id or folder.
+             * @default qwen3-4b
+             */
+            language_model?: string;
+            /**
+             * Grafted Model
+             * @description Folder that `opd graft` wrote, whose projector goes on learning; the two models, the kind of projector and its start are then those of the folder.
+             */
+            grafted_model?: string | null;
+            /**
+             * Projector
+             * @description linear is one matrix, which can be folded into the tower afterwards; mlp is two with a GELU between them.
+             * @default linear
+             * @enum {string}
+             */
+            projector?: "linear" | "mlp";
+            /**
+             * Projector Start
+             * @description default leaves the first weights as they are drawn; matched scales them so that what is said of a picture is as long as the embeddings of words are.
+             * @default default
+             * @enum {string}
+             */
+            projector_start?: "default" | "matched";
+            /**
+             * Conversations
+             * @description Training conversations with pictures: JSONL, parquet, or a folder of either; required to train, not to plan.
+             */
+            conversations?: string | null;
+            /**
+             * Validation Conversations
+             * @description Held-out conversations with pictures of their own; training without them is refused.
+             */
+            validation_conversations?: string | null;
+            /**
+             * Thinking
+             * @description What is learned of an answer: strip takes out what stands between <think> and </think>, answer keeps the final answer alone (what is in the last \boxed{}, if there is one).
+             * @default strip
+             * @enum {string}
+             */
+            thinking?: "strip" | "answer";
+            /**
+             * Picture Size
+             * @description Side in pixels: every picture is scaled to about as many pixels as a square of this side has, its shape kept. Empty leaves each its own size, inside the limits.
+             */
+            picture_size?: number | null;
+            /**
+             * Min Pixels
+             * @description Smaller pictures are enlarged to this.
+             * @default 3136
+             */
+            min_pixels?: number;
+            /**
+             * Max Pixels
+             * @description Larger pictures are scaled down to this; 401,408 are at most 512 tokens.
+             * @default 401408
+             */
+            max_pixels?: number;
+            /**
+             * Picture Cache Mb
+             * @description Memory for what the tower saw, in MB: a picture is then looked at once and not once a step.
+             * @default 2048
+             */
+            picture_cache_mb?: number;
+            /**
+             * Vision Markers
+             * @description Put the tokenizer's own marks of a picture's start and end around its places.
+             * @default true
+             */
+            vision_markers?: boolean;
+            /**
+             * Max Length
+             * @description Longer conversations, pictures included, are left out and counted.
+             * @default 2048
+             */
+            max_length?: number;
+            /**
+             * Eval Conversations
+             * @description At most this many held-out conversations measure the loss, drawn once by the seed, evenly over the file; empty means all.
+             * @default 64
+             */
+            eval_conversations?: number | null;
+            /**
+             * Thinking Prompts
+             * @description How many held-out questions are answered at the end, each without and with thinking, and with the picture of another one.
+             * @default 24
+             */
+            thinking_prompts?: number;
+            /**
+             * Max Thinking Tokens
+             * @description Longest answer there, thinking included.
+             * @default 1024
+             */
+            max_thinking_tokens?: number;
         };
         /**
          * PromptDistillationConfig
@@ -5548,7 +5798,7 @@ export interface components {
              * Config
              * @description Null when config.yaml cannot be read.
              */
-            config: (components["schemas"]["OnPolicyConfig"] | components["schemas"]["SftConfig"] | components["schemas"]["PromptDistillationConfig"] | components["schemas"]["VlmDistillationConfig"] | components["schemas"]["GrpoConfig"] | components["schemas"]["EvaluationConfig"]) | null;
+            config: (components["schemas"]["OnPolicyConfig"] | components["schemas"]["SftConfig"] | components["schemas"]["PromptDistillationConfig"] | components["schemas"]["VlmDistillationConfig"] | components["schemas"]["GrpoConfig"] | components["schemas"]["ProjectorConfig"] | components["schemas"]["EvaluationConfig"]) | null;
             /** @description What holds of such a run; null as its config is. */
             facts: components["schemas"]["KindFacts"] | null;
             /** Config Yaml */
@@ -5824,7 +6074,7 @@ export interface components {
              * Method
              * @description Unknown where config.yaml cannot be read.
              */
-            method: ("on_policy" | "prompt_distillation" | "sft" | "vlm_distillation" | "grpo" | "evaluation") | "unknown";
+            method: ("on_policy" | "prompt_distillation" | "sft" | "vlm_distillation" | "grpo" | "projector" | "evaluation") | "unknown";
             /**
              * State
              * @enum {string}

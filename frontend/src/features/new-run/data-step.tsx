@@ -17,6 +17,7 @@ const REST: Record<MethodId, string> = {
   grpo: "Prompts that are too long",
   prompt_distillation: "How answers are read",
   vlm_distillation: "How pictures are read",
+  projector: "How pictures and answers are read",
 };
 
 /** The files of the method, each linted at once, and what else is to say of them. */

@@ -51,6 +51,7 @@ const BESIDE: Readonly<Record<MethodId, (props: { method: Method }) => ReactNode
   sft: NoTeacher,
   vlm_distillation: ({ method }) => <PairVerdict block={method.block} />,
   grpo: GradedByCode,
+  projector: TwoHalves,
 };
 
 function NoTeacher() {
@@ -79,6 +80,22 @@ function GradedByCode() {
       <p className="mt-2 text-muted">
         Fine-tune it first where it is never right. Where a teacher can be loaded, on-policy
         distillation tells it more with every token.
+      </p>
+    </Card>
+  );
+}
+
+function TwoHalves() {
+  return (
+    <Card title="Two halves of a model">
+      <p>
+        Of the vision model only the tower is read, of the language model everything. Both stay as
+        they are; a projector between them is all that learns.
+      </p>
+      <p className="mt-2 text-muted">
+        The language model has to be able to turn its thinking off: answers are learned without
+        thoughts and asked for with them afterwards. Qwen3's 2507 releases cannot. Only this program
+        loads the result.
       </p>
     </Card>
   );

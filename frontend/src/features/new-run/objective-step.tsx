@@ -33,6 +33,16 @@ const SCORED: readonly Section[] = [
 const SECTIONS: Readonly<Record<MethodId, readonly Section[]>> = {
   on_policy: SCORED,
   vlm_distillation: SCORED,
+  projector: [
+    {
+      group: "objective",
+      title: "What learns",
+      intro:
+        "A linear projector can be folded into the tower afterwards; two layers can say more and cannot.",
+    },
+    { group: "sampling", title: "Questions at the end" },
+    ...HOW,
+  ],
   prompt_distillation: [
     {
       group: "sampling",

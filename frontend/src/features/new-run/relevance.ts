@@ -13,10 +13,19 @@ const DECAYS = (value: Setting | undefined) => value !== undefined && value !== 
 const IS_USED = (value: Setting | undefined) => Number(value) > 0;
 const IS_EMPTY = (value: Setting | undefined) => value === null || value === undefined;
 
+const UNGRAFTED: Condition = { key: "projector.grafted_model", holds: IS_EMPTY };
+const OWN_SIZE: Condition = { key: "projector.picture_size", holds: IS_EMPTY };
+
 /** Settings that mean something only beside a value of another one. */
 const CONDITIONS: Readonly<Record<string, Condition>> = {
   "distillation.teacher_weight": { key: "distillation.divergence", holds: is("jsd") },
   "distillation.top_k": { key: "distillation.teacher_targets", holds: is("top_k") },
+  "projector.vision_model": UNGRAFTED,
+  "projector.language_model": UNGRAFTED,
+  "projector.projector": UNGRAFTED,
+  "projector.projector_start": UNGRAFTED,
+  "projector.min_pixels": OWN_SIZE,
+  "projector.max_pixels": OWN_SIZE,
   "vlm_distillation.teacher_weight": { key: "vlm_distillation.divergence", holds: is("jsd") },
   "vlm_distillation.top_k": { key: "vlm_distillation.teacher_targets", holds: is("top_k") },
   "vlm_distillation.control_prompts": { key: "vlm_distillation.controls", holds: is(true) },

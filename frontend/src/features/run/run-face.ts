@@ -30,6 +30,8 @@ export function whatHappens({ method, student, teacher }: RunDetail["run"]): str
       return `${student} learns from conversations`;
     case "grpo":
       return `${student} learns from rewards`;
+    case "projector":
+      return `${student} learns to see`;
     case "on_policy":
     case "prompt_distillation":
     case "vlm_distillation":
