@@ -134,15 +134,20 @@ def roles_of(named: Cast, run: RunDirectory) -> Cast:
     """Take from a run what is not named: its student, its best adapter, its teacher.
 
     Raises:
-        InputError: the run has no checkpoint yet.
+        InputError: the run has no checkpoint yet, or none that is an adapter.
     """
     from OnPolicyDistill.adapters.facts import base_model
     from OnPolicyDistill.config import settings_of
-    from OnPolicyDistill.methods import models_of
+    from OnPolicyDistill.methods import FACTS, models_of
     from OnPolicyDistill.runs.checkpoints import pointed
     from OnPolicyDistill.settings.sight import sight_of
 
     config = run.config()
+    if FACTS[config.method].grafts:
+        raise InputError(
+            f"Run {run.run_id} trains a projector, which answers only in its grafted model.",
+            f"Write that: opd export {run.run_id} --out FOLDER. Then give --model FOLDER.",
+        )
     adapter = named.adapter or pointed(run, "best") or pointed(run, "last")
     if adapter is None:
         raise InputError(f"Run {run.run_id} has no checkpoint yet.", "Let it take some steps.")

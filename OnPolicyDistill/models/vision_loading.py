@@ -237,9 +237,12 @@ def _pack_as_stored(
 
 
 def open_eyes(model: SeeingModel, settings: SightSettings | None, book: PictureBook | None) -> None:
-    """Set how large pictures are read, where they are found and how many are remembered."""
+    """Set how large pictures are read, where they are found and how many are remembered.
+
+    A grafted model, whose places stand in a line, keeps to the sizes that it was trained with.
+    """
     chosen = settings or SightSettings()
-    if settings is not None:
+    if settings is not None and model.positions == "grid":
         smallest, largest = settings.min_pixels, settings.max_pixels
         model.sight = replace(model.sight, min_pixels=smallest, max_pixels=largest)
     model.shelf = FeatureShelf(chosen.picture_cache_mb * MEGABYTE)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from OnPolicyDistill.settings.problems import Contradiction, refuse
-from OnPolicyDistill.settings.sight import SightSettings
+from OnPolicyDistill.settings.sight import MOST_PIXELS, SightSettings
 from OnPolicyDistill.settings.training import OptimizerSettings
 
 ProjectorKind = Literal["linear", "mlp"]
@@ -16,7 +14,7 @@ ProjectorStart = Literal["default", "matched"]
 Targets = Literal["strip", "answer"]
 
 
-class ProjectorSettings(OptimizerSettings):
+class ProjectorSettings(SightSettings, OptimizerSettings):
     """Only the projector learns, from conversations about pictures whose answers do not think."""
 
     vision_model: str = Field(
@@ -70,20 +68,13 @@ class ProjectorSettings(OptimizerSettings):
         "of this side has, its shape kept. Empty leaves each its own size, inside the limits.",
     )
     min_pixels: int = Field(
-        3_136, ge=784, le=67_108_864, description="Smaller pictures are enlarged to this."
+        3_136, ge=784, le=MOST_PIXELS, description="Pixels that a picture has at least as read."
     )
     max_pixels: int = Field(
         401_408,
         ge=784,
-        le=67_108_864,
-        description="Larger pictures are scaled down to this; 401,408 are at most 512 tokens.",
-    )
-    picture_cache_mb: int = Field(
-        2048,
-        ge=0,
-        le=1_000_000,
-        description="Memory for what the tower saw, in MB: a picture is then looked at once and "
-        "not once a step.",
+        le=MOST_PIXELS,
+        description="Pixels that a picture has at most as read; 401,408 are at most 512 tokens.",
     )
     vision_markers: bool = Field(
         True,
@@ -132,12 +123,3 @@ class ProjectorSettings(OptimizerSettings):
         return SightSettings(
             min_pixels=smallest, max_pixels=largest, picture_cache_mb=self.picture_cache_mb
         )
-
-    @model_validator(mode="after")
-    def _refuse_contradictions(self) -> ProjectorSettings:
-        refuse(self, self._contradictions())
-        return self
-
-    def _contradictions(self) -> Iterator[Contradiction]:
-        if self.min_pixels > self.max_pixels:
-            yield "min_pixels", "min_pixels must not be above max_pixels"

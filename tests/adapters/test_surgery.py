@@ -25,6 +25,7 @@ from OnPolicyDistill.models.policy import Policy, encode_picture_prompt, hidden_
 from OnPolicyDistill.models.saving import save_weights
 from OnPolicyDistill.models.seeing import SeeingModel
 from OnPolicyDistill.pictures import FIRST_PICTURE_ID, Picture
+from OnPolicyDistill.settings.sight import SightSettings
 from OnPolicyDistill.stopping import stoppable
 from tests.grafts import ALWAYS, NEVER, VISION, tower_arrays, write_language, write_vision
 
@@ -281,6 +282,12 @@ def test_a_grafted_folder_loads_without_a_warning(
 ) -> None:
     load_policy(str(grafted))
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_grafted_model_reads_pictures_of_the_sizes_it_was_trained_with(grafted: Path) -> None:
+    policy = load_policy(str(grafted), sight=SightSettings())
+    assert policy.sight is not None
+    assert (policy.sight.min_pixels, policy.sight.max_pixels) == (3136, 12845056)
 
 
 def test_a_grafted_folder_that_names_python_is_not_loaded(grafted: Path, tmp_path: Path) -> None:

@@ -36,5 +36,10 @@ def test_a_projector_is_trained_and_its_model_taken_away(opd: Opd, tmp_path: Pat
     assert "write it as fused" in refused.err
     written = opd("export", summary["run_id"], "--out", str(out), "--json")
     assert written.json() == {"path": str(out), "form": "fused"}
-    asked = opd("generate", "--model", str(out), "--prompt", "What?", "--max-tokens", "2", "--json")
-    assert asked.exit_code == 0
+    picture = next(tmp_path.glob("held-red-*.png"))
+    question = ("--image", str(picture), "--prompt", "What?", "--max-tokens", "2", "--json")
+    asked = opd("generate", "--model", str(out), *question)
+    assert asked.exit_code == 0, asked.err
+    directly = opd("generate", "--run", summary["run_id"], *question)
+    assert directly.exit_code == 2
+    assert "answers only in its grafted model" in directly.err

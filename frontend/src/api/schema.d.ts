@@ -4877,6 +4877,24 @@ export interface components {
              */
             run_name?: string | null;
             /**
+             * Min Pixels
+             * @description Pixels that a picture has at least as read.
+             * @default 3136
+             */
+            min_pixels?: number;
+            /**
+             * Max Pixels
+             * @description Pixels that a picture has at most as read; 401,408 are at most 512 tokens.
+             * @default 401408
+             */
+            max_pixels?: number;
+            /**
+             * Picture Cache Mb
+             * @description Memory for the features of pictures that were looked at, for each model: a picture that is still there is not looked at again. 0 keeps none.
+             * @default 2048
+             */
+            picture_cache_mb?: number;
+            /**
              * Vision Model
              * @description The model whose tower and merger look: a Qwen2.5-VL by alias, hub id or folder. Nothing else of it is read.
              * @default qwen2.5-vl-7b
@@ -4929,24 +4947,6 @@ export interface components {
              * @description Side in pixels: every picture is scaled to about as many pixels as a square of this side has, its shape kept. Empty leaves each its own size, inside the limits.
              */
             picture_size?: number | null;
-            /**
-             * Min Pixels
-             * @description Smaller pictures are enlarged to this.
-             * @default 3136
-             */
-            min_pixels?: number;
-            /**
-             * Max Pixels
-             * @description Larger pictures are scaled down to this; 401,408 are at most 512 tokens.
-             * @default 401408
-             */
-            max_pixels?: number;
-            /**
-             * Picture Cache Mb
-             * @description Memory for what the tower saw, in MB: a picture is then looked at once and not once a step.
-             * @default 2048
-             */
-            picture_cache_mb?: number;
             /**
              * Vision Markers
              * @description Put the tokenizer's own marks of a picture's start and end around its places.
