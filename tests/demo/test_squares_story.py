@@ -15,18 +15,20 @@ def test_the_preset_names_files_that_are_there() -> None:
 
 def test_a_short_demonstration_teaches_to_compute_and_shows_its_pictures(tmp_path: Path) -> None:
     changes = {
-        "num_steps": 20,
-        "eval_every": 20,
-        "checkpoint_every": 20,
-        "eval_prompts": 60,
-        "control_prompts": 40,
+        "num_steps": 12,
+        "warmup_steps": 2,
+        "learning_rate": 0.003,
+        "eval_every": 12,
+        "checkpoint_every": 12,
+        "eval_prompts": 50,
+        "control_prompts": 30,
     }
     result = run_vlm_demo(tmp_path, changes=changes)
     assert result.proof_passed
     assert result.teacher.accuracy > result.before.accuracy + 0.2
-    assert result.after.accuracy > result.before.accuracy + 0.1
-    assert result.after.reverse_kl < 0.7 * result.before.reverse_kl
-    assert max(result.controls.blank.accuracy, result.controls.shuffled.accuracy) < 0.4
+    assert result.after.accuracy > result.before.accuracy + 0.2
+    assert result.after.reverse_kl < 0.8 * result.before.reverse_kl
+    assert max(result.controls.blank.accuracy, result.controls.shuffled.accuracy) <= 0.4
     page = Path(result.page_path).read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") == 7  # every kind of question once
     assert page.count("boxed{") >= 3 * 7
