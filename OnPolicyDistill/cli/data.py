@@ -90,10 +90,17 @@ def convert(
 @app.command()
 def squares(
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where to write it.")],
+    *,
     train: Annotated[int, typer.Option(min=0, help="Prompts to train on.")] = 512,
     validation: Annotated[int, typer.Option(min=0, help="Prompts to choose settings by.")] = 100,
     held_out: Annotated[int, typer.Option(min=0, help="Prompts to report.")] = 200,
     seed: Annotated[int, typer.Option(help="Which ones are drawn.")] = 0,
+    controls: Annotated[
+        bool,
+        typer.Option(
+            "--controls", help="Also write what measures with blank and with wrong pictures."
+        ),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Draw figures on squared paper: prompts with pictures, and answers to grade by.
@@ -103,7 +110,7 @@ def squares(
     from OnPolicyDistill.datasets.squares import Split, write_squares
 
     sizes: dict[Split, int] = {"train": train, "validation": validation, "held_out": held_out}
-    write_squares(out, sizes, seed)
+    write_squares(out, sizes, seed, controls)
     if json:
         facts: dict[str, object] = {"folder": str(out), "train": train, "validation": validation}
         print_json(facts | {"held_out": held_out})

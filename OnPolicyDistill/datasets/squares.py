@@ -40,9 +40,8 @@ COLOURS = {
     "blue": (41, 98, 210),
     "yellow": (244, 196, 48),
 }
-PAPER = (255, 255, 255)
+WHITE = 255
 LINES = (176, 184, 192)
-BLANK = (255, 255, 255)
 
 INSTRUCTION = "Put the answer in \\boxed{}."
 WORDINGS: dict[Question, tuple[str, ...]] = {
@@ -127,11 +126,7 @@ def split_of(figure: Figure) -> Split:
 
 
 def generate_squares(seed: int, split: Split) -> Iterator[SquaresExample]:
-    """Yield examples without end, the same ones for the same arguments.
-
-    Sides are drawn evenly, so that large figures, which fit in few places, are as frequent as small
-    ones.
-    """
+    """Yield examples without end, the same for the same arguments; sides are drawn evenly."""
     chance = random.Random(f"squares {seed} {split}")
     by_sides: dict[tuple[Shape, int, int], list[Figure]] = {}
     for figure in figures(split):
@@ -217,12 +212,12 @@ def shuffled(examples: Sequence[SquaresExample], seed: int) -> list[SquaresExamp
     Right answers stay those of the questions' own pictures, so luck scores a little.
 
     Raises:
-        ValueError: there are fewer than two examples.
+        DatasetError: there are fewer than two examples.
     """
     if len(examples) < 2:
-        raise ValueError("Pictures of one example cannot be shuffled.")
+        raise DatasetError("Pictures of one prompt cannot be shuffled.", "Ask for two or more.")
     order = random.Random(f"shuffled {seed}").sample(range(len(examples)), len(examples))
-    # A cycle through all examples leaves none with its own picture.
+    # One cycle through all examples leaves none with its own picture.
     following = dict(zip(order, [*order[1:], order[0]], strict=True))
     return [
         replace(example, figure=examples[following[number]].figure)
@@ -231,9 +226,9 @@ def shuffled(examples: Sequence[SquaresExample], seed: int) -> list[SquaresExamp
 
 
 def draw(figure: Figure | None) -> Pixels:
-    """Pixels of a sheet, (96, 96, 3): squared paper with its figure, or one blank colour."""
+    """Pixels of a sheet, (96, 96, 3): squared paper with its figure, or blank paper."""
     side = CELLS * CELL_PIXELS
-    pixels = np.full((side, side, 3), BLANK if figure is None else PAPER, np.uint8)
+    pixels = np.full((side, side, 3), WHITE, np.uint8)
     if figure is None:
         return pixels
     x = (np.arange(side) + 0.5) / CELL_PIXELS  # middles of pixels, in squares
@@ -248,11 +243,13 @@ def draw(figure: Figure | None) -> Pixels:
     return pixels
 
 
-def write_squares(folder: Path, sizes: Mapping[Split, int], seed: int = 0) -> None:
+def write_squares(
+    folder: Path, sizes: Mapping[Split, int], seed: int = 0, controls: bool = False
+) -> None:
     """Write prompt sets, `train.jsonl` and so on, with their pictures in `images/` beside them.
 
-    `sizes` says how many prompts each part gets; none writes no file. The same arguments write the
-    same bytes.
+    `sizes` says how many prompts each part gets; none writes no file. With `controls` the parts
+    that measure have two more files. The same arguments write the same bytes.
 
     Raises:
         DatasetError: a part has fewer pictures than that.
@@ -261,6 +258,9 @@ def write_squares(folder: Path, sizes: Mapping[Split, int], seed: int = 0) -> No
     parts = {split: distinct_squares(seed, split, size) for split, size in sizes.items() if size}
     for split, examples in parts.items():
         write_prompts(folder / f"{split}.jsonl", examples)
+        if controls and split != "train":
+            write_prompts(folder / f"{split}_blank.jsonl", blank(examples))
+            write_prompts(folder / f"{split}_shuffled.jsonl", shuffled(examples, seed))
 
 
 def write_prompts(file: Path, examples: Sequence[SquaresExample]) -> None:

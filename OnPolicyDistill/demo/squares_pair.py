@@ -22,7 +22,7 @@ from pathlib import Path
 import mlx.core as mx
 
 from OnPolicyDistill.config import SftConfig
-from OnPolicyDistill.datasets.squares import generate_squares, picture_of
+from OnPolicyDistill.datasets.squares import CELL_PIXELS, CELLS, generate_squares, picture_of
 from OnPolicyDistill.demo.classroom import Progress, replace_file, school, take_over, write_lines
 from OnPolicyDistill.models.embedded import write_json
 from OnPolicyDistill.models.embedded_vision import (
@@ -38,6 +38,7 @@ from OnPolicyDistill.settings.sft import SftSettings
 NUM_BASE_TOKENS = 384
 NUM_TOKENIZER_EXAMPLES = 4000
 BATCH_SIZE = 32
+SHEET_PIXELS = (CELLS * CELL_PIXELS) ** 2
 WEIGHTS = "model.safetensors"
 
 Conversation = dict[str, object]
@@ -115,7 +116,7 @@ def build_squares_pair(
     """
     with tempfile.TemporaryDirectory(prefix="squares-") as scratch_name:
         scratch = Path(scratch_name)
-        runs = [_enrol(scratch, plan) for plan in plans]
+        runs = [enrol(scratch, plan) for plan in plans]
         school(runs, sum(plan.num_steps for plan in plans), progress)
         for plan, run in zip(plans, runs, strict=True):
             folder = scratch / "models" / plan.name
@@ -153,7 +154,7 @@ def store_in_16_bits(folder: Path) -> None:
     )
 
 
-def _enrol(scratch: Path, plan: SeeingPlan) -> RunDirectory:
+def enrol(scratch: Path, plan: SeeingPlan) -> RunDirectory:
     """Write a model that knows nothing, what it is to learn, and a run that teaches it."""
     folder = scratch / "models" / plan.name
     folder.mkdir(parents=True)
@@ -177,6 +178,9 @@ def _enrol(scratch: Path, plan: SeeingPlan) -> RunDirectory:
         weight_decay=0.01,
         mixed_precision=False,
         grad_checkpoint=False,
+        # As they are drawn, one patch a square; the default would enlarge them.
+        min_pixels=SHEET_PIXELS,
+        max_pixels=SHEET_PIXELS,
         checkpoint_every=plan.num_steps,
         seed=plan.seed,
     )

@@ -111,7 +111,7 @@ def test_shuffled_pictures_are_the_same_pictures_and_nobody_keeps_its_own() -> N
     assert Counter(e.figure for e in wrong) == Counter(e.figure for e in examples)
     assert all(a.figure != b.figure for a, b in zip(wrong, examples, strict=True))
     assert [(e.prompt, e.answer) for e in wrong] == [(e.prompt, e.answer) for e in examples]
-    with pytest.raises(ValueError, match="cannot be shuffled"):
+    with pytest.raises(DatasetError, match="cannot be shuffled"):
         shuffled(examples[:1], 1)
 
 
@@ -166,3 +166,20 @@ def test_the_shipped_set_is_read_as_prompts_with_pictures_of_two_parts() -> None
         }
         assert len(drawn[name]) == len(prompts)
     assert not drawn["train"] & drawn["held_out"]
+
+
+def test_controls_are_written_beside_the_parts_that_measure(tmp_path: Path) -> None:
+    write_squares(tmp_path, {"train": 3, "held_out": 6}, controls=True)
+    assert {file.name for file in tmp_path.glob("*.jsonl")} == {
+        "train.jsonl",
+        "held_out.jsonl",
+        "held_out_blank.jsonl",
+        "held_out_shuffled.jsonl",
+    }
+    names = ("held_out", "held_out_blank", "held_out_shuffled")
+    own, without, other = (load_prompts(tmp_path / f"{n}.jsonl", sees=True).prompts for n in names)
+    for changed in (without, other):
+        assert [(p.text, p.answer) for p in changed] == [(p.text, p.answer) for p in own]
+        for prompt, before in zip(changed, own, strict=True):
+            assert prompt.pictures[0].file != before.pictures[0].file
+    assert len({prompt.pictures[0].file for prompt in without}) == 1

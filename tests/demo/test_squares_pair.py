@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from OnPolicyDistill.config import settings_of
+from OnPolicyDistill.datasets.conversations import load_conversations
 from OnPolicyDistill.datasets.pictures import PictureSource, open_picture
 from OnPolicyDistill.datasets.squares import (
     SquaresExample,
@@ -25,6 +27,7 @@ from OnPolicyDistill.demo.squares_pair import (
     SeeingPlan,
     build_squares_pair,
     conversations,
+    enrol,
     store_in_16_bits,
 )
 from OnPolicyDistill.files import shipped_folder
@@ -40,6 +43,7 @@ from OnPolicyDistill.models.policy import (
     refuse_different_sight,
 )
 from OnPolicyDistill.models.seeing import SeeingModel
+from OnPolicyDistill.settings.sft import SftSettings
 
 DATA = shipped_folder("data")
 # Files that do not depend on how long a model learned, nor on its number of layers.
@@ -112,6 +116,16 @@ def test_two_builds_of_one_plan_give_the_same_bytes_and_a_model_that_sees(tmp_pa
             for data, model in ((tmp_path, "once"), (DATA, STUDENT.name))
         )
         assert built.read_bytes() == shipped.read_bytes()
+
+
+def test_schooling_reads_pictures_as_they_are_drawn(tmp_path: Path) -> None:
+    short = replace(STUDENT, num_steps=1)
+    settings = settings_of(enrol(tmp_path, short).config())
+    assert isinstance(settings, SftSettings)
+    policy = load_policy(settings.model, False, settings)
+    (source, *_) = load_conversations(Path(str(settings.conversations)), sees=True)[0].pictures
+    assert policy.sight is not None
+    assert open_picture(source, policy.sight).num_places == 9
 
 
 def looked_at(policy: Policy, examples: Sequence[SquaresExample], folder: Path) -> list[str]:
