@@ -17,7 +17,6 @@ def test_a_short_demonstration_teaches_to_compute_and_shows_its_pictures(tmp_pat
     changes = {
         "num_steps": 12,
         "warmup_steps": 2,
-        "learning_rate": 0.003,
         "eval_every": 12,
         "checkpoint_every": 12,
         "eval_prompts": 50,
