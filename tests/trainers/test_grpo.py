@@ -14,6 +14,7 @@ from OnPolicyDistill.errors import DatasetError, RunError, StoppedError
 from OnPolicyDistill.runs.checkpoints import last_checkpoint, pointed
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from OnPolicyDistill.runs.events import RolloutRecord
+from OnPolicyDistill.runs.reporting import StopRequest
 from OnPolicyDistill.trainers.grpo.train import train
 from tests.described import assert_as_described
 from tests.rounding import SAME_ADAPTER, parted
@@ -192,6 +193,26 @@ def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(
     ]
     assert accuracies[0] == accuracies[1]
     assert steps(broken)[5]["reward"] == steps(whole)[5]["reward"]
+
+
+class Counting(StopRequest):
+    """Never asks for a stop, and counts how often it was asked."""
+
+    asked = 0
+
+    def __call__(self) -> bool:
+        self.asked += 1
+        return False
+
+
+def test_nobody_asks_for_a_stop_between_a_steps_updates(create: Create) -> None:
+    """A checkpoint would hold half a step. The rate is too small to change a completion."""
+    asked = []
+    for num_iterations in (1, 3):
+        run = create(num_steps=2, num_iterations=num_iterations, learning_rate=1e-12)
+        train(run, None, counting := Counting())
+        asked.append(counting.asked)
+    assert asked[0] == asked[1] > 20
 
 
 def test_the_reference_is_the_base_model_or_the_start(create: Create) -> None:
