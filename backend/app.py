@@ -14,6 +14,7 @@ from backend.backend import Backend
 from backend.guard import Guard, Upload
 from backend.openapi import install_openapi
 from backend.pages import create_pages
+from backend.playground.views import ASK_BODY
 from backend.problems import install_problem_handlers
 from backend.routers import (
     bundles,
@@ -96,7 +97,7 @@ def guard(api: FastAPI, backend: Backend) -> Guard:
         re.compile(r"/api/bundles"), ("application/zip",), backend.settings.max_bundle_bytes
     )
     uploads = (bundle_upload, prompt_sets.PROMPT_SET_UPLOAD)
-    return Guard(_Halves(api, pages), backend.settings, backend.access, uploads)
+    return Guard(_Halves(api, pages), backend.settings, backend.access, uploads, (ASK_BODY,))
 
 
 class _Halves:

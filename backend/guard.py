@@ -47,6 +47,14 @@ class Upload:
     max_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class LargeBody:
+    """A path whose JSON may be larger than elsewhere; it is checked all the same."""
+
+    path: re.Pattern[str]
+    max_bytes: int
+
+
 class Guard:
     """Wraps an application; refuses before it is reached."""
 
@@ -56,11 +64,13 @@ class Guard:
         settings: BackendSettings,
         access: Access,
         uploads: tuple[Upload, ...] = (),
+        large_bodies: tuple[LargeBody, ...] = (),
     ) -> None:
         self.app = app
         self._settings = settings
         self._access = access
         self._uploads = uploads
+        self._large_bodies = large_bodies
         self._origins = (*settings.own_origins, *settings.dev_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -122,7 +132,7 @@ class Guard:
     async def _bounded(self, scope: Scope, receive: Receive) -> Receive:
         headers: Headers = scope["headers"]
         upload = next((rule for rule in self._uploads if rule.path.fullmatch(scope["path"])), None)
-        limit = self._settings.max_json_bytes if upload is None else upload.max_bytes
+        limit = self._max_json_bytes(scope["path"]) if upload is None else upload.max_bytes
         length = header(headers, b"content-length")
         if length is not None and (not length.isdecimal() or int(length[:20]) > limit):
             raise _too_large(limit)
@@ -134,6 +144,10 @@ class Guard:
         if upload is not None:
             return _counted(receive, limit)
         return await _checked(receive, limit)
+
+    def _max_json_bytes(self, path: str) -> int:
+        found = next((rule for rule in self._large_bodies if rule.path.fullmatch(path)), None)
+        return self._settings.max_json_bytes if found is None else found.max_bytes
 
 
 def _is_api(path: str) -> bool:

@@ -40,7 +40,7 @@ class Workbench:
         self.linter = Linter(hub)
         self.exports = Exports(backend, hub)
         backend.holders.append(self.exports.at_work)
-        self.playground = Playground(backend, hub)
+        self.playground = Playground(backend, hub, self.prompt_sets)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

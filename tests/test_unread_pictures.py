@@ -163,10 +163,15 @@ def test_a_plan_is_refused_in_words(
 
 
 @pytest.mark.parametrize(
-    "content", [[{"type": "image", "image": "a.png"}], "<image>\nWhich?", "Which?\n<image>"]
+    ("content", "words"),
+    [
+        ([{"type": "image", "image": "a.png"}], "should be a valid string"),
+        ("<image>\nWhich?", "none is given"),
+        ("Which?\n<image>", "none is given"),
+    ],
 )
-def test_the_playground_reads_words_alone(content: object) -> None:
-    with pytest.raises(ValidationError, match="only words are read here"):
+def test_the_playground_drops_no_picture_that_words_hold(content: object, words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
         ChatMessage.model_validate({"role": "user", "content": content})
     assert ChatMessage(role="user", content="What is the <image> tag?").content
     assert ChatMessage(role="assistant", content="<image>").content

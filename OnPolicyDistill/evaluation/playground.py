@@ -2,51 +2,48 @@
 
 The student's tokens are graded by the teacher a few at a time, with the teacher's own cache behind
 them, so that grades arrive while the student still writes.
-
-Letters: T tokens, V vocabulary.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-
-import mlx.core as mx
-import mlx.nn as nn
-from mlx_lm.models.cache import make_prompt_cache
 
 from OnPolicyDistill.adapters.files import load_adapter
 from OnPolicyDistill.adapters.lora import adapter_disabled, detach_adapter
-from OnPolicyDistill.arrays import as_float, float_list, int_list
+from OnPolicyDistill.arrays import as_float
+from OnPolicyDistill.datasets.pictures import PictureSource
+from OnPolicyDistill.evaluation.playground_grading import TOP, grader_of, text_of, top_of
 from OnPolicyDistill.evaluation.playground_messages import (
     Ask,
     FinishedMessage,
     GeneratedToken,
-    Grade,
     GradesMessage,
     LoadingMessage,
     NoteMessage,
     PlaygroundMessage,
     Role,
+    Sampling,
     StartedMessage,
     TokensMessage,
-    TopToken,
+)
+from OnPolicyDistill.evaluation.playground_pictures import (
+    read_question,
+    show_to,
+    shown_pictures,
 )
 from OnPolicyDistill.generation.loop import stream
 from OnPolicyDistill.generation.request import GenerationHooks, GenerationRequest, Token
 from OnPolicyDistill.generation.sampling import SamplingSettings
-from OnPolicyDistill.models.kv_cache import LayerCache, RowCache
 from OnPolicyDistill.models.loading import load_policy, unload
-from OnPolicyDistill.models.policy import Policy, encode_prompt
-from OnPolicyDistill.models.seeing import SeeingModel
-from OnPolicyDistill.stopping import check_stop
-from OnPolicyDistill.vocabulary import log_partition
+from OnPolicyDistill.models.picture_prompts import encode_seen, refuse_blind
+from OnPolicyDistill.models.policy import Message, Policy
+from OnPolicyDistill.pictures import PictureBook
 
-TOP = 5
 GRADED_AT_ONCE = 8
-PREFILL_TOKENS = 512
 
 
 class WarmModels:
@@ -71,11 +68,11 @@ class WarmModels:
             self._teacher = None
         if self._student is None:
             yield LoadingMessage(role="student", model=ask.student)
-            self._student = load_policy(ask.student)
+            self._student = load_policy(ask.student, sight=ask.sight)
         self._put_on(self._student, ask.adapter)
         if self._teacher is None and ask.teacher is not None:
             yield LoadingMessage(role="teacher", model=ask.teacher)
-            self._teacher = load_policy(ask.teacher)
+            self._teacher = load_policy(ask.teacher, sight=ask.sight)
 
     @property
     def student(self) -> Policy:
@@ -107,36 +104,57 @@ def answer(
     Raises:
         StoppedError: `should_stop` said so.
         ModelError: a model cannot be used.
-        DatasetError: a chat template refuses the conversation.
+        DatasetError: a chat template refuses the conversation, or a picture cannot be read.
     """
+    question = _question(ask)
     yield from models.make_ready(ask)
+    student = show_to(models.student, question.book, ask.sight)
+    teacher = models.teacher and show_to(models.teacher, question.book, ask.sight)
     for role in ask.roles:
-        teacher = models.teacher
         if role == "teacher":
             assert teacher is not None
-            yield from _complete(role, teacher, None, ask, should_stop)
+            yield from _complete(role, teacher, None, question, should_stop)
         elif role == "base":
-            with adapter_disabled(models.student.model) if ask.adapter else nullcontext():
-                yield from _complete(role, models.student, None, ask, should_stop)
+            with adapter_disabled(student.model) if ask.adapter else nullcontext():
+                yield from _complete(role, student, None, question, should_stop)
         else:
-            yield from _complete(role, models.student, teacher, ask, should_stop)
+            yield from _complete(role, student, teacher, question, should_stop)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What every model is asked; the book has the pictures of this question alone."""
+
+    messages: tuple[Message, ...]
+    pictures: tuple[PictureSource, ...]
+    book: PictureBook
+    sampling: Sampling
+
+
+def _question(ask: Ask) -> _Question:
+    """Read a question, and refuse pictures that one who shall answer would not see."""
+    messages, pictures = read_question(ask.messages)
+    answering = (ask.teacher if role == "teacher" else ask.student for role in ask.roles)
+    refuse_blind((name for name in answering if name is not None), pictures)
+    return _Question(messages, pictures, PictureBook(), ask.sampling)
 
 
 def _complete(
-    role: Role, policy: Policy, teacher: Policy | None, ask: Ask, should_stop: Callable[[], bool]
+    role: Role,
+    policy: Policy,
+    teacher: Policy | None,
+    question: _Question,
+    should_stop: Callable[[], bool],
 ) -> Iterator[PlaygroundMessage]:
-    messages = [{"role": m.role, "content": m.content} for m in ask.messages]
-    prompt = encode_prompt(policy, messages)
-    grader = None
-    if teacher is not None:
-        grader = _grader(policy, teacher, prompt)
-        if grader is None:
-            yield NoteMessage(
-                text="The teacher cannot grade this: it has other tokens than the student."
-            )
-    yield StartedMessage(role=role, num_prompt_tokens=len(prompt))
+    prompt = encode_seen(policy, question.messages, question.pictures)
+    grader = None if teacher is None else grader_of(policy, teacher, prompt)
+    if isinstance(grader, str):
+        yield NoteMessage(text=grader)
+        grader = None
+    shown = shown_pictures(prompt, question.book)
+    yield StartedMessage(role=role, num_prompt_tokens=len(prompt), pictures=shown)
     vocab_size = policy.vocab_size if grader is None else grader.vocab_size
-    request = _request(policy, prompt, vocab_size, ask)
+    request = _request(policy, prompt, vocab_size, question.sampling)
     writer = _Writer(policy, role)
     started = time.perf_counter()
     ungraded: list[int] = []
@@ -151,8 +169,9 @@ def _complete(
     yield writer.finished(time.perf_counter() - started)
 
 
-def _request(policy: Policy, prompt: list[int], vocab_size: int, ask: Ask) -> GenerationRequest:
-    asked = ask.sampling
+def _request(
+    policy: Policy, prompt: Sequence[int], vocab_size: int, asked: Sampling
+) -> GenerationRequest:
     return GenerationRequest(
         prompts=[prompt],
         seeds=[asked.seed],
@@ -198,7 +217,7 @@ class _Writer:
             text=text,
             logprob=logprob,
             is_end=is_end,
-            top=tuple(_top(self._policy, token_id, value) for token_id, value in tops),
+            top=tuple(top_of(self._policy, token_id, value) for token_id, value in tops),
         )
         self._logprobs.append(logprob)
         self._reason = token.finish_reason
@@ -215,71 +234,3 @@ class _Writer:
             seconds=seconds,
             mean_logprob=sum(self._logprobs) / max(self.num_tokens, 1),
         )
-
-
-class Grader:
-    """A teacher that follows a completion; `vocab_size` is what both models share."""
-
-    def __init__(self, teacher: Policy, prompt: list[int], vocab_size: int) -> None:
-        self.vocab_size = vocab_size
-        self._teacher = teacher
-        self._model: nn.Module = teacher.model
-        # A model that sees has to know where its pictures ended; the others may keep anything.
-        sees = isinstance(self._model, SeeingModel)
-        make = _seeing_cache if sees else make_prompt_cache
-        self._cache = make(self._model)
-        self._last = prompt[-1]
-        for start in range(0, len(prompt) - 1, PREFILL_TOKENS):
-            check_stop()
-            chunk = prompt[start : min(start + PREFILL_TOKENS, len(prompt) - 1)]
-            self._model(mx.array([chunk]), cache=self._cache)
-            # Logits are not needed, and what is not evaluated is not computed.
-            mx.eval([layer.state for layer in self._cache])
-
-    def grade(self, ids: list[int]) -> list[Grade]:
-        """Return the teacher's logprob and best tokens where it would have said each of `ids`."""
-        inputs = mx.array([[self._last, *ids[:-1]]])
-        logits = self._model(inputs, cache=self._cache)[0, :, : self.vocab_size]  # (T, V)
-        logits = logits.astype(mx.float32)
-        logprobs = logits - log_partition(logits)
-        chosen = float_list(mx.take_along_axis(logprobs, mx.array(ids)[:, None], axis=-1)[:, 0])
-        count = min(TOP, self.vocab_size)
-        best = mx.argsort(-logprobs, axis=-1)[:, :count]  # (T, count)
-        values = float_list(mx.take_along_axis(logprobs, best, axis=-1).reshape(-1))
-        best_ids = int_list(best.reshape(-1))
-        self._last = ids[-1]
-        return [
-            Grade(
-                teacher_logprob=chosen[row],
-                top=tuple(
-                    _top(self._teacher, best_ids[i], values[i])
-                    for i in range(row * count, (row + 1) * count)
-                ),
-            )
-            for row in range(len(ids))
-        ]
-
-
-def _seeing_cache(model: nn.Module) -> list[LayerCache]:
-    return RowCache.empty(model, 1).layers
-
-
-def _grader(student: Policy, teacher: Policy, prompt: list[int]) -> Grader | None:
-    """A grader, or None where the teacher's tokens mean something else."""
-    shared = min(student.vocab_size, teacher.vocab_size)
-    ours: dict[str, int] = student.tokenizer.get_vocab()
-    theirs: dict[str, int] = teacher.tokenizer.get_vocab()
-    same = {text: i for text, i in ours.items() if i < shared} == {
-        text: i for text, i in theirs.items() if i < shared
-    }
-    return Grader(teacher, prompt, shared) if same and max(prompt) < shared else None
-
-
-def text_of(policy: Policy, token_id: int) -> str:
-    """Text of one token, special ones written out."""
-    text: str = policy.tokenizer.decode([token_id], skip_special_tokens=False)
-    return text
-
-
-def _top(policy: Policy, token_id: int, logprob: float) -> TopToken:
-    return TopToken(id=token_id, text=text_of(policy, token_id), logprob=logprob)

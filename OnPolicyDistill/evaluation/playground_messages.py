@@ -5,11 +5,19 @@ Logprobs are nats at temperature 1, those of a graded completion over the shared
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from OnPolicyDistill.datasets.picture_prompts import lost_picture
+from OnPolicyDistill.datasets.kinds import SetKind
+from OnPolicyDistill.datasets.picture_prompts import MARKER, MAX_PICTURES, lost_picture
+from OnPolicyDistill.settings.sight import SightSettings
+
+# Conversations have few pictures; what was seen of them is kept for the next question.
+USUAL_SIGHT = SightSettings(picture_cache_mb=512)
+# Ten megabytes of a picture's file, in base64.
+MAX_PICTURE_CHARACTERS = 14_000_000
+PICTURE_PATTERN = r"^data:image/[a-z0-9.+-]{1,40};base64,"
 
 Role = Literal["base", "student", "teacher"]
 
@@ -22,22 +30,64 @@ class Line(BaseModel):
     )
 
 
-class ChatMessage(Line):
-    """One message of the conversation so far."""
+class SentPicture(Line):
+    """A picture that comes with the question; it is decoded where models answer, not before."""
+
+    kind: Literal["data"] = "data"
+    data: str = Field(
+        pattern=PICTURE_PATTERN,
+        max_length=MAX_PICTURE_CHARACTERS,
+        description="data:image/png;base64,... of a PNG, JPEG, WebP, BMP or GIF.",
+    )
+
+
+class LinePicture(Line):
+    """A picture that a line of a file names, both counted from 1."""
+
+    kind: Literal["line"] = "line"
+    file: str
+    holds: SetKind
+    line: int = Field(ge=1)
+    number: int = Field(ge=1, le=MAX_PICTURES)
+
+
+class Message(Line):
+    """One message of the conversation so far, as words; pictures are added by who reads them."""
 
     role: str = Field(min_length=1, max_length=40)
-    content: str = Field(max_length=200_000)
+    content: str = Field(
+        max_length=200_000,
+        description=f"Pictures stand before the words, or where they say {MARKER}.",
+    )
 
-    @field_validator("content", mode="before")
-    @classmethod
-    def _refuse_pictures(cls, content: object, info: ValidationInfo) -> object:
-        """Say so where a picture would be dropped, or its place be read as words."""
-        said = info.data.get("role") == "assistant"
-        if isinstance(content, list) or (
-            isinstance(content, str) and not said and lost_picture(content)
-        ):
-            raise ValueError("only words are read here: take the picture, or its <image>, out")
-        return content
+    def check_places(self, num_pictures: int) -> None:
+        """Refuse a message whose words have other places for pictures than it has pictures.
+
+        Raises:
+            ValueError: with the reason.
+        """
+        if self.role == "assistant" and not num_pictures:
+            return
+        if num_pictures and self.role != "user":
+            raise ValueError("only the user's messages have pictures")
+        num_marks = self.content.count(MARKER)
+        if not num_pictures and lost_picture(self.content):
+            raise ValueError(f"the words have a place for a picture, {MARKER}, and none is given")
+        if num_pictures and num_marks not in (0, num_pictures):
+            raise ValueError(f"{num_marks} places ({MARKER}) for {num_pictures} pictures")
+
+
+class ChatMessage(Message):
+    """A message with its pictures, in the order of their places."""
+
+    pictures: tuple[Annotated[SentPicture | LinePicture, Field(discriminator="kind")], ...] = Field(
+        (), max_length=MAX_PICTURES
+    )
+
+    @model_validator(mode="after")
+    def _refuse_lost_places(self) -> Self:
+        self.check_places(len(self.pictures))
+        return self
 
 
 class Sampling(Line):
@@ -62,6 +112,10 @@ class Ask(Line):
     teacher: str | None = None
     messages: tuple[ChatMessage, ...]
     sampling: Sampling = Sampling()
+    sight: SightSettings = Field(
+        USUAL_SIGHT,
+        description="How large pictures are read: as the run reads them that the models are of.",
+    )
 
 
 class Stop(Line):
@@ -107,12 +161,22 @@ class LoadingMessage(Line):
     model: str
 
 
+class ShownPicture(Line):
+    """A picture as a model reads it, and the tokens of the prompt that are its places."""
+
+    first: int = Field(description="Number of its first token in the prompt, from 0.")
+    num_tokens: int
+    width: int = Field(description="In pixels, as the model reads it.")
+    height: int
+
+
 class StartedMessage(Line):
     """A model begins."""
 
     kind: Literal["started"] = "started"
     role: Role
     num_prompt_tokens: int
+    pictures: tuple[ShownPicture, ...] = Field(description="In the order of their places.")
 
 
 class TokensMessage(Line):

@@ -9,13 +9,23 @@ from backend.backend import Backend
 from backend.history.summary import named_models
 from backend.models.place import Hub, memory_limit
 from backend.paths import picked_folder, probe
-from backend.playground.views import Question
+from backend.playground.views import AskedMessage, Question, SetPicture
 from backend.problems import ConflictError, WrongFieldError
-from OnPolicyDistill.evaluation.playground_messages import Ask, Role
+from backend.prompt_sets.store import PromptSets
+from OnPolicyDistill.config import settings_of
+from OnPolicyDistill.evaluation.playground_messages import (
+    USUAL_SIGHT,
+    Ask,
+    ChatMessage,
+    LinePicture,
+    Role,
+)
+from OnPolicyDistill.methods import RunSettings
 from OnPolicyDistill.planning.memory import RUNTIME_BYTES
 from OnPolicyDistill.planning.models import describe_model
 from OnPolicyDistill.registry import local_folder
 from OnPolicyDistill.runs.checkpoints import list_checkpoints, pointed
+from OnPolicyDistill.settings.sight import SightSettings, sight_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +35,16 @@ class Cast:
     student: str
     adapter: str | None
     teacher: str | None
+    sight: SightSettings = USUAL_SIGHT
 
 
-def make_ask(backend: Backend, hub: Hub, question: Question, ask_id: int) -> Ask:
-    """Turn a question into what the process understands.
+def make_ask(backend: Backend, hub: Hub, sets: PromptSets, question: Question, ask_id: int) -> Ask:
+    """Turn a question into what the process understands; pictures are not opened here.
 
     Raises:
         WrongFieldError: a model is not named or not here, or a role has none.
-        NotFoundError: there is no such run.
+        NotFoundError: there is no such run, or no such prompt set.
+        DatasetError: the file of a prompt set is gone.
         ConflictError: the models do not fit into memory together.
     """
     cast = _cast(backend, question)
@@ -49,8 +61,27 @@ def make_ask(backend: Backend, hub: Hub, question: Question, ask_id: int) -> Ask
         student=str(student),
         adapter=cast.adapter,
         teacher=None if teacher is None else str(teacher),
-        messages=question.messages,
+        messages=tuple(_found(sets, message) for message in question.messages),
         sampling=question.sampling,
+        sight=cast.sight,
+    )
+
+
+def _found(sets: PromptSets, message: AskedMessage) -> ChatMessage:
+    """A message whose pictures of prompt sets are named by file and line."""
+    pictures = tuple(
+        _of_set(sets, picture) if isinstance(picture, SetPicture) else picture
+        for picture in message.pictures
+    )
+    return ChatMessage(role=message.role, content=message.content, pictures=pictures)
+
+
+def _of_set(sets: PromptSets, picture: SetPicture) -> LinePicture:
+    return LinePicture(
+        file=str(sets.file_of(picture.set_id)),
+        holds=sets.get(picture.set_id).kind,
+        line=picture.line,
+        number=picture.number,
     )
 
 
@@ -64,7 +95,19 @@ def _cast(backend: Backend, question: Question) -> Cast:
     config = run.config()
     checkpoint = adapter or _checkpoint(backend, question)
     student, teacher = named_models(config)
-    return Cast(question.student_model or student, checkpoint, question.teacher_model or teacher)
+    return Cast(
+        question.student_model or student,
+        checkpoint,
+        question.teacher_model or teacher,
+        _sight(settings_of(config)),
+    )
+
+
+def _sight(settings: RunSettings) -> SightSettings:
+    """As large as the run reads pictures; a method that reads words alone says nothing of it."""
+    own = sight_of(settings) or USUAL_SIGHT
+    limits = {"min_pixels": own.min_pixels, "max_pixels": own.max_pixels}
+    return USUAL_SIGHT.model_copy(update=limits)
 
 
 def _checkpoint(backend: Backend, question: Question) -> str:

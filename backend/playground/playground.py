@@ -15,6 +15,7 @@ from backend.playground.casting import make_ask
 from backend.playground.process import GenerationProcess
 from backend.playground.views import PlaygroundView, Question
 from backend.problems import ConflictError
+from backend.prompt_sets.store import PromptSets
 from backend.system.room import check_memory
 from OnPolicyDistill.evaluation.playground_messages import (
     LAST_KINDS,
@@ -51,8 +52,11 @@ class Exchange:
 class Playground:
     """Call it from the event loop only."""
 
-    def __init__(self, backend: Backend, hub: Hub, idle_seconds: float = IDLE_SECONDS) -> None:
+    def __init__(
+        self, backend: Backend, hub: Hub, sets: PromptSets, idle_seconds: float = IDLE_SECONDS
+    ) -> None:
         self.idle_seconds = idle_seconds
+        self._sets = sets
         self._backend = backend
         self._hub = hub
         self._ids = count(1)
@@ -71,7 +75,9 @@ class Playground:
             RunError: the machine has no memory left.
         """
         self._refuse_while_blocked()
-        ask = await asyncio.to_thread(make_ask, self._backend, self._hub, question, next(self._ids))
+        ask = await asyncio.to_thread(
+            make_ask, self._backend, self._hub, self._sets, question, next(self._ids)
+        )
         async with self._lock:
             self._refuse_while_blocked()
             self._stop("Another question was asked.")

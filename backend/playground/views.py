@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from backend.guard import LargeBody
 from backend.history.views import View
 from backend.paths import MAX_PATH_CHARACTERS
-from OnPolicyDistill.evaluation.playground_messages import ChatMessage, Role, Sampling
+from OnPolicyDistill.evaluation.playground_messages import (
+    Message,
+    Role,
+    Sampling,
+    SentPicture,
+)
 
 # cold: no process; warm: models are loaded; busy: it works; blocked: a run has the GPU.
 PlaygroundState = Literal["cold", "warm", "busy", "blocked"]
@@ -17,10 +24,37 @@ Text = Annotated[str, Field(min_length=1, max_length=MAX_PATH_CHARACTERS)]
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$"
 
 
+MAX_PICTURES = 8
+# A picture of ten megabytes in base64, or several smaller ones, beside the words.
+ASK_BODY = LargeBody(re.compile(r"/api/playground/ask"), 16_000_000)
+
+
+class SetPicture(View):
+    """A picture that a line of a prompt set names, both counted from 1."""
+
+    kind: Literal["set"] = "set"
+    set_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,119}$")
+    line: int = Field(ge=1, le=10**9)
+    number: int = Field(1, ge=1, le=32)
+
+
+class AskedMessage(Message):
+    """A message with its pictures, in the order of their places: sent along, or of a set."""
+
+    pictures: tuple[Annotated[SentPicture | SetPicture, Field(discriminator="kind")], ...] = Field(
+        (), max_length=MAX_PICTURES
+    )
+
+    @model_validator(mode="after")
+    def _refuse_lost_places(self) -> Self:
+        self.check_places(len(self.pictures))
+        return self
+
+
 class Question(View):
     """A conversation to complete with models named directly, or with those of a run."""
 
-    messages: tuple[ChatMessage, ...] = Field(min_length=1, max_length=100)
+    messages: tuple[AskedMessage, ...] = Field(min_length=1, max_length=100)
     sampling: Sampling = Sampling()
     roles: tuple[Role, ...] = Field(
         (), max_length=3, description="In this order; none means all that can be."
@@ -34,6 +68,12 @@ class Question(View):
     student_model: Text | None = Field(None, description="Alias, hub id or folder.")
     adapter: Text | None = Field(None, description="Folder of the student's adapter.")
     teacher_model: Text | None = Field(None, description="Alias, hub id or folder.")
+
+    @model_validator(mode="after")
+    def _refuse_many_pictures(self) -> Self:
+        if sum(len(message.pictures) for message in self.messages) > MAX_PICTURES:
+            raise ValueError(f"a question may have {MAX_PICTURES} pictures in all")
+        return self
 
 
 class PlaygroundView(View):

@@ -6,18 +6,14 @@ reaches only files that the set names, and of those only what can be decoded as 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from threading import BoundedSemaphore
 
 from backend.problems import NotFoundError
 from backend.prompt_sets.views import PreviewPicture
-from OnPolicyDistill.datasets.conversations import read_conversations
 from OnPolicyDistill.datasets.kinds import SetKind
-from OnPolicyDistill.datasets.labelled import LabelledItem, read_items
+from OnPolicyDistill.datasets.picture_lines import picture_of_line
 from OnPolicyDistill.datasets.pictures import PictureSource, named, picture_size, thumbnail
-from OnPolicyDistill.datasets.prompts import read_prompts
-from OnPolicyDistill.datasets.records import BadLine
 from OnPolicyDistill.errors import DatasetError
 from OnPolicyDistill.pictures import Sight
 
@@ -43,21 +39,8 @@ def thumbnail_of(file: Path, kind: SetKind, line: int, number: int) -> bytes:
         NotFoundError: there is no such line, or it has no such picture.
         DatasetError: the set or the picture cannot be read.
     """
-    for found, pictures in _pictures_of_lines(file, kind):
-        if found == line and number <= len(pictures):
-            with _DECODING:
-                return thumbnail(pictures[number - 1])
-        if found >= line:
-            break
-    raise NotFoundError(f"Line {line} has no picture {number}.")
-
-
-def _pictures_of_lines(
-    file: Path, kind: SetKind
-) -> Iterator[tuple[int, tuple[PictureSource, ...]]]:
-    if kind in ("inputs", "text"):
-        for line, item in read_items(file):
-            yield line, item.pictures if isinstance(item, LabelledItem) else ()
-        return
-    for found in read_prompts(file) if kind == "prompts" else read_conversations(file):
-        yield found.line, () if isinstance(found, BadLine) else found.pictures
+    source = picture_of_line(file, kind, line, number)
+    if source is None:
+        raise NotFoundError(f"Line {line} has no picture {number}.")
+    with _DECODING:
+        return thumbnail(source)

@@ -7,7 +7,7 @@ import pytest
 
 from OnPolicyDistill.arrays import as_float
 from OnPolicyDistill.errors import ModelError
-from OnPolicyDistill.evaluation.playground import Grader
+from OnPolicyDistill.evaluation.playground_grading import Grader
 from OnPolicyDistill.generation import prefill
 from OnPolicyDistill.generation.loop import generate
 from OnPolicyDistill.generation.prefill import read_prefix

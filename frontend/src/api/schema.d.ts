@@ -1733,6 +1733,24 @@ export interface components {
             artifacts: components["schemas"]["Artifact"][];
         };
         /**
+         * AskedMessage
+         * @description A message with its pictures, in the order of their places: sent along, or of a set.
+         */
+        AskedMessage: {
+            /** Role */
+            role: string;
+            /**
+             * Content
+             * @description Pictures stand before the words, or where they say <image>.
+             */
+            content: string;
+            /**
+             * Pictures
+             * @default []
+             */
+            pictures?: (components["schemas"]["SentPicture"] | components["schemas"]["SetPicture"])[];
+        };
+        /**
          * Calibration
          * @description Factors on the forecast seconds of each phase, and the runs that they were learned from.
          */
@@ -1805,16 +1823,6 @@ export interface components {
             role: "student" | "teacher" | "evaluation" | "shuffled" | "blank";
             /** Label */
             label: string | null;
-        };
-        /**
-         * ChatMessage
-         * @description One message of the conversation so far.
-         */
-        ChatMessage: {
-            /** Role */
-            role: string;
-            /** Content */
-            content: string;
         };
         /**
          * Check
@@ -5421,7 +5429,7 @@ export interface components {
          */
         Question: {
             /** Messages */
-            messages: components["schemas"]["ChatMessage"][];
+            messages: components["schemas"]["AskedMessage"][];
             /**
              * @default {
              *       "temperature": 0,
@@ -6275,6 +6283,42 @@ export interface components {
             checks: components["schemas"]["Check"][];
         };
         /**
+         * SentPicture
+         * @description A picture that comes with the question; it is decoded where models answer, not before.
+         */
+        SentPicture: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "data";
+            /**
+             * Data
+             * @description data:image/png;base64,... of a PNG, JPEG, WebP, BMP or GIF.
+             */
+            data: string;
+        };
+        /**
+         * SetPicture
+         * @description A picture that a line of a prompt set names, both counted from 1.
+         */
+        SetPicture: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "set";
+            /** Set Id */
+            set_id: string;
+            /** Line */
+            line: number;
+            /**
+             * Number
+             * @default 1
+             */
+            number?: number;
+        };
+        /**
          * Settings
          * @description Frozen, and strict about unknown keys and non-finite numbers.
          */
@@ -6478,6 +6522,26 @@ export interface components {
             lora?: components["schemas"]["LoraSettings"] | null;
         };
         /**
+         * ShownPicture
+         * @description A picture as a model reads it, and the tokens of the prompt that are its places.
+         */
+        ShownPicture: {
+            /**
+             * First
+             * @description Number of its first token in the prompt, from 0.
+             */
+            first: number;
+            /** Num Tokens */
+            num_tokens: number;
+            /**
+             * Width
+             * @description In pixels, as the model reads it.
+             */
+            width: number;
+            /** Height */
+            height: number;
+        };
+        /**
          * Shutdown
          * @description What becomes of a run at work when the backend ends.
          */
@@ -6518,6 +6582,11 @@ export interface components {
             role: "base" | "student" | "teacher";
             /** Num Prompt Tokens */
             num_prompt_tokens: number;
+            /**
+             * Pictures
+             * @description In the order of their places.
+             */
+            pictures: components["schemas"]["ShownPicture"][];
         };
         /**
          * StepFinished
