@@ -24,7 +24,8 @@ class Measurement:
 class CardFacts:
     """What is known about a training; what is empty is left out of the card.
 
-    `usage` are lines for the shell, or of Python where the library is PEFT.
+    `usage` are lines for the shell, or of Python where the library is PEFT. `sees` says that the
+    model reads pictures.
     """
 
     name: str
@@ -37,6 +38,7 @@ class CardFacts:
     caveats: str = ""
     usage: str = ""
     library: Library = "mlx"
+    sees: bool = False
 
 
 def write_card(facts: CardFacts) -> str:
@@ -48,7 +50,7 @@ def write_card(facts: CardFacts) -> str:
                 "---",
                 f"base_model: {facts.base_model}",
                 f"library_name: {facts.library}",
-                "pipeline_tag: text-generation",
+                f"pipeline_tag: {'image-text-to-text' if facts.sees else 'text-generation'}",
                 f"tags: [{TAGS[facts.library]}]",
                 "---",
             )

@@ -77,7 +77,8 @@ def export_adapter(source: Path, target: Path, facts: CardFacts) -> Path:
         for name in (CONFIG_FILE, WEIGHTS_FILE):
             shutil.copyfile(source / name, folder / name)
         where = f"--model {_findable(facts)} --adapter-path {target.name}"
-        _write_card(folder, facts, _adapter_usage(keys, where))
+        sees = any(key.startswith(WORDS_SIDE) for key in keys)
+        _write_card(folder, replace(facts, sees=sees), _adapter_usage(keys, where))
     return target
 
 
@@ -140,7 +141,7 @@ def export_model(
         if request.form == "gguf":
             _convert(folder, progress)
             usage = f"llama-cli -m {request.target.name}/{GGUF_FILE}"
-        _write_card(folder, facts, usage)
+        _write_card(folder, replace(facts, sees=policy.sight is not None), usage)
     return request.target
 
 

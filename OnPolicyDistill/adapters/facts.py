@@ -25,6 +25,7 @@ from OnPolicyDistill.runs.wording import (
     format_interval,
     format_metric,
 )
+from OnPolicyDistill.settings.sight import SightSettings
 
 ADAPTER_CONFIG = "adapter_config.json"
 SHOWN_SETTINGS = ("num_steps", "batch_size", "learning_rate", "temperature", "divergence")
@@ -99,6 +100,14 @@ def _has_experts(model: str) -> bool:
     return any(found.is_expert for layer in layers for found in layer)
 
 
+def _sees(model: str) -> bool:
+    """Whether a model is known or found on this machine to read pictures."""
+    try:
+        return describe_model(model).dimensions.vision is not None
+    except ModelError:
+        return False
+
+
 def public_name(model: str) -> str:
     """The hub's name where there is one; of a folder, its last part only."""
     known = find_model(model)
@@ -117,6 +126,8 @@ def _settings(config: RunConfig) -> dict[str, str]:
         shown[f"lora.{name}"] = value
     # What it came to is told with the adapter.
     shown.pop("lora.experts", None)
+    if isinstance(settings, SightSettings) and _sees(base_model(config)):
+        shown |= {key: everything[key] for key in ("min_pixels", "max_pixels")}
     return {key: str(v) for key, v in shown.items() if v is not None and "/" not in str(v)}
 
 
