@@ -55,9 +55,11 @@ def show_to(policy: Policy, book: PictureBook, sight: SightSettings) -> Policy:
     model = policy.model
     if not isinstance(model, SeeingModel):
         return policy
-    smallest, largest = sight.min_pixels, sight.max_pixels
     model.book = book
-    model.sight = replace(model.sight, min_pixels=smallest, max_pixels=largest)
+    # A grafted model, whose places stand in a line, keeps to the sizes that it was trained with.
+    if model.positions == "grid":
+        smallest, largest = sight.min_pixels, sight.max_pixels
+        model.sight = replace(model.sight, min_pixels=smallest, max_pixels=largest)
     return replace(policy, sight=model.sight)
 
 

@@ -31,6 +31,7 @@ from OnPolicyDistill.planning.checks import Checkup
 from OnPolicyDistill.planning.graft_check import check_graft
 from OnPolicyDistill.planning.lengths import ruler_of
 from OnPolicyDistill.planning.models import describe_model
+from OnPolicyDistill.planning.sight import different_places
 from OnPolicyDistill.planning.vision import VisionDimensions
 from OnPolicyDistill.runs.directory import default_workspace
 from OnPolicyDistill.settings.distillation import DistillationSettings
@@ -178,6 +179,11 @@ def _check_prompt_distillation(check: Checkup, settings: PromptDistillationSetti
         check.check_pair(settings.student_model, settings.teacher_model, block)
     _check_teacher_prompt(check, settings)
     _check_inputs(check, settings)
+    if settings.training == "on_policy" and check.prompts is not None and check.prompts.pictures:
+        told = different_places(settings.student_model, settings.teacher_model, settings)
+        if told is not None:
+            fix = "Take both from one family, or set training to sft."
+            check.add("error", "different_sight", f"{block}.student_model", told, fix)
     check.check_rate(settings, settings.max_inputs)
     check.check_adapter(settings.student_adapter, f"{block}.student_adapter")
     check.check_disk()

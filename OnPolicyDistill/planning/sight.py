@@ -23,6 +23,21 @@ def common_sight(models: Iterable[str], limits: SightSettings) -> Sight | None:
     return None if None in found or not found else found[0]
 
 
+def different_places(student: str, teacher: str, limits: SightSettings) -> str | None:
+    """Say how two models cut pictures differently; None where they do not, or one does not see.
+
+    Raises:
+        ModelError: a model's config.json is damaged.
+    """
+    own, theirs = (common_sight([model], limits) for model in (student, teacher))
+    if own is None or theirs is None or (own.patch, own.merge) == (theirs.patch, theirs.merge):
+        return None
+    return (
+        f"{student} cuts pictures into places of {own.place_size} pixels, {teacher} into "
+        f"{theirs.place_size}: they read different tokens."
+    )
+
+
 def largest_picture(sight: Sight) -> int:
     """Most tokens that one picture costs."""
     return max(sight.max_pixels // sight.place_size**2, 1)

@@ -14,11 +14,12 @@ from OnPolicyDistill.datasets.labelled import (
 )
 from OnPolicyDistill.datasets.order import drawn_evenly
 from OnPolicyDistill.datasets.pictures import open_picture
-from OnPolicyDistill.errors import ConfigError, DatasetError
+from OnPolicyDistill.errors import ConfigError, DatasetError, ModelError
 from OnPolicyDistill.methods import facts_of
 from OnPolicyDistill.models.picture_prompts import encode_seen, refuse_blind
 from OnPolicyDistill.models.policy import Message, Policy, decode
 from OnPolicyDistill.pictures import PictureBook
+from OnPolicyDistill.planning.sight import different_places
 from OnPolicyDistill.rollout import Rollout
 from OnPolicyDistill.runs.reporting import Reporter
 from OnPolicyDistill.runs.wording import describe_drawn
@@ -48,7 +49,9 @@ def read_inputs(settings: PromptDistillationSettings, reporter: Reporter) -> Inp
 
     Raises:
         ConfigError: a file is not named, or the prompt cannot be read.
-        DatasetError: an input file cannot be used, or nothing is left.
+        DatasetError: an input file cannot be used, shows a picture to a model that reads words
+            alone, or nothing is left.
+        ModelError: a model that scores cuts pictures otherwise than the student.
     """
     facts = facts_of(settings)
     train, available = (
@@ -60,6 +63,8 @@ def read_inputs(settings: PromptDistillationSettings, reporter: Reporter) -> Inp
     )
     pictures = [source for item in (*train, *available) for source in item.pictures]
     refuse_blind((settings.teacher_model, settings.student_model), pictures)
+    if pictures and settings.training == "on_policy":
+        _refuse_different_places(settings)
     held_out = _drawn(available, settings.eval_inputs, settings)
     said = describe_drawn(len(held_out), len(available), "held-out inputs")
     reporter.phase("loading", f"{said}.")
@@ -80,6 +85,13 @@ def read_inputs(settings: PromptDistillationSettings, reporter: Reporter) -> Inp
         raise ConfigError(f"{file} is no readable text file.", "Save it as UTF-8.") from error
     train = _drawn(kept, settings.max_inputs, settings)
     return Inputs({"train": train, "held_out": held_out}, prompt, settings)
+
+
+def _refuse_different_places(settings: PromptDistillationSettings) -> None:
+    """Say now what would be said once both models are loaded and the teacher has answered."""
+    told = different_places(settings.student_model, settings.teacher_model, settings)
+    if told is not None:
+        raise ModelError(told, "Take both from one family, or set training to sft.")
 
 
 def _drawn(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from OnPolicyDistill.config import parse_config
 from OnPolicyDistill.errors import ConfigError, DatasetError, ModelError, StoppedError
 from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.models.parameters import flat_arrays
+from OnPolicyDistill.planning.checkup import check_run
 from OnPolicyDistill.runs.checkpoints import last_checkpoint
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from OnPolicyDistill.runs.events import Event, PhaseChanged, RunFinished
@@ -191,8 +193,24 @@ def test_a_run_stopped_while_it_generates_keeps_to_the_ids_of_its_book(
 def test_a_teacher_of_another_family_answers_but_does_not_score(desk: Desk, tmp_path: Path) -> None:
     other = {"teacher_model": str(desk.root / "stranger"), "num_steps": 1, "eval_every": 1}
     train(desk.create(tmp_path, **other))
-    with pytest.raises(ModelError, match="read pictures differently"):
-        train(desk.create(tmp_path, training="on_policy", **other))
+    scoring = desk.create(tmp_path, training="on_policy", **other)
+    with pytest.raises(ModelError, match=r"places of 32 pixels, .*stranger into 28"):
+        train(scoring)
+    assert not (scoring.path / "evaluation").exists()
+    found = check_run(scoring.config(), tmp_path).findings
+    assert "different_sight" in {each.code for each in found}
+
+
+def test_a_teacher_whose_prompt_ends_otherwise_does_not_score(desk: Desk, tmp_path: Path) -> None:
+    thinking = tmp_path / "thinking"
+    shutil.copytree(desk.root / "teacher", thinking)
+    template = thinking / "chat_template.jinja"
+    template.write_text(
+        template.read_text().replace("assistant\n{% endif", "assistant\n<think>{% endif")
+    )
+    run = desk.create(tmp_path, training="on_policy", teacher_model=str(thinking))
+    with pytest.raises(ModelError, match="the prompt's end"):
+        train(run)
 
 
 @pytest.mark.parametrize("side", ["student_model", "teacher_model"])
