@@ -93,6 +93,8 @@ interface ReadoutProps extends ChartProps {
   action: ReactNode;
 }
 
+/** A small chart has no room for names, and needs them when its curves are more than this. */
+const MOST_UNNAMED = 2;
 /** With more curves than this their last values are read under the cursor only. */
 const MOST_VALUES = 4;
 
@@ -124,7 +126,7 @@ function Readout({ title, unit, curves, marks, data, index, at, action, ...rest 
         {curves.map((curve, place) => (
           <span key={curve.id} className="inline-flex items-baseline gap-1">
             <Key curve={curve} />
-            {curves.length > 1 && !rest.compact ? (
+            {curves.length > (rest.compact ? MOST_UNNAMED : 1) ? (
               <span className="text-muted">{curve.label}</span>
             ) : null}
             {curves.length > MOST_VALUES && index === null ? null : (

@@ -10,6 +10,10 @@ const CLOSED = "<|vision_end|>";
 /** Words, or the number of a picture from 0. */
 export type Piece = string | number;
 
+export function isPicture(piece: Piece): piece is number {
+  return typeof piece === "number";
+}
+
 /** Words with pictures in the places of their marks; all in front where the two do not fit. */
 export function placeInText(text: string, numPictures: number): Piece[] {
   const words = text.split(MARK);

@@ -58,7 +58,7 @@ export function PictureChip({ picture }: { picture: ShownPicture }) {
           type="button"
           aria-label={[`Show ${picture.name}`, tokens].filter(Boolean).join(", ")}
           className={clsx(
-            "num mx-0.5 inline-flex h-6 items-center gap-1.5 rounded-sm border bg-surface px-0.5 pr-1.5 align-middle font-sans text-sm whitespace-nowrap hover:border-faint",
+            "num mx-1 inline-flex first:ml-0 h-6 items-center gap-1.5 rounded-sm border bg-surface px-0.5 pr-1.5 align-middle font-sans text-sm whitespace-nowrap hover:border-faint",
             picture.problem ? "border-bad text-bad" : "border-line-strong text-muted",
           )}
         >

@@ -13,6 +13,7 @@ const OFFERED = [
   "eval_off_policy_reverse_kl",
   "divergence",
   "eval_agreement",
+  "eval_accuracy",
   "eval_off_policy_agreement",
   "loss",
   "tokens_per_second",

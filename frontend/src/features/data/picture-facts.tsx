@@ -36,7 +36,7 @@ export function PictureFacts({ facts, overlap }: PictureFactsProps) {
         note={
           num_broken === num_pictures
             ? "a file that is dropped comes without the pictures beside it: name it by its path"
-            : `sides up to ${facts.largest_width} × ${facts.largest_height} pixels`
+            : `the largest ${facts.largest_width} × ${facts.largest_height} pixels`
         }
       />
       {overlap ? (

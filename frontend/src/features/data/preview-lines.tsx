@@ -4,7 +4,7 @@ import type { PreviewItem } from "@/api/types";
 import { Button } from "@/components/button";
 import { formatCount } from "@/components/format";
 import { PictureChip, type ShownPicture, Thumbnail } from "@/components/picture";
-import { placeInTokens } from "@/components/picture-places";
+import { isPicture, placeInTokens } from "@/components/picture-places";
 
 interface PreviewLinesProps {
   setId: string;
@@ -96,7 +96,7 @@ function Tokens({ tokens, pictures }: TokensProps) {
     <>
       <p className="mt-1 rounded-sm bg-sunken p-1 font-mono text-sm break-words whitespace-pre-wrap">
         {shown.map((piece, index) => {
-          const picture = typeof piece === "number" ? pictures[piece] : undefined;
+          const picture = isPicture(piece) ? pictures[piece] : undefined;
           return picture ? (
             <PictureChip key={picture.name} picture={picture} />
           ) : (

@@ -1,3 +1,4 @@
+import clsx from "clsx";
 import type { LiveRun } from "@/api/live-run";
 import type { RunDetail } from "@/api/types";
 import { Card } from "@/components/card";
@@ -49,15 +50,17 @@ export function LearningCharts({ face, main, detail, live }: LearningChartsProps
           <div className="grid grid-cols-1 gap-x-6 gap-y-4 rounded-lg border bg-surface p-3 md:grid-cols-2 xl:grid-cols-3">
             {face.small.map((metrics) => {
               const title = TITLES[metrics[0]?.key ?? ""];
+              const isWide = metrics.filter(({ key }) => chart.measured.has(key)).length > 2;
               return (
-                <MetricChart
-                  key={metrics[0]?.key}
-                  {...chart}
-                  {...(title ? { title } : {})}
-                  metrics={metrics}
-                  height={132}
-                  compact
-                />
+                <div key={metrics[0]?.key} className={clsx("min-w-0", isWide && "md:col-span-2")}>
+                  <MetricChart
+                    {...chart}
+                    {...(title ? { title } : {})}
+                    metrics={metrics}
+                    height={132}
+                    compact
+                  />
+                </div>
               );
             })}
           </div>

@@ -4,10 +4,11 @@ import { Pause, Play } from "lucide-react";
 import { useState } from "react";
 import { rolloutAt } from "@/api/files";
 import type { LiveRun } from "@/api/live-run";
-import type { EventOf } from "@/api/types";
+import type { EventOf, RolloutRecord } from "@/api/types";
 import { Button } from "@/components/button";
 import { Card } from "@/components/card";
 import { Thumbnail } from "@/components/picture";
+import { isPicture, placeInText } from "@/components/picture-places";
 import { picturesOf } from "@/features/run/rollout-pictures";
 import { divergenceText, rewardText, tintOf, tokensOf, visibleText } from "@/features/run/tokens";
 
@@ -47,24 +48,7 @@ export function RolloutStream({ runId, live }: { runId: string; live: LiveRun })
       ) : (
         <ul className="max-h-80 divide-y overflow-y-auto">
           {rollouts.map((rollout) => (
-            <li key={rollout.seq} className="flex gap-3 px-3 py-2">
-              <FirstPicture runId={runId} rollout={rollout} />
-              <div className="min-w-0 grow">
-                <p className="num label flex justify-between gap-2">
-                  <span className="truncate">{rollout.prompt}</span>
-                  <span className="shrink-0">
-                    {[
-                      `step ${rollout.step}`,
-                      divergenceText(rollout.mean_divergence),
-                      rewardText(rollout.reward),
-                    ]
-                      .filter(Boolean)
-                      .join(" · ")}
-                  </span>
-                </p>
-                <TintedCompletion runId={runId} rollout={rollout} />
-              </div>
-            </li>
+            <Sampled key={rollout.seq} runId={runId} rollout={rollout} />
           ))}
         </ul>
       )}
@@ -77,18 +61,42 @@ interface SampledProps {
   rollout: EventOf<"rollout_sampled">;
 }
 
-/** What the prompt shows first; nothing where it has words only. */
-function FirstPicture({ runId, rollout }: SampledProps) {
+/** A rollout in a few lines, with what its prompt shows first. */
+function Sampled({ runId, rollout }: SampledProps) {
   const record = useQuery(rolloutAt(runId, rollout.offset)).data;
-  const [picture] = record ? picturesOf(runId, record) : [];
-  return picture ? (
-    <Thumbnail picture={picture} className="size-12 shrink-0 rounded-sm border" />
-  ) : null;
+  const pictures = record ? picturesOf(runId, record) : [];
+  const words = placeInText(rollout.prompt, pictures.length).filter((each) => !isPicture(each));
+  return (
+    <li className="flex gap-3 px-3 py-2">
+      {pictures[0] ? (
+        <Thumbnail picture={pictures[0]} className="size-12 shrink-0 rounded-sm border" />
+      ) : null}
+      <div className="min-w-0 grow">
+        <p className="num label flex justify-between gap-2">
+          <span className="truncate">{words.join("")}</span>
+          <span className="shrink-0">
+            {[
+              `step ${rollout.step}`,
+              divergenceText(rollout.mean_divergence),
+              rewardText(rollout.reward),
+            ]
+              .filter(Boolean)
+              .join(" · ")}
+          </span>
+        </p>
+        <TintedCompletion completion={rollout.completion} record={record} />
+      </div>
+    </li>
+  );
+}
+
+interface TintedCompletionProps {
+  completion: string;
+  record: RolloutRecord | undefined;
 }
 
 /** The text at once; the tints when the record has come. */
-function TintedCompletion({ runId, rollout }: SampledProps) {
-  const record = useQuery(rolloutAt(runId, rollout.offset)).data;
+function TintedCompletion({ completion, record }: TintedCompletionProps) {
   return (
     <p className="line-clamp-3 break-words whitespace-pre-wrap">
       {record
@@ -104,7 +112,7 @@ function TintedCompletion({ runId, rollout }: SampledProps) {
               {visibleText(token.text)}
             </span>
           ))
-        : rollout.completion}
+        : completion}
     </p>
   );
 }
