@@ -54,3 +54,14 @@ test("the sign with which an answer ends is no part of it", () => {
   const token = { id: 1, text: "yes", logprob: 0, is_end: false, top: [] };
   expect(textOf([token, { ...token, text: "<|im_end|>", is_end: true }])).toBe("yes");
 });
+
+test("what a model read is told with the share that was pictures", () => {
+  const place = { first: 4, num_tokens: 260, width: 640, height: 416 };
+  const started = foldPlayground(EMPTY_EXCHANGE, {
+    kind: "started",
+    role: "student",
+    num_prompt_tokens: 560,
+    pictures: [place, { ...place, first: 266 }],
+  });
+  expect(started.voices.student.read).toEqual({ numTokens: 560, numOfPictures: 520 });
+});

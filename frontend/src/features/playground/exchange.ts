@@ -9,6 +9,8 @@ export interface Voice {
   tokens: readonly GeneratedToken[];
   seconds: number | null;
   finishReason: string | null;
+  /** Tokens that it read, and those of them that are pictures. */
+  read: { numTokens: number; numOfPictures: number } | null;
 }
 
 export interface Exchange {
@@ -18,7 +20,13 @@ export interface Exchange {
   ending: { tone: "neutral" | "bad"; text: string; action: string } | null;
 }
 
-const SILENT: Voice = { state: "waiting", tokens: [], seconds: null, finishReason: null };
+const SILENT: Voice = {
+  state: "waiting",
+  tokens: [],
+  seconds: null,
+  finishReason: null,
+  read: null,
+};
 
 export const EMPTY_EXCHANGE: Exchange = {
   voices: { base: SILENT, student: SILENT, teacher: SILENT },
@@ -36,7 +44,14 @@ export function foldPlayground(exchange: Exchange, message: PlaygroundMessage): 
     case "loading":
       return change(message.role, { state: "loading" });
     case "started":
-      return change(message.role, { state: "writing", tokens: [] });
+      return change(message.role, {
+        state: "writing",
+        tokens: [],
+        read: {
+          numTokens: message.num_prompt_tokens,
+          numOfPictures: message.pictures.reduce((sum, each) => sum + each.num_tokens, 0),
+        },
+      });
     case "tokens": {
       const before = exchange.voices[message.role].tokens.slice(0, message.first);
       return change(message.role, { tokens: [...before, ...message.tokens] });

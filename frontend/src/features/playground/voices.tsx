@@ -1,5 +1,5 @@
 import { Card } from "@/components/card";
-import { formatNumber } from "@/components/format";
+import { formatCount, formatNumber } from "@/components/format";
 import { Notice } from "@/components/states";
 import {
   type Exchange,
@@ -48,6 +48,7 @@ export function Voices({ exchange }: { exchange: Exchange }) {
                 <span className="text-faint">{WAITING[exchange.voices[role].state]}</span>
               )}
             </p>
+            <Read voice={exchange.voices[role]} />
           </Card>
         ))}
       </div>
@@ -58,6 +59,16 @@ export function Voices({ exchange }: { exchange: Exchange }) {
       ) : null}
     </>
   );
+}
+
+/** What its pictures cost, where it looked at any. */
+function Read({ voice: { read } }: { voice: Voice }) {
+  return read && read.numOfPictures > 0 ? (
+    <p className="num mt-2 border-t pt-2 text-sm text-muted">
+      It read {formatCount(read.numTokens)} tokens, {formatCount(read.numOfPictures)} of them
+      pictures.
+    </p>
+  ) : null;
 }
 
 const WAITING: Record<Voice["state"], string> = {
