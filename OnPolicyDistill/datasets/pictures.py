@@ -135,10 +135,20 @@ def thumbnail(source: PictureSource) -> bytes:
     Raises:
         DatasetError: it is no picture, a damaged one, or too large; names file and line.
     """
-    small = _decoded(source)
-    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    return _small_png(_decoded(source))
+
+
+def small_copy(pixels: Pixels) -> bytes:
+    """A small PNG of pixels (height, width, 3)."""
+    from PIL import Image  # noqa: PLC0415
+
+    return _small_png(Image.fromarray(pixels))
+
+
+def _small_png(image: Image) -> bytes:
+    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
     stream = BytesIO()
-    small.save(stream, "PNG")
+    image.save(stream, "PNG")
     return stream.getvalue()
 
 

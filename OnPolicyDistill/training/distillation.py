@@ -38,6 +38,7 @@ from OnPolicyDistill.training.rollouts import (
     complete_rows,
     in_micro_batches,
 )
+from OnPolicyDistill.training.shown_pictures import keep_copies, shown_pictures
 from OnPolicyDistill.training.student import Student
 from OnPolicyDistill.training.work import Work
 
@@ -127,8 +128,14 @@ def show(
     student: Student,
     texts: Mapping[int, str],
 ) -> None:
-    """Write a few of a step's rollouts; `texts` are prompts as people read them, by index."""
-    for record in rollout_records(report, student.policy, student.head, texts):
+    """Write a few of a step's rollouts with small copies of the pictures that they show.
+
+    `texts` are prompts as people read them, by index.
+    """
+    records = rollout_records(report, student.policy, student.head, texts)
+    rollouts = () if report.first is None else report.first.rollouts
+    for record, rollout in zip(records, rollouts, strict=False):
+        keep_copies(shown_pictures(student.policy, rollout.prompt_ids), work.run.pictures)
         work.reporter.rollout(record)
 
 

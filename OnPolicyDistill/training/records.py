@@ -19,6 +19,7 @@ from OnPolicyDistill.losses.targets import HiddenTargets, Targets, top_k_targets
 from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.rollout import Rollout
 from OnPolicyDistill.runs.events import RolloutRecord, Token
+from OnPolicyDistill.training.shown_pictures import shown_pictures
 
 RECORDED_ROLLOUTS = 2
 NUM_TOP_TOKENS = 5
@@ -136,6 +137,9 @@ def rollout_records(
                 divergence=tuple(float_list(scored.stats.divergence[rows])),
                 student_top=_top_tokens(own, labels, student),
                 teacher_top=teacher_top,
+                pictures=tuple(
+                    picture.digest for picture in shown_pictures(student, rollout.prompt_ids)
+                ),
             )
         )
     return records

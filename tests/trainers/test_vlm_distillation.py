@@ -15,7 +15,7 @@ from OnPolicyDistill.errors import DatasetError, ModelError, ProofError, Stopped
 from OnPolicyDistill.pictures import FIRST_PICTURE_ID
 from OnPolicyDistill.runs.checkpoints import last_checkpoint
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
-from OnPolicyDistill.runs.events import Event, SelfTestFinished
+from OnPolicyDistill.runs.events import Event, RolloutRecord, SelfTestFinished
 from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.reporting import StopRequest
 from OnPolicyDistill.settings.vlm_distillation import VlmDistillationSettings
@@ -135,6 +135,24 @@ def test_a_student_that_sees_moves_towards_its_teacher(gallery: Gallery) -> None
     (proof,) = (e for e in read_events(run.events_file) if isinstance(e, SelfTestFinished))
     assert proof.passed
     assert {"logprobs_match", "temperature_matches", "base_stays"} <= {c.name for c in proof.checks}
+
+
+def test_recorded_rollouts_name_their_pictures_and_the_run_keeps_copies(gallery: Gallery) -> None:
+    run = gallery.create(num_steps=3)
+    train(run)
+    records = [
+        RolloutRecord.model_validate_json(line)
+        for line in run.rollouts_file.read_text().splitlines()
+    ]
+    for record in records:
+        assert record.prompt_index is not None
+        assert len(record.pictures) == record.prompt_index % 3
+    named = {digest for record in records for digest in record.pictures}
+    assert named
+    assert named == {path.stem for path in run.pictures.iterdir()}
+    for digest in named:
+        with Image.open(run.pictures / f"{digest}.png") as copy:
+            assert copy.format == "PNG"
 
 
 def test_a_teacher_equal_to_the_student_is_refused(gallery: Gallery) -> None:
