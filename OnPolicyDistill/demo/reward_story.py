@@ -34,7 +34,6 @@ UNCHANGED: Mapping[str, object] = {}
 # No setting was chosen on the dates of this seed.
 UNSEEN_SEED = 2027
 NUM_UNSEEN = 300
-WINDOW_STEPS = 3
 
 
 class AccuracyNumbers(BaseModel):
@@ -49,7 +48,8 @@ class AccuracyNumbers(BaseModel):
 class RewardDemoResult(BaseModel):
     """Everything the demonstration measured; `seconds` is the wall clock of both runs.
 
-    `reward_first` and `reward_last` are the mean rewards of the first and last three steps.
+    `reward_first` and `reward_last` are the mean rewards of the first and the last third of the
+    steps: each step asks eight other prompts, so that fewer steps differ by their prompts alone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -91,14 +91,15 @@ def run_reward_demo(
         for event in read_events(run.events_file)
         if isinstance(event, StepFinished)
     ]
+    third = max(len(rewards) // 3, 1)
     return RewardDemoResult(
         run_id=run.run_id,
         seconds=time.perf_counter() - started,
         train_seconds=finished.report["train_seconds"],
         before=_numbers(finished, "before"),
         after=_numbers(finished, "after"),
-        reward_first=fmean(rewards[:WINDOW_STEPS]),
-        reward_last=fmean(rewards[-WINDOW_STEPS:]),
+        reward_first=fmean(rewards[:third]),
+        reward_last=fmean(rewards[-third:]),
         control_run_id=control.run_id,
         shuffled_control_accuracy=_numbers(_finished(control), "after").accuracy,
     )
