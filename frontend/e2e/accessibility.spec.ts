@@ -1,11 +1,7 @@
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import type { Page } from "@playwright/test";
-import type { AxeResults } from "axe-core";
+import { seriousFindings } from "./axe";
 import { pagesOf } from "./pages";
 import { createRun, expect, report, test, untilState } from "./stage";
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const SHORT = { num_steps: 4, eval_every: 4, checkpoint_every: 4 };
 
 test("axe finds nothing serious on any page in either theme", async ({ page, backend }) => {
@@ -33,16 +29,3 @@ test("axe finds nothing serious on any page in either theme", async ({ page, bac
   report(`${found.length} serious or critical findings`);
   expect(found).toEqual([]);
 });
-
-async function seriousFindings(page: Page): Promise<string[]> {
-  // As an expression, not as a script element, which the page's own policy forbids.
-  await page.evaluate(`${AXE};undefined`);
-  const { violations } = (await page.evaluate(
-    "axe.run(document, { resultTypes: ['violations'] })",
-  )) as AxeResults;
-  return violations
-    .filter(({ impact }) => impact === "serious" || impact === "critical")
-    .flatMap(({ id, nodes }) =>
-      nodes.map((node) => `${id} ${node.html.slice(0, 160)} ${node.any[0]?.message ?? ""}`),
-    );
-}

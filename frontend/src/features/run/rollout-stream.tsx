@@ -46,11 +46,18 @@ export function RolloutStream({ runId, live }: { runId: string; live: LiveRun })
       {rollouts.length === 0 ? (
         <p className="p-3 text-muted">None yet: they come with the first step.</p>
       ) : (
-        <ul className="max-h-80 divide-y overflow-y-auto">
-          {rollouts.map((rollout) => (
-            <Sampled key={rollout.seq} runId={runId} rollout={rollout} />
-          ))}
-        </ul>
+        <section
+          aria-label="Newest rollouts"
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard must reach it
+          tabIndex={0}
+          className="max-h-80 overflow-y-auto"
+        >
+          <ul className="divide-y">
+            {rollouts.map((rollout) => (
+              <Sampled key={rollout.seq} runId={runId} rollout={rollout} />
+            ))}
+          </ul>
+        </section>
       )}
     </Card>
   );
