@@ -71,7 +71,7 @@ def evaluate(
     variants: list[str] = []
     if config is None:
         answerer = answerer if run is None else _of_run(answerer, open_run(run, workspace))
-        variants = [f"variants={_variants(answerer, run)}", *_limits(answerer.sight)]
+        variants = [f"variants={_variants(answerer, run)}", *_limits(answerer)]
     elif model or adapter or run or prompt or max_answer_tokens:
         raise InputError("The config names the variants.", "Give it or --model, not both.")
     given = {
@@ -111,10 +111,14 @@ def _of_run(named: Answerer, run: RunDirectory) -> Answerer:
     return Answerer(cast.student, cast.adapter, named.prompt, named.max_answer_tokens, cast.sight)
 
 
-def _limits(sight: SightSettings | None) -> list[str]:
-    """The limits of pictures as settings: an adapter is asked as it was trained."""
-    if sight is None:
+def _limits(answerer: Answerer) -> list[str]:
+    """The limits of pictures as settings: a model is asked as it was trained."""
+    from OnPolicyDistill.planning.sight import own_limits, sight_of_model
+
+    assert answerer.model is not None
+    if sight_of_model(answerer.model) is None:
         return []
+    sight = answerer.sight or own_limits(answerer.model)
     return [f"min_pixels={sight.min_pixels}", f"max_pixels={sight.max_pixels}"]
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 class Cast:
     """Which models complete the prompt; `adapter` belongs to the student.
 
-    `sight` is how large they read pictures; without it as settings have it by default.
+    `sight` is how large a run read pictures; without it the student's folder says so.
     """
 
     student: str | None
@@ -247,9 +247,11 @@ def _refuse_blind(roles: Cast, prompt: Pictured, compare: bool) -> None:
 
 
 def _sight(roles: Cast) -> SightSettings:
-    from OnPolicyDistill.settings.sight import SightSettings
+    """How large all of them read pictures: as the run did, else as the student's folder says."""
+    from OnPolicyDistill.planning.sight import own_limits
 
-    return roles.sight or SightSettings()
+    assert roles.student is not None
+    return roles.sight or own_limits(roles.student)
 
 
 def _answer(policy: Policy, role: str, ask: Ask, quiet: bool) -> Answer:

@@ -9,7 +9,7 @@ from OnPolicyDistill.datasets.sight_files import DEFAULT_SIGHT, sight_of_folder
 from OnPolicyDistill.pictures import Sight
 from OnPolicyDistill.planning.models import describe_model
 from OnPolicyDistill.registry import find_model, local_folder
-from OnPolicyDistill.settings.sight import SightSettings
+from OnPolicyDistill.settings.sight import LEAST_PIXELS, MOST_PIXELS, SightSettings
 
 
 def common_sight(models: Iterable[str], limits: SightSettings) -> Sight | None:
@@ -21,6 +21,23 @@ def common_sight(models: Iterable[str], limits: SightSettings) -> Sight | None:
     pixels = limits.min_pixels, limits.max_pixels
     found = [sight_of_model(model, pixels) for model in models]
     return None if None in found or not found else found[0]
+
+
+def own_limits(model: str) -> SightSettings:
+    """As large as a model's own folder says that it reads pictures, and no larger than runs do.
+
+    A small model that learned on small pictures sees nothing in enlarged ones; the largest that
+    the published ones allow would cost 16,384 tokens each.
+
+    Raises:
+        ModelError: the model's folder is damaged.
+    """
+    usual, sight = SightSettings(), sight_of_model(model)
+    if sight is None:
+        return usual
+    fewest = min(max(sight.min_pixels, LEAST_PIXELS), MOST_PIXELS)
+    most = max(fewest, min(sight.max_pixels, usual.max_pixels))
+    return SightSettings(min_pixels=fewest, max_pixels=most)
 
 
 def different_places(student: str, teacher: str, limits: SightSettings) -> str | None:

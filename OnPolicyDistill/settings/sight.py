@@ -9,17 +9,22 @@ from OnPolicyDistill.settings.training import Settings
 
 # 2048 x 2048 places of 32 pixels are far beyond what any tower was trained on.
 MOST_PIXELS = 67_108_864
+# One place of the smaller kind, 28 x 28.
+LEAST_PIXELS = 784
 
 
 class SightSettings(Settings):
     """Limits for pictures; every picture is resized to lie between them."""
 
     min_pixels: int = Field(
-        65_536, ge=784, le=MOST_PIXELS, description="Pixels that a picture has at least as read."
+        65_536,
+        ge=LEAST_PIXELS,
+        le=MOST_PIXELS,
+        description="Pixels that a picture has at least as read.",
     )
     max_pixels: int = Field(
         1_048_576,
-        ge=784,
+        ge=LEAST_PIXELS,
         le=MOST_PIXELS,
         description="Pixels that a picture has at most as read: 1,048,576 are 1,024 tokens of "
         "Qwen3-VL and 1,337 of Qwen2.5-VL.",

@@ -20,9 +20,9 @@ from OnPolicyDistill.evaluation.playground_messages import (
     LinePicture,
     Role,
 )
-from OnPolicyDistill.methods import RunSettings
 from OnPolicyDistill.planning.memory import RUNTIME_BYTES
 from OnPolicyDistill.planning.models import describe_model
+from OnPolicyDistill.planning.sight import own_limits
 from OnPolicyDistill.registry import local_folder
 from OnPolicyDistill.runs.checkpoints import list_checkpoints, pointed
 from OnPolicyDistill.settings.sight import SightSettings, sight_of
@@ -30,12 +30,15 @@ from OnPolicyDistill.settings.sight import SightSettings, sight_of
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Names of models, as a config would write them; `adapter` is the student's."""
+    """Names of models, as a config would write them; `adapter` is the student's.
+
+    `sight` is how large their run reads pictures, if they are of one whose method does.
+    """
 
     student: str
     adapter: str | None
     teacher: str | None
-    sight: SightSettings = USUAL_SIGHT
+    sight: SightSettings | None = None
 
 
 def make_ask(backend: Backend, hub: Hub, sets: PromptSets, question: Question, ask_id: int) -> Ask:
@@ -63,7 +66,7 @@ def make_ask(backend: Backend, hub: Hub, sets: PromptSets, question: Question, a
         teacher=None if teacher is None else str(teacher),
         messages=tuple(_found(sets, message) for message in question.messages),
         sampling=question.sampling,
-        sight=cast.sight,
+        sight=_sight(cast, student),
     )
 
 
@@ -99,13 +102,13 @@ def _cast(backend: Backend, question: Question) -> Cast:
         question.student_model or student,
         checkpoint,
         question.teacher_model or teacher,
-        _sight(settings_of(config)),
+        sight_of(settings_of(config)),
     )
 
 
-def _sight(settings: RunSettings) -> SightSettings:
-    """As large as the run reads pictures; a method that reads words alone says nothing of it."""
-    own = sight_of(settings) or USUAL_SIGHT
+def _sight(cast: Cast, student: Path) -> SightSettings:
+    """As large as the run reads pictures, else as the student's folder says."""
+    own = cast.sight or own_limits(str(student))
     limits = {"min_pixels": own.min_pixels, "max_pixels": own.max_pixels}
     return USUAL_SIGHT.model_copy(update=limits)
 

@@ -34,7 +34,7 @@ def card_of(folder: Path) -> str:
 def test_an_adapter_and_a_fused_model_say_what_the_run_said_of_a_picture(
     opd: Opd, root: Path, workspace: Path, tmp_path: Path
 ) -> None:
-    run_id, _ = run_with_adapter(root, workspace)
+    run_id, _ = run_with_adapter(root, workspace, min_pixels=1024, max_pixels=102_400)
     shown = ("--image", str(root / "blue.png"), *ASKED, "Which?")
     (said,) = completions(opd("generate", "--run", run_id, *shown))
     student = str(root / "student")
@@ -57,7 +57,7 @@ def test_an_adapter_and_a_fused_model_say_what_the_run_said_of_a_picture(
         assert "pipeline_tag: image-text-to-text" in card
         assert "base_model: student" in card
         assert str(root) not in card
-    assert "- max_pixels: 1048576" in card_of(fused)
+    assert "- max_pixels: 102400" in card_of(fused)
 
 
 def test_a_quantized_student_still_sees(
@@ -73,7 +73,7 @@ def test_a_quantized_student_still_sees(
     assert not any("vision_tower" in name and name.endswith("scales") for name in weights)
     shown = ("--image", str(root / "blue.png"), "--max-tokens", "2", "--json", "--prompt", "a")
     (answer,) = completions(opd("generate", "--model", str(out), *shown))
-    assert answer["num_picture_tokens"] == 64
+    assert answer["num_picture_tokens"] == 4
     assert "mlx_vlm.generate --model packed --image PICTURE" in card_of(out)
 
 

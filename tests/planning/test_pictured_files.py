@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from OnPolicyDistill.config import RunConfig, parse_config
 from OnPolicyDistill.errors import DatasetError
 from OnPolicyDistill.planning.checkup import check_run
 from OnPolicyDistill.planning.lengths import count_held_out, measure_prompts
-from OnPolicyDistill.planning.sight import common_sight
+from OnPolicyDistill.planning.sight import common_sight, own_limits
 from OnPolicyDistill.settings.sight import SightSettings
 from tests.backend.tiny import write_jsonl, write_tiny_model
 from tests.seeing_models import write_seeing_model
@@ -92,6 +93,24 @@ def test_pictures_are_refused_by_their_line_where_a_model_reads_words_alone(
 def test_one_blind_model_of_a_pair_is_enough_to_refuse(root: Path, tmp_path: Path) -> None:
     config = config_of(root, "prompt_distillation", "seeing", "words")
     assert "unread_picture" in {found.code for found in check_run(config, tmp_path).findings}
+
+
+def test_a_model_reads_as_its_folder_says_and_no_larger_than_runs_do(root: Path) -> None:
+    own = own_limits(str(root / "seeing"))
+    assert (own.min_pixels, own.max_pixels) == (4 * 16**2, 400 * 16**2)
+    published = own_limits("qwen3-vl-4b-thinking")
+    assert (published.min_pixels, published.max_pixels) == (65_536, 1_048_576)
+    assert own_limits(str(root / "words")) == SightSettings()
+    folder = root / "odd"
+    write_seeing_model(folder, "qwen2_5_vl")
+    for edges, limits in (
+        ((1, 100_000_000), (784, 1_048_576)),
+        ((2_000_000, 3_000_000), (2_000_000, 2_000_000)),
+    ):
+        size = {"shortest_edge": edges[0], "longest_edge": edges[1]}
+        (folder / "preprocessor_config.json").write_text(json.dumps({"size": size}))
+        own = own_limits(str(folder))
+        assert (own.min_pixels, own.max_pixels) == limits
 
 
 def test_a_model_that_is_not_here_sees_as_the_registry_says() -> None:
