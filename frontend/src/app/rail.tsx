@@ -44,12 +44,12 @@ function RailLink({ place, collapsed }: { place: Place; collapsed: boolean }) {
       activeOptions={{ exact: place.to === "/", includeSearch: false }}
       className={ITEM}
       activeProps={{ className: "bg-selected !text-ink font-medium" }}
-      aria-label={place.label}
+      {...(collapsed ? { "aria-label": place.label } : {})}
     >
       <Icon aria-hidden />
       {collapsed ? null : place.label}
       {collapsed || !place.key ? null : (
-        <span className="ml-auto hidden group-hover:block">
+        <span aria-hidden className="ml-auto hidden group-hover:block">
           <KeyHint keys={`G ${place.key}`} />
         </span>
       )}
