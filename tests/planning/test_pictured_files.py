@@ -123,3 +123,17 @@ def test_a_model_that_is_not_here_sees_as_the_registry_says() -> None:
     assert newer.patch == 16
     assert common_sight(["qwen3-vl-4b-thinking", "qwen2.5-1.5b"], limits) is None
     assert common_sight(["no/such-model"], limits) is None
+
+
+def test_free_answers_are_warned_of_unless_they_are_graded_by_their_box(
+    root: Path, tmp_path: Path
+) -> None:
+    codes = []
+    for grader in ({}, {"grader": "boxed"}):
+        lines = [{"text": f"{n}?", "label": str(n), **grader} for n in range(40)]
+        file = write_jsonl(tmp_path / "free.jsonl", lines)
+        variants = [{"name": "v", "model": str(root / "words")}]
+        config = parse_config({"evaluation": {"variants": variants, "inputs": str(file)}})
+        codes.append({found.code for found in check_run(config, tmp_path).findings})
+    assert "free_answers" in codes[0]
+    assert "free_answers" not in codes[1]
