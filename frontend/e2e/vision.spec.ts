@@ -6,7 +6,11 @@ import { ROOT } from "./backend";
 import { expect, proceed, report, SLOW, test } from "./stage";
 
 const SQUARES = join(ROOT, "data/squares");
-const PICTURES = ["blue-rectangle-1x3-at-2-0.png", "blue-rectangle-1x4-at-1-2.png"];
+const PICTURES = [
+  "blue-rectangle-1x3-at-2-0.png",
+  "blue-rectangle-1x3-at-2-2.png",
+  "blue-rectangle-1x4-at-1-2.png",
+] as const;
 
 function picture(name: string): string {
   return join(SQUARES, "images", name);
@@ -27,17 +31,22 @@ async function expectShown(page: Page, name: string): Promise<void> {
     .toBeGreaterThan(0);
 }
 
-/** Pastes a file as the clipboard of a browser hands it over. */
-async function paste(page: Page, name: string): Promise<void> {
+/** Hands a file over as a browser does that pastes it, or drops it. */
+async function give(page: Page, name: string, how: "paste" | "drop"): Promise<void> {
   const base64 = readFileSync(picture(name)).toString("base64");
   await page.getByRole("textbox", { name: "Prompt" }).evaluate(
-    (box, [file, text]) => {
-      const bytes = Uint8Array.from(atob(text ?? ""), (letter) => letter.charCodeAt(0));
-      const clipboardData = new DataTransfer();
-      clipboardData.items.add(new File([bytes], file ?? "", { type: "image/png" }));
-      box.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
+    (box, { name, base64, how }) => {
+      const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+      const data = new DataTransfer();
+      data.items.add(new File([bytes], name, { type: "image/png" }));
+      const shared = { bubbles: true, cancelable: true };
+      box.dispatchEvent(
+        how === "paste"
+          ? new ClipboardEvent("paste", { ...shared, clipboardData: data })
+          : new DragEvent("drop", { ...shared, dataTransfer: data }),
+      );
     },
-    [name, base64],
+    { name, base64, how },
   );
 }
 
@@ -99,18 +108,20 @@ test("a student that sees is distilled and asked, with its pictures in sight", a
     await expectAccessible(page);
   });
 
-  await test.step("pictures are picked, pasted and taken out again", async () => {
+  await test.step("pictures are picked, pasted, dropped and taken out again", async () => {
     await page.getByRole("link", { name: "Playground" }).click();
     const tray = page.getByRole("list", { name: "Pictures of the question" });
     await page
       .getByLabel("Pictures to add")
-      .setInputFiles([picture(PICTURES[0] ?? ""), join(SQUARES, "README.md")]);
+      .setInputFiles([picture(PICTURES[0]), join(SQUARES, "README.md")]);
     await expect(page.getByRole("alert")).toContainText("README.md is no PNG");
-    await paste(page, PICTURES[1] ?? "");
+    await give(page, PICTURES[1], "paste");
     await expect(tray.getByRole("listitem")).toHaveCount(2);
+    await give(page, PICTURES[2], "drop");
+    await expect(tray.getByRole("listitem")).toHaveCount(3);
     await expectAccessible(page);
     await page.getByRole("button", { name: `Take ${PICTURES[0]} out` }).press("Enter");
-    await expect(tray.getByRole("listitem")).toHaveCount(1);
+    await expect(tray.getByRole("listitem")).toHaveCount(2);
   });
 
   await test.step("models say how much of what they read was pictures", async () => {
