@@ -26,7 +26,6 @@ from OnPolicyDistill.adapters.dropout import seed_dropout
 from OnPolicyDistill.evaluation.controls import Controls
 from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.optim.gradients import Gradients, add_gradients
-from OnPolicyDistill.pictures import PictureBook
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.reporting import Observer, StopRequest
 from OnPolicyDistill.seeds import derive_seed
@@ -45,8 +44,6 @@ from OnPolicyDistill.training.pictured_prompts import PicturePrompts, picture_me
 from OnPolicyDistill.training.records import StepReport
 from OnPolicyDistill.training.rollouts import rows_of_step
 from OnPolicyDistill.training.work import Work, begun
-
-BOOK_FILE = "pictures.json"
 
 
 def train(
@@ -111,7 +108,7 @@ def prepare(work: Work) -> Pair:
     """
     settings = work.settings
     assert isinstance(settings, VlmDistillationSettings)
-    book = PictureBook.load(work.run.path / BOOK_FILE)
+    book = work.book
     prompts = PicturePrompts(settings, book, work.reporter)
     pair = prepare_pair(
         work,
@@ -119,7 +116,7 @@ def prepare(work: Work) -> Pair:
         load=lambda name: load_policy(name, settings.mixed_precision, settings, book),
         encode=prompts.encode,
     )
-    book.save(work.run.path / BOOK_FILE)
+    work.keep_pictures()
     if not settings.controls:
         return pair
     controls = Controls(book, settings.control_prompts)

@@ -19,7 +19,7 @@ from OnPolicyDistill.runs.events import Event, RolloutRecord, SelfTestFinished
 from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.reporting import StopRequest
 from OnPolicyDistill.settings.vlm_distillation import VlmDistillationSettings
-from OnPolicyDistill.trainers.vlm_distillation import BOOK_FILE, prepare, train
+from OnPolicyDistill.trainers.vlm_distillation import prepare, train
 from OnPolicyDistill.training.pictured_prompts import with_instruction
 from OnPolicyDistill.training.work import begun
 from tests.described import assert_as_described
@@ -188,8 +188,8 @@ def test_a_resumed_run_sees_what_an_uninterrupted_one_sees_to_the_bit(gallery: G
     assert stopped.state() == "paused"
     train(stopped, checkpoint=last_checkpoint(stopped))
     assert adapter_file(stopped).read_bytes() == adapter_file(whole).read_bytes()
-    book = (whole.path / BOOK_FILE).read_bytes()
-    assert (stopped.path / BOOK_FILE).read_bytes() == book
+    book = whole.pictures_file.read_bytes()
+    assert stopped.pictures_file.read_bytes() == book
     assert evaluations(stopped) == evaluations(whole)
 
 

@@ -32,7 +32,6 @@ from OnPolicyDistill.training.files import LengthLimit, leave_out_long, named_fi
 from OnPolicyDistill.training.work import Work
 
 T = TypeVar("T")
-BOOK_FILE = "pictures.json"
 MATCHED_PICTURES = 16
 CONVERSATIONS, VALIDATION = "conversations", "validation_conversations"
 
@@ -86,7 +85,7 @@ def prepare(work: Work) -> Surgery:
     training = named_file(facts, CONVERSATIONS, settings.conversations)
     validation = named_file(facts, VALIDATION, settings.validation_conversations)
     work.reporter.phase("loading", "Grafting the vision tower on the language model.")
-    book = PictureBook.load(work.run.path / BOOK_FILE)
+    book = work.book
     parts, projector = graft_of(settings)
     model = assemble(parts, projector, settings.mixed_precision)
     policy = policy_of(
@@ -104,7 +103,7 @@ def prepare(work: Work) -> Surgery:
     # Rows are left out by their own length, so that both sets hold the same answers.
     pairs = zip(own, others or own, strict=True)
     shuffled_rows = [other for row, other in pairs if len(row.token_ids) <= settings.max_length]
-    book.save(work.run.path / BOOK_FILE)
+    work.keep_pictures()
     settings = settings.settled(len(rows))
     steps = f"{len(rows)} rows, {settings.rows_per_step} a step: {settings.num_steps} steps."
     work.reporter.phase("loading", steps, num_steps=settings.num_steps)
