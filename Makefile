@@ -32,7 +32,7 @@ CHROMIUM = $(shell echo "$$OPD_CHROMIUM"; command -v chromium || command -v goog
 SCREEN_READY := frontend/node_modules/.ready
 SHELL_READY := electron/node_modules/.ready
 
-.PHONY: check-wheels setup demo test test-serving test-training test-demos test-kernels test-two-kernels test-browser screenshots chromium check check-screen check-shell test-shell build app dev bench lock openblas
+.PHONY: schema check-wheels setup demo test test-serving test-training test-demos test-kernels test-two-kernels test-browser screenshots chromium check check-screen check-shell test-shell build app dev bench lock openblas
 
 setup: $(READY)
 
@@ -110,6 +110,10 @@ $(SCREEN_READY): frontend/package-lock.json
 
 build: $(SCREEN_READY)
 	cd frontend && npm run build
+
+# The screen's types of the API, after a change of what the backend sends.
+schema: setup $(SCREEN_READY)
+	cd frontend && npm run generate
 
 check-screen: setup $(SCREEN_READY)
 	cd frontend && npm run check && npm test

@@ -187,6 +187,10 @@ def _pictured(text: str, files: Sequence[Path]) -> Pictured:
 
     files = [file.expanduser() for file in files]
     for file in files:
+        if "://" in str(file).replace(":/", "://", 1) and not file.exists():
+            raise InputError(f"{file} is no file.", "Nothing is downloaded: give a picture's file.")
+        if file.is_dir():
+            raise InputError(f"{file} is a folder.", "Name the file of a picture.")
         if not file.is_file():
             raise InputError(f"There is no picture {file}.", "Check the path.")
     num_marks = text.count(MARKER)

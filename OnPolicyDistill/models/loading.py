@@ -34,6 +34,8 @@ from OnPolicyDistill.registry import find_model, local_folder, propose_model
 from OnPolicyDistill.settings.sight import SightSettings
 from OnPolicyDistill.stopping import check_stop
 
+# Where tokenizers keep their words: any of these will do.
+TOKENIZER_FILES = ("tokenizer.json", "*.model", "vocab.*", "*.tiktoken")
 # A second of a slow disk; big enough for MLX to read with all its threads.
 BYTES_AT_ONCE = 1_000_000_000
 
@@ -211,6 +213,12 @@ def _read(model: nn.Module) -> None:
 
 
 def _load_tokenizer(folder: Path) -> TokenizerWrapper:
+    # Without any, transformers makes one that knows no words, and all texts are empty.
+    if not any(found for name in TOKENIZER_FILES for found in folder.glob(name)):
+        raise ModelError(
+            f"{folder} has no tokenizer.",
+            "A model folder needs the tokenizer.json that it was published with.",
+        )
     try:
         tokenizer: TokenizerWrapper = load_tokenizer(folder, _told_of(folder))
     except (OSError, ValueError, KeyError, TypeError) as error:

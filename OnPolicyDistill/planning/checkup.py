@@ -81,7 +81,7 @@ def _check_distillation(check: Checkup, settings: DistillationSettings, block: s
 
 def _check_seeing(check: Checkup, settings: VlmDistillationSettings) -> None:
     """Check that both models see, and alike; then as any distillation."""
-    block = "vlm_distillation"
+    block, is_blind = "vlm_distillation", False
     seen: list[tuple[str, VisionDimensions]] = []
     for key, name in (
         ("student_model", settings.student_model),
@@ -95,8 +95,12 @@ def _check_seeing(check: Checkup, settings: VlmDistillationSettings) -> None:
             message = f"{name} is a text model: it sees no pictures."
             fix = "Name a vision-language model, such as qwen3-vl-4b-thinking."
             check.add("error", "sees_nothing", f"{block}.{key}", message, fix)
+            is_blind = True
         else:
             seen.append((name, vision))
+    if is_blind:
+        # What follows would say of pair and files what follows from that alone.
+        return
     if len(seen) == 2 and seen[0][1].place_size != seen[1][1].place_size:
         (student, own), (teacher, theirs) = seen
         message = (

@@ -29,7 +29,7 @@ from OnPolicyDistill.planning.answering import measure_inputs
 from OnPolicyDistill.planning.grafts import sight_of
 from OnPolicyDistill.planning.models import describe_model
 from OnPolicyDistill.planning.sight import common_sight
-from OnPolicyDistill.planning.workload import ASSUMED_PROMPTS, PromptFacts
+from OnPolicyDistill.planning.workload import ASSUMED_PROMPTS, PromptFacts, blind_model
 from OnPolicyDistill.registry import local_folder
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.grpo import GrpoSettings
@@ -90,10 +90,12 @@ def _prompts(settings: DistillationSettings | GrpoSettings, ruler: Ruler) -> Pro
 
 def _pictured(settings: VlmDistillationSettings) -> PromptFacts:
     """Prompts with their pictures; without a file words, and a picture as large as it may be."""
+    vision = describe_model(settings.student_model).dimensions.vision
+    if vision is None:
+        raise blind_model(settings.student_model)
     if settings.prompts is not None:
         return _prompts(settings, ruler_of(settings))
-    vision = describe_model(settings.student_model).dimensions.vision
-    places = 0 if vision is None else vision.num_places(settings.max_pixels)
+    places = vision.num_places(settings.max_pixels)
     assumed = min(ASSUMED_PROBLEM_TOKENS + places, settings.max_prompt_tokens)
     source = (
         f"assumed: no prompts are named, so {ASSUMED_PROBLEM_TOKENS} tokens of words and a picture "

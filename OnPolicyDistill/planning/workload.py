@@ -251,6 +251,14 @@ def _distilled(settings: DistillationSettings, prompts: PromptFacts, num_held_ou
     return Workload(settings, student, teacher, settings, lora, prompts, num_held_out)
 
 
+def blind_model(name: str) -> ModelError:
+    """The error of a model that reads words alone, where pictures are to be read."""
+    return ModelError(
+        f"{name} is a text model: it sees no pictures.",
+        "Name a vision-language model, such as qwen3-vl-4b-thinking.",
+    )
+
+
 def _seeing(work: Workload, settings: VlmDistillationSettings) -> Workload:
     """The work with its pictures.
 
@@ -259,10 +267,7 @@ def _seeing(work: Workload, settings: VlmDistillationSettings) -> Workload:
     """
     for facts in (work.student, work.teacher):
         if facts is not None and facts.dimensions.vision is None:
-            raise ModelError(
-                f"{facts.name} is a text model: it sees no pictures.",
-                "Name a vision-language model, such as qwen3-vl-4b-thinking.",
-            )
+            raise blind_model(facts.name)
     kept = settings.picture_cache_mb * 1_000_000
     return replace(work, pictures=PictureWork(settings.max_pixels, kept))
 

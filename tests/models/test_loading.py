@@ -189,6 +189,14 @@ def test_a_broken_tokenizer_is_refused(own_folder: Path, content: str) -> None:
         load_policy(str(own_folder))
 
 
+def test_a_model_without_a_tokenizer_is_refused_and_not_given_one_without_words(
+    own_folder: Path,
+) -> None:
+    (own_folder / "tokenizer.json").unlink()
+    with pytest.raises(ModelError, match="has no tokenizer"):
+        load_policy(str(own_folder))
+
+
 def test_a_model_without_a_chat_template_is_refused(own_folder: Path) -> None:
     (own_folder / "chat_template.jinja").unlink()
     with pytest.raises(ModelError, match="has no chat template"):

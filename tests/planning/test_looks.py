@@ -89,6 +89,11 @@ def test_a_text_model_is_refused_by_name_before_anything_is_forecast() -> None:
         planned(student_model="qwen2.5-7b")
 
 
+def test_a_plan_of_a_text_model_names_it_and_not_the_pictures() -> None:
+    with pytest.raises(ModelError, match=r"qwen2\.5-7b is a text model"):
+        planned(student_model="qwen2.5-7b", prompts="data/squares/train.jsonl")
+
+
 def found(report: CheckReport) -> dict[str, str]:
     return {finding.code: finding.message for finding in report.findings}
 
@@ -96,6 +101,7 @@ def found(report: CheckReport) -> dict[str, str]:
 def test_the_check_says_who_does_not_see_and_who_sees_otherwise() -> None:
     blind = check_run(parse_config(seeing(teacher_model="qwen2.5-7b")))
     assert "text model" in found(blind)["sees_nothing"]
+    assert len(blind.findings) == 1
     other = check_run(parse_config(seeing(teacher_model="qwen2.5-vl-7b")))
     assert "places of 32 pixels" in found(other)["different_sight"]
     assert "into 28:" in found(other)["different_sight"]
