@@ -36,6 +36,8 @@ async function proceedByKey(page: Page, step: string): Promise<void> {
 test("a run is planned and started without the mouse", async ({ page, backend }) => {
   await expect(page.getByRole("navigation", { name: "Pages" })).toBeVisible();
   await go(page, "n", "/new/method");
+  // Tab does not wait for presets that are still being fetched.
+  await expect(page.getByRole("button", { name: /demonstration/i }).first()).toBeVisible(SLOW);
   await tabTo(page, /demonstration/i);
   await page.keyboard.press("Enter");
   await proceedByKey(page, "models");

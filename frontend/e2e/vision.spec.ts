@@ -54,7 +54,7 @@ test("a student that sees is distilled and asked, with its pictures in sight", a
   await test.step("the demonstration's files show their pictures", async () => {
     await page.getByRole("navigation", { name: "Pages" }).getByText("New run").click();
     await page.getByRole("button", { name: /^Vision distillation/ }).click();
-    await page.getByRole("button", { name: /demonstration with pictures/i }).click();
+    await page.getByRole("button", { name: /figures on squared paper/i }).click();
     await proceed(page, "models");
     await expect(page.getByLabel("Mismatch")).toHaveCount(0);
     await proceed(page, "data");
