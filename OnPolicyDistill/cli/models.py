@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from OnPolicyDistill.demo.classroom import Progress
     from OnPolicyDistill.registry import KnownModel
 
-Pair = Literal["dates", "languages", "squares"]
+Pair = Literal["dates", "languages", "squares", "surgery"]
 
 app = typer.Typer(help="List known models and get them.", no_args_is_help=False)
 
@@ -110,6 +110,7 @@ def build_embedded(
     from OnPolicyDistill.demo import embedded
     from OnPolicyDistill.demo.language_pair import build_language_pair
     from OnPolicyDistill.demo.squares_pair import build_squares_pair
+    from OnPolicyDistill.demo.surgery_pair import build_surgery_pair
     from OnPolicyDistill.files import shipped_folder, write_text_atomically
 
     shipped = shipped_folder("data")
@@ -119,6 +120,7 @@ def build_embedded(
     builders: dict[Pair, Callable[[Path, Progress], None]] = {
         "languages": build_language_pair,
         "squares": build_squares_pair,
+        "surgery": build_surgery_pair,
         "dates": embedded.build_embedded,
     }
     for name in builders if pair is None else (pair,):
