@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from OnPolicyDistill.cli.demo_surgery import surgery
 from OnPolicyDistill.cli.device import load_mlx
 from OnPolicyDistill.cli.output import (
     JsonOption,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from OnPolicyDistill.demo.story import DemoResult, StudentNumbers, TeacherNumbers
 
 app = typer.Typer(invoke_without_command=True)
+app.command("surgery")(surgery)
 
 
 @app.callback()

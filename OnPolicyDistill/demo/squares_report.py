@@ -26,6 +26,8 @@ img { width: 9rem; height: 9rem; image-rendering: pixelated; display: block; }
 .wrong::before { content: "\\2717  wrong"; color: #c0392b; font-weight: 600; }
 """
 
+COLUMNS = ("student before", "student after", "teacher")
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -37,18 +39,23 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class ShownCase:
-    """A held-out prompt, its picture file, and three completions of it."""
+    """A held-out prompt, its picture file, and completions of it, one for each column."""
 
     picture: Path
     prompt: str
     answer: str
-    before: Said
-    after: Said
-    teacher: Said
+    said: tuple[Said, ...]
 
 
-def write_page(file: Path, summary: Sequence[Sequence[str]], cases: Sequence[ShownCase]) -> None:
+def write_page(
+    file: Path,
+    summary: Sequence[Sequence[str]],
+    cases: Sequence[ShownCase],
+    columns: Sequence[str] = COLUMNS,
+) -> None:
     """Write a table, whose first row is its head, and the cases below it.
+
+    `columns` say whose completions those of a case are, in their order.
 
     Raises:
         DiskFullError: there is no room for it.
@@ -58,12 +65,7 @@ def write_page(file: Path, summary: Sequence[Sequence[str]], cases: Sequence[Sho
         "<h1>Figures on squared paper</h1>",
         "<p>Held-out pictures: none of them was in training. All answers are greedy.</p>",
         _table([_row("th", map(html.escape, head)), *(_numbers(row) for row in rows)]),
-        _table(
-            [
-                _row("th", ["picture", "prompt", "student before", "student after", "teacher"]),
-                *map(_case, cases),
-            ]
-        ),
+        _table([_row("th", ["picture", "prompt", *columns]), *map(_case, cases)]),
     ]
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -81,7 +83,7 @@ def _case(case: ShownCase) -> str:
         [
             f'<img alt="{html.escape(case.picture.stem)}" src="data:image/png;base64,{picture}">',
             f"<p>{prompt}</p><p>Right answer: {html.escape(case.answer)}</p>",
-            *(_said(said) for said in (case.before, case.after, case.teacher)),
+            *map(_said, case.said),
         ],
     )
 

@@ -159,7 +159,7 @@ def show_cases(settings: VlmDistillationSettings, adapter: Path) -> list[ShownCa
     before, teachers = said_by(settings.student_model), said_by(settings.teacher_model)
     after = said_by(settings.student_model, adapter)
     return [
-        ShownCase(_picture(prompt), prompt.text, str(prompt.answer), *said)
+        ShownCase(_picture(prompt), prompt.text, str(prompt.answer), tuple(said))
         for prompt, *said in zip(prompts, before, after, teachers, strict=True)
     ]
 

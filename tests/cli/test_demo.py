@@ -7,10 +7,12 @@ import re
 import pytest
 
 from OnPolicyDistill.cli.demo import print_rewarded, print_story, print_variants, print_vlm_story
+from OnPolicyDistill.cli.demo_surgery import print_surgery_story
 from OnPolicyDistill.demo.prompt_story import PromptDemoResult, VariantNumbers
 from OnPolicyDistill.demo.reward_story import AccuracyNumbers, RewardDemoResult
 from OnPolicyDistill.demo.squares_story import ControlNumbers, Controls, VlmDemoResult
 from OnPolicyDistill.demo.story import CacheNumbers, DemoResult, StudentNumbers, TeacherNumbers
+from OnPolicyDistill.demo.surgery_story import SurgeryDemoResult
 
 RESULT = DemoResult(
     run_id="distill_1",
@@ -134,3 +136,38 @@ def test_a_story_with_pictures_has_both_controls_and_names_its_page(
     assert cells["right with another prompt's picture"][0] == "15.0 % (9.0 to 23.0)"
     assert "Reverse KL fell by 87.5 % in 100 s of training." in lines
     assert f"Pictures with the answers to them: {page}" in lines
+
+
+def test_surgery_says_how_questions_are_answered_and_what_stayed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    result = SurgeryDemoResult(
+        run_id="projector_1",
+        seconds=60,
+        train_seconds=40,
+        vision_path="/data/models/tiny-looker",
+        language_path="/data/models/tiny-reader",
+        grafted_path="/runs/projector_1/grafted",
+        page_path="/runs/projector_1/pictures.html",
+        loss_before=1.25,
+        loss_after=0.0125,
+        num_asked=60,
+        accuracy=0.95,
+        accuracy_thinking=0.9,
+        well_formed_thoughts=1.0,
+        wrong_picture_accuracy=0.1,
+        blank_picture_accuracy=0.05,
+        language_model_unchanged=True,
+        vision_tower_unchanged=True,
+        proof_passed=True,
+    )
+    print_surgery_story(result)
+    lines = capsys.readouterr().out.splitlines()
+    cells = dict(re.split(" {2,}", line) for line in lines if " %" in line)
+    assert cells["right without thinking"] == "95.0 %"
+    assert cells["right with thinking"] == "90.0 %"
+    assert cells["right with another question's picture"] == "10.0 %"
+    assert any(line.endswith("tower are the same to the byte.") for line in lines)
+    assert "The grafted model: /runs/projector_1/grafted" in lines
+    print_surgery_story(result.model_copy(update={"language_model_unchanged": False}))
+    assert "CHANGED" in capsys.readouterr().out

@@ -35,9 +35,11 @@ def page_of(folder: Path, prompt: str = "How wide?", before: str = "\\boxed{3}")
         picture=folder / picture_of(example, folder),
         prompt=prompt,
         answer="4",
-        before=Said(before, is_right=False),
-        after=Said("\\boxed{4}", is_right=True),
-        teacher=Said("four is \\boxed{4}", is_right=True),
+        said=(
+            Said(before, is_right=False),
+            Said("\\boxed{4}", is_right=True),
+            Said("four is \\boxed{4}", is_right=True),
+        ),
     )
     summary = [["", "before", "after"], ["accuracy", "56 %", "82 %"]]
     write_page(folder / "page.html", summary, [case])
