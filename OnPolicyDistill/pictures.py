@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -122,7 +123,7 @@ class PictureBook:
         Raises:
             RunError: no picture with that id was opened in this process.
         """
-        number = int(np.searchsorted(self._starts, token_id, side="right")) - 1
+        number = bisect_right(self._starts, token_id) - 1
         if number < 0 or token_id >= self._next:
             raise RunError(f"Token {token_id} belongs to no picture.", "Report this as a bug.")
         picture = self._pictures.get(self._sizes[number][0])

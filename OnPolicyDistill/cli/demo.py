@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from OnPolicyDistill.cli.demo_run import play
 from OnPolicyDistill.cli.demo_surgery import surgery
 from OnPolicyDistill.cli.device import load_mlx
 from OnPolicyDistill.cli.output import (
     JsonOption,
     WorkspaceOption,
-    default_workspace,
     print_json,
     print_note,
     print_table,
     print_text,
 )
-from OnPolicyDistill.cli.starting import AnywayOption, refuse_without_memory
+from OnPolicyDistill.cli.starting import AnywayOption
 
 if TYPE_CHECKING:
     from OnPolicyDistill.demo.prompt_story import PromptDemoResult
@@ -40,23 +40,9 @@ def demo(
     if context.invoked_subcommand is not None:
         return
     load_mlx()
-    from OnPolicyDistill.cli.progress import watched
     from OnPolicyDistill.demo.story import demo_config, run_demo
-    from OnPolicyDistill.evaluation.report import write_report
-    from OnPolicyDistill.macos import awake
-    from OnPolicyDistill.runs.directory import find_run
-    from OnPolicyDistill.runs.pace import route_of
-    from OnPolicyDistill.runs.reporting import StopRequest
 
-    folder = workspace or default_workspace()
-    config = demo_config({})
-    refuse_without_memory(config, anyway, folder)
-    route = route_of(config, config.distillation.num_steps)
-    stop = StopRequest()
-    with awake(), stop.on_signals(), watched(route, None) as observer:
-        result = run_demo(folder, observer, stop)
-    run = find_run(folder, result.run_id)
-    write_report(run)
+    result, run = play(demo_config({}), run_demo, anyway, workspace)
     if json:
         print_json(result.model_dump(mode="json"))
     else:
@@ -70,23 +56,9 @@ def prompt_distillation(
 ) -> None:
     """Teach an embedded student what a long prompt makes an embedded teacher do."""
     load_mlx()
-    from OnPolicyDistill.cli.progress import watched
     from OnPolicyDistill.demo.prompt_story import prompt_demo_config, run_prompt_demo
-    from OnPolicyDistill.evaluation.report import write_report
-    from OnPolicyDistill.macos import awake
-    from OnPolicyDistill.runs.directory import find_run
-    from OnPolicyDistill.runs.pace import route_of
-    from OnPolicyDistill.runs.reporting import StopRequest
 
-    folder = workspace or default_workspace()
-    config = prompt_demo_config()
-    refuse_without_memory(config, anyway, folder)
-    route = route_of(config, config.prompt_distillation.num_steps)
-    stop = StopRequest()
-    with awake(), stop.on_signals(), watched(route, None) as observer:
-        result = run_prompt_demo(folder, observer, stop)
-    run = find_run(folder, result.run_id)
-    write_report(run)
+    result, run = play(prompt_demo_config(), run_prompt_demo, anyway, workspace)
     if json:
         print_json(result.model_dump(mode="json"))
     else:
@@ -100,23 +72,9 @@ def grpo(
 ) -> None:
     """Teach an embedded student by right and wrong alone, beside a run of shuffled rewards."""
     load_mlx()
-    from OnPolicyDistill.cli.progress import watched
     from OnPolicyDistill.demo.reward_story import reward_demo_config, run_reward_demo
-    from OnPolicyDistill.evaluation.report import write_report
-    from OnPolicyDistill.macos import awake
-    from OnPolicyDistill.runs.directory import find_run
-    from OnPolicyDistill.runs.pace import route_of
-    from OnPolicyDistill.runs.reporting import StopRequest
 
-    folder = workspace or default_workspace()
-    config = reward_demo_config()
-    refuse_without_memory(config, anyway, folder)
-    route = route_of(config, config.grpo.num_steps)
-    stop = StopRequest()
-    with awake(), stop.on_signals(), watched(route, None) as observer:
-        result = run_reward_demo(folder, observer, stop)
-    run = find_run(folder, result.run_id)
-    write_report(run)
+    result, run = play(reward_demo_config(), run_reward_demo, anyway, workspace)
     if json:
         print_json(result.model_dump(mode="json"))
     else:
@@ -157,22 +115,9 @@ def vlm(
 ) -> None:
     """Teach an embedded student that sees to compute with what it sees."""
     load_mlx()
-    from OnPolicyDistill.cli.progress import watched
     from OnPolicyDistill.demo.squares_story import run_vlm_demo, vlm_demo_config
-    from OnPolicyDistill.evaluation.report import write_report
-    from OnPolicyDistill.macos import awake
-    from OnPolicyDistill.runs.directory import find_run
-    from OnPolicyDistill.runs.pace import route_of
-    from OnPolicyDistill.runs.reporting import StopRequest
 
-    folder = workspace or default_workspace()
-    config = vlm_demo_config()
-    refuse_without_memory(config, anyway, folder)
-    route = route_of(config, config.vlm_distillation.num_steps)
-    stop = StopRequest()
-    with awake(), stop.on_signals(), watched(route, None) as observer:
-        result = run_vlm_demo(folder, observer, stop)
-    write_report(find_run(folder, result.run_id))
+    result, _ = play(vlm_demo_config(), run_vlm_demo, anyway, workspace)
     if json:
         print_json(result.model_dump(mode="json"))
     else:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from OnPolicyDistill.cli.demo_run import play
 from OnPolicyDistill.cli.device import load_mlx
 from OnPolicyDistill.cli.output import (
     JsonOption,
     WorkspaceOption,
-    default_workspace,
     print_json,
     print_table,
     print_text,
 )
-from OnPolicyDistill.cli.starting import AnywayOption, refuse_without_memory
+from OnPolicyDistill.cli.starting import AnywayOption
 
 if TYPE_CHECKING:
     from OnPolicyDistill.demo.surgery_story import SurgeryDemoResult
@@ -24,22 +24,9 @@ def surgery(
 ) -> None:
     """Put an embedded vision tower on a model that has only read, and teach it to see."""
     load_mlx()
-    from OnPolicyDistill.cli.progress import watched
     from OnPolicyDistill.demo.surgery_story import run_surgery_demo, surgery_demo_config
-    from OnPolicyDistill.evaluation.report import write_report
-    from OnPolicyDistill.macos import awake
-    from OnPolicyDistill.runs.directory import find_run
-    from OnPolicyDistill.runs.pace import route_of
-    from OnPolicyDistill.runs.reporting import StopRequest
 
-    folder = workspace or default_workspace()
-    config = surgery_demo_config()
-    refuse_without_memory(config, anyway, folder)
-    route = route_of(config, config.projector.num_steps)
-    stop = StopRequest()
-    with awake(), stop.on_signals(), watched(route, None) as observer:
-        result = run_surgery_demo(folder, observer, stop)
-    write_report(find_run(folder, result.run_id))
+    result, _ = play(surgery_demo_config(), run_surgery_demo, anyway, workspace)
     if json:
         print_json(result.model_dump(mode="json"))
     else:

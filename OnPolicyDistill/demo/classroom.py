@@ -11,11 +11,18 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol, TypeVar
+
+import mlx.core as mx
 
 from OnPolicyDistill.errors import RunError
+from OnPolicyDistill.models.embedded import write_json
+from OnPolicyDistill.models.saving import save_tensors
+from OnPolicyDistill.models.weight_files import read_json
 from OnPolicyDistill.runs.checkpoints import last_checkpoint
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.events import (
@@ -36,6 +43,7 @@ PINNED = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 POLL_SECONDS = 0.5
+WEIGHTS = "model.safetensors"
 KNOWS_STEP = CheckpointSaved | EvaluationFinished | PhaseChanged | RunFinished | StepFinished
 
 
@@ -69,6 +77,54 @@ def school(runs: Sequence[RunDirectory], total: int, progress: Progress) -> None
     progress("training the embedded models", total, total)
 
 
+class Plan(Protocol):
+    """How one embedded model is made."""
+
+    @property
+    def name(self) -> str:
+        """What its folder is called."""
+
+    @property
+    def num_steps(self) -> int:
+        """Steps of its schooling."""
+
+
+P = TypeVar("P", bound=Plan)
+
+
+def make_models(
+    target: Path, plans: Sequence[P], enrol: Callable[[Path, P], RunDirectory], progress: Progress
+) -> None:
+    """School models side by side, store them in 16 bits, and put them under a data folder.
+
+    `enrol` writes an untrained model to `models/NAME` of a scratch folder and returns the run that
+    teaches it. What stands in the target is replaced once everything new is ready.
+
+    Raises:
+        RunError: a training process failed; the message has its last words.
+    """
+    with tempfile.TemporaryDirectory(prefix="embedded-") as scratch_name:
+        scratch = Path(scratch_name)
+        runs = [enrol(scratch, plan) for plan in plans]
+        school(runs, sum(plan.num_steps for plan in plans), progress)
+        for plan, run in zip(plans, runs, strict=True):
+            folder = scratch / "models" / plan.name
+            take_over(run, folder)
+            store_in_16_bits(folder)
+            for file in sorted(folder.iterdir()):
+                replace_file(file, target / "models" / plan.name / file.name)
+
+
+def store_in_16_bits(folder: Path) -> None:
+    """Round a folder's weights to bfloat16 and say so in its config."""
+    loaded = mx.load(str(folder / WEIGHTS))
+    assert isinstance(loaded, dict)
+    save_tensors(folder, {name: array.astype(mx.bfloat16) for name, array in loaded.items()})
+    write_json(
+        folder / "config.json", read_json(folder / "config.json") | {"torch_dtype": "bfloat16"}
+    )
+
+
 def _steps_done(run: RunDirectory) -> int:
     event = last_event(run.events_file)
     return event.step if isinstance(event, KNOWS_STEP) else 0
@@ -78,7 +134,7 @@ def take_over(run: RunDirectory, folder: Path) -> None:
     """Replace the untrained weights by those of the run's last checkpoint."""
     checkpoint = last_checkpoint(run)
     assert checkpoint is not None
-    shutil.copyfile(checkpoint / "model.safetensors", folder / "model.safetensors")
+    shutil.copyfile(checkpoint / WEIGHTS, folder / WEIGHTS)
 
 
 def write_lines(file: Path, values: Iterable[Mapping[str, object]]) -> None:

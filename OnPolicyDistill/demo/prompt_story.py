@@ -14,12 +14,9 @@ from pydantic import BaseModel, ConfigDict
 
 from OnPolicyDistill.config import (
     PromptDistillationConfig,
-    parse_config,
-    read_yaml,
-    with_overrides,
 )
+from OnPolicyDistill.demo.preset import UNCHANGED, shipped_preset
 from OnPolicyDistill.errors import RunError
-from OnPolicyDistill.files import shipped_folder
 from OnPolicyDistill.runs.directory import create_run
 from OnPolicyDistill.runs.events import RunFinished
 from OnPolicyDistill.runs.log import last_event
@@ -27,8 +24,6 @@ from OnPolicyDistill.runs.reporting import Observer, StopRequest
 from OnPolicyDistill.trainers.prompt_distillation.train import train
 
 PRESET = "prompt_distillation/demo.yaml"
-UNCHANGED: Mapping[str, object] = {}
-SHIPPED = ("teacher_prompt", "inputs", "validation_inputs")
 
 
 class VariantNumbers(BaseModel):
@@ -95,16 +90,7 @@ def prompt_demo_config(changes: Mapping[str, object] = UNCHANGED) -> PromptDisti
 
     `changes` replace settings of its block.
     """
-    values = read_yaml(shipped_folder("configs") / PRESET)
-    assert isinstance(values, dict)
-    settings = values["prompt_distillation"]
-    data = shipped_folder("data")
-    paths: dict[str, object] = {
-        f"prompt_distillation.{key}": str(data / settings[key].removeprefix("data/"))
-        for key in SHIPPED
-    }
-    changed = {f"prompt_distillation.{key}": value for key, value in changes.items()}
-    config = parse_config(with_overrides(values, paths | changed), PRESET)
+    config = shipped_preset(PRESET, changes)
     assert isinstance(config, PromptDistillationConfig)
     return config
 

@@ -18,19 +18,18 @@ from statistics import fmean
 
 from pydantic import BaseModel, ConfigDict
 
-from OnPolicyDistill.config import GrpoConfig, parse_config, read_yaml, with_overrides
+from OnPolicyDistill.config import GrpoConfig
 from OnPolicyDistill.datasets.dates import generate_dates
 from OnPolicyDistill.demo.classroom import write_lines
-from OnPolicyDistill.errors import RunError
-from OnPolicyDistill.files import shipped_folder
-from OnPolicyDistill.runs.directory import RunDirectory, create_run
+from OnPolicyDistill.demo.preset import UNCHANGED, shipped_preset
+from OnPolicyDistill.demo.story import finished
+from OnPolicyDistill.runs.directory import create_run
 from OnPolicyDistill.runs.events import RunFinished, StepFinished
 from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.reporting import Observer, StopRequest
 from OnPolicyDistill.trainers.grpo.train import train
 
 PRESET = "grpo/demo.yaml"
-UNCHANGED: Mapping[str, object] = {}
 # No setting was chosen on the dates of this seed.
 UNSEEN_SEED = 2027
 NUM_UNSEEN = 300
@@ -85,7 +84,7 @@ def run_reward_demo(
     shuffled = {"shuffle_rewards": True, "run_name": "demo: the same with shuffled rewards"}
     control = create_run(workspace, reward_demo_config({**unseen, **changes, **shuffled}))
     train(control, None, stop)
-    finished = _finished(run)
+    end = finished(run)
     rewards = [
         event.metrics["reward"]
         for event in read_events(run.events_file)
@@ -95,13 +94,13 @@ def run_reward_demo(
     return RewardDemoResult(
         run_id=run.run_id,
         seconds=time.perf_counter() - started,
-        train_seconds=finished.report["train_seconds"],
-        before=_numbers(finished, "before"),
-        after=_numbers(finished, "after"),
+        train_seconds=end.report["train_seconds"],
+        before=_numbers(end, "before"),
+        after=_numbers(end, "after"),
         reward_first=fmean(rewards[:third]),
         reward_last=fmean(rewards[-third:]),
         control_run_id=control.run_id,
-        shuffled_control_accuracy=_numbers(_finished(control), "after").accuracy,
+        shuffled_control_accuracy=_numbers(finished(control), "after").accuracy,
     )
 
 
@@ -110,15 +109,7 @@ def reward_demo_config(changes: Mapping[str, object] = UNCHANGED) -> GrpoConfig:
 
     `changes` replace settings of its block.
     """
-    values = read_yaml(shipped_folder("configs") / PRESET)
-    assert isinstance(values, dict)
-    dates = shipped_folder("data") / "dates"
-    paths: dict[str, object] = {
-        "grpo.prompts": str(dates / "train.jsonl"),
-        "grpo.validation_prompts": str(dates / "validation.jsonl"),
-    }
-    changed = {f"grpo.{key}": value for key, value in changes.items()}
-    config = parse_config(with_overrides(values, paths | changed), PRESET)
+    config = shipped_preset(PRESET, changes)
     assert isinstance(config, GrpoConfig)
     return config
 
@@ -132,13 +123,6 @@ def write_unseen(workspace: Path, seed: int = UNSEEN_SEED, count: int = NUM_UNSE
     return file
 
 
-def _finished(run: RunDirectory) -> RunFinished:
-    for event in read_events(run.events_file):
-        if isinstance(event, RunFinished):
-            return event
-    raise RunError(f"Run {run.run_id} did not finish.", "Start the demonstration again.")
-
-
-def _numbers(finished: RunFinished, moment: str) -> AccuracyNumbers:
+def _numbers(end: RunFinished, moment: str) -> AccuracyNumbers:
     key = f"{moment}_eval_accuracy"
-    return AccuracyNumbers(accuracy=finished.report[key], accuracy_interval=finished.intervals[key])
+    return AccuracyNumbers(accuracy=end.report[key], accuracy_interval=end.intervals[key])

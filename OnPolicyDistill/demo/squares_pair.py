@@ -13,25 +13,19 @@ are.
 from __future__ import annotations
 
 import random
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-import mlx.core as mx
-
 from OnPolicyDistill.config import SftConfig
 from OnPolicyDistill.datasets.squares import CELL_PIXELS, CELLS, generate_squares, picture_of
-from OnPolicyDistill.demo.classroom import Progress, replace_file, school, take_over, write_lines
-from OnPolicyDistill.models.embedded import write_json
+from OnPolicyDistill.demo.classroom import Progress, make_models, write_lines
 from OnPolicyDistill.models.embedded_vision import (
     TinyVisionShape,
     write_random_vision_model,
     write_vision_tokenizer,
 )
-from OnPolicyDistill.models.saving import save_tensors
-from OnPolicyDistill.models.weight_files import read_json
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from OnPolicyDistill.settings.sft import SftSettings
 
@@ -39,7 +33,6 @@ NUM_BASE_TOKENS = 384
 NUM_TOKENIZER_EXAMPLES = 4000
 BATCH_SIZE = 32
 SHEET_PIXELS = (CELLS * CELL_PIXELS) ** 2
-WEIGHTS = "model.safetensors"
 
 Conversation = dict[str, object]
 
@@ -114,16 +107,7 @@ def build_squares_pair(
     Raises:
         RunError: a training process failed; the message has its last words.
     """
-    with tempfile.TemporaryDirectory(prefix="squares-") as scratch_name:
-        scratch = Path(scratch_name)
-        runs = [enrol(scratch, plan) for plan in plans]
-        school(runs, sum(plan.num_steps for plan in plans), progress)
-        for plan, run in zip(plans, runs, strict=True):
-            folder = scratch / "models" / plan.name
-            take_over(run, folder)
-            store_in_16_bits(folder)
-            for file in sorted(folder.iterdir()):
-                replace_file(file, target / "models" / plan.name / file.name)
+    make_models(target, plans, enrol, progress)
 
 
 def conversations(plan: SeeingPlan, folder: Path) -> Iterator[Conversation]:
@@ -142,16 +126,6 @@ def conversations(plan: SeeingPlan, folder: Path) -> Iterator[Conversation]:
                 {"role": "assistant", "content": f"<think>\n{thought}"},
             ],
         }
-
-
-def store_in_16_bits(folder: Path) -> None:
-    """Round a folder's weights to bfloat16 and say so in its config."""
-    loaded = mx.load(str(folder / WEIGHTS))
-    assert isinstance(loaded, dict)
-    save_tensors(folder, {name: array.astype(mx.bfloat16) for name, array in loaded.items()})
-    write_json(
-        folder / "config.json", read_json(folder / "config.json") | {"torch_dtype": "bfloat16"}
-    )
 
 
 def enrol(scratch: Path, plan: SeeingPlan) -> RunDirectory:

@@ -17,12 +17,10 @@ from pydantic import BaseModel, ConfigDict
 from OnPolicyDistill.adapters.files import load_adapter
 from OnPolicyDistill.config import (
     VlmDistillationConfig,
-    parse_config,
-    read_yaml,
-    with_overrides,
 )
 from OnPolicyDistill.datasets.pictures import open_picture
 from OnPolicyDistill.datasets.prompts import Prompt, load_prompts
+from OnPolicyDistill.demo.preset import UNCHANGED, shipped_preset
 from OnPolicyDistill.demo.squares_report import Said, ShownCase, write_page
 from OnPolicyDistill.demo.story import (
     StudentNumbers,
@@ -31,7 +29,7 @@ from OnPolicyDistill.demo.story import (
     numbers,
     proof_passed,
 )
-from OnPolicyDistill.evaluation.heldout import HeldOut, answer
+from OnPolicyDistill.evaluation.heldout import HeldOut, answer, evaluate_student
 from OnPolicyDistill.files import shipped_folder
 from OnPolicyDistill.generation.request import NO_HOOKS
 from OnPolicyDistill.models.loading import load_policy
@@ -43,11 +41,13 @@ from OnPolicyDistill.runs.directory import create_run
 from OnPolicyDistill.runs.events import RunFinished
 from OnPolicyDistill.runs.reporting import Observer, StopRequest
 from OnPolicyDistill.settings.vlm_distillation import VlmDistillationSettings
+from OnPolicyDistill.teacher.cache import TeacherCache
+from OnPolicyDistill.teacher.scorer import EXACT
+from OnPolicyDistill.teacher.scoring import Teacher
 from OnPolicyDistill.trainers.vlm_distillation import train
 
 PRESET = "vlm_distillation/demo.yaml"
 PAGE = "pictures.html"
-UNCHANGED: Mapping[str, object] = {}
 
 
 class ControlNumbers(BaseModel):
@@ -68,6 +68,13 @@ class Controls(BaseModel):
     shuffled: ControlNumbers
 
 
+class SeeingTeacherNumbers(TeacherNumbers):
+    """The teacher, also scored by itself on completions of its own: what rounding leaves."""
+
+    reverse_kl: float
+    agreement: float
+
+
 class VlmDemoResult(BaseModel):
     """Everything the demonstration measured; `seconds` is the wall clock of all of it."""
 
@@ -82,7 +89,7 @@ class VlmDemoResult(BaseModel):
     page_path: str
     before: StudentNumbers
     after: StudentNumbers
-    teacher: TeacherNumbers
+    teacher: SeeingTeacherNumbers
     controls: Controls
     proof_passed: bool
 
@@ -119,7 +126,11 @@ def run_vlm_demo(
         page_path=str(run.path / PAGE),
         before=numbers(end, "before"),
         after=numbers(end, "after"),
-        teacher=TeacherNumbers(accuracy=end.report[key], accuracy_interval=end.intervals[key]),
+        teacher=SeeingTeacherNumbers(
+            accuracy=end.report[key],
+            accuracy_interval=end.intervals[key],
+            **compare_with_itself(settings),
+        ),
         controls=Controls(blank=_control(end, "blank"), shuffled=_control(end, "shuffled")),
         proof_passed=proof_passed(run),
     )
@@ -132,15 +143,7 @@ def vlm_demo_config(changes: Mapping[str, object] = UNCHANGED) -> VlmDistillatio
 
     `changes` replace settings of its block.
     """
-    values = read_yaml(shipped_folder("configs") / PRESET)
-    assert isinstance(values, dict)
-    settings, data = values["vlm_distillation"], shipped_folder("data")
-    paths: dict[str, object] = {
-        f"vlm_distillation.{key}": str(data / settings[key].removeprefix("data/"))
-        for key in ("prompts", "validation_prompts")
-    }
-    changed = {f"vlm_distillation.{key}": value for key, value in changes.items()}
-    config = parse_config(with_overrides(values, paths | changed), PRESET)
+    config = shipped_preset(PRESET, changes)
     assert isinstance(config, VlmDistillationConfig)
     return config
 
@@ -162,6 +165,17 @@ def show_cases(settings: VlmDistillationSettings, adapter: Path) -> list[ShownCa
         ShownCase(_picture(prompt), prompt.text, str(prompt.answer), tuple(said))
         for prompt, *said in zip(prompts, before, after, teachers, strict=True)
     ]
+
+
+def compare_with_itself(settings: VlmDistillationSettings) -> dict[str, float]:
+    """Reverse KL (nats a token) and agreement of the teacher as if it were its own student."""
+    book = PictureBook()
+    policy = load_policy(settings.teacher_model, settings.mixed_precision, settings, book)
+    prompts = load_prompts(Path(str(settings.validation_prompts)), sees=True).prompts
+    asked = _asked(policy, book, _one_of_each(prompts), settings.max_generation_tokens)
+    itself = Teacher(policy, TeacherCache(0), EXACT)
+    measured = evaluate_student(policy, itself.head, itself, asked, NO_HOOKS).metrics
+    return {name: measured[f"eval_{name}"] for name in ("reverse_kl", "agreement")}
 
 
 def summary_of(result: VlmDemoResult) -> list[list[str]]:
@@ -209,15 +223,22 @@ def _answers(
     policy: Policy, book: PictureBook, prompts: Sequence[Prompt], max_tokens: int
 ) -> list[Said]:
     """Greedy completions and how they are graded; every prompt has an answer."""
+    asked = _asked(policy, book, prompts, max_tokens)
+    answers = answer(policy, asked.prompts, asked, NO_HOOKS)
+    return [Said(one.text, one.mark() == 1) for one in answers]
+
+
+def _asked(
+    policy: Policy, book: PictureBook, prompts: Sequence[Prompt], max_tokens: int
+) -> HeldOut:
+    """The prompts as a policy sees them."""
     assert policy.sight is not None
     encoded = []
     for prompt in prompts:
         pictures = [open_picture(source, policy.sight) for source in prompt.pictures]
         ids = encode_picture_prompt(policy, prompt.messages, pictures, book)
         encoded.append(EncodedPrompt(prompt.index, ids, prompt.text, prompt.answer, prompt.grader))
-    asked = HeldOut(tuple(encoded), max_tokens, len(encoded), seed=0)
-    answers = answer(policy, asked.prompts, asked, NO_HOOKS)
-    return [Said(one.text, one.mark() == 1) for one in answers]
+    return HeldOut(tuple(encoded), max_tokens, len(encoded), seed=0)
 
 
 def _control(end: RunFinished, name: str) -> ControlNumbers:

@@ -15,10 +15,8 @@ from pydantic import BaseModel, ConfigDict
 
 from OnPolicyDistill.config import (
     OnPolicyConfig,
-    parse_config,
-    read_yaml,
-    with_overrides,
 )
+from OnPolicyDistill.demo.preset import UNCHANGED, shipped_preset
 from OnPolicyDistill.errors import RunError
 from OnPolicyDistill.files import shipped_folder
 from OnPolicyDistill.runs.checkpoints import last_checkpoint
@@ -30,7 +28,6 @@ from OnPolicyDistill.trainers.on_policy import train
 
 PRESET = "demo.yaml"
 CACHE_EPOCHS = 3
-UNCHANGED: Mapping[str, object] = {}
 
 
 class StudentNumbers(BaseModel):
@@ -126,15 +123,7 @@ def run_demo(
 
 def demo_config(overrides: Mapping[str, object]) -> OnPolicyConfig:
     """Return the shipped demonstration preset, with some settings of the block replaced."""
-    values = read_yaml(shipped_folder("configs") / PRESET)
-    assert isinstance(values, dict)
-    data = shipped_folder("data") / "dates"
-    paths: dict[str, object] = {
-        "distillation.prompts": str(data / "train.jsonl"),
-        "distillation.validation_prompts": str(data / "validation.jsonl"),
-    }
-    changed = {f"distillation.{key}": value for key, value in overrides.items()}
-    config = parse_config(with_overrides(values, paths | changed), PRESET)
+    config = shipped_preset(PRESET, overrides)
     assert isinstance(config, OnPolicyConfig)
     return config
 

@@ -11,7 +11,6 @@ is how Qwen3's template turns thinking off.
 from __future__ import annotations
 
 import random
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -28,8 +27,7 @@ from OnPolicyDistill.datasets.squares_told import (
     thinking_answer,
     told,
 )
-from OnPolicyDistill.demo.classroom import Progress, replace_file, school, take_over, write_lines
-from OnPolicyDistill.demo.squares_pair import store_in_16_bits
+from OnPolicyDistill.demo.classroom import Progress, make_models, write_lines
 from OnPolicyDistill.models.embedded import TinyShape
 from OnPolicyDistill.models.embedded_graft import (
     LOOKING,
@@ -111,16 +109,7 @@ def build_surgery_pair(target: Path, progress: Progress, plans: Sequence[GraftPl
     Raises:
         RunError: a training process failed; the message has its last words.
     """
-    with tempfile.TemporaryDirectory(prefix="surgery-") as scratch_name:
-        scratch = Path(scratch_name)
-        runs = [_enrol(scratch, plan) for plan in plans]
-        school(runs, sum(plan.num_steps for plan in plans), progress)
-        for plan, run in zip(plans, runs, strict=True):
-            folder = scratch / "models" / plan.name
-            take_over(run, folder)
-            store_in_16_bits(folder)
-            for file in sorted(folder.iterdir()):
-                replace_file(file, target / "models" / plan.name / file.name)
+    make_models(target, plans, _enrol, progress)
 
 
 def looking_lessons(plan: GraftPlan, folder: Path) -> Iterator[Conversation]:

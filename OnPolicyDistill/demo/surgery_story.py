@@ -16,8 +16,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from OnPolicyDistill.adapters.surgery import export_grafted
-from OnPolicyDistill.config import ProjectorConfig, parse_config, read_yaml, with_overrides
+from OnPolicyDistill.config import ProjectorConfig
 from OnPolicyDistill.datasets.conversations import load_conversations
+from OnPolicyDistill.demo.preset import UNCHANGED, shipped_preset
 from OnPolicyDistill.demo.squares_report import Said, ShownCase, write_page
 from OnPolicyDistill.demo.story import finished, proof_passed
 from OnPolicyDistill.files import shipped_folder
@@ -34,7 +35,6 @@ PAGE = "pictures.html"
 GRAFTED = "grafted"
 SHOWN: tuple[Way, ...] = ("plain", "thinking", "wrong_picture")
 COLUMNS = ("without thinking", "with thinking", "with another picture")
-UNCHANGED: Mapping[str, object] = {}
 
 
 class SurgeryDemoResult(BaseModel):
@@ -117,15 +117,7 @@ def surgery_demo_config(changes: Mapping[str, object] = UNCHANGED) -> ProjectorC
 
     `changes` replace settings of its block.
     """
-    values = read_yaml(shipped_folder("configs") / PRESET)
-    assert isinstance(values, dict)
-    settings, data = values["projector"], shipped_folder("data")
-    paths: dict[str, object] = {
-        f"projector.{key}": str(data / settings[key].removeprefix("data/"))
-        for key in ("conversations", "validation_conversations")
-    }
-    changed = {f"projector.{key}": value for key, value in changes.items()}
-    config = parse_config(with_overrides(values, paths | changed), PRESET)
+    config = shipped_preset(PRESET, changes)
     assert isinstance(config, ProjectorConfig)
     return config
 

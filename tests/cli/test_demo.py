@@ -120,6 +120,7 @@ def test_a_story_with_pictures_has_both_controls_and_names_its_page(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     figures = RESULT.model_dump(exclude={"cache"})
+    figures["teacher"] |= {"reverse_kl": 1e-7, "agreement": 1.0}
     control = ControlNumbers(accuracy=0.15, accuracy_interval=(0.09, 0.23))
     blank = control.model_copy(update={"accuracy": 0.125})
     controls = Controls(blank=blank, shuffled=control)

@@ -19,6 +19,7 @@ from OnPolicyDistill.datasets.squares import (
     figures,
     picture_of,
 )
+from OnPolicyDistill.demo.classroom import store_in_16_bits
 from OnPolicyDistill.demo.squares_pair import (
     BATCH_SIZE,
     PAIR,
@@ -28,7 +29,6 @@ from OnPolicyDistill.demo.squares_pair import (
     build_squares_pair,
     conversations,
     enrol,
-    store_in_16_bits,
 )
 from OnPolicyDistill.files import shipped_folder
 from OnPolicyDistill.generation.loop import generate

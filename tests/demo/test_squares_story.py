@@ -25,6 +25,9 @@ def test_a_short_demonstration_teaches_to_compute_and_shows_its_pictures(tmp_pat
     result = run_vlm_demo(tmp_path, changes=changes)
     assert result.proof_passed
     assert result.teacher.accuracy > result.before.accuracy + 0.2
+    # Scored by itself: what rounding leaves, far below any student.
+    assert abs(result.teacher.reverse_kl) < 1e-4 < result.after.reverse_kl
+    assert result.teacher.agreement == 1.0
     assert result.after.accuracy > result.before.accuracy + 0.2
     assert result.after.reverse_kl < 0.8 * result.before.reverse_kl
     assert max(result.controls.blank.accuracy, result.controls.shuffled.accuracy) <= 0.4
