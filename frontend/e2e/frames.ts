@@ -36,17 +36,23 @@ export async function watchFrames(page: Page, act: () => Promise<unknown>): Prom
     throw new Error("There is no browser to trace.");
   }
   await browser.startTracing(page, { categories: TRACED });
-  await page.evaluate(() => {
-    const times: number[] = [];
-    window.frameTimes = times;
-    function note(time: number) {
-      times.push(time);
-      if (window.frameTimes === times) {
+  // A frame that waited for a blocked page carries the time at which it was asked for, so the
+  // clock is read when the callback runs; and nothing is done before a first frame was seen.
+  await page.evaluate(
+    () =>
+      new Promise<void>((resolve) => {
+        const times: number[] = [];
+        window.frameTimes = times;
+        function note() {
+          times.push(performance.now());
+          if (window.frameTimes === times) {
+            requestAnimationFrame(note);
+          }
+          resolve();
+        }
         requestAnimationFrame(note);
-      }
-    }
-    requestAnimationFrame(note);
-  });
+      }),
+  );
   await act();
   const times = await page.evaluate(() => {
     const taken = window.frameTimes ?? [];
