@@ -36,6 +36,11 @@ class TokenizerFiles:
         """Real size of the vocabulary: the largest id plus one."""
         return max(self.strings) + 1
 
+    @property
+    def end_texts(self) -> list[str]:
+        """The tokens of `end_ids`, as far as there are such tokens."""
+        return [self.strings[end] for end in sorted(self.end_ids) if end in self.strings]
+
     def count(self, text: str) -> int:
         """Number of tokens of a text in which special tokens are already written out."""
         return len(self.tokenizer.encode(text, add_special_tokens=False).ids)

@@ -130,6 +130,12 @@ def encode_text(policy: Policy, text: str) -> list[int]:
     return ids
 
 
+def end_texts(policy: Policy) -> list[str]:
+    """The tokens at which a policy stops, as the chat template writes them."""
+    texts: list[str] = policy.tokenizer.convert_ids_to_tokens(sorted(policy.stop_ids))
+    return texts
+
+
 def marked(message: Message, mark: str) -> Message:
     """A message in words alone, with a mark where a picture stands.
 

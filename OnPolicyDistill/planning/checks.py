@@ -14,8 +14,11 @@ from OnPolicyDistill.config import (
     RunConfig,
     settings_of,
 )
+from OnPolicyDistill.datasets.chat_template import ChatTemplate
 from OnPolicyDistill.datasets.linter import LintReport, Ruler
 from OnPolicyDistill.datasets.set_files import is_set
+from OnPolicyDistill.datasets.tokenizer_files import load_tokenizer_files
+from OnPolicyDistill.datasets.turn_ends import find_unstopped_turn
 from OnPolicyDistill.errors import DatasetError, InputError, ModelError
 from OnPolicyDistill.methods import FACTS
 from OnPolicyDistill.pictures import Sight
@@ -28,6 +31,7 @@ from OnPolicyDistill.planning.rates import endless_warmup
 from OnPolicyDistill.planning.sight import common_sight
 from OnPolicyDistill.planning.targets import PlannedAdapter
 from OnPolicyDistill.planning.workload import PromptFacts, Workload, make_workload
+from OnPolicyDistill.registry import local_folder
 from OnPolicyDistill.settings.sight import SightSettings
 from OnPolicyDistill.settings.training import OptimizerSettings
 
@@ -99,6 +103,22 @@ class Checkup:
                 field = f"{block}.student_model"
                 fix = "Choose two models of one family and generation."
                 self.add(severity, finding.code, field, finding.message, fix)
+
+    def check_turn_end(self, model: str, field: str) -> None:
+        """Say so where a model that is here does not stop where its template ends a turn."""
+        folder = local_folder(model)
+        if folder is None:
+            return
+        try:
+            files = load_tokenizer_files(folder)
+            closing = ChatTemplate.load(folder).closing()
+        except ModelError:
+            # Another check says what is wrong with the folder.
+            return
+        unstopped = find_unstopped_turn(closing, files.end_texts)
+        if unstopped is not None:
+            message = unstopped.message(model)
+            self.add("warning", "turn_without_stop", field, message, unstopped.action)
 
     def sight_of(self, models: Sequence[str], limits: SightSettings) -> Sight | None:
         """How models read pictures; None where one of them reads words alone."""

@@ -74,6 +74,7 @@ def _check_distillation(check: Checkup, settings: DistillationSettings, block: s
     check.check_pair(settings.student_model, settings.teacher_model, block)
     ruler = _ruler(check, settings)
     _check_prompts(check, settings, block, ruler)
+    check.check_turn_end(settings.student_model, f"{block}.student_model")
     check.check_rate(settings)
     check.check_adapter(settings.student_adapter, f"{block}.student_adapter")
     check.check_disk()
@@ -123,6 +124,7 @@ def _check_grpo(check: Checkup, settings: GrpoSettings) -> None:
             check.needs_file(f"grpo.rewards.{place}.file", reward.file, "file of a reward")
     if settings.grading_kind != "python":
         _check_answers(check, settings.grading_kind)
+    check.check_turn_end(settings.model, "grpo.model")
     check.check_rate(settings)
     check.check_adapter(settings.student_adapter, "grpo.student_adapter")
     check.check_disk()
@@ -172,6 +174,7 @@ def _check_sft(check: Checkup, sft: SftSettings) -> None:
         fix = "Remove them from one of the files, or held-out numbers mean nothing."
         check.add("warning", "leaked", f"sft.{key}", message, fix)
     check.check_leaked_pictures(f"sft.{key}")
+    check.check_turn_end(sft.model, "sft.model")
     check.check_rate(sft)
     check.check_disk()
 
@@ -188,6 +191,7 @@ def _check_prompt_distillation(check: Checkup, settings: PromptDistillationSetti
         if told is not None:
             fix = "Take both from one family, or set training to sft."
             check.add("error", "different_sight", f"{block}.student_model", told, fix)
+    check.check_turn_end(settings.student_model, f"{block}.student_model")
     check.check_rate(settings, settings.max_inputs)
     check.check_adapter(settings.student_adapter, f"{block}.student_adapter")
     check.check_disk()

@@ -235,10 +235,11 @@ def _compare_ends(student: Side, teacher: Side) -> PairFinding:
             "Completions will run to their limit; fine-tune the student on conversations first, "
             "or take its instruct variant.",
         )
-    if student.turn_end is not None and student.turn_end not in teacher.end_ids:
+    # A student that does not stop at its template's end stops at any of its end tokens.
+    stops = student.end_ids & {student.turn_end} or student.end_ids
+    if stops.isdisjoint(teacher.end_ids):
         message = (
-            f"The student ends its turn with {student.turn_end} ({student.turn_end_text}), which "
-            "the teacher does not know as an end."
+            f"The student stops at {sorted(stops)}, which the teacher does not know as an end."
         )
         return _found("end_tokens", "warning", message)
     return _found("end_tokens", "ok", "Both end their turns with tokens the other knows as ends.")

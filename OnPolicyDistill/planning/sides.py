@@ -40,14 +40,13 @@ def side_from_files(files: TokenizerFiles) -> Side:
     """
     template = ChatTemplate.load(files.folder)
     dimensions = parse_dimensions(read_config(files.folder), str(files.folder))
-    text = files.special.get("eos_token", "")
-    ids = {token: token_id for token_id, token in files.strings.items()}
+    turn_end = _turn_end(files, template.closing())
     opening = template.opening()
     return Side(
         name=str(files.folder),
         end_ids=files.end_ids,
-        turn_end=ids.get(text),
-        turn_end_text=text,
+        turn_end=turn_end,
+        turn_end_text="" if turn_end is None else files.strings[turn_end],
         opening=opening,
         thinking=_thinking(template, opening),
         logit_width=dimensions.logit_width,
@@ -68,6 +67,15 @@ def side_from_registry(known: KnownModel) -> Side:
         logit_width=known.logit_width or 0,
         bits=known.bits,
     )
+
+
+def _turn_end(files: TokenizerFiles, closing: str) -> int | None:
+    """The token with which the template ends an answer: an end token if it has one, or its first.
+
+    The eos token alone says less: a base model's is that of plain text, whatever its template.
+    """
+    ids = files.encode(closing.strip())
+    return next((token for token in ids if token in files.end_ids), ids[0] if ids else None)
 
 
 def _thinking(template: ChatTemplate, opening: str) -> Thinking:

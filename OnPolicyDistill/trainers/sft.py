@@ -40,6 +40,7 @@ from OnPolicyDistill.training.supervised import (
     rows_of_step,
     step_metrics,
 )
+from OnPolicyDistill.training.turn_ends import warn_of_unstopped_turns
 from OnPolicyDistill.training.work import Work, begun
 
 
@@ -104,6 +105,7 @@ def prepare(work: Work) -> Given:
     assert isinstance(settings, SftSettings)
     reporter.phase("loading", f"Loading the model {settings.model}.")
     policy = load_policy(settings.model, settings.mixed_precision, settings, work.book)
+    warn_of_unstopped_turns(policy, reporter)
     file = named_file(facts_of(settings), "conversations", settings.conversations)
     rows = _encoded(policy, file, settings, reporter)
     held_out: tuple[ConversationRow, ...] = ()

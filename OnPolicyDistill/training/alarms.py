@@ -55,11 +55,13 @@ class Alarms:
         remember(self._steps, metrics)
         self._raise(step_alarms(self._steps, max_tokens))
 
-    def after_evaluation(self, since_improved: int, key: str, value: float) -> None:
-        """Take in how many evaluations brought nothing, and the best metric's key and value."""
+    def after_evaluation(self, since_improved: int, key: str, measured: Metrics) -> None:
+        """Take in how many evaluations brought nothing, what decides, and what was measured."""
+        value = measured[key]
         if self._first_value is None:
             self._first_value = value
         alarms = (
+            never_stops_alarm(measured),
             plateau_alarm(since_improved, key, value),
             reward_alarm(self._steps, self._first_value, value),
         )
@@ -106,6 +108,19 @@ def plateau_alarm(since_improved: int, key: str, now: float) -> Alarm | None:
         f"The last {since_improved} evaluations brought nothing beyond chance: "
         f"{METRICS[key].title} is {describe_value(key, now)}.",
         "Stop and keep the best checkpoint, or go on with a lower learning_rate or a higher rank.",
+    )
+
+
+def never_stops_alarm(measured: Metrics) -> Alarm | None:
+    """Return an alarm when no completion of an evaluation ended by itself."""
+    if measured.get("eval_truncated_share", 0.0) < 1:
+        return None
+    return Alarm(
+        "never_stops",
+        "None of the held-out completions ended by itself: every one was cut at its limit.",
+        "Look at one in the rollouts. Where it goes on behind its answer, the model's end of turn "
+        "is none of its stop tokens: name it as eos_token_id in the folder's "
+        "generation_config.json. Otherwise raise max_generation_tokens.",
     )
 
 

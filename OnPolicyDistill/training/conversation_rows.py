@@ -26,7 +26,13 @@ from OnPolicyDistill.datasets.conversations import Conversation, load_conversati
 from OnPolicyDistill.datasets.pictures import PictureSource, open_picture
 from OnPolicyDistill.datasets.prompts import Message, content_text
 from OnPolicyDistill.errors import DatasetError
-from OnPolicyDistill.models.policy import PICTURE_MARKERS, Policy, encode_text, with_places
+from OnPolicyDistill.models.policy import (
+    PICTURE_MARKERS,
+    Policy,
+    encode_text,
+    end_texts,
+    with_places,
+)
 from OnPolicyDistill.models.seeing import SeeingModel
 from OnPolicyDistill.pictures import Picture
 from OnPolicyDistill.rollout import PackedBatch, bucket_length
@@ -68,7 +74,7 @@ def encode_conversation(
     pictures = _opened(policy, conversation.pictures)
     rows: list[ConversationRow] = []
     written = ""
-    for turn in assistant_turns(policy.chat_template, messages, _end_texts(policy)):
+    for turn in assistant_turns(policy.chat_template, messages, end_texts(policy)):
         row = rows.pop() if rows and turn.prompt.startswith(written) else None
         shown = "" if row is None else written
         unseen = pictures[shown.count(PLACEHOLDER) :]
@@ -129,12 +135,6 @@ def _continued(
     ids = (*ids, *prompt)
     end = (*ids, *encode_text(policy, completion))
     return ConversationRow(end, (*learned, *range(len(ids), len(end))))
-
-
-def _end_texts(policy: Policy) -> list[str]:
-    """The tokens that end a turn, as the chat template writes them."""
-    texts: list[str] = policy.tokenizer.convert_ids_to_tokens(sorted(policy.stop_ids))
-    return texts
 
 
 def _refuse_empty(messages: Sequence[Message], line: int) -> None:

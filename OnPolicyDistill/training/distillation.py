@@ -157,7 +157,7 @@ def evaluate(
         measured.metrics[key], measured.intervals[key] = share_of(teacher_marks)
     key = work.best_metric + ("" if teacher.offer.is_exact else BOUND)
     verdict = work.judge(measured, key)
-    work.alarms.after_evaluation(work.state.evaluations_since_best, key, measured.metrics[key])
+    work.alarms.after_evaluation(work.state.evaluations_since_best, key, measured.metrics)
     return verdict
 
 

@@ -41,6 +41,7 @@ from OnPolicyDistill.training.rollouts import (
 )
 from OnPolicyDistill.training.served import require_served
 from OnPolicyDistill.training.student import Student, put_adapter_on, student_of
+from OnPolicyDistill.training.turn_ends import warn_of_unstopped_turns
 from OnPolicyDistill.training.work import Work
 
 ANOTHER_PAIR = "Choose two models with the same tokenizer, such as two sizes of one family."
@@ -83,6 +84,7 @@ def prepare_pair(work: Work, settings: DistillationSettings, load: Load, encode:
     reporter.phase("loading", "Comparing the tokenizers of student and teacher.")
     vocab_size = compare_folders(settings.student_model, settings.teacher_model)
     policy, adapter = _load_student(work, settings, load, vocab_size)
+    warn_of_unstopped_turns(policy, reporter)
     prompts, settings = read_prompts(settings, lambda file: encode(policy, file), reporter)
     store = CompletionStore(work.run.path / COMPLETIONS_FILE)
     coming_again = first_epoch(settings, prompts.train) if uses_fixed_rollouts(settings) else []

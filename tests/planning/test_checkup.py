@@ -168,6 +168,24 @@ def test_supervised_fine_tuning_needs_its_files(tmp_path, model_folder):
     ]
 
 
+@pytest.mark.parametrize("method", ["on_policy", "sft", "grpo", "prompt_distillation"])
+def test_a_student_that_does_not_stop_where_its_template_ends_is_warned_of(
+    method, tmp_path, model_folder
+):
+    base = str(model_folder("base", ends=("<|endoftext|>",)))
+    values = {
+        "on_policy": {"distillation": {"student_model": base, "teacher_model": base}},
+        "sft": {"sft": {"model": base}},
+        "grpo": {"grpo": {"model": base, "rewards": [{"kind": "exact"}]}},
+        "prompt_distillation": {"prompt_distillation": {"student_model": base}},
+    }[method]
+    report = check_run(parse_config({"method": method} | values), tmp_path)
+    told = next(finding for finding in report.findings if finding.code == "turn_without_stop")
+    assert told.severity == "warning"
+    assert "ends a turn with <|im_end|>, and its stop tokens are <|endoftext|>" in told.message
+    assert "Name <|im_end|> as eos_token" in told.fix
+
+
 def test_conversations_are_checked_line_by_line_and_for_leaks(tmp_path, model_folder):
     line = '{"prompt": "a", "completion": "b"}\n'
     train, held_out = tmp_path / "train.jsonl", tmp_path / "held_out.jsonl"

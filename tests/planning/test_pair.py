@@ -70,8 +70,15 @@ def test_a_student_that_also_stops_at_the_teachers_end_is_fine(model_folder):
 
 
 def test_a_student_whose_end_the_teacher_does_not_know_is_warned_of(model_folder):
-    report = check_pair(model_folder("s", ends=("c", 8)), model_folder("t"))
-    assert "which the teacher does not know" in message(report, "end_tokens")
+    report = check_pair(model_folder("s"), model_folder("t", ends=(END_OF_TEXT,)))
+    assert "stops at [8], which the teacher does not know" in message(report, "end_tokens")
+
+
+def test_what_ends_a_teachers_turn_is_read_from_its_template_not_its_eos_token(model_folder):
+    student = model_folder("s", ends=(END_OF_TEXT,))
+    teacher = model_folder("t", ends=(END_OF_TEXT, 8))
+    report = check_pair(student, teacher)
+    assert "The teacher ends its turn with 8 (<|im_end|>)" in message(report, "end_tokens")
 
 
 def test_nameless_end_tokens_are_warned_of(model_folder):

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import mlx.core as mx
@@ -295,3 +296,22 @@ def test_recomputed_layers_under_dropout_learn_the_same(
         assert isinstance(weights, dict)
         learned.append(weights)
     assert parted(*learned) < SAME_ADAPTER
+
+
+def test_a_model_that_does_not_stop_where_its_turns_end_is_told_when_it_learns(
+    model: Path, conversations: Path, tmp_path: Path
+) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(model, base)
+    settings = json.loads((base / "tokenizer_config.json").read_text())
+    settings["eos_token"] = "<|endoftext|>"
+    (base / "tokenizer_config.json").write_text(json.dumps(settings))
+    end = load_policy(str(model)).tokenizer.convert_tokens_to_ids("<|endoftext|>")
+    (base / "generation_config.json").write_text(json.dumps({"eos_token_id": end}))
+    run = new_run(tmp_path, base, conversations, num_steps=1)
+    train(run)
+    told = [e.message for e in read_events(run.events_file) if e.kind == "warning"]
+    assert any("ends a turn with <|im_end|>" in message for message in told)
+    run = new_run(tmp_path, model, conversations, num_steps=1)
+    train(run)
+    assert not [e for e in read_events(run.events_file) if e.kind == "warning"]

@@ -7,6 +7,7 @@ import pytest
 from OnPolicyDistill.training.alarms import (
     WINDOW_STEPS,
     Metrics,
+    never_stops_alarm,
     plateau_alarm,
     remember,
     reward_alarm,
@@ -23,6 +24,18 @@ def codes(first: dict[str, float], last: dict[str, float]) -> list[str]:
 
 def test_a_calm_run_gives_no_alarm() -> None:
     assert codes({}, {"divergence": 0.2}) == []
+
+
+def test_an_evaluation_of_which_no_completion_ends_is_told() -> None:
+    alarm = never_stops_alarm({"eval_truncated_share": 1.0})
+    assert alarm is not None
+    assert alarm.code == "never_stops"
+    assert "eos_token_id" in alarm.action
+
+
+@pytest.mark.parametrize("measured", [{}, {"eval_truncated_share": 0.99}])
+def test_one_completion_that_ends_is_enough(measured: dict[str, float]) -> None:
+    assert never_stops_alarm(measured) is None
 
 
 @pytest.mark.parametrize(

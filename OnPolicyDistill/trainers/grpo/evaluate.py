@@ -40,7 +40,7 @@ def evaluate(
     measured.metrics["eval_seconds"] = time.perf_counter() - started
     key = work.best_metric
     verdict = work.judge(measured, key)
-    work.alarms.after_evaluation(work.state.evaluations_since_best, key, measured.metrics[key])
+    work.alarms.after_evaluation(work.state.evaluations_since_best, key, measured.metrics)
     return verdict
 
 

@@ -62,6 +62,7 @@ from OnPolicyDistill.trainers.grpo.prove import prove
 from OnPolicyDistill.trainers.grpo.report import StepReport, rollout_records
 from OnPolicyDistill.training.prompts import encode_prompts, read_prompts
 from OnPolicyDistill.training.student import Student, put_adapter_on, student_of
+from OnPolicyDistill.training.turn_ends import warn_of_unstopped_turns
 from OnPolicyDistill.training.work import Work, begun
 
 
@@ -147,6 +148,7 @@ def prepare(work: Work) -> Task:
     assert isinstance(settings, GrpoSettings)
     reporter.phase("loading", f"Loading the model {settings.model}.")
     policy = load_policy(settings.model, settings.mixed_precision)
+    warn_of_unstopped_turns(policy, reporter)
     policy, adapter = put_adapter_on(policy, settings, reporter)
     most = settings.max_prompt_tokens
     prompts, settings = read_prompts(

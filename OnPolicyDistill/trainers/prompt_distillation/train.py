@@ -78,6 +78,7 @@ from OnPolicyDistill.training.rollouts import (
 )
 from OnPolicyDistill.training.served import require_served
 from OnPolicyDistill.training.student import Student, put_adapter_on, student_of
+from OnPolicyDistill.training.turn_ends import warn_of_unstopped_turns
 from OnPolicyDistill.training.work import Work, begun
 
 
@@ -98,6 +99,7 @@ def train(
         inputs = read_inputs(work.settings, work.reporter)
         prepare_answers(work, inputs)
         policy = _generate(work, inputs)
+        warn_of_unstopped_turns(policy, work.reporter)
         policy, adapter = put_adapter_on(policy, inputs.settings, work.reporter)
         measure_variant(work, inputs, "student_before", policy)
         measure_variant(work, inputs, "student_with_prompt", policy)
