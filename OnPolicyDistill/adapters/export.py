@@ -6,7 +6,6 @@ Every form is a folder that is there whole or not at all, with a card that says 
 from __future__ import annotations
 
 import errno
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from mlx_lm.gguf import convert_to_gguf
 from mlx_lm.utils import quantize_model, save_config
 
 from OnPolicyDistill.adapters.card import CardFacts, write_card
-from OnPolicyDistill.adapters.files import CONFIG_FILE, WEIGHTS_FILE, read_adapter_config
+from OnPolicyDistill.adapters.files import copy_adapter
 from OnPolicyDistill.adapters.forms import ExportForm, gguf_obstacle
 from OnPolicyDistill.adapters.fuse import Progress, fuse
 from OnPolicyDistill.adapters.peft import write_peft
@@ -29,6 +28,7 @@ from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.models.saving import save_weights
 from OnPolicyDistill.models.seeing import SeeingModel
 from OnPolicyDistill.models.weight_files import read_json
+from OnPolicyDistill.planning.saved_adapters import read_adapter_config
 from OnPolicyDistill.planning.targets import LinearMap
 from OnPolicyDistill.stopping import check_stop
 
@@ -74,8 +74,7 @@ def export_adapter(source: Path, target: Path, facts: CardFacts) -> Path:
     """
     keys = read_adapter_config(source).lora_parameters.keys or ()
     with _whole_folder(target) as folder:
-        for name in (CONFIG_FILE, WEIGHTS_FILE):
-            shutil.copyfile(source / name, folder / name)
+        copy_adapter(source, folder)
         where = f"--model {_findable(facts)} --adapter-path {target.name}"
         sees = any(key.startswith(WORDS_SIDE) for key in keys)
         _write_card(folder, replace(facts, sees=sees), _adapter_usage(keys, where))

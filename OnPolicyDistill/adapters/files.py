@@ -1,4 +1,4 @@
-"""Adapters on disk in mlx-lm's format: `adapters.safetensors` and `adapter_config.json`.
+"""Adapters on disk, written in mlx-lm's format and read in that or in PEFT's.
 
 What is written here gives the same logits through `mlx_lm.load(..., adapter_path=...)`; what is
 read must match tensor by tensor, since mlx-lm's own format has no alpha, only `scale`. Of models
@@ -9,13 +9,12 @@ takes as well.
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import mlx.core as mx
 import mlx.nn as nn
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from OnPolicyDistill.adapters.lora import (
     AttachedAdapter,
@@ -28,32 +27,17 @@ from OnPolicyDistill.adapters.lora import (
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.models.seeing import SeeingModel
-from OnPolicyDistill.models.weight_files import check_whole, fingerprint_files, read_json
-
-WEIGHTS_FILE = "adapters.safetensors"
-CONFIG_FILE = "adapter_config.json"
-
-
-class LoraParameters(BaseModel):
-    """mlx-lm's `lora_parameters`; `keys` are module paths, in a layer or whole, None means all."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    rank: int
-    scale: float
-    dropout: float = 0.0
-    keys: tuple[str, ...] | None = None
-
-
-class AdapterConfig(BaseModel):
-    """What `adapter_config.json` must say; mlx-lm's trainer writes much more, which is ignored."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    fine_tune_type: Literal["lora"] = "lora"
-    num_layers: int
-    lora_parameters: LoraParameters
-    model: str | None = None
+from OnPolicyDistill.models.weight_files import check_whole, fingerprint_files
+from OnPolicyDistill.planning.saved_adapters import (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    AdapterConfig,
+    LoraParameters,
+    adapter_form,
+    adapter_weights_file,
+    peft_module,
+    read_adapter_config,
+)
 
 
 def save_adapter(folder: Path, model: nn.Module, adapter: AttachedAdapter, base_name: str) -> None:
@@ -65,35 +49,27 @@ def save_adapter(folder: Path, model: nn.Module, adapter: AttachedAdapter, base_
     config = AdapterConfig(
         num_layers=adapter.num_layers, lora_parameters=parameters, model=base_name
     )
-    mx.save_safetensors(str(folder / WEIGHTS_FILE), adapter_parameters(model))
-    text = json.dumps(config.model_dump(mode="json"), indent=2, sort_keys=True)
-    (folder / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
+    _write(folder, config, adapter_parameters(model))
 
 
-def read_adapter_config(folder: Path) -> AdapterConfig:
-    """Read and check an adapter's config.
+def copy_adapter(source: Path, folder: Path) -> None:
+    """Copy an adapter's two files, in mlx-lm's format whatever the source has.
 
     Raises:
-        ModelError: missing, broken, or of another kind than LoRA.
+        ModelError: the source is no LoRA adapter, or damaged.
     """
-    if not folder.is_dir():
-        raise ModelError(f"There is no adapter folder {folder}.", "Check the path.")
-    values = read_json(folder / CONFIG_FILE)
-    kind = values.get("fine_tune_type", "lora")
-    if kind != "lora":
-        raise ModelError(
-            f"The adapter in {folder} is of the kind {kind!r}; only LoRA adapters can be used.",
-            "Fuse it into its base model with mlx_lm.fuse and use the result.",
-        )
-    try:
-        return AdapterConfig.model_validate(values)
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        field = ".".join(map(str, problem["loc"]))
-        raise ModelError(
-            f"{folder / CONFIG_FILE}: {field}: {problem['msg']}.",
-            "It must be an adapter in mlx-lm's format.",
-        ) from error
+    config, weights = read_adapter_config(source), read_adapter_weights(source)
+    if adapter_form(source) == "peft":
+        _write(folder, config, weights)
+        return
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
+        shutil.copyfile(source / name, folder / name)
+
+
+def _write(folder: Path, config: AdapterConfig, weights: dict[str, mx.array]) -> None:
+    mx.save_safetensors(str(folder / WEIGHTS_FILE), weights)
+    text = json.dumps(config.model_dump(mode="json"), indent=2, sort_keys=True)
+    (folder / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
 
 
 def load_adapter(policy: Policy, folder: Path) -> tuple[Policy, AttachedAdapter]:
@@ -118,24 +94,41 @@ def load_adapter(policy: Policy, folder: Path) -> tuple[Policy, AttachedAdapter]
         detach_adapter(policy.model)
         raise
     policy.model.eval()
-    mark = fingerprint_files(folder / CONFIG_FILE, folder / WEIGHTS_FILE)
+    mark = fingerprint_files(folder / CONFIG_FILE, adapter_weights_file(folder))
     return replace(policy, fingerprint=f"{policy.fingerprint}+{mark}"), adapter
 
 
 def read_adapter_weights(folder: Path) -> dict[str, mx.array]:
-    """Read an adapter's tensors by name.
+    """Read an adapter's tensors by our name, whatever form it is in.
 
     Raises:
-        ModelError: the file is missing or damaged.
+        ModelError: the file is missing or damaged, or a number in it is none.
     """
-    file = folder / WEIGHTS_FILE
-    if not file.is_file():
-        raise ModelError(f"The adapter folder {folder} has no {WEIGHTS_FILE}.", "Check the path.")
+    file = adapter_weights_file(folder)
     check_whole(file)
     loaded = mx.load(str(file))
     assert isinstance(loaded, dict)
+    if adapter_form(folder) == "peft":
+        loaded = _renamed(loaded)
     mx.eval(loaded)
+    broken = [name for name, array in loaded.items() if not mx.all(mx.isfinite(array)).item()]
+    if broken:
+        raise ModelError(
+            f"{file} is broken: {len(broken)} of its {len(loaded)} tensors hold numbers that are "
+            f"not finite, first {broken[0]}.",
+            "Use an earlier checkpoint; a run that ends so had too high a learning_rate.",
+        )
     return loaded
+
+
+def _renamed(tensors: dict[str, mx.array]) -> dict[str, mx.array]:
+    """PEFT's A (rank, in) and B (out, rank) under our names, as A (in, rank) and B (rank, out)."""
+    ours: dict[str, mx.array] = {}
+    for name, array in tensors.items():
+        found = peft_module(name)
+        if found is not None:
+            ours[".".join(found)] = mx.contiguous(array.T)
+    return ours
 
 
 def fill_adapter(model: nn.Module, weights: dict[str, mx.array], source: Path) -> None:

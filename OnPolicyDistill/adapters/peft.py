@@ -14,18 +14,18 @@ from pathlib import Path
 import mlx.core as mx
 from pydantic import BaseModel, ConfigDict
 
-from OnPolicyDistill.adapters.files import (
+from OnPolicyDistill.adapters.files import read_adapter_weights
+from OnPolicyDistill.adapters.forms import parse_layer, peft_obstacle
+from OnPolicyDistill.errors import ModelError
+from OnPolicyDistill.planning.saved_adapters import (
     CONFIG_FILE,
+    PEFT_PREFIX,
+    PEFT_WEIGHTS_FILE,
     WEIGHTS_FILE,
     AdapterConfig,
     read_adapter_config,
-    read_adapter_weights,
 )
-from OnPolicyDistill.adapters.forms import parse_layer, peft_obstacle
-from OnPolicyDistill.errors import ModelError
 
-PEFT_WEIGHTS_FILE = "adapter_model.safetensors"
-PREFIX = "base_model.model."
 HALVES = {"lora_a": "lora_A.weight", "lora_b": "lora_B.weight"}
 
 
@@ -95,4 +95,4 @@ def write_peft(source: Path, folder: Path, base_model: str, base: Path | None) -
 def peft_name(tensor: str) -> str:
     """PEFT's name for a tensor of ours: `...q_proj.lora_a` -> `...q_proj.lora_A.weight`."""
     module, _, half = tensor.rpartition(".")
-    return f"{PREFIX}{module}.{HALVES[half]}"
+    return f"{PEFT_PREFIX}{module}.{HALVES[half]}"

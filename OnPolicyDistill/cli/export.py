@@ -102,7 +102,7 @@ def export(
 def _from_folder(model: str | None, adapter: Path) -> Source:
     from OnPolicyDistill.adapters.card import CardFacts
     from OnPolicyDistill.adapters.facts import describe_adapter, public_name
-    from OnPolicyDistill.adapters.files import read_adapter_config
+    from OnPolicyDistill.planning.saved_adapters import read_adapter_config
 
     base = model or read_adapter_config(adapter).model
     if base is None:

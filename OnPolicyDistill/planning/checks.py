@@ -28,6 +28,7 @@ from OnPolicyDistill.planning.disk import DiskNeeds, disk_needs
 from OnPolicyDistill.planning.lengths import ruler_of_model
 from OnPolicyDistill.planning.pair import PairReport, check_pair_by_name
 from OnPolicyDistill.planning.rates import endless_warmup
+from OnPolicyDistill.planning.saved_adapters import read_adapter_config
 from OnPolicyDistill.planning.sight import common_sight
 from OnPolicyDistill.planning.targets import PlannedAdapter
 from OnPolicyDistill.planning.workload import PromptFacts, Workload, make_workload
@@ -38,7 +39,6 @@ from OnPolicyDistill.settings.training import OptimizerSettings
 # The disk needs of a run do not depend on its prompts.
 NO_PROMPTS = PromptFacts(1, 1, 1, "not needed")
 FLOAT_BITS = 16
-ADAPTER_FILES = ("adapters.safetensors", "adapter_config.json")
 
 
 class Checkup:
@@ -145,13 +145,13 @@ class Checkup:
             self.add("warning", "leaked_picture", field, message, fix)
 
     def check_adapter(self, folder: str | None, field: str) -> None:
-        """Look for an adapter's files where a setting names a folder."""
+        """Read the config of an adapter and the header of its weights, where one is named."""
         if folder is None:
             return
-        missing = [name for name in ADAPTER_FILES if not (Path(folder) / name).is_file()]
-        if missing:
-            message = f"The adapter folder {folder} has no {' and no '.join(missing)}."
-            self.add("error", "adapter", field, message, "Give a folder in mlx-lm's format.")
+        try:
+            read_adapter_config(Path(folder))
+        except ModelError as error:
+            self.add("error", "adapter", field, error.message, error.action)
 
     def check_rate(self, settings: OptimizerSettings, at_most: int | None = None) -> None:
         """Say so where the warm-up lasts as long as the run; the steps may follow from the rows."""

@@ -6,7 +6,6 @@ that stops earlier only finishes sooner.
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from OnPolicyDistill.config import (
 from OnPolicyDistill.errors import ConfigError, ModelError
 from OnPolicyDistill.planning.grafts import grafted_facts, num_projector_weights
 from OnPolicyDistill.planning.models import ModelFacts, describe_model
+from OnPolicyDistill.planning.saved_adapters import read_adapter_config
 from OnPolicyDistill.planning.targets import (
     PlannedAdapter,
     TargetChoice,
@@ -307,17 +307,16 @@ def continued_lora(lora: LoraSettings, adapter: str | None) -> LoraSettings:
     if adapter is None:
         return lora
     try:
-        config = json.loads((Path(adapter) / "adapter_config.json").read_text(encoding="utf-8"))
-        found = config["lora_parameters"]
-        keys = found.get("keys")
+        config = read_adapter_config(Path(adapter))
+        found = config.lora_parameters
         return LoraSettings(
-            rank=found["rank"],
-            alpha=found["scale"] * found["rank"],
-            layers=max(config["num_layers"], -1) or -1,
-            targets=None if keys is None else tuple(keys),
+            rank=found.rank,
+            alpha=found.scale * found.rank,
+            layers=max(config.num_layers, -1) or -1,
+            targets=found.keys,
             experts=True,
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (ModelError, ValueError):
         return lora
 
 

@@ -104,7 +104,7 @@ def test_another_rank_than_the_config_says_is_refused_and_leaves_the_model_alone
     change_config(tmp_path, lora_parameters={**parameters, "rank": 8})
     policy = load_policy(str(tied_folder))
     before = policy.model(TOKENS)
-    with pytest.raises(ModelError, match=r"has the shape .*4.*, and .*8.* is needed"):
+    with pytest.raises(ModelError, match=r"names the rank 8, and .* has the shape \(128, 4\)"):
         load_adapter(policy, tmp_path)
     assert adapter_layers(policy.model) == {}
     assert mx.array_equal(policy.model(TOKENS), before)
@@ -141,7 +141,7 @@ def test_dora_and_full_weights_are_refused(tied_folder: Path, tmp_path: Path) ->
         ("adapter_config.json", "{", "cannot be read as JSON"),
         ("adapter_config.json", "{}", "num_layers: Field required"),
         ("adapters.safetensors", None, r"has no adapters\.safetensors"),
-        ("adapters.safetensors", "junk", "is not a safetensors file"),
+        ("adapters.safetensors", "junk", "is damaged"),
     ],
 )
 def test_missing_and_damaged_files_are_named(

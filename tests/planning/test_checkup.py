@@ -138,7 +138,7 @@ def test_a_warm_up_that_ends_before_the_run_is_fine(settings, tmp_path, changes)
 def test_an_adapter_folder_must_hold_an_adapter(settings, tmp_path):
     report = check(settings, tmp_path, student_adapter=str(tmp_path))
     assert found(report) == [("error", "adapter", "distillation.student_adapter")]
-    assert "adapters.safetensors and no adapter_config.json" in report.findings[0].message
+    assert "has no adapter_config.json" in report.findings[0].message
 
 
 def test_models_that_are_not_here_count_as_downloads(settings, tmp_path):

@@ -3,7 +3,9 @@
 import json
 import struct
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from OnPolicyDistill.config import parse_config
 from OnPolicyDistill.planning.checkup import check_run
@@ -259,6 +261,7 @@ def test_a_run_that_goes_on_from_an_adapter_plans_what_that_one_is_on(tmp_path):
     parameters = {"rank": 2, "scale": 1.0, "keys": ["mlp.switch_mlp.up_proj", "self_attn.q_proj"]}
     config = {"num_layers": 3, "lora_parameters": parameters}
     (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    save_file({"q_proj.lora_a": np.zeros((8, 2), np.float32)}, tmp_path / "adapters.safetensors")
     settings = {"student_model": MOE, "teacher_model": MOE, "lora": {"targets": ["gate"]}}
     fresh = parse_config({"distillation": settings})
     going_on = parse_config({"distillation": {**settings, "student_adapter": str(tmp_path)}})
