@@ -170,10 +170,26 @@ def _read_prompt(prompt: str) -> str:
     if prompt == "-":
         if sys.stdin.isatty():
             print_note("Type the prompt and end it with Ctrl-D.")
-        text = sys.stdin.read()
+        text = _decoded(sys.stdin.buffer.read())
     if not text.strip():
         raise InputError("The prompt is empty.", 'Give --prompt "..." or pipe it in.')
     return text.removesuffix("\n")
+
+
+def _decoded(piped: bytes) -> str:
+    """What was piped in, as text.
+
+    Raises:
+        InputError: it is no UTF-8.
+    """
+    try:
+        return piped.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"What is piped in is no UTF-8 text (byte {error.start + 1} is "
+            f"0x{piped[error.start]:02x}).",
+            "Convert it first, for example with iconv -f latin1 -t utf-8.",
+        ) from error
 
 
 def _pictured(text: str, files: Sequence[Path]) -> Pictured:

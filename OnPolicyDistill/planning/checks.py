@@ -177,13 +177,36 @@ class Checkup:
                 self.add("error", "model", _model_fields(self.config), error.message, error.action)
             return
         self._check_targets(work)
-        if not self.disk.is_enough:
-            message = (
-                f"The disk is too full: {self.disk.download_gb:g} GB to download with "
-                f"{self.disk.download_free_gb:g} GB free, {self.disk.run_gb:g} GB to write with "
-                f"{self.disk.run_free_gb:g} GB free."
-            )
-            self.add("error", "disk", "workspace", message, "Free some space.")
+        self._check_positions(work)
+        for need in self.disk.needs:
+            if not need.fits:
+                message = f"The disk is too full: the run needs {need}."
+                self.add("error", "disk", "workspace", message, "Free some space.")
+            elif not need.leaves_room:
+                message = f"The disk will be nearly full: the run needs {need}."
+                fix = "Free some space, or it may be gone before the run has ended."
+                self.add("warning", "disk_nearly_full", "workspace", message, fix)
+
+    def _check_positions(self, work: Workload) -> None:
+        """Say so where rows are longer than the positions that a model was made for."""
+        lints = [report for report in (self.prompts, self.validation) if report is not None]
+        longest = max((r.lengths.longest for r in lints if r.lengths.unit == "tokens"), default=0)
+        settings, facts = settings_of(self.config).model_dump(), FACTS[self.config.method]
+        # Longer ones are left out.
+        at_most = settings.get("max_prompt_tokens") or settings.get("max_length") or longest
+        row = min(longest, at_most) + work.completion_tokens
+        for named in facts.models:
+            model = work.student if named.role == "student" else work.teacher
+            known = 0 if model is None else model.dimensions.max_positions
+            if model is not None and 0 < known < row:
+                field = f"{facts.block}.{named.key}"
+                message = (
+                    f"{model.name} knows {known:,} positions, and the longest prompt with its "
+                    f"completion takes {row:,}."
+                )
+                fix = "Shorten or leave out long prompts (max_prompt_tokens, max_length), or cut "
+                fix += "completions sooner: behind its last position a model writes nonsense."
+                self.add("warning", "long_positions", field, message, fix)
 
     def _check_targets(self, work: Workload) -> None:
         """Compare the names that an adapter should go on with what the student has."""

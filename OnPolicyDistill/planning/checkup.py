@@ -148,7 +148,9 @@ def _check_answers(check: Checkup, kind: str) -> None:
 def _check_sft(check: Checkup, sft: SftSettings) -> None:
     """Check the files that supervised fine-tuning names, and the disk."""
     if sft.conversations is None or not is_set(Path(sft.conversations)):
-        message = "There is no file of training conversations."
+        message = "No file of training conversations is named."
+        if sft.conversations is not None:
+            message = f"There is no file of training conversations {sft.conversations}."
         check.add("error", "no_file", "sft.conversations", message, "Name a JSONL file.")
     field = "sft.validation_conversations"
     if sft.validation_conversations is None:
@@ -156,7 +158,8 @@ def _check_sft(check: Checkup, sft: SftSettings) -> None:
         fix = "Without them nothing shows whether the model learns more than the file by heart."
         check.add("warning", "no_held_out", field, message, fix)
     elif not is_set(Path(sft.validation_conversations)):
-        check.add("error", "no_file", field, "There is no such file.", "Check the path.")
+        message = f"There is no file of held-out conversations {sft.validation_conversations}."
+        check.add("error", "no_file", field, message, "Check the path.")
     ruler = check.ruler_of(sft.model, sft.max_length, check.sight_of([sft.model], sft))
 
     def lint(key: str, file: str | None, other: str | None) -> LintReport | None:

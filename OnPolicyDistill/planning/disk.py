@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub.constants import HF_HUB_CACHE
@@ -18,6 +19,28 @@ ROLLOUT_LOG_BYTES = 50_000_000
 SPARE_BYTES = 1_000_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class DiskNeed:
+    """What one disk has to hold, in GB of 1e9 bytes."""
+
+    purpose: str
+    needed_gb: float
+    free_gb: float
+
+    @property
+    def fits(self) -> bool:
+        """Whether there is room at all."""
+        return self.needed_gb <= self.free_gb
+
+    @property
+    def leaves_room(self) -> bool:
+        """Whether something is left for whatever else is written meanwhile."""
+        return self.needed_gb + SPARE_BYTES / 1e9 <= self.free_gb
+
+    def __str__(self) -> str:
+        return f"{self.needed_gb:g} GB {self.purpose}, and {self.free_gb:g} GB are free"
+
+
 class DiskNeeds(BaseModel):
     """Space in GB of 1e9 bytes; downloads go to the hub's cache, the rest to the workspace."""
 
@@ -27,13 +50,18 @@ class DiskNeeds(BaseModel):
     download_free_gb: float
     run_gb: float = Field(description="Checkpoints, completions and logs of the run.")
     run_free_gb: float
+    is_one_disk: bool = Field(description="Whether both are written to the same disk.")
 
     @property
-    def is_enough(self) -> bool:
-        """Whether both disks have room, with a little to spare."""
-        spare = SPARE_BYTES / 1e9
-        has_download = not self.download_gb or self.download_gb + spare < self.download_free_gb
-        return has_download and self.run_gb + spare < self.run_free_gb
+    def needs(self) -> tuple[DiskNeed, ...]:
+        """What is written to each disk; nothing at all needs no room."""
+        run = DiskNeed("for checkpoints, completions and logs", self.run_gb, self.run_free_gb)
+        if not self.download_gb:
+            return (run,)
+        if self.is_one_disk:
+            both = self.download_gb + self.run_gb
+            return (DiskNeed("for downloads and the run", both, self.run_free_gb),)
+        return DiskNeed("for downloads", self.download_gb, self.download_free_gb), run
 
 
 def disk_needs(work: Workload, workspace: Path, answering: Sequence[ModelFacts] = ()) -> DiskNeeds:
@@ -46,17 +74,23 @@ def disk_needs(work: Workload, workspace: Path, answering: Sequence[ModelFacts] 
         models.append(work.teacher)
     missing = {facts.name: facts.loaded_bytes for facts in models if facts.source == "registry"}
     # Beside those kept: the best one, the last one off schedule, and one being written.
+    cache = Path(HF_HUB_CACHE)
     copies = work.settings.keep_checkpoints + 3
     checkpoints = copies * work.num_adapter_parameters * CHECKPOINT_BYTES_PER_PARAMETER
     return DiskNeeds(
         download_gb=round(sum(missing.values()) / 1e9, 3),
-        download_free_gb=_free_gb(Path(HF_HUB_CACHE)),
+        download_free_gb=_free_gb(cache),
         run_gb=round((checkpoints + ROLLOUT_LOG_BYTES) / 1e9, 3),
         run_free_gb=_free_gb(workspace),
+        is_one_disk=_existing(cache).stat().st_dev == _existing(workspace).stat().st_dev,
     )
 
 
 def _free_gb(folder: Path) -> float:
     """Free space where a folder is or will be."""
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    return round(shutil.disk_usage(existing).free / 1e9, 3)
+    return round(shutil.disk_usage(_existing(folder)).free / 1e9, 3)
+
+
+def _existing(folder: Path) -> Path:
+    """The folder itself, or the nearest one above it that is there."""
+    return next(path for path in (folder, *folder.absolute().parents) if path.exists())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from OnPolicyDistill.settings.problems import refuse
 
@@ -43,6 +43,14 @@ class LoraSettings(Settings):
         description="Adapt the experts of a mixture as well, each with matrices of its own: many "
         "times the parameters. The router is never adapted.",
     )
+
+    @field_validator("targets", mode="before")
+    @classmethod
+    def _take_one_name(cls, value: object) -> object:
+        """One name is a list of one; several may be written with commas between them."""
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
 
     @model_validator(mode="after")
     def _refuse_nameless_targets(self) -> LoraSettings:

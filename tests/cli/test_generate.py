@@ -88,6 +88,18 @@ def test_the_prompt_can_be_piped_in(
     assert piped[0]["text"] == completions(opd(*arguments, "--prompt", "ba ce di"))[0]["text"]
 
 
+def test_bytes_that_are_no_text_are_told_as_such(
+    opd: Opd, pair: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "prompt"
+    file.write_bytes("Grüße".encode("latin-1"))
+    with file.open(encoding="utf-8") as stream:
+        monkeypatch.setattr("sys.stdin", stream)
+        result = opd("generate", "--model", str(pair / "student"))
+    assert result.exit_code == 2
+    assert "no UTF-8 text (byte 3 is 0xfc)" in result.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -8,7 +8,7 @@ from PIL import Image
 from OnPolicyDistill.config import parse_config
 from OnPolicyDistill.planning.checkup import check_run
 from OnPolicyDistill.planning.disk import DiskNeeds
-from tests.planning.conftest import CONFIG
+from tests.planning.conftest import CONFIG as MODEL_CONFIG
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_good_run_has_nothing_to_complain_about(settings, tmp_path):
     assert (report.prompts.num_prompts, report.validation.num_prompts) == (30, 25)
     assert report.prompts.lengths.unit == "tokens"
     assert report.disk.download_gb == 0
-    assert report.disk.is_enough
+    assert all(need.fits for need in report.disk.needs)
 
 
 def test_the_disk_has_room_for_the_kept_the_best_the_clocks_and_the_next_checkpoint(
@@ -146,7 +146,7 @@ def test_models_that_are_not_here_count_as_downloads(settings, tmp_path):
         settings, tmp_path, student_model="qwen3-vl-235b-a22b", teacher_model="qwen3-vl-235b-a22b"
     )
     assert report.disk.download_gb == pytest.approx(471, abs=1)
-    enough = report.disk.download_gb + 1 < report.disk.download_free_gb
+    enough = all(need.fits for need in report.disk.needs)
     assert ("disk" in [finding.code for finding in report.findings]) is not enough
 
 
@@ -155,8 +155,54 @@ def test_models_that_are_not_here_count_as_downloads(settings, tmp_path):
     [(0, 0, 1, True), (10, 9, 1, False), (10, 12, 1, True), (0, 0, 100, False)],
 )
 def test_both_disks_need_room(download, free, run, enough):
-    needs = DiskNeeds(download_gb=download, download_free_gb=free, run_gb=run, run_free_gb=50)
-    assert needs.is_enough is enough
+    needs = disk(download, free, run, 50)
+    assert all(need.fits for need in needs.needs) is enough
+
+
+def disk(download, download_free, run, run_free, one=False):
+    return DiskNeeds(
+        download_gb=download,
+        download_free_gb=download_free,
+        run_gb=run,
+        run_free_gb=run_free,
+        is_one_disk=one,
+    )
+
+
+def test_one_disk_has_to_hold_both():
+    assert [need.fits for need in disk(30, 50, 30, 50, one=True).needs] == [False]
+    assert [need.fits for need in disk(30, 50, 30, 50).needs] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("free", "told"),
+    [
+        (0.05, ("error", "disk")),
+        (0.5, ("warning", "disk_nearly_full")),
+        (50.0, None),
+    ],
+)
+def test_the_disk_is_too_full_only_when_it_is(settings, tmp_path, monkeypatch, free, told):
+    monkeypatch.setattr("OnPolicyDistill.planning.disk._free_gb", lambda folder: free)
+    report = check(settings, tmp_path)
+    codes = [(each.severity, each.code) for each in report.findings if "disk" in each.code]
+    assert codes == ([] if told is None else [told])
+    if told is not None:
+        message = next(each.message for each in report.findings if "disk" in each.code)
+        assert f"{free:g} GB are free" in message
+        assert "download" not in message
+
+
+@pytest.mark.parametrize(("positions", "told"), [(64, True), (4096, False)])
+def test_rows_beyond_a_models_positions_are_warned_of(
+    settings, tmp_path, model_folder, positions, told
+):
+    config = {**MODEL_CONFIG, "max_position_embeddings": positions}
+    short = str(model_folder("short", config=config))
+    report = check(settings, tmp_path, student_model=short, max_generation_tokens=80)
+    found = [each for each in report.findings if each.code == "long_positions"]
+    assert [each.field for each in found] == (["distillation.student_model"] if told else [])
+    assert not told or "knows 64 positions" in found[0].message
 
 
 def test_supervised_fine_tuning_needs_its_files(tmp_path, model_folder):
@@ -307,8 +353,8 @@ def test_the_warm_up_of_every_method_is_held_against_the_rows_it_has(model_folde
 def test_training_every_weight_of_a_quantized_model_is_refused_at_the_adapter(
     model_folder, tmp_path
 ):
-    packed = {**CONFIG, "quantization": {"bits": 4, "group_size": 64}}
-    for name, config, code in (("p", packed, ["quantized"]), ("f", CONFIG, [])):
+    packed = {**MODEL_CONFIG, "quantization": {"bits": 4, "group_size": 64}}
+    for name, config, code in (("p", packed, ["quantized"]), ("f", MODEL_CONFIG, [])):
         values = {"model": str(model_folder(name, config=config)), "lora": None}
         report = check_run(parse_config({"sft": values}), tmp_path / "there")
         assert [f.code for f in report.findings if f.field == "sft.lora"] == code
@@ -331,10 +377,10 @@ def test_fine_tuning_of_a_model_that_sees_takes_pictures_and_tells_of_shared_one
     seeing = {
         "model_type": "qwen3_vl",
         "vision_config": tower,
-        "text_config": CONFIG,
+        "text_config": MODEL_CONFIG,
     }
     reports = {}
-    for name, config in (("words", CONFIG), ("sees", seeing)):
+    for name, config in (("words", MODEL_CONFIG), ("sees", seeing)):
         values = {
             "model": str(model_folder(name, config=config)),
             "conversations": str(tmp_path / "train.jsonl"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from OnPolicyDistill.settings.training import OptimizerSettings
+from OnPolicyDistill.settings.training import LoraSettings, OptimizerSettings
 
 
 def settled(num_rows: int, **values: object) -> tuple[int, int]:
@@ -29,3 +29,15 @@ def test_the_warm_up_is_a_share_of_the_steps_that_are_taken() -> None:
     assert settled(80, num_epochs=10, warmup_ratio=0.03, warmup_steps=50) == (100, 3)
     assert settled(80, num_steps=1000, warmup_ratio=0.07) == (1000, 70)
     assert settled(80, num_steps=1000, warmup_ratio=0, warmup_steps=50) == (1000, 0)
+
+
+@pytest.mark.parametrize("written", ["q_proj", ["q_proj"], " q_proj ,"])
+def test_one_target_may_be_written_as_a_word(written: object) -> None:
+    assert LoraSettings.model_validate({"targets": written}).targets == ("q_proj",)
+
+
+def test_several_targets_may_be_written_with_commas() -> None:
+    assert LoraSettings.model_validate({"targets": "q_proj,mlp.down_proj"}).targets == (
+        "q_proj",
+        "mlp.down_proj",
+    )

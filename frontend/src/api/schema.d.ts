@@ -2113,6 +2113,11 @@ export interface components {
             run_gb: number;
             /** Run Free Gb */
             run_free_gb: number;
+            /**
+             * Is One Disk
+             * @description Whether both are written to the same disk.
+             */
+            is_one_disk: boolean;
         };
         /**
          * DistillationSettings
