@@ -13,8 +13,8 @@ from backend.history.views import View
 from backend.paths import NAMED_FILES
 from OnPolicyDistill.config import BLOCK_OF_METHOD, RunConfig, parse_config, parse_yaml, settings_of
 from OnPolicyDistill.files import shipped_folder
+from OnPolicyDistill.presets import preset_files, preset_header
 
-NOT_PRESETS = ("models",)
 _LINE = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z_]\w*):[^#]*(?:#\s*(?P<comment>.*))?$")
 
 
@@ -36,19 +36,13 @@ def shipped_presets() -> tuple[Preset, ...]:
     Raises:
         ConfigError: a shipped file is broken.
     """
-    folder = shipped_folder("configs")
-    files = {file.relative_to(folder).with_suffix("").as_posix(): file for file in _files(folder)}
-    return tuple(_preset(name, file) for name, file in files.items() if name not in NOT_PRESETS)
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.yaml")) + sorted(folder.glob("*/*.yaml"))
+    return tuple(_preset(name, file) for name, file in preset_files().items())
 
 
 def _preset(name: str, file: Path) -> Preset:
     text = file.read_text(encoding="utf-8")
     config = parse_config(parse_yaml(text, file.name), file.name)
-    title, description = _header(text)
+    title, description = preset_header(text)
     return Preset(
         name=name,
         title=title,
@@ -57,17 +51,6 @@ def _preset(name: str, file: Path) -> Preset:
         config=_with_shipped_files(config),
         yaml=text,
     )
-
-
-def _header(text: str) -> tuple[str, str]:
-    """Title and description: the first paragraph of the comment, and the rest of it."""
-    lines = []
-    for line in text.splitlines():
-        if not line.startswith("#"):
-            break
-        lines.append(line.lstrip("# ").rstrip())
-    title, _, rest = "\n".join(lines).partition("\n\n")
-    return title, " ".join(rest.split("\n"))
 
 
 def _comments(text: str) -> Iterator[tuple[str, str]]:

@@ -26,6 +26,7 @@ from OnPolicyDistill.cli.graft import graft
 from OnPolicyDistill.cli.models import app as models_app
 from OnPolicyDistill.cli.output import default_workspace, print_note, print_text
 from OnPolicyDistill.cli.plan import plan
+from OnPolicyDistill.cli.presets import presets
 from OnPolicyDistill.cli.runs import app as runs_app
 from OnPolicyDistill.cli.training import resume, train
 from OnPolicyDistill.errors import DistillError
@@ -80,6 +81,7 @@ app.command()(fuse)
 app.command()(export)
 app.command()(graft)
 app.command()(bench)
+app.command()(presets)
 app.add_typer(runs_app, name="runs")
 app.add_typer(models_app, name="models")
 app.add_typer(data_app, name="data")

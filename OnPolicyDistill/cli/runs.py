@@ -31,7 +31,10 @@ POLL_SECONDS = 0.5
 app = typer.Typer(help="List, show, report, watch and delete runs.", no_args_is_help=False)
 
 RunArgument = Annotated[
-    str, typer.Argument(metavar="RUN", help="Id of a run, a beginning of it, or its folder.")
+    str,
+    typer.Argument(
+        metavar="RUN", help="Id of a run, a beginning of it, its name, its folder, or latest."
+    ),
 ]
 
 
@@ -153,38 +156,93 @@ def watch(run: RunArgument, workspace: WorkspaceOption = None) -> None:
 
 @app.command()
 def delete(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Ids of the runs.")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Ids or names of the runs.")],
     workspace: WorkspaceOption = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    for_good: Annotated[
+        bool, typer.Option("--for-good", help="Remove them instead; there is no way back.")
+    ] = False,
 ) -> None:
-    """Delete runs with everything in their folders. There is no way back."""
+    """Move runs with checkpoints and logs to the trash, from which they can be restored."""
+    from OnPolicyDistill.runs.trash import put_in_trash
+
     found = [open_run(run, workspace) for run in runs]
     for run in found:
         if run.state() == "running":
             raise RunError(f"Run {run.run_id} is running.", "Stop it before deleting it.")
     names = ", ".join(run.run_id for run in found)
     if not yes:
-        typer.confirm(f"Delete {names} with checkpoints and logs?", abort=True, err=True)
+        where = "for good" if for_good else "(they go to the trash)"
+        typer.confirm(f"Delete {names} {where}?", abort=True, err=True)
     for run in found:
-        shutil.rmtree(run.path)
-    print_note(f"Deleted {names}.")
+        trashed = put_in_trash(run)
+        if for_good:
+            shutil.rmtree(trashed)
+    restored = "" if for_good else " Restore with: opd runs restore RUN."
+    print_note(f"Deleted {names}.{restored}")
+
+
+@app.command()
+def trash(workspace: WorkspaceOption = None, json: JsonOption = False) -> None:
+    """List the deleted runs that can be restored, the last deleted first."""
+    from OnPolicyDistill.runs.trash import trashed_runs
+
+    folder = workspace or default_workspace()
+    lines = [describe_line(run) for run in trashed_runs(folder)]
+    if json:
+        print_json([asdict(line) for line in lines])
+    elif not lines:
+        print_note(f"The trash of {folder} is empty.")
+    else:
+        rows = [[line.run_id, _progress(line), line.models, line.name] for line in lines]
+        print_table(["run", "steps", "models", "name"], rows)
+
+
+@app.command()
+def restore(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of a deleted run.")],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Take a deleted run out of the trash."""
+    from OnPolicyDistill.runs.trash import restore as take_out
+
+    back = take_out(workspace or default_workspace(), run)
+    print_note(f"{back.run_id} is back in {back.path}.")
 
 
 def open_run(name: str, workspace: Path | None) -> RunDirectory:
-    """Return a run by id, by a beginning of its id, or by the path of its folder."""
-    from OnPolicyDistill.runs.directory import RunDirectory, find_run
+    """Return a run: the `latest`, or by id, a beginning of it, its name or its folder."""
+    from OnPolicyDistill.runs.directory import RunDirectory
 
     folder = Path(name).expanduser()
     if (folder / "config.yaml").is_file():
         return RunDirectory(folder.resolve())
     if "/" in name:
         raise InputError(f"{name} is not the folder of a run.", "List runs: opd runs.")
-    return find_run(workspace or default_workspace(), name)
+    return _named_run(workspace or default_workspace(), name)
+
+
+def _named_run(workspace: Path, name: str) -> RunDirectory:
+    """A run by id or a beginning of it; else by what it is called, which has to be one alone."""
+    from OnPolicyDistill.runs.directory import find_run, list_runs
+
+    runs = list_runs(workspace)
+    if name == "latest" and runs:
+        return runs[0]
+    if not any(run.run_id.startswith(name) for run in runs):
+        called = [run for run in runs if describe_line(run).name == name]
+        if len(called) > 1:
+            ids = ", ".join(run.run_id for run in called)
+            raise InputError(f"{len(called)} runs are called {name!r}: {ids}.", "Give an id.")
+        if called:
+            return called[0]
+    return find_run(workspace, name)
 
 
 def describe_line(run: RunDirectory) -> RunLine:
     """What a list says of a run; one that is damaged is listed with its problem."""
     from OnPolicyDistill.config import num_steps_of, settings_of
+    from OnPolicyDistill.runs.annotations import read_annotations
     from OnPolicyDistill.runs.wording import describe_models
 
     try:
@@ -194,7 +252,7 @@ def describe_line(run: RunDirectory) -> RunLine:
             run_id=run.run_id,
             state=run.state(),
             method=config.method,
-            name=settings.run_name or "",
+            name=read_annotations(run).name or settings.run_name or "",
             models=describe_models(settings),
             step=_last_step(run),
             num_steps=num_steps_of(config) or _settled_steps(run),

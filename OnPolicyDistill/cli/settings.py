@@ -19,6 +19,7 @@ from OnPolicyDistill.config import (
 from OnPolicyDistill.errors import ConfigError, InputError
 from OnPolicyDistill.files import shipped_folder
 from OnPolicyDistill.methods import FACTS, FILE_KEYS, MODEL_KEYS, RunKind
+from OnPolicyDistill.presets import preset_files, propose_preset
 
 # Beside the files of the methods: adapters, and the prompt of an evaluation's variant.
 PATH_KEYS = (*FILE_KEYS, "student_adapter", "adapter", "prompt", "grafted_model")
@@ -62,8 +63,10 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
 
 
 def _read(file: Path) -> dict[str, object]:
-    preset = shipped_folder("configs") / f"{file}.yaml"
-    values = read_yaml(preset if not file.exists() and preset.is_file() else file)
+    preset = preset_files().get(file.as_posix())
+    if preset is None and not file.exists():
+        raise ConfigError(f"There is no config file or preset {file}.", propose_preset(str(file)))
+    values = read_yaml(file if preset is None or file.exists() else preset)
     if not isinstance(values, dict):
         raise ConfigError(f"{file} is not a mapping of settings.", "Start from a preset.")
     return {str(key): value for key, value in values.items()}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from OnPolicyDistill.config import OnPolicyConfig, SftConfig
+from OnPolicyDistill.runs.annotations import Annotations, write_annotations
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from OnPolicyDistill.runs.events import EvaluationFinished, RunFinished, StepFinished
 from OnPolicyDistill.runs.log import EventWriter
@@ -110,6 +111,39 @@ def test_a_run_is_deleted_after_a_question(
     assert run.path.exists()
     assert opd("runs", "delete", run.run_id, "--yes").exit_code == 0
     assert not run.path.exists()
+
+
+def test_a_deleted_run_comes_back_from_the_trash_as_it_was(
+    opd: Opd, run: RunDirectory, workspace: Path
+) -> None:
+    before = run.events_file.read_bytes()
+    assert "opd runs restore" in opd("runs", "delete", "latest", "--yes").err
+    assert opd("runs", "--json").json() == []
+    (line,) = opd("runs", "trash", "--json").json()
+    assert (line["run_id"], line["step"]) == (run.run_id, 3)
+    assert (workspace / "trash" / run.run_id).is_dir()
+    assert opd("runs", "restore", run.run_id).exit_code == 0
+    assert run.events_file.read_bytes() == before
+    assert "is empty" in opd("runs", "trash").err
+    assert "not in the trash" in opd("runs", "restore", run.run_id).err
+
+
+def test_a_run_deleted_for_good_is_gone(opd: Opd, run: RunDirectory, workspace: Path) -> None:
+    assert opd("runs", "delete", run.run_id, "--yes", "--for-good").exit_code == 0
+    assert list((workspace / "trash").iterdir()) == []
+
+
+def test_a_run_is_found_by_what_it_is_called_and_as_the_latest(
+    opd: Opd, run: RunDirectory, workspace: Path
+) -> None:
+    shown = opd("runs", "show", run.run_id).out
+    assert opd("runs", "show", "a [b] name").out == opd("runs", "show", "latest").out == shown
+    write_annotations(run, Annotations(name="renamed"))
+    assert opd("runs", "show", "renamed", "--json").json()["run_id"] == run.run_id
+    create_run(workspace, OnPolicyConfig(distillation=DistillationSettings(run_name="renamed")))
+    outcome = opd("runs", "show", "renamed")
+    assert outcome.exit_code == 2
+    assert "2 runs are called 'renamed'" in outcome.err
 
 
 def test_a_run_that_is_being_worked_on_is_not_deleted(opd: Opd, run: RunDirectory) -> None:

@@ -1,0 +1,61 @@
+"""The trash of a workspace: deleted runs, whole, until they are restored or removed for good.
+
+A run's folder is moved beside the runs, to `<workspace>/trash/<run_id>`; its time of change is that
+of the deletion. The screen shows the same trash.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from OnPolicyDistill.errors import InputError, RunError
+from OnPolicyDistill.runs.directory import RunDirectory
+
+
+def trash_of(run: RunDirectory) -> Path:
+    """The trash of the workspace that a run is in."""
+    return run.path.parent.parent / "trash"
+
+
+def put_in_trash(run: RunDirectory) -> Path:
+    """Move a run to the trash; one of its name that was there is gone. Returns where it is.
+
+    Raises:
+        RunError: it is being worked on.
+    """
+    if run.state() == "running":
+        raise RunError(f"Run {run.run_id} is running.", "Stop it before deleting it.")
+    target = trash_of(run) / run.run_id
+    target.parent.mkdir(mode=0o700, exist_ok=True)
+    if target.exists():
+        shutil.rmtree(target)
+    run.path.rename(target)
+    target.touch()
+    return target
+
+
+def trashed_runs(workspace: Path) -> list[RunDirectory]:
+    """Deleted runs of a workspace, the last deleted first."""
+    trash = workspace / "trash"
+    if not trash.is_dir():
+        return []
+    found = [path for path in trash.iterdir() if (path / "config.yaml").is_file()]
+    by_time = sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+    return [RunDirectory(path) for path in by_time]
+
+
+def restore(workspace: Path, run_id: str) -> RunDirectory:
+    """Take a run out of the trash.
+
+    Raises:
+        InputError: it is not there, or a run of its id is back already.
+    """
+    found = next((run for run in trashed_runs(workspace) if run.run_id == run_id), None)
+    if found is None:
+        raise InputError(f"Run {run_id} is not in the trash.", "List it: opd runs trash.")
+    target = workspace / "runs" / run_id
+    if target.exists():
+        raise InputError(f"There is a run {run_id} already.", "Delete or move that one first.")
+    found.path.rename(target)
+    return RunDirectory(target)
