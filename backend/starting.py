@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from backend.backend import Backend
+from backend.door.door import DOOR
+from backend.door.questions import PlanQuestion
 from backend.supervisor.slot import Verb
 from backend.system.room import check_disk, check_forecast, check_memory
 from OnPolicyDistill.config import RunConfig
-from OnPolicyDistill.errors import ConfigError
-from OnPolicyDistill.planning.starting import forecast_of, kept_forecast
+from OnPolicyDistill.errors import ConfigError, DistillError
+from OnPolicyDistill.planning.plan import Plan
+from OnPolicyDistill.planning.starting import forecast_from, kept_forecast
 from OnPolicyDistill.runs.directory import RunDirectory
+from OnPolicyDistill.runs.forecast import RunForecast
 
 
 def check_start(backend: Backend, config: RunConfig, anyway: bool) -> None:
@@ -18,7 +24,7 @@ def check_start(backend: Backend, config: RunConfig, anyway: bool) -> None:
         MemoryInUseError: it does, and `anyway` is false.
     """
     if not anyway and backend.is_free():
-        forecast = forecast_of(config, backend.settings.workspace)
+        forecast = _forecast_of(config, backend.settings.workspace)
         check_forecast(None if forecast is None else forecast.needed_gb)
 
 
@@ -43,7 +49,16 @@ def enqueue(
 def _needed_gb(run: RunDirectory) -> float | None:
     """What a run needs by forecast; None where that cannot be known."""
     try:
-        forecast = kept_forecast(run)
+        forecast = kept_forecast(run, _forecast_of)
     except ConfigError:
         return None
     return None if forecast is None else forecast.needed_gb
+
+
+def _forecast_of(config: RunConfig, workspace: Path) -> RunForecast | None:
+    """Forecast a run behind the door; None where its models or files are not known yet."""
+    question = PlanQuestion(config=config.model_dump(mode="json"), workspace=workspace)
+    try:
+        return forecast_from(DOOR.ask(question, Plan))
+    except DistillError:
+        return None

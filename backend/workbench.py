@@ -19,7 +19,7 @@ from backend.live.messages import DownloadsMessage
 from backend.models.library import ModelLibrary
 from backend.models.place import Hub
 from backend.playground.playground import Playground
-from backend.prompt_sets.lint import Linter
+from backend.prompt_sets.linter import Linter
 from backend.prompt_sets.store import PromptSets
 
 DEFAULT_HUB = Hub()

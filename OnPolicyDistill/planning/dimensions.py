@@ -22,6 +22,10 @@ FUSED_TYPES = ("phi3",)
 MIXTRAL_TYPES = ("mixtral",)
 
 
+# Above every real size; what is above it was not written by whoever trained a model.
+MAX_COUNT = 10**9
+
+
 @dataclass(frozen=True, slots=True)
 class Dimensions:
     """What a decoder is made of; `bits` is 16 where the weights are not quantized.
@@ -262,6 +266,11 @@ def _count(values: Mapping[str, object], key: str, source: str, default: int | N
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ModelError(
             f"The configuration of {source} has no usable {key}.",
+            "A model folder needs the config.json it was published with.",
+        )
+    if value > MAX_COUNT:
+        raise ModelError(
+            f"The configuration of {source} says {key} is above {MAX_COUNT:,}: no model has that.",
             "A model folder needs the config.json it was published with.",
         )
     if value == 0 and default != 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from OnPolicyDistill.config import RunConfig
@@ -10,6 +11,9 @@ from OnPolicyDistill.planning.chips import this_chip
 from OnPolicyDistill.planning.plan import Plan, plan_run
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.forecast import RunForecast, read_forecast, write_forecast
+
+# Forecasts a run that will be in a workspace.
+MakeForecast = Callable[[RunConfig, Path], RunForecast | None]
 
 
 def plan_start(config: RunConfig, workspace: Path) -> Plan | None:
@@ -23,10 +27,10 @@ def plan_start(config: RunConfig, workspace: Path) -> Plan | None:
 def forecast_of(config: RunConfig, workspace: Path) -> RunForecast | None:
     """Forecast a run on this machine; None where its models or files are not known yet."""
     plan = plan_start(config, workspace)
-    return None if plan is None else _forecast(plan)
+    return None if plan is None else forecast_from(plan)
 
 
-def kept_forecast(run: RunDirectory) -> RunForecast | None:
+def kept_forecast(run: RunDirectory, make: MakeForecast = forecast_of) -> RunForecast | None:
     """The forecast in a run's folder, made now where there is none of this machine's chip.
 
     Raises:
@@ -35,13 +39,14 @@ def kept_forecast(run: RunDirectory) -> RunForecast | None:
     known = read_forecast(run)
     if known is not None and known.chip == this_chip().name:
         return known
-    found = forecast_of(run.config(), run.path.parent.parent)
+    found = make(run.config(), run.path.parent.parent)
     if found is not None:
         write_forecast(run, found)
     return found
 
 
-def _forecast(plan: Plan) -> RunForecast:
+def forecast_from(plan: Plan) -> RunForecast:
+    """What of a plan is kept with the run."""
     return RunForecast(
         chip=plan.chip,
         preparing_seconds=plan.preparing_seconds,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from backend.backend import Backend
 from backend.bundles.outgoing import Outlet, add_file
+from backend.door.folders import facts_of_folder
 from backend.exports.views import ExportOptions, ExportWish, FormOption
 from backend.models.place import Hub
 from backend.paths import probe
@@ -20,13 +21,11 @@ from OnPolicyDistill.adapters.forms import (
     GROUP_SIZES,
     LIGHT_FORMS,
     ExportForm,
-    gguf_obstacle,
     peft_obstacle,
 )
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.methods import FACTS
 from OnPolicyDistill.planning.checks import NO_PROMPTS
-from OnPolicyDistill.planning.models import describe_model
 from OnPolicyDistill.planning.workload import make_workload
 from OnPolicyDistill.registry import local_folder
 from OnPolicyDistill.runs.checkpoints import list_checkpoints, pointed
@@ -159,21 +158,20 @@ def _forms(hub: Hub, model: str, checkpoint: Path) -> tuple[tuple[FormOption, ..
     folder = local_folder(model, hub.cache_dir)
     light = _light_forms(checkpoint / ADAPTER_FILES[1], folder)
     try:
-        about = None if folder is None else describe_model(str(folder))
-        gguf = None if folder is None else gguf_obstacle(folder)
+        about = None if folder is None else facts_of_folder(folder)
     except ModelError as error:
         return (*light, *_impossible(f"{error.message} {error.action}")), None
     if about is None:
         missing = f"{public_name(model)} is not on this machine; download it first."
         return (*light, *_impossible(missing)), None
-    half = about.num_parameters * HALF_BITS // 8
-    quantized = round(about.num_parameters * (4 + BITS_PER_GROUP / 64) / 8)
+    half = about.parameters * HALF_BITS // 8
+    quantized = round(about.parameters * (4 + BITS_PER_GROUP / 64) / 8)
     return (
         *light,
         FormOption(form="fused", obstacle=None, num_bytes=about.loaded_bytes),
         FormOption(form="quantized", obstacle=None, num_bytes=quantized),
-        FormOption(form="gguf", obstacle=gguf, num_bytes=half),
-    ), about.num_parameters
+        FormOption(form="gguf", obstacle=about.gguf_obstacle, num_bytes=half),
+    ), about.parameters
 
 
 def _light_forms(weights: Path, base: Path | None) -> tuple[FormOption, ...]:

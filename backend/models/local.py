@@ -8,12 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from backend.door.folders import facts_of_folder
+from backend.door.questions import FolderFacts
 from backend.models.place import Hub, cache_name, fits
 from backend.models.views import LocalModel, Origin
-from OnPolicyDistill.datasets.chat_template import ChatTemplate
-from OnPolicyDistill.datasets.tokenizer_files import load_tokenizer_files
 from OnPolicyDistill.errors import DistillError
-from OnPolicyDistill.planning.models import describe_model
 from OnPolicyDistill.registry import all_models, find_model, local_folder
 
 CACHE_PREFIX = "models--"
@@ -89,32 +88,22 @@ def _describe(found: _Found, limit: int, used_by: Mapping[str, tuple[str, ...]])
         gone = "The folder is gone." if found.origin == "folder" else "It is not complete."
         return plain.model_copy(update={"problem": gone})
     try:
-        return plain.model_copy(update=_facts(found.folder, limit))
+        return plain.model_copy(update=_shown(facts_of_folder(found.folder), limit))
     except (DistillError, OSError) as error:
         return plain.model_copy(update={"problem": str(error)})
 
 
-def _facts(folder: Path, limit: int) -> dict[str, str | int | float | bool]:
-    facts = describe_model(str(folder))
-    tokenizer = load_tokenizer_files(folder)
+def _shown(facts: FolderFacts, limit: int) -> dict[str, str | int | float | bool]:
     return {
-        "family": facts.dimensions.model_type,
-        "bits": facts.dimensions.bits,
-        "parameters": facts.num_parameters,
+        "family": facts.family,
+        "bits": facts.bits,
+        "parameters": facts.parameters,
         "weights_gb": round(facts.loaded_bytes / 1e9, 3),
         "verdict": fits(facts.loaded_bytes, limit),
-        "logit_width": facts.dimensions.logit_width,
-        "vocab_size": tokenizer.vocab_size,
-        "has_template": _has_template(folder),
+        "logit_width": facts.logit_width,
+        "vocab_size": facts.vocab_size,
+        "has_template": facts.has_template,
     }
-
-
-def _has_template(folder: Path) -> bool:
-    try:
-        ChatTemplate.load(folder)
-    except DistillError:
-        return False
-    return True
 
 
 def disk_bytes(folder: Path) -> int:

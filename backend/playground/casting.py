@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.backend import Backend
+from backend.door.folders import facts_of_folder
 from backend.history.summary import named_models
 from backend.models.place import Hub, memory_limit
 from backend.paths import picked_folder, probe
@@ -21,7 +22,6 @@ from OnPolicyDistill.evaluation.playground_messages import (
     Role,
 )
 from OnPolicyDistill.planning.memory import RUNTIME_BYTES
-from OnPolicyDistill.planning.models import describe_model
 from OnPolicyDistill.planning.sight import own_limits
 from OnPolicyDistill.registry import local_folder
 from OnPolicyDistill.runs.checkpoints import list_checkpoints, pointed
@@ -149,7 +149,7 @@ def _folder(hub: Hub, name: str, location: str) -> Path:
 
 
 def _refuse_too_large(folders: list[Path]) -> None:
-    needed = sum(describe_model(str(folder)).loaded_bytes for folder in folders) + RUNTIME_BYTES
+    needed = sum(facts_of_folder(folder).loaded_bytes for folder in folders) + RUNTIME_BYTES
     limit = memory_limit()
     if needed > limit:
         raise ConflictError(

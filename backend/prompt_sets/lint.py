@@ -1,23 +1,22 @@
-"""Lint reports and previews of sets, measured with a model's own tokenizer and template."""
+"""Rulers and previews of sets, measured with a model's own tokenizer and template.
+
+What is here reads files that nobody vouches for: it runs behind the door.
+"""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from threading import Lock
 
-from backend.models.place import Hub
-from backend.problems import WrongFieldError
 from backend.prompt_sets.pictures import preview_picture
 from backend.prompt_sets.views import PreviewItem, PreviewPage
 from OnPolicyDistill.datasets.chat_template import ChatTemplate
 from OnPolicyDistill.datasets.conversations import read_conversations
 from OnPolicyDistill.datasets.kinds import SetKind
 from OnPolicyDistill.datasets.labelled import LabelledItem, read_items
-from OnPolicyDistill.datasets.linter import LintReport, Ruler, lint_prompts
+from OnPolicyDistill.datasets.linter import Ruler
 from OnPolicyDistill.datasets.picture_prompts import unread_picture
 from OnPolicyDistill.datasets.pictures import PictureSource
 from OnPolicyDistill.datasets.prompt_rules import Finding, problem_finding
@@ -26,73 +25,19 @@ from OnPolicyDistill.datasets.records import BadLine
 from OnPolicyDistill.datasets.sight_files import DEFAULT_SIGHT, sight_of_folder
 from OnPolicyDistill.datasets.tokenizer_files import TokenizerFiles, load_tokenizer_files
 from OnPolicyDistill.errors import DatasetError
-from OnPolicyDistill.registry import local_folder
 
-KEPT_REPORTS = 16
 SHOWN_CHARACTERS = 20_000
 SHOWN_TOKENS = 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class LintQuestion:
-    """What is to be linted; `model` is a name, and None counts characters."""
-
-    file: Path
-    other: Path | None = None
-    model: str | None = None
-    max_prompt_tokens: int = 2048
-
-    def fingerprint(self) -> tuple[str, ...]:
-        """Return what changes when the answer may."""
-        files = [self.file] if self.other is None else [self.file, self.other]
-        marks = (f"{f}:{f.stat().st_mtime_ns}:{f.stat().st_size}" for f in files)
-        return (*marks, str(self.model), str(self.max_prompt_tokens))
-
-
-class Linter:
-    """Keeps the last reports, because a page asks for the same one again and again."""
-
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-        self._reports: OrderedDict[tuple[str, ...], LintReport] = OrderedDict()
-        self._lock = Lock()
-
-    def lint(self, question: LintQuestion) -> LintReport:
-        """Check a file of prompts.
-
-        Raises:
-            DatasetError: a file cannot be read.
-            ModelError: the model's tokenizer or template is damaged.
-            WrongFieldError: the model is not on this machine.
-        """
-        key = question.fingerprint()
-        with self._lock:
-            known = self._reports.get(key)
-        if known is not None:
-            return known
-        ruler = ruler_of(self._hub, question.model, question.max_prompt_tokens)
-        report = lint_prompts(question.file, question.other, ruler)
-        if report.pictures is not None:
-            return report  # their files may change while the set's does not
-        with self._lock:
-            self._reports[key] = report
-            while len(self._reports) > KEPT_REPORTS:
-                self._reports.popitem(last=False)
-        return report
-
-
-def ruler_of(hub: Hub, model: str | None, max_prompt_tokens: int = 2048) -> Ruler:
-    """Measure as a model on this machine would.
+def ruler_of_folder(folder: Path | None, max_prompt_tokens: int = 2048) -> Ruler:
+    """Measure as the model in a folder would; in characters without one.
 
     Raises:
-        WrongFieldError: it is not here.
         ModelError: its files are damaged.
     """
-    if model is None:
-        return Ruler(max_prompt_tokens=max_prompt_tokens, sight=DEFAULT_SIGHT)
-    folder = local_folder(model, hub.cache_dir)
     if folder is None:
-        raise WrongFieldError("query.model", f"{model[:200]} is not on this machine.")
+        return Ruler(max_prompt_tokens=max_prompt_tokens, sight=DEFAULT_SIGHT)
     tokenizer, template = load_tokenizer_files(folder), ChatTemplate.load(folder)
     return Ruler(tokenizer, template, max_prompt_tokens, sight_of_folder(folder))
 

@@ -7,6 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import Field, JsonValue
 
+from backend.door.door import DOOR
+from backend.door.questions import CheckQuestion, PairQuestion, PlanQuestion
 from backend.form import FormField, form_fields
 from backend.history.views import View
 from backend.paths import MAX_PATH_CHARACTERS, check_named_paths, probe
@@ -14,10 +16,9 @@ from backend.presets import Preset, shipped_presets
 from backend.routers.dependencies import Here
 from OnPolicyDistill.config import RunConfig, parse_config
 from OnPolicyDistill.planning.check_report import CheckReport
-from OnPolicyDistill.planning.checkup import check_run
 from OnPolicyDistill.planning.chips import CHIPS, this_chip
-from OnPolicyDistill.planning.pair import PairReport, check_pair_by_name
-from OnPolicyDistill.planning.plan import Plan, plan_run
+from OnPolicyDistill.planning.pair import PairReport
+from OnPolicyDistill.planning.plan import Plan
 
 router = APIRouter(tags=["planning"])
 
@@ -86,13 +87,19 @@ def read_chips() -> Chips:
 def plan(backend: Here, request: PlanRequest) -> Plan:
     """Forecast memory by part and time by phase, and say what to change if it does not fit."""
     workspace = backend.settings.workspace
-    return plan_run(_parsed(request.config), request.memory_gb, request.chip, workspace)
+    config = _parsed(request.config).model_dump(mode="json")
+    question = PlanQuestion(
+        config=config, memory_gb=request.memory_gb, chip=request.chip, workspace=workspace
+    )
+    return DOOR.ask(question, Plan)
 
 
 @router.post("/check")
 def check(backend: Here, request: CheckRequest) -> CheckReport:
     """Check a run before anything is loaded: pair, files line by line, leakage, disk."""
-    return check_run(_parsed(request.config), backend.settings.workspace)
+    config = _parsed(request.config).model_dump(mode="json")
+    question = CheckQuestion(config=config, workspace=backend.settings.workspace)
+    return DOOR.ask(question, CheckReport)
 
 
 @router.post("/pair")
@@ -100,7 +107,7 @@ def check_pair(pair: PairRequest) -> PairReport:
     """Say in words whether two models speak the same tokens."""
     probe(pair.student)
     probe(pair.teacher)
-    return check_pair_by_name(pair.student, pair.teacher)
+    return DOOR.ask(PairQuestion(student=pair.student, teacher=pair.teacher), PairReport)
 
 
 def _parsed(values: dict[str, JsonValue]) -> RunConfig:

@@ -10,18 +10,16 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
+from backend.door.questions import LintQuestion
 from backend.guard import Upload
 from backend.history.views import View
 from backend.paths import MAX_PATH_CHARACTERS, picked_file, probe
 from backend.problems import RefusedError
-from backend.prompt_sets.lint import LintQuestion, preview, ruler_of
 from backend.prompt_sets.pictures import thumbnail_of
 from backend.prompt_sets.views import PreviewPage, PromptSetView
 from backend.routers.dependencies import Here, refusals
 from backend.system.room import check_disk
 from backend.workbench import Bench
-from OnPolicyDistill.datasets.conversation_linter import lint_conversations
-from OnPolicyDistill.datasets.input_linter import lint_inputs
 from OnPolicyDistill.datasets.linter import LintReport
 from OnPolicyDistill.datasets.picture_prompts import MAX_PICTURES
 from OnPolicyDistill.files import disk_errors
@@ -124,11 +122,14 @@ def lint_set(
     other = None if against is None else bench.prompt_sets.file_of(against)
     if model is not None:
         probe(model)
-    if found.kind == "conversations":
-        return lint_conversations(file, other, ruler_of(bench.hub, model, max_prompt_tokens))
-    if found.kind in ("inputs", "text"):
-        return lint_inputs(file, other, ruler_of(bench.hub, model, max_prompt_tokens))
-    return bench.linter.lint(LintQuestion(file, other, model, max_prompt_tokens))
+    question = LintQuestion(
+        file=file,
+        set_kind=found.kind,
+        other=other,
+        folder=bench.linter.folder_of(model),
+        max_prompt_tokens=max_prompt_tokens,
+    )
+    return bench.linter.lint(question)
 
 
 @router.get("/prompt-sets/{set_id}/preview", responses=refusals(404))
@@ -143,8 +144,8 @@ def preview_set(
     found = bench.prompt_sets.get(set_id)
     if model is not None:
         probe(model)
-    ruler = ruler_of(bench.hub, model)
-    return preview(bench.prompt_sets.file_of(set_id), found.kind, ruler, offset, limit)
+    file = bench.prompt_sets.file_of(set_id)
+    return bench.linter.preview(file, found.kind, model, offset, limit)
 
 
 @router.get(

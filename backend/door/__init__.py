@@ -1,0 +1,1 @@
+"""The one door through which files that nobody vouches for are read: in processes of their own."""

@@ -1,0 +1,248 @@
+"""What can be asked behind the door: each question with its answer and its limits.
+
+A question is everything that its answer depends on; answering reads model folders and data files
+and nothing else. Nothing of the web is imported here, since every child of the door has it loaded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
+
+from backend.prompt_sets.lint import preview, ruler_of_folder
+from backend.prompt_sets.views import PreviewPage
+from OnPolicyDistill.adapters.forms import gguf_obstacle
+from OnPolicyDistill.config import parse_config
+from OnPolicyDistill.datasets.chat_template import ChatTemplate
+from OnPolicyDistill.datasets.conversation_linter import lint_conversations
+from OnPolicyDistill.datasets.input_linter import lint_inputs
+from OnPolicyDistill.datasets.kinds import SetKind
+from OnPolicyDistill.datasets.linter import LintReport, lint_prompts
+from OnPolicyDistill.datasets.tokenizer_files import load_tokenizer_files
+from OnPolicyDistill.errors import DistillError
+from OnPolicyDistill.planning.check_report import CheckReport
+from OnPolicyDistill.planning.checkup import check_run
+from OnPolicyDistill.planning.models import describe_model
+from OnPolicyDistill.planning.pair import PairReport, check_pair_by_name
+from OnPolicyDistill.planning.plan import Plan, plan_run
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one answer may take: bytes of memory, seconds of the processor and of the clock."""
+
+    memory_bytes: int
+    cpu_seconds: int
+    seconds: float
+    answer_bytes: int = 64_000_000
+
+
+# A tokenizer of 262,144 tokens takes half a GB while it is read.
+FOLDER_LIMITS = Limits(2_000_000_000, 60, 120.0)
+# Long files are read line by line, and every line is counted in tokens.
+FILE_LIMITS = Limits(4_000_000_000, 1_200, 1_800.0)
+
+
+class Asked(BaseModel):
+    """Frozen and strict: what crosses the door is exactly this."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    limits: ClassVar[Limits] = FOLDER_LIMITS
+
+    @property
+    def subject(self) -> str:
+        """What is read, as an error names it."""
+        raise NotImplementedError
+
+
+class FolderFacts(BaseModel):
+    """What a model's folder says about itself."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    family: str
+    bits: int
+    parameters: int
+    loaded_bytes: int
+    logit_width: int
+    vocab_size: int
+    has_template: bool
+    gguf_obstacle: str | None
+
+
+class FolderQuestion(Asked):
+    """What is in a model's folder?"""
+
+    kind: Literal["folder"] = "folder"
+    folder: Path
+
+    @property
+    def subject(self) -> str:
+        """What is read."""
+        return str(self.folder)
+
+    def answer(self) -> FolderFacts:
+        """Read config, headers, tokenizer and template.
+
+        Raises:
+            ModelError: a file is missing or damaged.
+        """
+        facts = describe_model(str(self.folder))
+        return FolderFacts(
+            family=facts.dimensions.model_type,
+            bits=facts.dimensions.bits,
+            parameters=facts.num_parameters,
+            loaded_bytes=facts.loaded_bytes,
+            logit_width=facts.dimensions.logit_width,
+            vocab_size=load_tokenizer_files(self.folder).vocab_size,
+            has_template=_has_template(self.folder),
+            gguf_obstacle=gguf_obstacle(self.folder),
+        )
+
+
+class PlanQuestion(Asked):
+    """What does a run need, and how long does it take?"""
+
+    kind: Literal["plan"] = "plan"
+    config: dict[str, JsonValue]
+    memory_gb: float | None = None
+    chip: str | None = None
+    workspace: Path
+
+    limits: ClassVar[Limits] = FILE_LIMITS
+
+    @property
+    def subject(self) -> str:
+        """What is read."""
+        return "The run's models or files"
+
+    def answer(self) -> Plan:
+        """Forecast it.
+
+        Raises:
+            DistillError: a setting, a model or a file cannot be used.
+        """
+        return plan_run(parse_config(self.config), self.memory_gb, self.chip, self.workspace)
+
+
+class CheckQuestion(Asked):
+    """Would a run be refused?"""
+
+    kind: Literal["check"] = "check"
+    config: dict[str, JsonValue]
+    workspace: Path
+
+    limits: ClassVar[Limits] = FILE_LIMITS
+
+    @property
+    def subject(self) -> str:
+        """What is read."""
+        return "The run's models or files"
+
+    def answer(self) -> CheckReport:
+        """Check it.
+
+        Raises:
+            ConfigError: a setting is wrong.
+        """
+        return check_run(parse_config(self.config), self.workspace)
+
+
+class PairQuestion(Asked):
+    """Do two models speak the same tokens?"""
+
+    kind: Literal["pair"] = "pair"
+    student: str
+    teacher: str
+
+    @property
+    def subject(self) -> str:
+        """What is read."""
+        return f"{self.student} or {self.teacher}"
+
+    def answer(self) -> PairReport:
+        """Compare them.
+
+        Raises:
+            ModelError: one is unknown or damaged.
+        """
+        return check_pair_by_name(self.student, self.teacher)
+
+
+class LintQuestion(Asked):
+    """What is wrong with a file, measured as the model in `folder` would, else in characters."""
+
+    kind: Literal["lint"] = "lint"
+    file: Path
+    set_kind: SetKind
+    other: Path | None = None
+    folder: Path | None = None
+    max_prompt_tokens: int = 2048
+
+    limits: ClassVar[Limits] = FILE_LIMITS
+
+    @property
+    def subject(self) -> str:
+        """What is read."""
+        return str(self.file) if self.folder is None else f"{self.file} or {self.folder}"
+
+    def answer(self) -> LintReport:
+        """Lint it.
+
+        Raises:
+            DatasetError: a file cannot be read.
+            ModelError: the model's tokenizer or template is damaged.
+        """
+        ruler = ruler_of_folder(self.folder, self.max_prompt_tokens)
+        if self.set_kind == "conversations":
+            return lint_conversations(self.file, self.other, ruler)
+        if self.set_kind in ("inputs", "text"):
+            return lint_inputs(self.file, self.other, ruler)
+        return lint_prompts(self.file, self.other, ruler)
+
+
+class PreviewQuestion(Asked):
+    """How do lines of a file look, also as the model in a folder would see them?"""
+
+    kind: Literal["preview"] = "preview"
+    file: Path
+    set_kind: SetKind
+    folder: Path | None
+    offset: int
+    limit: int
+
+    limits: ClassVar[Limits] = FILE_LIMITS
+
+    @property
+    def subject(self) -> str:
+        """What is read."""
+        return str(self.file)
+
+    def answer(self) -> PreviewPage:
+        """Read and render them.
+
+        Raises:
+            DatasetError: the file cannot be read.
+            ModelError: the template does not come to an end.
+        """
+        ruler = ruler_of_folder(self.folder)
+        return preview(self.file, self.set_kind, ruler, self.offset, self.limit)
+
+
+Question = Annotated[
+    FolderQuestion | PlanQuestion | CheckQuestion | PairQuestion | LintQuestion | PreviewQuestion,
+    Field(discriminator="kind"),
+]
+QUESTION: TypeAdapter[Question] = TypeAdapter(Question)
+
+
+def _has_template(folder: Path) -> bool:
+    try:
+        ChatTemplate.load(folder)
+    except DistillError:
+        return False
+    return True
