@@ -28,6 +28,8 @@ MLX_ORGANISATION = "mlx-community"
 VARIANT_SUFFIX = re.compile(r"-(instruct|thinking)$", re.IGNORECASE)
 FORM_SUFFIX = re.compile(r"-(bf16|[34568]bit)$", re.IGNORECASE)
 INDEX_FILE = "model.safetensors.index.json"
+# Ten times the largest that was published.
+MAX_INDEX_BYTES = 100_000_000
 
 
 class Facts(BaseModel):
@@ -202,10 +204,12 @@ def _is_complete(folder: Path) -> bool:
     if not index.is_file():
         return any(folder.glob("*.safetensors"))
     try:
-        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    except (ValueError, KeyError, AttributeError):
+        if index.stat().st_size > MAX_INDEX_BYTES:
+            return False
+        shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        return all((folder / str(shard)).is_file() for shard in shards)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False
-    return all((folder / str(shard)).is_file() for shard in shards)
 
 
 @cache

@@ -27,7 +27,7 @@ from OnPolicyDistill.adapters.lora import (
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.models.seeing import SeeingModel
-from OnPolicyDistill.models.weight_files import check_whole, fingerprint_files
+from OnPolicyDistill.models.weight_files import fingerprint_files
 from OnPolicyDistill.planning.saved_adapters import (
     CONFIG_FILE,
     WEIGHTS_FILE,
@@ -38,6 +38,7 @@ from OnPolicyDistill.planning.saved_adapters import (
     peft_module,
     read_adapter_config,
 )
+from OnPolicyDistill.planning.weights import check_whole
 
 
 def save_adapter(folder: Path, model: nn.Module, adapter: AttachedAdapter, base_name: str) -> None:

@@ -23,7 +23,7 @@ from OnPolicyDistill.models.parameters import arrays_of
 from OnPolicyDistill.models.projector import Projector
 from OnPolicyDistill.models.saving import MAX_FILE_GB, copy_settings
 from OnPolicyDistill.models.tensor_files import MadeTensor, Tensor, in_files, write_tensors
-from OnPolicyDistill.models.weight_files import INDEX_FILE
+from OnPolicyDistill.planning.weights import INDEX_FILE
 
 Progress = Callable[[str, int, int], None]
 

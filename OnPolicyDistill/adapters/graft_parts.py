@@ -32,8 +32,9 @@ from OnPolicyDistill.models.grafted import (
 )
 from OnPolicyDistill.models.tensor_files import MadeTensor, StoredTensor, Tensor, find_tensors
 from OnPolicyDistill.models.vision_config import sight_of
-from OnPolicyDistill.models.weight_files import read_json, weight_files
+from OnPolicyDistill.models.weight_files import read_json
 from OnPolicyDistill.pictures import Sight
+from OnPolicyDistill.planning.weights import stored_files
 
 PATCHES = f"{TOWER}.patch_embed.proj.weight"
 LAST_MAP = f"{TOWER}.merger.mlp.2"
@@ -80,7 +81,7 @@ def parts_of_models(vision: Path, language: Path, names: tuple[str, str], kind: 
         ModelError: one of the folders cannot be what it is given as, or is damaged.
     """
     text = language_settings(language)
-    weight_files(language)
+    stored_files(language)
     refuse_without_switch(language)
     packed = text.get("quantization")
     config = GraftConfig(
@@ -107,7 +108,7 @@ def parts_of_grafted(folder: Path) -> tuple[Parts, dict[str, StoredTensor]]:
         ModelError: it is no grafted folder, or is damaged.
     """
     config = read_config(folder)
-    weight_files(folder)
+    stored_files(folder)
     found = find_tensors(folder, lambda _name: True)
     values = read_json(folder / "config.json")
     sources = values.get("grafted_from")

@@ -36,8 +36,9 @@ from OnPolicyDistill.models.vision_config import (
     read_sight,
 )
 from OnPolicyDistill.models.vision_loading import family_module, refuse_named_python
-from OnPolicyDistill.models.weight_files import read_json, weight_files
+from OnPolicyDistill.models.weight_files import read_json
 from OnPolicyDistill.pictures import Sight
+from OnPolicyDistill.planning.weights import stored_files
 
 MODEL_TYPE = "grafted_qwen3"
 TOWER_TYPE, BODY_TYPE = "qwen2_5_vl", "qwen3"
@@ -171,7 +172,7 @@ def open_grafted(folder: Path) -> tuple[SeeingModel, dict[str, JsonValue]]:
     """
     config = read_config(folder)
     weights: dict[str, mx.array] = {}
-    for file in weight_files(folder):
+    for file in stored_files(folder):
         loaded = mx.load(str(file))
         assert isinstance(loaded, dict)
         weights |= loaded

@@ -18,7 +18,7 @@ from huggingface_hub.errors import (
 
 from OnPolicyDistill.errors import DiskFullError, ModelError
 from OnPolicyDistill.models.tensor_files import files_with
-from OnPolicyDistill.models.weight_files import INDEX_FILE
+from OnPolicyDistill.planning.weights import INDEX_FILE
 
 MODEL_FILES = [
     "*.json",

@@ -7,6 +7,7 @@ before or while loading.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import mlx.core as mx
@@ -28,8 +29,10 @@ from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.models.seeing import SeeingModel
 from OnPolicyDistill.models.vision_config import is_vision_config
 from OnPolicyDistill.models.vision_loading import open_eyes, open_seeing_model, require_markers
-from OnPolicyDistill.models.weight_files import fingerprint_model, read_json, weight_files
+from OnPolicyDistill.models.weight_files import fingerprint_model, read_json
 from OnPolicyDistill.pictures import PictureBook
+from OnPolicyDistill.planning.model_folders import refuse_unusable_folder
+from OnPolicyDistill.planning.weights import stored_files
 from OnPolicyDistill.registry import find_model, local_folder, propose_model
 from OnPolicyDistill.settings.sight import SightSettings
 from OnPolicyDistill.stopping import check_stop
@@ -59,6 +62,7 @@ def load_policy(
         DiskFullError: the disk has no room for the download.
     """
     folder = find_folder(name)
+    refuse_unusable_folder(folder)
     model = _load_weights(folder, mixed_precision)
     return policy_of(name, folder, model, mixed_precision, sight, book)
 
@@ -184,7 +188,7 @@ def stop_ids(folder: Path, tokenizer: TokenizerWrapper) -> frozenset[int]:
 
 def _load_weights(folder: Path, mixed_precision: bool) -> nn.Module:
     model_type = read_json(folder / "config.json").get("model_type")
-    weight_files(folder)
+    stored_files(folder)
     try:
         model, _ = open_model(folder, mixed_precision)
         _read(model)
@@ -200,16 +204,35 @@ def _load_weights(folder: Path, mixed_precision: bool) -> nn.Module:
 
 
 def _read(model: nn.Module) -> None:
-    """Read the weights a gigabyte at a time, so that a stop is seen while they come from disk."""
-    waiting: list[mx.array] = []
-    for array in flat_arrays(model.parameters()).values():
-        waiting.append(array)
-        if sum(each.nbytes for each in waiting) >= BYTES_AT_ONCE:
+    """Read the weights a gigabyte at a time, so that a stop is seen while they come from disk.
+
+    Raises:
+        ModelError: a weight is no number.
+    """
+    waiting: dict[str, mx.array] = {}
+    for name, array in flat_arrays(model.parameters()).items():
+        waiting[name] = array
+        if sum(each.nbytes for each in waiting.values()) >= BYTES_AT_ONCE:
             check_stop()
-            mx.eval(waiting)
-            waiting = []
+            _read_some(waiting)
+            waiting = {}
     check_stop()
-    mx.eval(waiting)
+    _read_some(waiting)
+
+
+def _read_some(arrays: Mapping[str, mx.array]) -> None:
+    floats = {
+        name: array for name, array in arrays.items() if mx.issubdtype(array.dtype, mx.floating)
+    }
+    sound = [mx.all(mx.isfinite(array)) for array in floats.values()]
+    mx.eval(list(arrays.values()), sound)
+    broken = [name for name, is_sound in zip(floats, sound, strict=True) if not is_sound.item()]
+    if broken:
+        raise ModelError(
+            f"{len(broken)} tensors of the model hold numbers that are not finite, first "
+            f"{broken[0]}: every answer would be nonsense.",
+            "Download the model again; a model that was trained so cannot be used.",
+        )
 
 
 def _load_tokenizer(folder: Path) -> TokenizerWrapper:

@@ -19,7 +19,7 @@ import mlx.nn as nn
 from OnPolicyDistill.arrays import as_float
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.models.parameters import arrays_of
-from OnPolicyDistill.models.weight_files import check_whole
+from OnPolicyDistill.planning.weights import check_whole
 
 PROJECTOR_FILE, PROJECTOR_CONFIG_FILE = "projector.safetensors", "projector_config.json"
 

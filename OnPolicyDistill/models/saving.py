@@ -12,7 +12,7 @@ import mlx.nn as nn
 from mlx_lm.utils import make_shards
 
 from OnPolicyDistill.models.parameters import flat_arrays
-from OnPolicyDistill.models.weight_files import INDEX_FILE, weight_files
+from OnPolicyDistill.planning.weights import INDEX_FILE, stored_files
 
 MAX_FILE_GB = 5
 # Everything beside config.json that tokenizer, template and generation settings consist of.
@@ -69,7 +69,7 @@ def load_weights(folder: Path, model: nn.Module) -> None:
         ModelError: a file is missing or damaged.
     """
     tensors: dict[str, mx.array] = {}
-    for file in weight_files(folder):
+    for file in stored_files(folder):
         loaded = mx.load(str(file))
         assert isinstance(loaded, dict)
         tensors |= loaded

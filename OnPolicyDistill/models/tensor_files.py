@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from OnPolicyDistill.errors import ModelError
-from OnPolicyDistill.models.weight_files import INDEX_FILE, check_whole, read_json
+from OnPolicyDistill.models.weight_files import read_json
+from OnPolicyDistill.planning.weights import INDEX_FILE, check_whole
 from OnPolicyDistill.stopping import check_stop
 
 BYTES_AT_ONCE = 16 * 2**20

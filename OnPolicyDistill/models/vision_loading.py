@@ -27,8 +27,9 @@ from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.models.policy import PICTURE_MARKERS
 from OnPolicyDistill.models.seeing import FeatureShelf, SeeingModel
 from OnPolicyDistill.models.vision_config import MIXTURE, is_vision_config, mlx_config, read_sight
-from OnPolicyDistill.models.weight_files import read_json, weight_files
+from OnPolicyDistill.models.weight_files import read_json
 from OnPolicyDistill.pictures import PictureBook
+from OnPolicyDistill.planning.weights import stored_files
 from OnPolicyDistill.settings.sight import SightSettings
 
 MEGABYTE = 1_000_000
@@ -148,7 +149,7 @@ def _imported(family: str) -> ModuleType:
 
 def _stored_weights(folder: Path) -> dict[str, mx.array]:
     tensors: dict[str, mx.array] = {}
-    for file in weight_files(folder):
+    for file in stored_files(folder):
         loaded = mx.load(str(file))
         assert isinstance(loaded, dict)
         tensors |= loaded

@@ -7,13 +7,12 @@ import json
 from pathlib import Path
 
 from OnPolicyDistill.errors import ModelError
+from OnPolicyDistill.planning.weights import stored_files
 from OnPolicyDistill.stopping import check_stop
 
-INDEX_FILE = "model.safetensors.index.json"
 WHOLE_FILE_BYTES = 64 * 1024 * 1024
 SAMPLE_BYTES = 64 * 1024
 NUM_SAMPLES = 64
-MAX_HEADER_BYTES = 100_000_000
 
 
 def read_json(file: Path) -> dict[str, object]:
@@ -38,58 +37,6 @@ def read_json(file: Path) -> dict[str, object]:
     return content
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """Return the safetensors files of a model, every one checked to be there and whole.
-
-    Raises:
-        ModelError: there are none, a shard that the index names is missing, or one is truncated.
-    """
-    files = sorted(folder.glob("model*.safetensors"))
-    if (folder / INDEX_FILE).is_file():
-        named = _indexed_files(folder)
-        missing = sorted(named - {file.name for file in files})
-        if missing:
-            raise ModelError(
-                f"{folder} lacks {len(missing)} of {len(named)} weight files, "
-                f"first {missing[0]}: the download is incomplete.",
-                "Start it again; what is there is kept.",
-            )
-    if not files:
-        raise ModelError(
-            f"There are no weights (model*.safetensors) in {folder}.",
-            "Download the model again; PyTorch .bin files are not read.",
-        )
-    for file in files:
-        check_whole(file)
-    return files
-
-
-def check_whole(file: Path) -> None:
-    """Compare a safetensors file's size with what its own header says it holds.
-
-    Raises:
-        ModelError: the file is shorter, or no safetensors file.
-    """
-    size = file.stat().st_size
-    with file.open("rb") as stream:
-        header_bytes = int.from_bytes(stream.read(8), "little")
-        try:
-            if not 0 < header_bytes <= min(size, MAX_HEADER_BYTES):
-                raise ValueError("no header")
-            header = json.loads(stream.read(header_bytes))
-            ends = [entry["data_offsets"][1] for name, entry in header.items() if name[:2] != "__"]
-            expected = 8 + header_bytes + max(ends, default=0)
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-            raise ModelError(
-                f"{file} is not a safetensors file.", "Download the model again."
-            ) from error
-    if size < expected:
-        raise ModelError(
-            f"{file} is truncated: it has {size:,} of {expected:,} bytes.",
-            "Delete it and start the download again.",
-        )
-
-
 def fingerprint_model(folder: Path) -> str:
     """Hash what decides a model's output: weights, config and tokenizer; 16 hex digits.
 
@@ -100,7 +47,7 @@ def fingerprint_model(folder: Path) -> str:
     digest = hashlib.sha256()
     names = ("config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json")
     plain = [folder / name for name in names if (folder / name).is_file()]
-    for file in [*plain, *weight_files(folder)]:
+    for file in [*plain, *stored_files(folder)]:
         check_stop()
         digest.update(f"{file.name}:{file.stat().st_size}\n".encode())
         _update_from_file(digest, file)
@@ -126,10 +73,3 @@ def _update_from_file(digest: hashlib._Hash, file: Path) -> None:
         for sample in range(NUM_SAMPLES):
             stream.seek((size - SAMPLE_BYTES) * sample // (NUM_SAMPLES - 1))
             digest.update(stream.read(SAMPLE_BYTES))
-
-
-def _indexed_files(folder: Path) -> set[str]:
-    weight_map = read_json(folder / INDEX_FILE).get("weight_map")
-    if not isinstance(weight_map, dict):
-        raise ModelError(f"{folder / INDEX_FILE} has no weight_map.", "Download the model again.")
-    return {str(name) for name in weight_map.values()}

@@ -11,6 +11,7 @@ from typing import Literal
 
 from OnPolicyDistill.config import (
     EvaluationConfig,
+    ProjectorConfig,
     RunConfig,
     settings_of,
 )
@@ -26,6 +27,7 @@ from OnPolicyDistill.planning.answering import answering_stages
 from OnPolicyDistill.planning.check_report import CheckFinding, CheckReport, PromptText
 from OnPolicyDistill.planning.disk import DiskNeeds, disk_needs
 from OnPolicyDistill.planning.lengths import ruler_of_model
+from OnPolicyDistill.planning.model_folders import refuse_unusable_folder
 from OnPolicyDistill.planning.pair import PairReport, check_pair_by_name
 from OnPolicyDistill.planning.rates import endless_warmup
 from OnPolicyDistill.planning.saved_adapters import read_adapter_config
@@ -112,8 +114,10 @@ class Checkup:
         try:
             files = load_tokenizer_files(folder)
             closing = ChatTemplate.load(folder).closing()
-        except ModelError:
-            # Another check says what is wrong with the folder.
+        except (ModelError, DatasetError) as error:
+            if self.config.method == "sft":
+                self.add("error", "model", field, error.message, error.action)
+            # Where nothing is learned from answers, another check says what is wrong.
             return
         unstopped = find_unstopped_turn(closing, files.end_texts)
         if unstopped is not None:
@@ -165,8 +169,21 @@ class Checkup:
             field = f"{FACTS[self.config.method].block}.{warmup.key}"
             self.add("warning", "endless_warmup", field, warmup.message, warmup.fix)
 
+    def check_folders(self) -> None:
+        """Look into the folders of the models that are here, as the loaders will."""
+        for field, name in _named_models(self.config):
+            folder = local_folder(name)
+            if folder is None:
+                continue
+            try:
+                refuse_unusable_folder(folder)
+            except ModelError as error:
+                if not any(found.message == error.message for found in self.findings):
+                    self.add("error", "model", field, error.message, error.action)
+
     def check_disk(self) -> None:
         """Compare what is downloaded and written with the room there is."""
+        self.check_folders()
         try:
             work = make_workload(self.config, NO_PROMPTS, num_held_out=0)
             answering = [stage.work.student for stage in answering_stages(self.config)]
@@ -266,6 +283,21 @@ def _model_fields(config: RunConfig) -> str:
         return ", ".join(f"evaluation.variants.{number}.model" for number in numbers)
     facts = FACTS[config.method]
     return ", ".join(sorted(f"{facts.block}.{model.key}" for model in facts.models))
+
+
+def _named_models(config: RunConfig) -> Iterator[tuple[str, str]]:
+    """The models that a config names, with the settings that name them."""
+    if isinstance(config, EvaluationConfig):
+        for number, variant in enumerate(config.evaluation.variants):
+            yield f"evaluation.variants.{number}.model", variant.model
+        return
+    if isinstance(config, ProjectorConfig):
+        return  # parts of models are read there, and the check of the graft looks at them
+    facts, values = FACTS[config.method], settings_of(config).model_dump()
+    for named in facts.models:
+        name = values.get(named.key)
+        if isinstance(name, str):
+            yield f"{facts.block}.{named.key}", name
 
 
 def _sorted(findings: list[CheckFinding]) -> Iterator[CheckFinding]:

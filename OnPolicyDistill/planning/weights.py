@@ -9,8 +9,20 @@ from pathlib import Path
 
 from OnPolicyDistill.errors import ModelError
 
+INDEX_FILE = "model.safetensors.index.json"
 MAX_HEADER_BYTES = 100_000_000
 LENGTH_BYTES = 8
+# What comes of a header or an index that anybody may have written.
+UNREADABLE = (
+    OSError,
+    struct.error,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +93,82 @@ def read_header(file: Path) -> dict[str, StoredTensor]:
             for name, entry in header.items()
             if name != "__metadata__"
         }
-    except (OSError, struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
+    except UNREADABLE as error:
         raise _damaged(file, str(error)) from error
     num_bytes = sum(tensor.num_bytes for tensor in tensors.values())
     if file.stat().st_size != LENGTH_BYTES + length + num_bytes:
         raise _damaged(file, "it is cut short")
     return tensors
+
+
+def stored_files(folder: Path) -> list[Path]:
+    """Return the safetensors files of a model, every one checked to be there and whole.
+
+    Raises:
+        ModelError: there are none, a shard that the index names is missing, or one is truncated.
+    """
+    files = sorted(folder.glob("model*.safetensors"))
+    if (folder / INDEX_FILE).is_file():
+        named = _indexed_files(folder)
+        missing = sorted(named - {file.name for file in files})
+        if missing:
+            raise ModelError(
+                f"{folder} lacks {len(missing)} of {len(named)} weight files, "
+                f"first {missing[0]}: the download is incomplete.",
+                "Start it again; what is there is kept.",
+            )
+    if not files:
+        raise ModelError(
+            f"There are no weights (model*.safetensors) in {folder}.",
+            "Download the model again; PyTorch .bin files are not read.",
+        )
+    for file in files:
+        check_whole(file)
+    return files
+
+
+def check_whole(file: Path) -> None:
+    """Compare a safetensors file's size with what its own header says it holds.
+
+    Raises:
+        ModelError: the file is shorter, or no safetensors file.
+    """
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        header_bytes = int.from_bytes(stream.read(LENGTH_BYTES), "little")
+        try:
+            if not 0 < header_bytes <= min(size, MAX_HEADER_BYTES):
+                raise ValueError("no header")
+            header = json.loads(stream.read(header_bytes))
+            ends = [entry["data_offsets"][1] for name, entry in header.items() if name[:2] != "__"]
+            expected = LENGTH_BYTES + header_bytes + max(ends, default=0)
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            IndexError,
+            AttributeError,
+            RecursionError,
+        ) as error:
+            raise ModelError(
+                f"{file} is not a safetensors file.", "Download the model again."
+            ) from error
+    if size < expected:
+        raise ModelError(
+            f"{file} is truncated: it has {size:,} of {expected:,} bytes.",
+            "Delete it and start the download again.",
+        )
+
+
+def _indexed_files(folder: Path) -> set[str]:
+    file = folder / INDEX_FILE
+    try:
+        weight_map = json.loads(file.read_text(encoding="utf-8"))["weight_map"]
+        return {str(name) for name in weight_map.values()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ModelError(
+            f"{file} has no usable weight_map.", "Download the model again."
+        ) from error
 
 
 def _damaged(file: Path, reason: str) -> ModelError:

@@ -9,7 +9,7 @@ import pytest
 
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.models.hub import download_model, download_part
-from OnPolicyDistill.models.weight_files import weight_files
+from OnPolicyDistill.planning.weights import stored_files
 
 
 class Hub(BaseHTTPRequestHandler):
@@ -153,4 +153,4 @@ def test_a_folder_without_right_to_write_is_said_in_words(endpoint: str, tmp_pat
 def test_weight_files_of_a_download_are_still_checked(endpoint: str, tmp_path: Path) -> None:
     folder = download_model("someone/whole", tmp_path, endpoint)
     with pytest.raises(ModelError, match="not a safetensors file"):
-        weight_files(folder)
+        stored_files(folder)

@@ -129,7 +129,7 @@ def test_a_folder_without_config_is_refused(tmp_path: Path) -> None:
 
 def test_a_broken_config_is_refused(own_folder: Path) -> None:
     (own_folder / "config.json").write_text("{")
-    with pytest.raises(ModelError, match=r"config\.json cannot be read as JSON"):
+    with pytest.raises(ModelError, match=r"config\.json is damaged"):
         load_policy(str(own_folder))
 
 
@@ -144,7 +144,7 @@ def test_a_config_that_lacks_a_dimension_is_refused(own_folder: Path, key: str) 
     values = json.loads((own_folder / "config.json").read_text())
     del values[key]
     (own_folder / "config.json").write_text(json.dumps(values))
-    with pytest.raises(ModelError, match=r"do not fit its config\.json"):
+    with pytest.raises(ModelError, match=f"has no usable {key}"):
         load_policy(str(own_folder))
 
 
@@ -185,7 +185,7 @@ def test_what_is_no_safetensors_file_is_refused(own_folder: Path, content: bytes
 @pytest.mark.parametrize("content", ["{", '{"model": {"type": "none"}}'])
 def test_a_broken_tokenizer_is_refused(own_folder: Path, content: str) -> None:
     (own_folder / "tokenizer.json").write_text(content)
-    with pytest.raises(ModelError, match=r"tokenizer in .* cannot be read"):
+    with pytest.raises(ModelError, match=r"tokenizer\.json is damaged"):
         load_policy(str(own_folder))
 
 

@@ -1,10 +1,14 @@
 """Model folders with everything but weights of any size: enough for plans and pair checks."""
 
 import json
+import math
 import struct
 
 import pytest
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
+
+from OnPolicyDistill.planning.dimensions import parse_dimensions
+from OnPolicyDistill.planning.model_folders import expected_shapes
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -55,14 +59,21 @@ def model_folder(tmp_path):
             (folder / "generation_config.json").write_text(json.dumps(generation))
         if template is not None:
             (folder / "chat_template.jinja").write_text(template)
-        write_weights(folder / "model.safetensors", 1_000_000)
+        write_weights(folder / "model.safetensors", config)
         return folder
 
     return build
 
 
-def write_weights(file, num_bytes):
-    """A safetensors file of one tensor."""
-    entry = {"dtype": "U8", "shape": [num_bytes], "data_offsets": [0, num_bytes]}
-    header = json.dumps({"model.layers.0.mlp.up_proj.weight": entry}).encode()
-    file.write_bytes(struct.pack("<Q", len(header)) + header + bytes(num_bytes))
+def write_weights(file, config):
+    """A safetensors file of zeros with the matrices that a config asks for."""
+    text = {**config, **config.get("text_config", {})}
+    dimensions = parse_dimensions({**CONFIG, **text}, "a test")
+    header, end = {}, 0
+    for name, shape in expected_shapes(dimensions).items():
+        num_bytes = 2 * math.prod(shape)
+        offsets = [end, end + num_bytes]
+        header[name] = {"dtype": "F16", "shape": shape, "data_offsets": offsets}
+        end += num_bytes
+    written = json.dumps(header).encode()
+    file.write_bytes(struct.pack("<Q", len(written)) + written + bytes(end))
