@@ -32,7 +32,7 @@ CHROMIUM = $(shell echo "$$OPD_CHROMIUM"; command -v chromium || command -v goog
 SCREEN_READY := frontend/node_modules/.ready
 SHELL_READY := electron/node_modules/.ready
 
-.PHONY: schema check-wheels setup demo test test-serving test-training test-demos test-kernels test-two-kernels test-browser screenshots chromium check check-screen check-shell test-shell build app dev bench lock openblas
+.PHONY: schema check-wheels setup demo test test-serving test-training test-demos test-architectures test-kernels test-two-kernels test-browser screenshots chromium check check-screen check-shell test-shell build app dev bench lock openblas
 
 setup: $(READY)
 
@@ -78,6 +78,10 @@ test-training: setup test-two-kernels
 # The demonstrations whole, as `opd demo` runs them; `make test` has a short form of each.
 test-demos: setup
 	$(PYTHON) -m pytest -m demonstration
+
+# Every architecture, also those that few people run.
+test-architectures: setup
+	$(PYTHON) -m pytest tests/architectures -m "slow or not slow"
 
 # Every test of numbers under every kernel, with one thread and with two.
 test-kernels: setup

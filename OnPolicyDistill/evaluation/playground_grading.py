@@ -13,7 +13,8 @@ from mlx_lm.models.cache import make_prompt_cache
 
 from OnPolicyDistill.arrays import float_list, int_list
 from OnPolicyDistill.evaluation.playground_messages import Grade, TopToken
-from OnPolicyDistill.models.kv_cache import LayerCache, RowCache
+from OnPolicyDistill.models.kv_cache import RowCache
+from OnPolicyDistill.models.layer_caches import LayerCache
 from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.models.seeing import SeeingModel
 from OnPolicyDistill.pictures import FIRST_PICTURE_ID, Sight
@@ -68,7 +69,7 @@ class Grader:
 
 
 def _seeing_cache(model: nn.Module) -> list[LayerCache]:
-    return RowCache.empty(model, 1).layers
+    return RowCache.empty(model, 1).attention
 
 
 def grader_of(student: Policy, teacher: Policy, prompt: Sequence[int]) -> Grader | str:

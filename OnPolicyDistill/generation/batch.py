@@ -16,7 +16,7 @@ import mlx.nn as nn
 from OnPolicyDistill.generation.prefill import read_prefix, read_rows
 from OnPolicyDistill.generation.request import GenerationRequest
 from OnPolicyDistill.generation.sampling import next_keys, row_keys, sample
-from OnPolicyDistill.models.kv_cache import RowCache
+from OnPolicyDistill.models.kv_cache import Rows, joined_rows
 from OnPolicyDistill.models.policy import hidden_states, sampling_head
 from OnPolicyDistill.vocabulary import log_partition
 
@@ -43,7 +43,7 @@ class LiveRows:
 
     indices: list[int]
     num_drawn: list[int]
-    cache: RowCache
+    cache: Rows
     inputs: mx.array  # (B,), the last token of each row
     keys: mx.array  # (B, 2)
 
@@ -63,7 +63,7 @@ class LiveRows:
         return LiveRows(
             self.indices + other.indices,
             self.num_drawn + other.num_drawn,
-            self.cache.joined(other.cache),
+            joined_rows([self.cache, other.cache]),
             mx.concatenate([self.inputs, other.inputs]),
             mx.concatenate([self.keys, other.keys]),
         )
@@ -79,6 +79,8 @@ class Decoder:
         if given is None or not given.opens(request.prompts):
             given = read_prefix(model, request.prompts)
         self._prefix = given
+        # What a layer keeps and does not use yet would otherwise be recorded and not computed.
+        self._computes_state = not given.cache.takes_padding
         self._head = sampling_head(model, request.vocab_size)
         self._bans = None if not request.banned_ids else _bans(request)
 
@@ -88,11 +90,8 @@ class Decoder:
         num_read = len(self._prefix.ids)
         tails = [tuple(prompt[num_read:-1]) for prompt in prompts]
         unequal = list(dict.fromkeys(tails))
-        # Where nothing is read, one column of padding: rows can join only what is written.
-        readable = unequal if num_read > 0 or any(unequal) else [(0,)]
         cache = self._prefix.cache.rows([0] * len(unequal))
-        read_rows(self._model, cache, readable)
-        cache = cache.right_justified([num_read + len(tail) for tail in unequal])
+        cache = read_rows(self._model, cache, unequal)
         if len(unequal) < len(tails):
             cache = cache.rows([unequal.index(tail) for tail in tails])
         return LiveRows(
@@ -111,7 +110,8 @@ class Decoder:
         ids, logprobs = sample(allowed, request.sampling, live.keys)
         num_drawn = [num + 1 for num in live.num_drawn]
         draw = Draw(live.indices, num_drawn, ids, logprobs, *_recorded(logits, request))
-        mx.async_eval(ids, logprobs, draw.top_ids, draw.top_logprobs, draw.full_logprobs)
+        kept = live.cache.state if self._computes_state else []
+        mx.async_eval(ids, logprobs, draw.top_ids, draw.top_logprobs, draw.full_logprobs, *kept)
         return draw, LiveRows(live.indices, num_drawn, live.cache, ids, next_keys(live.keys))
 
     def _logits(self, live: LiveRows) -> mx.array:
@@ -120,7 +120,8 @@ class Decoder:
         if self._head is not None:
             hidden = hidden_states(self._model, inputs, live.cache, are_words=True)  # (B, 1, D)
             return self._head.sampling_logits(hidden[:, -1])
-        padded: mx.array = self._model(inputs, cache=live.cache.layers)[:, -1]
+        model = self._model
+        padded = live.cache.read(lambda ids, caches: model(ids, cache=caches), inputs)[:, -1]
         return padded[:, : self._request.vocab_size].astype(mx.float32)
 
 

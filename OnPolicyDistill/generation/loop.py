@@ -33,8 +33,8 @@ def generate(
 ) -> list[Rollout]:
     """Complete every prompt; rollouts come in the order of the prompts.
 
-    Raises StoppedError when `hooks.should_stop` says so, ModelError for a model whose layers keep
-    anything but keys and values.
+    Raises StoppedError when `hooks.should_stop` says so, ModelError for prompts with pictures and
+    a model that does not see.
     """
     completions = _collected(model, request, hooks)
     return [_rollout(request, index, tokens) for index, tokens in enumerate(completions)]

@@ -1,4 +1,4 @@
-"""Reading prompts into keys and values, what they begin with in common only once.
+"""Reading prompts into a model's caches, what they begin with in common only once.
 
 A prefix can outlive a request: whoever asks many requests behind the same long prompt reads it
 first with `read_prefix` and hands it to each. Its bits do not depend on the batch.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import mlx.core as mx
 import mlx.nn as nn
 
-from OnPolicyDistill.models.kv_cache import RowCache
+from OnPolicyDistill.models.kv_cache import RowCache, Rows, empty_rows, joined_rows
 from OnPolicyDistill.models.pieces import in_pieces
 from OnPolicyDistill.stopping import check_stop
 
@@ -24,10 +24,10 @@ SHARED_PREFIX_TOKENS = 32
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """Token ids that prompts begin with, and one row of a model's keys and values of them."""
+    """Token ids that prompts begin with, and one row of what a model keeps of them."""
 
     ids: tuple[int, ...]
-    cache: RowCache
+    cache: Rows
 
     def opens(self, prompts: Sequence[Sequence[int]]) -> bool:
         """Whether every prompt begins with it and goes on."""
@@ -38,19 +38,42 @@ class Prefix:
 
 
 def read_prefix(model: nn.Module, prompts: Sequence[Sequence[int]]) -> Prefix:
-    """Read what all prompts begin with; nothing where that is shorter than 32 tokens.
-
-    Raises:
-        ModelError: the model's layers keep anything but keys and values.
-    """
+    """Read what all prompts begin with; nothing where that is shorter than 32 tokens."""
     shared = tuple(prompts[0][: _shared_length(prompts)])
-    cache = RowCache.empty(model, num_rows=1)
-    read_rows(model, cache, [shared])
+    cache = empty_rows(model, num_rows=1)
+    _read_columns(model, cache, [shared])
     return Prefix(shared, cache)
 
 
-def read_rows(model: nn.Module, cache: RowCache, rows: Sequence[Sequence[int]]) -> None:
-    """Read rows of ids into the cache in chunks, padded on the right (causal: never seen).
+def read_rows(model: nn.Module, cache: Rows, rows: Sequence[Sequence[int]]) -> Rows:
+    """Read rows of ids behind what the cache holds, equally much of each; return all of it.
+
+    Rows are padded on the right where that leaves no trace, since attention is causal. What a
+    recurrence carries on, or a window holds, would not be the same behind padding: such models
+    read as far as the shortest row goes, set aside the rows that end there, and go on with the
+    others.
+    """
+    if isinstance(cache, RowCache) and cache.takes_padding:
+        num_before = cache.length
+        _read_columns(model, cache, rows)
+        return cache.right_justified([num_before + len(row) for row in rows])
+    ends = sorted({len(row) for row in rows})
+    going = list(range(len(rows)))
+    ended: list[int] = []
+    parts: list[Rows] = []
+    for start, end in zip([0, *ends], ends, strict=False):
+        _read_columns(model, cache, [rows[row][start:end] for row in going])
+        here = [place for place, row in enumerate(going) if len(rows[row]) == end]
+        further = [place for place, row in enumerate(going) if len(rows[row]) > end]
+        parts.append(cache.rows(here) if further else cache)
+        ended += [going[place] for place in here]
+        if further:
+            cache, going = cache.rows(further), [going[place] for place in further]
+    return joined_rows(parts).rows([ended.index(row) for row in range(len(rows))])
+
+
+def _read_columns(model: nn.Module, cache: Rows, rows: Sequence[Sequence[int]]) -> None:
+    """Read rows of ids into the cache in chunks, padded on the right.
 
     Each chunk is evaluated before the next, so that a long prompt costs the activations of
     PREFILL_TOKENS tokens and not of all; their buffers serve the next chunk.
@@ -62,7 +85,7 @@ def read_rows(model: nn.Module, cache: RowCache, rows: Sequence[Sequence[int]]) 
         check_stop()
         piece = tokens[:, first : first + columns]
         with in_pieces(model, piece.size):
-            model(piece, cache=cache.layers)
+            cache.read(lambda ids, caches: model(ids, cache=caches), piece)
             mx.eval(cache.state)
 
 

@@ -1,129 +1,76 @@
-"""Keys and values of rows of unequal length: the only module that knows mlx-lm's caches.
+"""What a model keeps of rows of unequal length while it samples: the one place that chooses how.
 
-mlx-lm's models ask a layer's cache for three things: `offset`, `make_mask` and `update_and_fetch`.
-`LayerCache` answers them for rows that end in the same column and begin where their length says,
-so that one slice writes a decode step's keys of every row:
+Every layer's cache as mlx-lm makes it is answered by one of ours (models/layer_caches.py), for all
+rows of a batch at once. Models whose caches or whose attention cannot be batched at all keep
+mlx-lm's own caches, one list a row, and read the rows one after another: slower, and right.
 
-    row 0   . . a b c | d      padding 2
-    row 1   e f g h i | j      padding 0
-
-Rows without padding keep MLX's fast attention paths (no mask, or "causal"), which mlx-lm's own
-batched cache gives up. Offsets and masks are made once a step and shared by all layers.
-
-Letters: B rows, H key-value heads, C columns (capacity), T columns in use, L new columns, D width.
+Letters: B rows, T columns in use, D width.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
-from typing import Literal
+from itertools import chain
 
 import mlx.core as mx
 import mlx.nn as nn
-from mlx_lm.models.cache import KVCache, make_prompt_cache
+from mlx.utils import tree_flatten
+from mlx_lm.models.cache import (
+    ArraysCache,
+    CacheList,
+    KVCache,
+    RotatingKVCache,
+    make_prompt_cache,
+)
 
 from OnPolicyDistill.arrays import int_list
 from OnPolicyDistill.errors import ModelError
+from OnPolicyDistill.models.layer_caches import (
+    CacheGroup,
+    GroupedLayerCache,
+    Layer,
+    LayerCache,
+    StateCache,
+    WindowCache,
+    joined_layers,
+)
+from OnPolicyDistill.models.row_layout import RowLayout
 
-Mask = mx.array | Literal["causal"] | None
+Forward = Callable[[mx.array, list[object]], mx.array]
 
-Pair = tuple[mx.array, mx.array]  # keys and values
-
-GROWTH_COLUMNS = 256
-
-
-class RowLayout:
-    """How many columns at the left of each row are padding; the layers of a batch share it.
-
-    A row's shift is how far the position of its next word is from the number of its tokens, which
-    pictures bring about (models/places.py); whoever reads pictures sets `shifts` anew.
-    """
-
-    def __init__(self, padding: Sequence[int], shifts: Sequence[int] | None = None) -> None:
-        self.padding = tuple(padding)
-        self.shifts = (0,) * len(self.padding) if shifts is None else tuple(shifts)
-        self.is_ragged = any(padding)
-        self._first = mx.array(self.padding)  # (B,)
-        self._offset = (-1, self._first)
-        self._valid = mx.zeros((len(self.padding), 0), dtype=mx.bool_)  # (B, C)
-
-    def offset(self, length: int) -> int | mx.array:
-        """Position of the next token when `length` columns are in use: an int, or (B,)."""
-        if not self.is_ragged:
-            return length
-        if self._offset[0] != length:
-            self._offset = (length, length - self._first)
-        return self._offset[1]
-
-    def next_positions(self, length: int) -> mx.array:
-        """Position of each row's next word when `length` columns are in use, (B, 1)."""
-        ahead = [shift - pad for shift, pad in zip(self.shifts, self.padding, strict=True)]
-        return (length + mx.array(ahead))[:, None]
-
-    def mask(self, num_new: int, length: int) -> Mask:
-        """What queries in `num_new` columns after `length` may see; an array is (B, 1, 1, T)."""
-        if not self.is_ragged:
-            return None if num_new == 1 else "causal"
-        assert num_new == 1, "rows of unequal length only decode; prefill pads on the right"
-        if length >= self._valid.shape[1]:
-            columns = _rounded_up(length + 1)
-            self._valid = mx.arange(columns) >= self._first[:, None]
-        return self._valid[:, None, None, : length + 1]
-
-
-class LayerCache:
-    """One layer's keys and values (B, H, C, D), shaped as the models of mlx-lm expect a cache."""
-
-    def __init__(self, layout: RowLayout, length: int = 0, held: Pair | None = None) -> None:
-        self.layout = layout
-        self.length = length
-        self.held = held
-
-    @property
-    def offset(self) -> int | mx.array:
-        """Position of the next token: a number, or (B,) when rows are of unequal length."""
-        return self.layout.offset(self.length)
-
-    @property
-    def state(self) -> list[mx.array]:
-        """Every array there is, to be evaluated."""
-        return list(self.held or ())
-
-    def make_mask(
-        self, num_new: int, return_array: bool = False, window_size: int | None = None
-    ) -> Mask:
-        """The attention mask for `num_new` columns that are about to be written."""
-        assert not return_array, "plain attention takes MLX's symbolic masks"
-        assert window_size is None, "models with sliding windows are refused by RowCache.empty"
-        return self.layout.mask(num_new, self.length)
-
-    def update_and_fetch(self, keys: mx.array, values: mx.array) -> tuple[mx.array, mx.array]:
-        """Append (B, H, L, D) and return everything so far, (B, H, T + L, D)."""
-        first, self.length = self.length, self.length + keys.shape[2]
-        held = (None, None) if self.held is None else self.held
-        self.held = _written(held[0], keys, first), _written(held[1], values, first)
-        return self.held[0][:, :, : self.length], self.held[1][:, :, : self.length]
+# Architectures whose caches look like any other's, and why their rows must be read one by one.
+ONE_BY_ONE = {
+    "afm7": "counts the positions of its last layers by columns, padding included",
+    "gpt_bigcode": "looks positions up by one number for all rows",
+    "longcat_flash_ngram": "keeps the last tokens, fewer of them in a short row",
+    "minimax_m3_vl": "cuts blocks of attention by column, so padding would move them",
+    "recurrent_gemma": "treats a row's first token otherwise than one behind a state of zeros",
+}
+# Attention written out by hand over grouped heads takes masks with one more axis.
+GROUPED = frozenset({"gemma2"})
 
 
 class RowCache:
-    """All layers' keys and values of a batch of rows; its operations return new caches."""
+    """All layers' caches of a batch of rows; its operations return new caches."""
 
-    def __init__(self, layers: list[LayerCache]) -> None:
-        self.layers = layers
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self.layers = list(layers)
 
     @classmethod
     def empty(cls, model: nn.Module, num_rows: int) -> RowCache:
-        """A cache without columns; ModelError where a layer keeps anything but keys and values."""
-        theirs = make_prompt_cache(model)
-        kinds = {type(cache) for cache in theirs}
-        if not keeps_keys_and_values_only(model):
-            names = ", ".join(sorted(kind.__name__ for kind in kinds))
+        """A cache without columns; ModelError where the rows can only be read one by one."""
+        layout = RowLayout([0] * num_rows)
+        plain = GroupedLayerCache if _architecture(model) in GROUPED else LayerCache
+        layers = [_answering(cache, layout, plain) for cache in make_prompt_cache(model)]
+        known = [layer for layer in layers if layer is not None]
+        if len(known) < len(layers) or _architecture(model) in ONE_BY_ONE:
             raise ModelError(
-                f"The model keeps a state that batched sampling cannot handle ({names}).",
+                f"The architecture {_architecture(model)} keeps a state that several rows cannot "
+                "share.",
                 "Choose a model with full attention in every layer, such as Qwen2.5 or Qwen3.",
             )
-        layout = RowLayout([0] * num_rows)
-        return cls([LayerCache(layout) for _ in theirs])
+        return cls(known)
 
     @classmethod
     def of_prefix(cls, columns: Sequence[mx.array], num_rows: int) -> RowCache:
@@ -142,9 +89,21 @@ class RowCache:
         return [*held, mx.array(self.shifts)]
 
     @property
+    def attention(self) -> list[LayerCache]:
+        """The layers' caches of a model whose layers all attend to everything."""
+        layers = [layer for layer in self.layers if isinstance(layer, LayerCache)]
+        assert len(layers) == len(self.layers), "a layer keeps more than keys and values"
+        return layers
+
+    @property
+    def takes_padding(self) -> bool:
+        """Whether tokens that are no row's, on its right, leave no trace in what is kept."""
+        return all(type(layer) in (LayerCache, GroupedLayerCache) for layer in self.layers)
+
+    @property
     def length(self) -> int:
         """Columns in use."""
-        return self.layers[0].length
+        return max(layer.length for layer in self.layers)
 
     @property
     def padding(self) -> tuple[int, ...]:
@@ -161,16 +120,17 @@ class RowCache:
         """Every array there is, to be evaluated."""
         return [array for layer in self.layers for array in layer.state]
 
+    def read(self, forward: Forward, tokens: mx.array) -> mx.array:
+        """What a model gives for tokens (B, L) that follow, which the cache then holds."""
+        return forward(tokens, [*self.layers])
+
     def rows(self, indices: Sequence[int]) -> RowCache:
         """Those rows, in that order and as often as named, without columns none of them uses."""
         padding = [self.padding[index] for index in indices]
         unused = min(padding)
         picked = mx.array(list(indices))
-        return self._changed(
-            RowLayout([columns - unused for columns in padding], [self.shifts[i] for i in indices]),
-            self.length - unused,
-            lambda buffer: buffer[:, :, unused:][picked],
-        )
+        layout = RowLayout([pad - unused for pad in padding], [self.shifts[i] for i in indices])
+        return RowCache([layer.picked(picked, layout, unused) for layer in self.layers])
 
     def right_justified(self, lengths: Sequence[int]) -> RowCache:
         """Move rows that were padded on the right, so that all end in the last column in use."""
@@ -179,61 +139,110 @@ class RowCache:
         if not any(padding):
             return self
         source = ((mx.arange(T) - mx.array(padding)[:, None]) % T)[:, None, :, None]
-        return self._changed(
-            RowLayout(padding, self.shifts),
-            T,
-            lambda buffer: mx.take_along_axis(buffer[:, :, :T], source, 2),
+        layout = RowLayout(padding, self.shifts)
+        return RowCache(
+            [
+                layer.changed(
+                    layout, T, lambda buffer: mx.take_along_axis(buffer[:, :, :T], source, 2)
+                )
+                for layer in self.attention
+            ]
         )
 
-    def joined(self, other: RowCache) -> RowCache:
-        """The rows of this cache followed by those of another; both must have been written to."""
-        T = max(self.length, other.length)
-        both = (self, other)
+    def joined(self, *others: RowCache) -> RowCache:
+        """The rows of this cache followed by those of others."""
+        caches = [self, *others]
+        T = max(cache.length for cache in caches)
         layout = RowLayout(
-            [T - cache.length + pad for cache in both for pad in cache.padding],
-            self.shifts + other.shifts,
+            [T - cache.length + pad for cache in caches for pad in cache.padding],
+            [shift for cache in caches for shift in cache.shifts],
         )
-        layers = []
-        for mine, theirs in zip(self.layers, other.layers, strict=True):
-            pairs = zip(_widened(mine, T), _widened(theirs, T), strict=True)
-            keys, values = (mx.concatenate(list(pair)) for pair in pairs)
-            layers.append(LayerCache(layout, T, (keys, values)))
-        return RowCache(layers)
+        each = zip(*(cache.layers for cache in caches), strict=True)
+        return RowCache([joined_layers(layers, layout, T) for layers in each])
 
-    def _changed(
-        self, layout: RowLayout, length: int, change: Callable[[mx.array], mx.array]
-    ) -> RowCache:
-        layers = []
-        for layer in self.layers:
-            held = None if layer.held is None else (change(layer.held[0]), change(layer.held[1]))
-            layers.append(LayerCache(layout, length, held))
-        return RowCache(layers)
+
+class SeparateRows:
+    """Rows that keep mlx-lm's own caches, a list each, and are read one after another."""
+
+    takes_padding = False
+
+    def __init__(self, caches: Sequence[list[object]]) -> None:
+        self.caches = list(caches)
+
+    @property
+    def state(self) -> list[mx.array]:
+        """Every array there is, to be evaluated."""
+        leaves = chain.from_iterable(_arrays(cache) for row in self.caches for cache in row)
+        return list(leaves)
+
+    def read(self, forward: Forward, tokens: mx.array) -> mx.array:
+        """What a model gives for tokens (B, L) that follow, which the caches then hold."""
+        rows = [forward(tokens[i : i + 1], cache) for i, cache in enumerate(self.caches)]
+        return mx.concatenate(rows)
+
+    def rows(self, indices: Sequence[int]) -> SeparateRows:
+        """Those rows, in that order and as often as named."""
+        return SeparateRows([copy.deepcopy(self.caches[index]) for index in indices])
+
+    def joined(self, *others: SeparateRows) -> SeparateRows:
+        """The rows of this cache followed by those of others."""
+        return SeparateRows([row for cache in (self, *others) for row in cache.caches])
+
+
+Rows = RowCache | SeparateRows
+
+
+def empty_rows(model: nn.Module, num_rows: int) -> Rows:
+    """What a model keeps of rows before anything is read: together where that is possible."""
+    if reads_rows_together(model):
+        return RowCache.empty(model, num_rows)
+    return SeparateRows([make_prompt_cache(model) for _ in range(num_rows)])
+
+
+def joined_rows(parts: Sequence[Rows]) -> Rows:
+    """The rows of all parts; they are of one kind."""
+    first, *others = parts
+    return first.joined(*others) if others else first  # type: ignore[arg-type]
+
+
+def reads_rows_together(model: nn.Module) -> bool:
+    """Whether one pass reads the next token of every row of a batch."""
+    layout = RowLayout([0])
+    answers = [_answering(cache, layout, LayerCache) for cache in make_prompt_cache(model)]
+    return None not in answers and _architecture(model) not in ONE_BY_ONE
 
 
 def keeps_keys_and_values_only(model: nn.Module) -> bool:
-    """Whether every layer attends to everything before it, so that a RowCache can serve it."""
+    """Whether every layer attends to everything before it, so that prefixes are plain arrays."""
     return {type(cache) for cache in make_prompt_cache(model)} == {KVCache}
 
 
-def _written(buffer: mx.array | None, columns: mx.array, first: int) -> mx.array:
-    """Write columns (B, H, L, D) into the buffer from `first` on, growing it where it is short."""
-    B, H, L, D = columns.shape
-    last = first + L
-    if buffer is None or last > buffer.shape[2]:
-        room = mx.zeros((B, H, _rounded_up(last) - first, D), dtype=columns.dtype)
-        buffer = room if buffer is None else mx.concatenate([buffer[:, :, :first], room], axis=2)
-    buffer[:, :, first:last] = columns
-    return buffer
+def _architecture(model: nn.Module) -> str:
+    return type(model).__module__.rsplit(".", 1)[-1]
 
 
-def _widened(layer: LayerCache, length: int) -> Pair:
-    """A layer's keys and values with free columns on both sides, in use up to `length`."""
-    assert layer.held is not None
-    left, right = length - layer.length, _rounded_up(length + 1) - length
-    sides = [(0, 0), (0, 0), (left, right), (0, 0)]
-    keys, values = (mx.pad(buffer[:, :, : layer.length], sides) for buffer in layer.held)
-    return keys, values
+def _answering(theirs: object, layout: RowLayout, plain: type[LayerCache]) -> Layer | None:
+    """Our cache in the stead of mlx-lm's; None for a kind that has none."""
+    if type(theirs) is KVCache:
+        return plain(layout)
+    if type(theirs) is RotatingKVCache and theirs.keep == 0:
+        return WindowCache(layout, theirs.max_size)
+    if type(theirs) is ArraysCache:
+        return StateCache(layout, theirs.cache)
+    if type(theirs) is CacheList:
+        inside = [_answering(cache, layout, plain) for cache in theirs.caches]
+        known = [cache for cache in inside if cache is not None]
+        return CacheGroup(known) if len(known) == len(inside) else None
+    return None
 
 
-def _rounded_up(columns: int) -> int:
-    return -(-columns // GROWTH_COLUMNS) * GROWTH_COLUMNS
+def _arrays(cache: object) -> list[mx.array]:
+    """Every array of one of mlx-lm's caches, which may be nested and mixed with numbers."""
+    leaves: list[tuple[str, object]] = tree_flatten(vars(cache))  # type: ignore[assignment]
+    arrays = []
+    for _, leaf in leaves:
+        if isinstance(leaf, mx.array):
+            arrays.append(leaf)
+        elif isinstance(leaf, KVCache | RotatingKVCache | ArraysCache | CacheList):
+            arrays += _arrays(leaf)
+    return arrays

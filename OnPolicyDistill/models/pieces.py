@@ -15,7 +15,7 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten
 
-from OnPolicyDistill.models.kv_cache import RowCache
+from OnPolicyDistill.models.kv_cache import Rows
 from OnPolicyDistill.models.parameters import flat_arrays
 from OnPolicyDistill.models.policy import hidden_states
 from OnPolicyDistill.stopping import check_stop
@@ -26,9 +26,7 @@ OPERATIONS_PER_PIECE = 1e12
 OPERATIONS_PER_BYTE = 4
 
 
-def read_hidden_states(
-    model: nn.Module, tokens: mx.array, cache: RowCache | None = None
-) -> mx.array:
+def read_hidden_states(model: nn.Module, tokens: mx.array, cache: Rows | None = None) -> mx.array:
     """The same as `hidden_states`, stoppable and without a gradient: (B, T) -> (B, T, D).
 
     Raises:

@@ -20,7 +20,7 @@ from OnPolicyDistill.datasets.chat_template import ChatTemplate
 from OnPolicyDistill.datasets.prompts import content_text
 from OnPolicyDistill.errors import DatasetError, ModelError
 from OnPolicyDistill.head import Quantization, VocabularyHead
-from OnPolicyDistill.models.kv_cache import RowCache
+from OnPolicyDistill.models.kv_cache import Rows, SeparateRows
 from OnPolicyDistill.models.seeing import SeeingModel
 from OnPolicyDistill.pictures import Picture, PictureBook, Sight
 from OnPolicyDistill.stopping import check_stop
@@ -54,7 +54,7 @@ class Policy:
 
 
 def hidden_states(
-    model: nn.Module, tokens: mx.array, cache: RowCache | None = None, are_words: bool = False
+    model: nn.Module, tokens: mx.array, cache: Rows | None = None, are_words: bool = False
 ) -> mx.array:
     """Final normed hidden states, the input of the output head: tokens (B, T) -> (B, T, D).
 
@@ -65,11 +65,14 @@ def hidden_states(
     Raises:
         ModelError: the architecture is not laid out as body and head.
     """
-    layers = None if cache is None else cache.layers
     if isinstance(model, SeeingModel):
-        return model.states(tokens, layers, are_words)
-    states: mx.array = body(model)(tokens, cache=layers)
-    return states
+        assert not isinstance(cache, SeparateRows), "a model that sees attends in every layer"
+        return model.states(tokens, None if cache is None else cache.attention, are_words)
+    inner = body(model)
+    if cache is None:
+        states: mx.array = inner(tokens, cache=None)
+        return states
+    return cache.read(lambda ids, caches: inner(ids, cache=caches), tokens)
 
 
 def vocabulary_head(policy: Policy) -> VocabularyHead:

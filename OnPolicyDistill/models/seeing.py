@@ -24,7 +24,7 @@ import mlx.nn as nn
 import numpy as np
 
 from OnPolicyDistill.errors import ModelError
-from OnPolicyDistill.models.kv_cache import LayerCache
+from OnPolicyDistill.models.layer_caches import LayerCache
 from OnPolicyDistill.models.parameters import flat_arrays
 from OnPolicyDistill.models.patches import patches_of
 from OnPolicyDistill.models.places import Places, find_places

@@ -17,8 +17,8 @@ from OnPolicyDistill.generation.loop import generate
 from OnPolicyDistill.generation.request import GenerationRequest
 from OnPolicyDistill.generation.sampling import SamplingSettings
 from OnPolicyDistill.models.embedded import initialize
-from OnPolicyDistill.models.kv_cache import RowLayout
 from OnPolicyDistill.models.policy import hidden_states, output_head
+from OnPolicyDistill.models.row_layout import RowLayout
 from OnPolicyDistill.rollout import Rollout, pack
 from OnPolicyDistill.runs.events import Check
 from tests.other_kernels import bf16_decode, tf32

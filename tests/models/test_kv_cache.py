@@ -1,10 +1,11 @@
 import mlx.core as mx
-import mlx.nn as nn
 import pytest
-from mlx_lm.models import gemma3_text
 
 from OnPolicyDistill.errors import ModelError
-from OnPolicyDistill.models.kv_cache import GROWTH_COLUMNS, LayerCache, RowCache, RowLayout
+from OnPolicyDistill.models.kv_cache import RowCache
+from OnPolicyDistill.models.layer_caches import LayerCache
+from OnPolicyDistill.models.row_layout import GROWTH_COLUMNS, RowLayout
+from tests.architectures.tiny import tiny_model
 
 
 def columns(*values: list[float]) -> mx.array:
@@ -91,18 +92,12 @@ def test_a_cache_grows_past_its_capacity_without_losing_a_column():
     assert rows == [list(range(total)), [-step for step in range(total)]]
 
 
-def test_a_model_with_sliding_windows_is_refused_in_words():
-    args = gemma3_text.ModelArgs(model_type="gemma3_text", hidden_size=16, num_hidden_layers=2)
-    with pytest.raises(ModelError, match="RotatingKVCache"):
-        RowCache.empty(SlidingModel(args), 1)
+def test_a_model_whose_rows_cannot_be_put_together_is_refused_in_words():
+    with pytest.raises(ModelError, match="gpt_bigcode keeps a state"):
+        RowCache.empty(tiny_model("gpt_bigcode"), 1)
 
 
-class SlidingModel(nn.Module):
-    """Only the part of a Gemma that makes its caches."""
-
-    def __init__(self, args: gemma3_text.ModelArgs) -> None:
-        super().__init__()
-        self.args = args
-        self.layers = [nn.Identity() for _ in range(args.num_hidden_layers)]
-
-    make_cache = gemma3_text.Model.make_cache
+def test_only_plain_attention_takes_padding():
+    assert RowCache.empty(tiny_model("llama"), 1).takes_padding
+    assert not RowCache.empty(tiny_model("gemma3_text"), 1).takes_padding
+    assert not RowCache.empty(tiny_model("mamba2"), 1).takes_padding

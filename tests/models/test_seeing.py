@@ -13,7 +13,8 @@ from OnPolicyDistill.generation.loop import generate
 from OnPolicyDistill.generation.prefill import read_prefix
 from OnPolicyDistill.generation.request import GenerationRequest
 from OnPolicyDistill.losses.targets import HiddenTargets
-from OnPolicyDistill.models.kv_cache import LayerCache, RowCache, RowLayout
+from OnPolicyDistill.models.kv_cache import RowCache
+from OnPolicyDistill.models.layer_caches import LayerCache
 from OnPolicyDistill.models.loading import load_policy, unload
 from OnPolicyDistill.models.places import Places
 from OnPolicyDistill.models.policy import (
@@ -21,6 +22,7 @@ from OnPolicyDistill.models.policy import (
     hidden_states,
     vocabulary_head,
 )
+from OnPolicyDistill.models.row_layout import RowLayout
 from OnPolicyDistill.models.seeing import FeatureShelf, SeeingModel
 from OnPolicyDistill.pictures import FIRST_PICTURE_ID
 from OnPolicyDistill.rollout import Rollout
