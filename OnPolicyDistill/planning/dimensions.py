@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from OnPolicyDistill.errors import ModelError
+from OnPolicyDistill.planning.kept import Kept, parse_kept
 from OnPolicyDistill.planning.targets import Layers, LinearMap
 from OnPolicyDistill.planning.vision import VisionDimensions, parse_vision
 
@@ -50,6 +51,7 @@ class Dimensions:
     expert_layers: tuple[int, ...]
     vision: VisionDimensions | None
     max_positions: int
+    kept: Kept
     bits: int = 16
     group_size: int = DEFAULT_GROUP_SIZE
 
@@ -70,8 +72,8 @@ class Dimensions:
 
     @property
     def kv_bytes_per_token(self) -> int:
-        """Keys and values of one token in all layers, in 16-bit."""
-        return 2 * 2 * self.num_layers * self.kv_width
+        """Keys and values of one token in the layers that attend to everything, in 16-bit."""
+        return self.kept.token_bytes
 
     @property
     def active_intermediate(self) -> int:
@@ -100,13 +102,19 @@ def parse_dimensions(config: Mapping[str, object], source: str) -> Dimensions:
     width_key = "intermediate_size" if model_type in MIXTRAL_TYPES else "moe_intermediate_size"
     num_experts = _count(text, experts_key, source, default=0)
     bits, group_size = _quantization(config, source)
+    num_kv_heads = _count(text, "num_key_value_heads", source, default=num_heads)
+    head_dim = _count(text, "head_dim", source, default=hidden_size // num_heads)
+
+    def count(key: str, default: int) -> int:
+        return _count(text, key, source, default)
+
     return Dimensions(
         model_type=model_type,
         hidden_size=hidden_size,
         num_layers=num_layers,
         num_heads=num_heads,
-        num_kv_heads=_count(text, "num_key_value_heads", source, default=num_heads),
-        head_dim=_count(text, "head_dim", source, default=hidden_size // num_heads),
+        num_kv_heads=num_kv_heads,
+        head_dim=head_dim,
         intermediate_size=_count(text, "intermediate_size", source),
         logit_width=_count(text, "vocab_size", source),
         tied=text.get("tie_word_embeddings") is True,
@@ -117,6 +125,7 @@ def parse_dimensions(config: Mapping[str, object], source: str) -> Dimensions:
         expert_layers=_expert_layers(text, num_layers, source) if num_experts else (),
         vision=parse_vision(config.get("vision_config"), model_type),
         max_positions=_count(text, "max_position_embeddings", source, default=0),
+        kept=parse_kept(text, num_layers, num_kv_heads * head_dim, count),
         bits=bits,
         group_size=group_size,
     )

@@ -105,7 +105,7 @@ def _sampling(work: Workload, resident: Mapping[str, int]) -> PhaseMemory:
             **_student(work),
             **resident,
             "activations": _forward_bytes(d, tokens),
-            "kv_cache": rows * work.row_tokens * d.kv_bytes_per_token,
+            "kv_cache": rows * d.kept.row_bytes(work.row_tokens),
             "logits_chunks": 6 * 4 * rows * d.logit_width,
         },
     )
@@ -118,7 +118,7 @@ def _scoring(
     d = work.teacher.dimensions
     rows = work.rows_per_step
     # The teacher completes held-out prompts itself before it leaves.
-    kv_bytes = 0 if student_is_there else rows * work.row_tokens * d.kv_bytes_per_token
+    kv_bytes = 0 if student_is_there else rows * d.kept.row_bytes(work.row_tokens)
     return _phase(
         "scoring",
         {

@@ -25,7 +25,7 @@ TILE_ROWS, TILE_SHARE = 32, 0.5
 def decode_seconds(facts: ModelFacts, rows: int, context: float, chip: Chip) -> float:
     """Time to decode one token in each of `rows` rows, `context` tokens behind each."""
     d = facts.dimensions
-    kv_bytes = rows * context * d.kv_bytes_per_token
+    kv_bytes = rows * d.kept.read_bytes(context)
     reading = (facts.decode_bytes(rows) + kv_bytes) / chip.bytes_per_second
     return d.num_layers * _launch_seconds(d, chip) + reading + _more_rows_seconds(d, rows, chip)
 
