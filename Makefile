@@ -22,7 +22,7 @@ endif
 
 SERVING := tests/backend tests/e2e
 # Tests of numbers, which OpenBLAS computes otherwise on other processors.
-NUMERIC := tests/test_arrays.py tests/test_head.py tests/test_vocabulary.py tests/losses tests/models/test_seeing.py tests/models/test_vision_loading.py tests/generation tests/teacher tests/adapters tests/optim tests/trainers
+NUMERIC := tests/test_arrays.py tests/test_head.py tests/test_vocabulary.py tests/losses tests/models/test_seeing.py tests/models/test_vision_loading.py tests/generation tests/architectures tests/teacher tests/adapters tests/optim tests/trainers
 # OpenBLAS's kernels for Intel and AMD with AVX2, and for anything older.
 KERNELS := Haswell Zen Nehalem
 

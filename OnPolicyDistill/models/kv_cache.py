@@ -47,6 +47,8 @@ ONE_BY_ONE = {
     "minimax_m3_vl": "cuts blocks of attention by column, so padding would move them",
     "recurrent_gemma": "treats a row's first token otherwise than one behind a state of zeros",
 }
+# Windows that mlx-lm's cache makes narrower than a whole row is read with: by so many tokens.
+NARROWED = {"plamo3": 1}
 # Attention written out by hand over grouped heads takes masks with one more axis.
 GROUPED = frozenset({"gemma2"})
 
@@ -60,17 +62,14 @@ class RowCache:
     @classmethod
     def empty(cls, model: nn.Module, num_rows: int) -> RowCache:
         """A cache without columns; ModelError where the rows can only be read one by one."""
-        layout = RowLayout([0] * num_rows)
-        plain = GroupedLayerCache if _architecture(model) in GROUPED else LayerCache
-        layers = [_answering(cache, layout, plain) for cache in make_prompt_cache(model)]
-        known = [layer for layer in layers if layer is not None]
-        if len(known) < len(layers) or _architecture(model) in ONE_BY_ONE:
+        layers = _batched(model, num_rows)
+        if layers is None:
             raise ModelError(
                 f"The architecture {_architecture(model)} keeps a state that several rows cannot "
                 "share.",
                 "Choose a model with full attention in every layer, such as Qwen2.5 or Qwen3.",
             )
-        return cls(known)
+        return cls(layers)
 
     @classmethod
     def of_prefix(cls, columns: Sequence[mx.array], num_rows: int) -> RowCache:
@@ -194,8 +193,9 @@ Rows = RowCache | SeparateRows
 
 def empty_rows(model: nn.Module, num_rows: int) -> Rows:
     """What a model keeps of rows before anything is read: together where that is possible."""
-    if reads_rows_together(model):
-        return RowCache.empty(model, num_rows)
+    layers = _batched(model, num_rows)
+    if layers is not None:
+        return RowCache(layers)
     return SeparateRows([make_prompt_cache(model) for _ in range(num_rows)])
 
 
@@ -207,9 +207,7 @@ def joined_rows(parts: Sequence[Rows]) -> Rows:
 
 def reads_rows_together(model: nn.Module) -> bool:
     """Whether one pass reads the next token of every row of a batch."""
-    layout = RowLayout([0])
-    answers = [_answering(cache, layout, LayerCache) for cache in make_prompt_cache(model)]
-    return None not in answers and _architecture(model) not in ONE_BY_ONE
+    return _batched(model, num_rows=1) is not None
 
 
 def keeps_keys_and_values_only(model: nn.Module) -> bool:
@@ -219,6 +217,23 @@ def keeps_keys_and_values_only(model: nn.Module) -> bool:
 
 def _architecture(model: nn.Module) -> str:
     return type(model).__module__.rsplit(".", 1)[-1]
+
+
+def _batched(model: nn.Module, num_rows: int) -> list[Layer] | None:
+    """Empty caches of ours for every layer; None where the rows can only be read one by one."""
+    architecture, layout = _architecture(model), RowLayout([0] * num_rows)
+    if architecture in ONE_BY_ONE:
+        return None
+    plain = GroupedLayerCache if architecture in GROUPED else LayerCache
+    layers: list[Layer] = []
+    for theirs in make_prompt_cache(model):
+        layer = _answering(theirs, layout, plain)
+        if layer is None:
+            return None
+        if isinstance(layer, WindowCache):
+            layer.window += NARROWED.get(architecture, 0)
+        layers.append(layer)
+    return layers
 
 
 def _answering(theirs: object, layout: RowLayout, plain: type[LayerCache]) -> Layer | None:
