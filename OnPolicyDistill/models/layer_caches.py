@@ -184,10 +184,11 @@ class WindowCache(LayerCache):
         return keys[:, :, seen], values[:, :, seen]
 
     def picked(self, rows: mx.array, layout: RowLayout, unused: int) -> Self:
-        """Those rows, without their first `unused` columns."""
-        cut = max(0, unused - self.first)
+        """Those rows, without their first `unused` columns and those that nothing sees again."""
+        first = max(self.first, unused, self.length + 1 - self.window)
+        cut = first - self.first
         picked = self.changed(layout, self.length - unused, lambda held: held[:, :, cut:][rows])
-        picked.first = max(0, self.first - unused)
+        picked.first = first - unused
         return picked
 
     def joined(self, others: Sequence[Self], layout: RowLayout, length: int) -> Self:

@@ -66,6 +66,14 @@ def test_a_window_holds_no_more_than_it_needs() -> None:
     assert window_of(cache).keys.shape[2] <= WINDOW + 2 * 3
 
 
+def test_rows_behind_a_long_prefix_take_only_its_window_along() -> None:
+    cache = windows(1)
+    written(cache, [float(number) for number in range(100)])
+    cache = cache.rows([0, 0, 0])
+    assert window_of(cache).keys.shape[2] < WINDOW + 2 * 3
+    assert seen(cache, 1, [100], [101], [102]) == [97, 98, 99, 101]
+
+
 def test_a_piece_of_a_prompt_sees_the_window_before_it() -> None:
     cache = windows(1)
     written(cache, [1, 2, 3, 4, 5, 6])
