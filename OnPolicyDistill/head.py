@@ -35,12 +35,17 @@ class VocabularyHead:
     `weight` is (P, D), or packed when `quantization` is set; `bias` is (P,). Rows from
     `vocab_size` on are padding that no token has: they carry probability mass and differ between
     sizes of one family (Qwen2.5: 151936 and 152064), so they are cut away before any softmax.
+
+    Some families do more to their logits: the projection z becomes scale * z, and with a soft cap
+    c then c * tanh(scale * z / c), which keeps every logit between -c and c.
     """
 
     weight: mx.array
     vocab_size: int
     bias: mx.array | None = None
     quantization: Quantization | None = None
+    scale: float = 1.0
+    cap: float | None = None
 
     def logits(self, hidden: mx.array) -> mx.array:
         """Float32 logits of the real vocabulary: hidden (N, D) -> (N, V), exact to float32.
@@ -58,14 +63,14 @@ class VocabularyHead:
             logits = mx.concatenate(parts, axis=-1)
         else:
             logits = self._project(states, transpose=True)
-        return self._biased(logits)
+        return self._finished(logits)
 
     def plain_logits(self, hidden: mx.array) -> mx.array:
         """Logits by one product in the head's own type, made float32 (N, V) afterwards.
 
         For a head that learns, and as what exact logits are compared with.
         """
-        return self._biased(self._project(hidden, transpose=True))
+        return self._finished(self._project(hidden, transpose=True))
 
     def sampling_logits(self, hidden: mx.array) -> mx.array:
         """Logits (N, V) for drawing one token a row: exact wherever mass is, at little cost.
@@ -83,11 +88,22 @@ class VocabularyHead:
         exact = (self.weight[ids].astype(mx.float32) @ states)[:, :, 0]
         if self.bias is not None:
             exact = exact + self.bias[ids]
-        return mx.put_along_axis(rounded, ids, exact, axis=-1)
+        return mx.put_along_axis(rounded, ids, self._mapped(exact), axis=-1)
 
-    def hidden_gradient(self, logits_gradient: mx.array) -> mx.array:
-        """Pull a gradient of the logits (N, V) back to the hidden states: (N, D), float32."""
+    def hidden_gradient(self, logits_gradient: mx.array, logits: mx.array) -> mx.array:
+        """Pull a gradient of the logits (N, V) back to the hidden states: (N, D), float32.
+
+        `logits` are those that `logits` gave for these states: a soft cap's slope is read off them.
+        """
         slope = logits_gradient.astype(mx.float32)
+        if self.cap is not None:
+            height = logits * (1 / self.cap)  # tanh, whose slope is 1 - tanh^2
+            slope = slope * ((1 - height) * (1 + height))
+        gradient = self._pulled_back(slope)
+        return gradient if self.scale == 1 else gradient * self.scale
+
+    def _pulled_back(self, slope: mx.array) -> mx.array:
+        """Times the projection's weights: (N, V) -> (N, D)."""
         if not self._is_sliced:
             return self._project(slope, transpose=False)
         total: list[mx.array] = []
@@ -118,9 +134,18 @@ class VocabularyHead:
                 (weight,) = mx.depends([weight], [made[-1]])
             yield start, weight.astype(mx.float32)
 
-    def _biased(self, logits: mx.array) -> mx.array:
-        logits = logits.astype(mx.float32)
-        return logits if self.bias is None else logits + self.bias[: self.vocab_size]
+    def _finished(self, projected: mx.array) -> mx.array:
+        """Float32 logits of a projection: bias, scale and cap."""
+        logits = projected.astype(mx.float32)
+        if self.bias is not None:
+            logits = logits + self.bias[: self.vocab_size]
+        return self._mapped(logits)
+
+    def _mapped(self, logits: mx.array) -> mx.array:
+        """What a family does to its logits after the head: scale, then cap."""
+        if self.scale != 1:
+            logits = logits * self.scale
+        return logits if self.cap is None else mx.tanh(logits * (1 / self.cap)) * self.cap
 
     def _project(self, values: mx.array, transpose: bool) -> mx.array:
         V = self.vocab_size

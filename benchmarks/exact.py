@@ -45,9 +45,10 @@ def exact_loss(
     parts = []
     for start in range(0, len(student), ROWS_AT_ONCE):
         rows = slice(start, start + ROWS_AT_ONCE)
-        logits, teacher_logits = student[rows] @ weight.T, teacher[rows] @ teacher_weight.T
+        logits, bend = behind_the_head(student[rows] @ weight.T, head)
+        teacher_logits, _ = behind_the_head(teacher[rows] @ teacher_weight.T, targets.head)
         losses, divergences, slope = _rows(logits, teacher_logits, chosen[rows], objective)
-        parts.append((losses, divergences, slope @ weight))
+        parts.append((losses, divergences, (slope * bend) @ weight))
     losses, divergences, gradient = (np.concatenate(part) for part in zip(*parts, strict=True))
     return ExactLoss(losses, divergences, gradient)
 
@@ -72,6 +73,14 @@ def weights_of(head: VocabularyHead) -> Array:
         mode=packed.mode,
     )
     return as_float64(weight)
+
+
+def behind_the_head(projected: Array, head: VocabularyHead) -> tuple[Array, Array]:
+    """Logits (N, V) of a projection (N, V), scaled and capped as the head says, and their slope."""
+    scaled = head.scale * projected
+    if head.cap is None:
+        return scaled, np.full_like(scaled, head.scale)
+    return head.cap * np.tanh(scaled / head.cap), head.scale / np.cosh(scaled / head.cap) ** 2
 
 
 def log_softmax64(logits: Array) -> Array:

@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import mlx.core as mx
 import numpy as np
 import pytest
 
-from benchmarks.exact import as_float64, weights_of
+from benchmarks.exact import as_float64, behind_the_head, weights_of
 from OnPolicyDistill import head as head_module
 from OnPolicyDistill.head import Quantization, VocabularyHead
 from OnPolicyDistill.vocabulary import log_partition
@@ -59,17 +61,18 @@ def test_logits_and_gradients_of_packed_heads_are_not_rounded(
     )
     upstream = mx.random.normal((5, V), key=mx.random.key(2))
     assert np.abs(as_float64(head.logits(states)) - as_float64(states) @ exact.T).max() < 2e-5
-    gradient = head.hidden_gradient(upstream)
+    gradient = head.hidden_gradient(upstream, head.logits(states))
     assert gradient.dtype == mx.float32
     assert np.abs(as_float64(gradient) - as_float64(upstream) @ exact).max() < 1e-4
 
 
 @pytest.mark.usefixtures("in_slices")
-def test_a_gradient_pulled_through_slices_is_that_of_the_whole_head() -> None:
+def test_a_gradient_pulled_through_slices_is_that_of_the_whole_head(states: mx.array) -> None:
     head = VocabularyHead(weight(), V)
     upstream = mx.random.normal((5, V), key=mx.random.key(2))
     expected = as_float64(upstream) @ weights_of(head)
-    assert np.abs(as_float64(head.hidden_gradient(upstream)) - expected).max() < 1e-4
+    gradient = head.hidden_gradient(upstream, head.logits(states))
+    assert np.abs(as_float64(gradient) - expected).max() < 1e-4
 
 
 @pytest.mark.parametrize("is_backward", [False, True])
@@ -80,10 +83,11 @@ def test_a_bfloat16_head_is_never_whole_in_float32(
     monkeypatch.setattr(head_module, "SLICE_BYTES", 4 * width * 128)
     head = VocabularyHead(mx.ones((rows, width), dtype=mx.bfloat16), rows)
     given = mx.ones((2, rows if is_backward else width))
-    mx.eval(head.weight, given)
+    logits = mx.zeros((2, rows))
+    mx.eval(head.weight, given, logits)
     mx.reset_peak_memory()
     held = mx.get_active_memory()
-    mx.eval(head.hidden_gradient(given) if is_backward else head.logits(given))
+    mx.eval(head.hidden_gradient(given, logits) if is_backward else head.logits(given))
     whole = 4 * rows * width
     assert mx.get_peak_memory() - held < whole / 4
 
@@ -109,3 +113,53 @@ def test_packed_and_short_heads_give_exact_logits_for_sampling(states: mx.array)
     assert mx.array_equal(packed.sampling_logits(states), packed.logits(states))
     short = VocabularyHead(weight()[:100], 100)
     assert mx.allclose(short.sampling_logits(states), short.logits(states), atol=1e-4)
+
+
+# What families do to logits: Cohere, Granite and Falcon-H1; Gemma; Muse.
+BEHIND = [(0.0625, None), (1.0, 5.0), (0.2, 3.0)]
+
+
+@pytest.mark.usefixtures("in_slices")
+@pytest.mark.parametrize("packing", ["float32", "bfloat16", "packed"])
+@pytest.mark.parametrize(("scale", "cap"), BEHIND)
+def test_scaled_and_capped_logits_and_their_gradients_are_those_of_float64(
+    states: mx.array, packing: str, scale: float, cap: float | None
+) -> None:
+    plain = {
+        "float32": VocabularyHead(weight().astype(mx.float32), V),
+        "bfloat16": VocabularyHead(weight(), V),
+        "packed": packed_head("affine", 64),
+    }[packing]
+    head = replace(plain, scale=scale, cap=cap)
+    weights = weights_of(head)
+    expected, bend = behind_the_head(as_float64(states) @ weights.T, head)
+    upstream = mx.random.normal((5, V), key=mx.random.key(2))
+    logits = head.logits(states)
+    assert np.abs(as_float64(logits) - expected).max() < 2e-5
+    gradient = as_float64(head.hidden_gradient(upstream, logits))
+    exact = (as_float64(upstream) * bend) @ weights
+    # Sums of 500 products; a cap's slope is read off a float32 tanh near 1.
+    assert np.abs(gradient - exact).max() < 1e-5 * np.abs(exact).max()
+
+
+def test_a_cap_keeps_every_logit_within_it_and_leaves_small_ones_alone() -> None:
+    head = VocabularyHead(mx.array([[100.0], [-100.0], [0.01]]), 3, cap=30.0)
+    logits = head.logits(mx.ones((1, 1)))
+    # 30 tanh(100 / 30) = 29.9237
+    assert logits[0].tolist() == pytest.approx([29.9237, -29.9237, 0.01], abs=1e-4)
+
+
+@pytest.mark.parametrize(("scale", "cap"), BEHIND)
+def test_what_is_drawn_from_and_what_autodiff_sees_are_scaled_and_capped_alike(
+    scale: float, cap: float | None
+) -> None:
+    size = 4 * head_module.EXACT_TOKENS
+    wide = mx.random.normal((size, D), scale=2.0, key=mx.random.key(4)).astype(mx.bfloat16)
+    head = VocabularyHead(wide, size, bias=mx.ones((size,), dtype=mx.bfloat16), cap=cap)
+    head = replace(head, scale=scale)
+    hidden = mx.random.normal((5, D), key=mx.random.key(1)).astype(mx.bfloat16)
+    exact = head.logits(hidden)
+    best = mx.argsort(-exact, axis=-1)[:, :100]
+    for logits, off in ((head.sampling_logits(hidden), 1e-4), (head.plain_logits(hidden), 0.2)):
+        found, wanted = (mx.take_along_axis(each, best, axis=-1) for each in (logits, exact))
+        assert mx.allclose(found, wanted, atol=off)

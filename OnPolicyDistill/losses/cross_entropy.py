@@ -47,9 +47,10 @@ def cross_entropy(
         return cross_entropy_terms(soften(logits, 1.0), row_labels)
 
     def score(rows: mx.array, row_labels: mx.array) -> tuple[mx.array, ...]:
-        inputs = (head.logits(rows), row_labels)
+        logits = head.logits(rows)
+        inputs = (logits, row_labels)
         values, gradient = map_chunks(score_logits, inputs, rows_per_slice(num_rows))
-        return values, head.hidden_gradient(gradient).astype(mx.float32)
+        return values, head.hidden_gradient(gradient, logits)
 
     values, gradient = map_chunks(score, (mx.stop_gradient(hidden), labels), num_rows)
     loss = (values * weights).sum() / normalizer

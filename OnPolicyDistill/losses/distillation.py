@@ -77,9 +77,10 @@ def distillation_loss(
     score_logits = partial(_score_logits, targets, objective)
 
     def score(rows: mx.array, row_labels: mx.array, *target_rows: mx.array) -> Scores:
-        inputs = (head.logits(rows), row_labels, *_projected(targets, target_rows))
+        logits = head.logits(rows)
+        inputs = (logits, row_labels, *_projected(targets, target_rows))
         loss, slope, *stats = map_chunks(score_logits, inputs, rows_per_slice(chunk_size))
-        return loss, head.hidden_gradient(slope).astype(mx.float32), *stats
+        return loss, head.hidden_gradient(slope, logits), *stats
 
     inputs = (mx.stop_gradient(hidden), labels, *targets.arrays)
     loss, gradient, *stats = map_chunks(score, inputs, chunk_size)

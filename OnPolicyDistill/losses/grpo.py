@@ -219,9 +219,10 @@ def _logprobs(
         return -negative, student.entropy(), gradient
 
     def score(rows: mx.array, row_labels: mx.array) -> tuple[mx.array, ...]:
-        inputs = (head.logits(rows), row_labels)
+        logits = head.logits(rows)
+        inputs = (logits, row_labels)
         logprobs, entropy, gradient = map_chunks(score_logits, inputs, rows_per_slice(num_rows))
-        return logprobs, entropy, -head.hidden_gradient(gradient) / temperature
+        return logprobs, entropy, -head.hidden_gradient(gradient, logits) / temperature
 
     logprobs, entropy, direction = map_chunks(score, (mx.stop_gradient(hidden), labels), num_rows)
     return logprobs, entropy, direction
