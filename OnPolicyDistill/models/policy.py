@@ -12,15 +12,15 @@ from pathlib import Path
 import mlx.core as mx
 import mlx.nn as nn
 from mlx_lm.tokenizer_utils import TokenizerWrapper
-from mlx_lm.tuner.lora import LoRAEmbedding, LoRALinear
 from pydantic import JsonValue
 
 from OnPolicyDistill.arrays import as_float
 from OnPolicyDistill.datasets.chat_template import ChatTemplate
 from OnPolicyDistill.datasets.prompts import content_text
 from OnPolicyDistill.errors import DatasetError, ModelError
-from OnPolicyDistill.head import Quantization, VocabularyHead
+from OnPolicyDistill.head import VocabularyHead
 from OnPolicyDistill.models.kv_cache import Rows, SeparateRows
+from OnPolicyDistill.models.layout import architecture_of, body_states, output_head
 from OnPolicyDistill.models.seeing import SeeingModel
 from OnPolicyDistill.pictures import Picture, PictureBook, Sight
 from OnPolicyDistill.stopping import check_stop
@@ -68,28 +68,27 @@ def hidden_states(
     if isinstance(model, SeeingModel):
         assert not isinstance(cache, SeparateRows), "a model that sees attends in every layer"
         return model.states(tokens, None if cache is None else cache.attention, are_words)
-    inner = body(model)
     if cache is None:
-        states: mx.array = inner(tokens, cache=None)
-        return states
-    return cache.read(lambda ids, caches: inner(ids, cache=caches), tokens)
+        return body_states(model, tokens, None)
+    return cache.read(lambda ids, caches: body_states(model, ids, caches), tokens)
 
 
 def vocabulary_head(policy: Policy) -> VocabularyHead:
-    """Return the output projection as plain arrays: tied, untied or quantized.
+    """Return the output projection as plain arrays: tied, untied or quantized, scaled or capped.
 
-    The projection is compared with the model's own logits on a few tokens, because some
-    families scale or cap them afterwards, which the fused losses would not see.
+    It is compared with the model's own logits on a few tokens, because a family may do more to
+    them than is known of it (models/layout.py), which the fused losses would not see.
 
     Raises:
-        ModelError: the head has an adapter, or the family's logits are no plain projection.
+        ModelError: the head has an adapter, or the family's logits are not what is known of it.
     """
     head = output_head(policy.model, policy.vocab_size)
     if not _gives_own_logits(policy.model, head):
         raise ModelError(
-            f"{policy.name} changes its logits after the output head, so exact divergences "
-            "cannot be computed from its hidden states.",
-            "Use a model of another family, such as Qwen2, Qwen3, Llama or Phi-3.",
+            f"{policy.name} changes its logits after the output head in a way that is not known "
+            f"of its architecture {architecture_of(policy.model)}, so exact divergences cannot be "
+            "computed from its hidden states.",
+            "Use a model of another family: opd models architectures lists those that train.",
         )
     return head
 
@@ -239,47 +238,3 @@ def decode(policy: Policy, token_ids: Sequence[int]) -> str:
     """Text of a completion, without special tokens such as the end-of-sequence token."""
     text: str = policy.tokenizer.decode(list(token_ids), skip_special_tokens=True)
     return text
-
-
-def text_model(model: nn.Module) -> nn.Module:
-    """The language model inside a vision model, else the model itself."""
-    inner = model.get("language_model")
-    return inner if isinstance(inner, nn.Module) else model
-
-
-def body(model: nn.Module) -> nn.Module:
-    """Everything of a language model below its output head.
-
-    Raises:
-        ModelError: the architecture is laid out differently.
-    """
-    inner = text_model(model).get("model")
-    if isinstance(inner, nn.Module) and "embed_tokens" in inner and "norm" in inner:
-        return inner
-    raise ModelError(
-        f"The architecture {type(model).__module__.rsplit('.', 1)[-1]} is not laid out as "
-        "embeddings, layers, final norm and output head.",
-        "Use a model of a family such as Qwen2, Qwen3, Llama or Phi-3.",
-    )
-
-
-def output_head(model: nn.Module, vocab_size: int) -> VocabularyHead:
-    """The output projection as it stands, without comparing it with the model's logits.
-
-    Inside a differentiated function it carries gradients to the head's weights.
-
-    Raises:
-        ModelError: the head has an adapter.
-    """
-    layer = text_model(model).get("lm_head", body(model)["embed_tokens"])
-    if isinstance(layer, LoRALinear | LoRAEmbedding):
-        raise ModelError(
-            "The output head has an adapter; it must stay frozen while distilling.",
-            "Take lm_head and embed_tokens out of the LoRA targets.",
-        )
-    quantization = None
-    if isinstance(layer, nn.QuantizedLinear | nn.QuantizedEmbedding):
-        quantization = Quantization(
-            layer.scales, layer.get("biases"), layer.group_size, layer.bits, layer.mode
-        )
-    return VocabularyHead(layer.weight, vocab_size, layer.get("bias"), quantization)

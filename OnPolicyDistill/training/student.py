@@ -14,7 +14,8 @@ from OnPolicyDistill.adapters.files import (
 )
 from OnPolicyDistill.adapters.lora import AttachedAdapter, attach_adapter
 from OnPolicyDistill.head import VocabularyHead
-from OnPolicyDistill.models.policy import Policy, output_head, vocabulary_head
+from OnPolicyDistill.models.layout import output_head
+from OnPolicyDistill.models.policy import Policy, vocabulary_head
 from OnPolicyDistill.models.saving import copy_settings, load_weights, save_weights
 from OnPolicyDistill.optim.adamw import create_adamw, load_optimizer, save_optimizer
 from OnPolicyDistill.optim.updating import Updater

@@ -27,8 +27,9 @@ from OnPolicyDistill.losses.cross_entropy import (
     cross_entropy_from_logits,
     label_logprobs,
 )
+from OnPolicyDistill.models.layout import output_head
 from OnPolicyDistill.models.pieces import read_hidden_states
-from OnPolicyDistill.models.policy import Policy, hidden_states, output_head
+from OnPolicyDistill.models.policy import Policy, hidden_states
 from OnPolicyDistill.optim.gradients import Gradients
 from OnPolicyDistill.optim.stopping import Verdict
 from OnPolicyDistill.runs.prompt_values import PromptValues

@@ -17,7 +17,8 @@ from OnPolicyDistill.generation.loop import generate
 from OnPolicyDistill.generation.request import GenerationRequest
 from OnPolicyDistill.generation.sampling import SamplingSettings
 from OnPolicyDistill.models.embedded import initialize
-from OnPolicyDistill.models.policy import hidden_states, output_head
+from OnPolicyDistill.models.layout import output_head
+from OnPolicyDistill.models.policy import hidden_states
 from OnPolicyDistill.models.row_layout import RowLayout
 from OnPolicyDistill.rollout import Rollout, pack
 from OnPolicyDistill.runs.events import Check

@@ -13,7 +13,8 @@ from OnPolicyDistill.generation.prefill import read_prefix
 from OnPolicyDistill.generation.request import GenerationHooks, GenerationRequest
 from OnPolicyDistill.generation.sampling import GREEDY, THE_POLICY, SamplingSettings
 from OnPolicyDistill.losses.cross_entropy import label_logprobs
-from OnPolicyDistill.models.policy import hidden_states, output_head
+from OnPolicyDistill.models.layout import output_head
+from OnPolicyDistill.models.policy import hidden_states
 from OnPolicyDistill.rollout import Rollout
 from tests.generation.conftest import build_qwen2, varied
 

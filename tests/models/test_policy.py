@@ -8,6 +8,7 @@ from mlx_lm.models import cohere
 from mlx_lm.tuner.lora import LoRALinear
 
 from OnPolicyDistill.errors import DatasetError, ModelError
+from OnPolicyDistill.models import layout
 from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.models.policy import (
     Policy,
@@ -56,7 +57,7 @@ def test_a_heads_hidden_gradient_is_the_one_autodiff_finds(untied_folder: Path) 
     hidden = mx.random.normal((3, 64), key=mx.random.key(0))
     upstream = mx.random.normal((3, policy.vocab_size), key=mx.random.key(1))
     automatic = mx.grad(lambda states: (head.logits(states) * upstream).sum())(hidden)
-    assert mx.allclose(automatic, head.hidden_gradient(upstream), atol=1e-5)
+    assert mx.allclose(automatic, head.hidden_gradient(upstream, head.logits(hidden)), atol=1e-5)
 
 
 def test_an_adapter_on_the_head_is_refused(untied_folder: Path) -> None:
@@ -66,7 +67,10 @@ def test_an_adapter_on_the_head_is_refused(untied_folder: Path) -> None:
         vocabulary_head(policy)
 
 
-def test_a_family_that_scales_its_logits_is_refused(tied_folder: Path) -> None:
+def test_a_family_whose_logits_are_not_what_is_known_of_it_is_refused(
+    tied_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(layout._MAPS, "cohere")
     arguments = cohere.ModelArgs(
         model_type="cohere",
         hidden_size=32,
@@ -78,13 +82,25 @@ def test_a_family_that_scales_its_logits_is_refused(tied_folder: Path) -> None:
         logit_scale=0.0625,
     )
     policy = replace(load_policy(str(tied_folder)), model=cohere.Model(arguments))
-    with pytest.raises(ModelError, match="changes its logits after the output head"):
+    with pytest.raises(ModelError, match="not known of its architecture cohere"):
         vocabulary_head(policy)
+
+
+class Wordless(nn.Module):
+    """Layers without embeddings before them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = nn.Sequential(nn.Linear(2, 2))
+
+    @property
+    def layers(self) -> list[nn.Module]:
+        return list(self.model.layers)
 
 
 def test_an_unknown_layout_is_refused() -> None:
     with pytest.raises(ModelError, match="not laid out"):
-        hidden_states(nn.Linear(2, 2), mx.array([[1]]))
+        hidden_states(Wordless(), mx.array([[1]]))
 
 
 def test_right_padding_leaves_hidden_states_of_real_tokens_alone(tied_folder: Path) -> None:

@@ -11,9 +11,10 @@ from OnPolicyDistill.arrays import as_float
 from OnPolicyDistill.generation.loop import generate
 from OnPolicyDistill.generation.request import GenerationRequest
 from OnPolicyDistill.models.embedded import initialize
+from OnPolicyDistill.models.layout import output_head
 from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.models.parameters import flat_arrays
-from OnPolicyDistill.models.policy import hidden_states, output_head
+from OnPolicyDistill.models.policy import hidden_states
 from OnPolicyDistill.models.seeing import FeatureShelf, SeeingModel
 from tests.seeing_models import LOGIT_WIDTH, TEXT, VOCAB_SIZE, a_picture, write_seeing_model
 

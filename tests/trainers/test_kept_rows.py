@@ -7,8 +7,8 @@ import mlx.core as mx
 import pytest
 
 from OnPolicyDistill.head import VocabularyHead
+from OnPolicyDistill.models.layout import output_head
 from OnPolicyDistill.models.parameters import flat_arrays
-from OnPolicyDistill.models.policy import output_head
 from OnPolicyDistill.optim.gradients import gradient_norm
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.teacher.scorer import EXACT

@@ -25,7 +25,8 @@ import mlx.nn as nn
 from OnPolicyDistill.arrays import as_float
 from OnPolicyDistill.evaluation.intervals import measure
 from OnPolicyDistill.losses.cross_entropy import cross_entropy
-from OnPolicyDistill.models.policy import Policy, hidden_states, output_head
+from OnPolicyDistill.models.layout import output_head
+from OnPolicyDistill.models.policy import Policy, hidden_states
 from OnPolicyDistill.optim.gradients import Gradients, add_gradients
 from OnPolicyDistill.optim.stopping import Verdict
 from OnPolicyDistill.runs.directory import RunDirectory
