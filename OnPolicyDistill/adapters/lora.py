@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_unflatten
+from mlx_lm.models.afm7 import FusedLinear, FusedQuantizedLinear
 from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchLinear
 from mlx_lm.tuner.lora import LoRALinear, LoRASwitchLinear
 
@@ -28,6 +29,8 @@ AdapterLayer = LoRALinear | LoRASwitchLinear
 # MLX packs quantized weights into words of 32 bits.
 PACKED_WORD_BITS = 32
 ADAPTABLE = (nn.Linear, nn.QuantizedLinear, SwitchLinear, QuantizedSwitchLinear)
+# Their output is a list, which no adapter layer can add to.
+UNADAPTABLE = (FusedLinear, FusedQuantizedLinear)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ def attach_keys(
         found = [
             (name, _wrap(module, rank, scale, dropout))
             for name, module in _named_modules(layer).items()
-            if isinstance(module, ADAPTABLE) and not wanted.isdisjoint({name, paths[id(module)]})
+            if _is_adaptable(module) and not wanted.isdisjoint({name, paths[id(module)]})
         ]
         if found:
             layer.update_modules(tree_unflatten(found))
@@ -161,7 +164,7 @@ def linear_maps(model: nn.Module) -> Layers:
         tuple(
             _linear_map(path, module)
             for path, module in _named_modules(layer).items()
-            if isinstance(module, ADAPTABLE)
+            if _is_adaptable(module)
         )
         for layer in model.layers
     )
@@ -173,9 +176,13 @@ def linear_layer_names(model: nn.Module, num_layers: int = -1) -> tuple[str, ...
         name
         for layer in _last_layers(model, num_layers)
         for name, module in _named_modules(layer).items()
-        if isinstance(module, ADAPTABLE)
+        if _is_adaptable(module)
     }
     return tuple(sorted(names))
+
+
+def _is_adaptable(module: nn.Module) -> bool:
+    return isinstance(module, ADAPTABLE) and not isinstance(module, UNADAPTABLE)
 
 
 def _linear_map(path: str, module: nn.Module) -> LinearMap:

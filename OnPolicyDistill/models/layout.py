@@ -25,7 +25,8 @@ from mlx_lm.tuner.lora import LoRAEmbedding, LoRALinear
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.head import Quantization, VocabularyHead
 
-HeadLayer = nn.Linear | nn.QuantizedLinear | nn.Embedding | nn.QuantizedEmbedding
+EMBEDDINGS = (nn.Embedding, nn.QuantizedEmbedding, LoRAEmbedding)
+LINEAR = (nn.Linear, nn.QuantizedLinear, LoRALinear)
 
 # Families whose body computes the logits itself, with the path of the layer that does so; the
 # second is for weights that are tied.
@@ -99,7 +100,8 @@ def body(model: nn.Module) -> nn.Module:
     part = _holder(text_model(model), layers[0])
     while part is not None and not callable(part):
         part = _holder(part, layers[0])  # a mere container
-    if part is None or _embeddings(part) is None:
+    inside: list[nn.Module] = [] if part is None else part.modules()  # type: ignore[no-untyped-call]
+    if part is None or not any(isinstance(each, EMBEDDINGS) for each in inside):
         raise ModelError(
             f"The architecture {architecture_of(model)} is not laid out as "
             "embeddings, layers, final norm and output head.",
@@ -130,13 +132,11 @@ def head_layer(model: nn.Module) -> nn.Module:
     if name in _INSIDE:
         found = (_at(inner, path) for path in _INSIDE[name])
         return next(layer for layer in found if layer is not None)
-    linear = (nn.Linear, nn.QuantizedLinear, LoRALinear)
-    heads = [part for part in inner.children().values() if isinstance(part, linear)]
+    heads = [part for part in inner.children().values() if isinstance(part, LINEAR)]
     if heads and not (name in _UNUSED_HEAD and inner.args.tie_word_embeddings):
         return heads[0]
-    embeddings = _embeddings(body(model))
-    assert embeddings is not None
-    return embeddings
+    # Word embeddings come before those of positions.
+    return next(each for each in body(model).children().values() if isinstance(each, EMBEDDINGS))
 
 
 def output_head(model: nn.Module, vocab_size: int) -> VocabularyHead:
@@ -192,12 +192,6 @@ def _holder(model: nn.Module, layer: nn.Module) -> nn.Module | None:
     return None
 
 
-def _embeddings(part: nn.Module) -> nn.Module | None:
-    """The first embeddings of a body: word embeddings come before those of positions."""
-    kinds = (nn.Embedding, nn.QuantizedEmbedding, LoRAEmbedding)
-    return next((each for each in part.children().values() if isinstance(each, kinds)), None)
-
-
 def _at(model: nn.Module, path: str) -> nn.Module | None:
     part: nn.Module | None = model
     for name in path.split("."):
@@ -215,8 +209,7 @@ def _handing_over(head: nn.Module) -> Iterator[list[mx.array]]:
         return mx.zeros((*states.shape[:-1], 1))
 
     own = type(head)
-    is_linear = isinstance(head, nn.Linear | nn.QuantizedLinear)
-    method = "__call__" if is_linear else "as_linear"
+    method = "__call__" if isinstance(head, LINEAR) else "as_linear"
     head.__class__ = type(own.__name__, (own,), {method: collect})
     try:
         yield given

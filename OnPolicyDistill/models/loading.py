@@ -26,6 +26,7 @@ from OnPolicyDistill.models.grafted import is_grafted, open_grafted
 from OnPolicyDistill.models.hub import download_model
 from OnPolicyDistill.models.parameters import flat_arrays
 from OnPolicyDistill.models.policy import Policy
+from OnPolicyDistill.models.recurrences import give_recurrences_gradients
 from OnPolicyDistill.models.seeing import SeeingModel
 from OnPolicyDistill.models.vision_config import is_vision_config
 from OnPolicyDistill.models.vision_loading import open_eyes, open_seeing_model, require_markers
@@ -108,6 +109,7 @@ def open_model(
 
     The device's limits are set for them and what is loaded already. Raises what mlx-lm raises.
     """
+    give_recurrences_gradients()
     # Lazily, so that a cast reads each weight once and never holds the model twice.
     model: nn.Module
     values = read_json(folder / "config.json")
