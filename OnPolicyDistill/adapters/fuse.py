@@ -13,6 +13,7 @@ from pathlib import Path
 
 import mlx.core as mx
 import mlx.nn as nn
+from mlx_lm.models.mla import QuantizedMultiLinear
 from mlx_lm.models.switch_layers import QuantizedSwitchLinear
 
 from OnPolicyDistill.adapters.lora import adapter_layers
@@ -26,7 +27,12 @@ from OnPolicyDistill.stopping import check_stop
 
 Progress = Callable[[str, int, int], None]
 
-PACKED = (nn.QuantizedLinear, nn.QuantizedEmbedding, QuantizedSwitchLinear)
+PACKED = (
+    nn.QuantizedLinear,
+    nn.QuantizedEmbedding,
+    QuantizedSwitchLinear,
+    QuantizedMultiLinear,  # a map for each head, in latent attention
+)
 
 
 def fuse(policy: Policy, folder: Path, dequantize: bool, progress: Progress) -> None:

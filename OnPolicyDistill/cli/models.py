@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -58,6 +59,25 @@ def list_all(json: JsonOption = False) -> None:
         for fact in facts
     ]
     print_table(["alias", "size", "family", "thinking", "vision", "local", "hub id"], rows)
+
+
+@app.command("architectures")
+def list_architectures(json: JsonOption = False) -> None:
+    """List every architecture of mlx-lm: which train and sample here, and why others do not."""
+    from OnPolicyDistill.planning.architectures import ARCHITECTURES
+
+    if json:
+        print_json([asdict(architecture) for architecture in ARCHITECTURES.values()])
+        return
+    rows = [
+        [
+            each.model_type,
+            *("yes" if can else "no" for can in (each.train, each.sample)),
+            each.reason or "",
+        ]
+        for each in ARCHITECTURES.values()
+    ]
+    print_table(["model_type", "trains", "samples", "reason"], rows)
 
 
 @app.command()

@@ -32,6 +32,7 @@ from OnPolicyDistill.models.vision_config import is_vision_config
 from OnPolicyDistill.models.vision_loading import open_eyes, open_seeing_model, require_markers
 from OnPolicyDistill.models.weight_files import fingerprint_model, read_json
 from OnPolicyDistill.pictures import PictureBook
+from OnPolicyDistill.planning.architectures import architecture_problem
 from OnPolicyDistill.planning.model_folders import refuse_unusable_folder
 from OnPolicyDistill.planning.weights import stored_files
 from OnPolicyDistill.registry import find_model, local_folder, propose_model
@@ -189,7 +190,9 @@ def stop_ids(folder: Path, tokenizer: TokenizerWrapper) -> frozenset[int]:
 
 
 def _load_weights(folder: Path, mixed_precision: bool) -> nn.Module:
-    model_type = read_json(folder / "config.json").get("model_type")
+    problem = architecture_problem(read_json(folder / "config.json"), False, str(folder))
+    if problem is not None:
+        raise problem
     stored_files(folder)
     try:
         model, _ = open_model(folder, mixed_precision)
@@ -197,7 +200,10 @@ def _load_weights(folder: Path, mixed_precision: bool) -> nn.Module:
     except (ValueError, KeyError, TypeError, RuntimeError, OSError) as error:
         if find_gpu_failure(str(error)) is not None:
             raise  # nothing is wrong with the files
-        raise _explain(folder, model_type, error) from error
+        raise ModelError(
+            f"The weights in {folder} do not fit its config.json ({_first_line(error)}).",
+            "Download the model again; config and weights must be of one model.",
+        ) from error
     if not flat_arrays(model.parameters()):
         raise ModelError(f"{folder} holds no weights.", "Download the model again.")
     model.freeze()
@@ -259,18 +265,6 @@ def _told_of(folder: Path) -> dict[str, object]:
     if not is_grafted(read_json(folder / "config.json")):
         return {}
     return {"config": PreTrainedConfig()}
-
-
-def _explain(folder: Path, model_type: object, error: Exception) -> ModelError:
-    if not isinstance(model_type, str) or "not supported" in str(error):
-        return ModelError(
-            f"{folder} is of an architecture that mlx-lm does not know: {model_type}.",
-            "Use a model of a known family (opd models lists some), or a newer mlx-lm.",
-        )
-    return ModelError(
-        f"The weights in {folder} do not fit its config.json ({_first_line(error)}).",
-        "Download the model again; config and weights must be of one model.",
-    )
 
 
 def _first_line(error: Exception) -> str:

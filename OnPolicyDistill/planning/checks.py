@@ -24,10 +24,12 @@ from OnPolicyDistill.errors import DatasetError, InputError, ModelError
 from OnPolicyDistill.methods import FACTS
 from OnPolicyDistill.pictures import Sight
 from OnPolicyDistill.planning.answering import answering_stages
+from OnPolicyDistill.planning.architectures import architecture_problem
 from OnPolicyDistill.planning.check_report import CheckFinding, CheckReport, PromptText
 from OnPolicyDistill.planning.disk import DiskNeeds, disk_needs
 from OnPolicyDistill.planning.lengths import ruler_of_model
 from OnPolicyDistill.planning.model_folders import refuse_unusable_folder
+from OnPolicyDistill.planning.models import known_config
 from OnPolicyDistill.planning.pair import PairReport, check_pair_by_name
 from OnPolicyDistill.planning.rates import endless_warmup
 from OnPolicyDistill.planning.saved_adapters import read_adapter_config
@@ -148,6 +150,14 @@ class Checkup:
             fix = "Keep a picture on one side, or held-out numbers say less than they seem to."
             self.add("warning", "leaked_picture", field, message, fix)
 
+    def check_architectures(self) -> None:
+        """Refuse architectures that do not do what the run asks, from config.json alone."""
+        for field, model, learns in _models_of(self.config):
+            config = known_config(model)
+            problem = None if config is None else architecture_problem(config, learns, model)
+            if problem is not None:
+                self.add("error", "architecture", field, problem.message, problem.action)
+
     def check_adapter(self, folder: str | None, field: str) -> None:
         """Read the config of an adapter and the header of its weights, where one is named."""
         if folder is None:
@@ -171,7 +181,9 @@ class Checkup:
 
     def check_folders(self) -> None:
         """Look into the folders of the models that are here, as the loaders will."""
-        for field, name in _named_models(self.config):
+        if isinstance(self.config, ProjectorConfig):
+            return  # parts of models are read there, and the check of the graft looks at them
+        for field, name, _ in _models_of(self.config):
             folder = local_folder(name)
             if folder is None:
                 continue
@@ -276,6 +288,19 @@ class Checkup:
         )
 
 
+def _models_of(config: RunConfig) -> Iterator[tuple[str, str, bool]]:
+    """Fields that name models, with the names, and whether the model learns."""
+    if isinstance(config, EvaluationConfig):
+        for number, variant in enumerate(config.evaluation.variants):
+            yield f"evaluation.variants.{number}.model", variant.model, False
+        return
+    facts = FACTS[config.method]
+    named = settings_of(config).model_dump()
+    for model in facts.models:
+        if model.role != "tower" and isinstance(named[model.key], str):
+            yield f"{facts.block}.{model.key}", named[model.key], model.role == "student"
+
+
 def _model_fields(config: RunConfig) -> str:
     """The settings that name models, as one finding names several."""
     if isinstance(config, EvaluationConfig):
@@ -283,21 +308,6 @@ def _model_fields(config: RunConfig) -> str:
         return ", ".join(f"evaluation.variants.{number}.model" for number in numbers)
     facts = FACTS[config.method]
     return ", ".join(sorted(f"{facts.block}.{model.key}" for model in facts.models))
-
-
-def _named_models(config: RunConfig) -> Iterator[tuple[str, str]]:
-    """The models that a config names, with the settings that name them."""
-    if isinstance(config, EvaluationConfig):
-        for number, variant in enumerate(config.evaluation.variants):
-            yield f"evaluation.variants.{number}.model", variant.model
-        return
-    if isinstance(config, ProjectorConfig):
-        return  # parts of models are read there, and the check of the graft looks at them
-    facts, values = FACTS[config.method], settings_of(config).model_dump()
-    for named in facts.models:
-        name = values.get(named.key)
-        if isinstance(name, str):
-            yield f"{facts.block}.{named.key}", name
 
 
 def _sorted(findings: list[CheckFinding]) -> Iterator[CheckFinding]:

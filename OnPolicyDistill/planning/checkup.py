@@ -49,6 +49,7 @@ SHOWN_CHARACTERS = 2_000
 def check_run(config: RunConfig, workspace: Path | None = None) -> CheckReport:
     """Check a run before anything is loaded or downloaded; `workspace` is where it will write."""
     check = Checkup(config, default_workspace() if workspace is None else workspace)
+    check.check_architectures()
     match config:
         case OnPolicyConfig():
             _check_distillation(check, config.distillation, "distillation")

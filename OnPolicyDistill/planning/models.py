@@ -120,6 +120,17 @@ def read_config(folder: Path) -> dict[str, object]:
     return values
 
 
+def known_config(name: str) -> dict[str, object] | None:
+    """A model's config.json from its folder or the registry; None where neither has one."""
+    folder, known = local_folder(name), find_model(name)
+    if folder is not None and (folder / "config.json").is_file():
+        try:
+            return read_config(folder)
+        except ModelError:
+            return None  # damaged, which the check of the disk says
+    return dict(known.config) if known is not None and known.config else None
+
+
 def family_targets(folder: Path) -> tuple[str, ...] | None:
     """The registry's LoRA targets for the type a model folder says it is; None if unknown.
 

@@ -20,6 +20,17 @@ from OnPolicyDistill.settings.training import LoraSettings
 # Parts of module paths, as every architecture of mlx-lm 0.32 names them.
 ROUTERS = frozenset({"gate", "router", "modality_router", "shared_expert_gate"})
 EXPERTS = frozenset({"experts", "switch_mlp", "switch_glu"})
+# Maps to a few numbers a head that say how fast a recurrent state fades, how strongly a token is
+# written into it, or how much of it is let through. They stay as they are unless they are named.
+DECAYS = frozenset(
+    {
+        "in_proj_a", "in_proj_b", "in_proj_ba",  # gated delta rule
+        "a_proj", "b_proj", "f_a_proj", "f_b_proj", "g_a_proj", "g_b_proj",  # the same in others
+        "x_proj", "dt_proj", "bcdt_proj",  # Mamba
+    }
+)  # fmt: skip
+# Gemma 3n multiplies with their weights itself, past whatever an adapter adds to them.
+READ_DIRECTLY = frozenset({"prediction_coefs", "correction_coefs"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +59,11 @@ class LinearMap:
     def is_expert(self) -> bool:
         """Whether it belongs to experts among which a router chooses; shared ones do not."""
         return not self.is_router and not EXPERTS.isdisjoint(self.path.split("."))
+
+    @property
+    def is_decay(self) -> bool:
+        """Whether it steers a recurrent state instead of carrying what is in it."""
+        return self.name in DECAYS
 
     def answers_to(self, target: str) -> bool:
         """Whether a target means this map: its path, or whole parts from the path's end."""
@@ -119,8 +135,8 @@ def choose_targets(
 ) -> TargetChoice:
     """Choose the linear maps that an adapter goes on.
 
-    `family` is the registry's list for the model's type; None, for a type it does not know, means
-    every linear map. Targets of the settings come first. What cannot be adapted as asked is left
+    `family` is the registry's list for the model's type; None, for a type it has none for, means
+    every linear map but those that steer a recurrent state. Targets of the settings come first. What cannot be adapted as asked is left
     out and said in `problems`.
     """
     kept = layers if lora.layers <= 0 else layers[-lora.layers :]
@@ -128,9 +144,7 @@ def choose_targets(
     names = lora.targets or family
     problems = [] if names is None else [_problem(name, distinct, lora) for name in names]
     able = {found for found in distinct if _is_able(found, lora)}
-    chosen = {
-        found for found in able if names is None or any(found.answers_to(name) for name in names)
-    }
+    chosen = {found for found in able if _is_wanted(found, names)}
     if not chosen and not any(problems):
         has = ", ".join(sorted({found.path for found in able}))
         problems.append(ModelError("No LoRA targets are given.", f"The model has: {has}."))
@@ -156,7 +170,15 @@ def describe_targets(
 
 
 def _is_able(found: LinearMap, lora: LoraSettings) -> bool:
-    return not found.is_router and (lora.experts or not found.is_expert)
+    if found.is_router or found.name in READ_DIRECTLY:
+        return False
+    return lora.experts or not found.is_expert
+
+
+def _is_wanted(found: LinearMap, names: Sequence[str] | None) -> bool:
+    if names is None:
+        return not found.is_decay
+    return any(found.answers_to(name) for name in names)
 
 
 def _problem(target: str, maps: set[LinearMap], lora: LoraSettings) -> ModelError | None:
@@ -173,6 +195,12 @@ def _problem(target: str, maps: set[LinearMap], lora: LoraSettings) -> ModelErro
             f"The LoRA target {target!r} is a router, which chooses the experts of each token; "
             "it is never adapted.",
             "Leave it out. lora.experts: true adapts the experts themselves.",
+        )
+    if all(found.name in READ_DIRECTLY for found in matched):
+        return ModelError(
+            f"The model multiplies with the weights of the LoRA target {target!r} itself, past "
+            "whatever an adapter adds to them.",
+            "Leave it out.",
         )
     if lora.targets and not any(_is_able(found, lora) for found in matched):
         return ModelError(

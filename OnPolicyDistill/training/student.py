@@ -19,7 +19,8 @@ from OnPolicyDistill.models.policy import Policy, vocabulary_head
 from OnPolicyDistill.models.saving import copy_settings, load_weights, save_weights
 from OnPolicyDistill.optim.adamw import create_adamw, load_optimizer, save_optimizer
 from OnPolicyDistill.optim.updating import Updater
-from OnPolicyDistill.planning.models import family_targets
+from OnPolicyDistill.planning.architectures import architecture_problem
+from OnPolicyDistill.planning.models import family_targets, read_config
 from OnPolicyDistill.runs.reporting import Reporter
 from OnPolicyDistill.seeds import derive_seed
 from OnPolicyDistill.settings.distillation import DistillationSettings
@@ -74,8 +75,12 @@ def student_of(
     Recomputes activations where the settings say so.
 
     Raises:
-        ModelError: the losses cannot use the model's output head with this adapter.
+        ModelError: the architecture does not train, or the losses cannot use the model's output
+            head with this adapter.
     """
+    problem = architecture_problem(read_config(policy.path), True, policy.name)
+    if problem is not None:
+        raise problem
     if settings.grad_checkpoint:
         checkpoint_layers(policy.model)
     if adapter is not None:

@@ -41,3 +41,22 @@ def test_an_embedded_pair_that_is_none_is_refused_with_those_there_are(opd: Opd)
     outcome = opd("models", "build-embedded", "--pair", "circles")
     assert outcome.exit_code == 2
     assert "squares" in outcome.err
+
+
+def test_every_architecture_is_listed_with_what_it_can_do_or_why_not(opd: Opd) -> None:
+    listed = opd("models", "architectures", "--json").json()
+    assert isinstance(listed, list)
+    by_type = {each["model_type"]: each for each in listed}
+    assert by_type["gemma2"] == {
+        "model_type": "gemma2",
+        "train": True,
+        "sample": True,
+        "reason": None,
+    }
+    assert "Metal kernel" in by_type["bitnet"]["reason"]
+    (line,) = [
+        line
+        for line in opd("models", "architectures").out.splitlines()
+        if line.startswith("phixtral ")
+    ]
+    assert line.split()[:3] == ["phixtral", "no", "no"]

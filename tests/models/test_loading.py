@@ -135,7 +135,9 @@ def test_a_broken_config_is_refused(own_folder: Path) -> None:
 
 def test_an_unknown_architecture_is_refused_by_name(own_folder: Path) -> None:
     change_config(own_folder, model_type="perceptron")
-    with pytest.raises(ModelError, match="architecture that mlx-lm does not know: perceptron"):
+    with pytest.raises(
+        ModelError, match="architecture perceptron, which can neither answer nor grade here: mlx-lm"
+    ):
         load_policy(str(own_folder))
 
 

@@ -1,6 +1,7 @@
 """The check before a run: every reason for a refusal is told at once, with the field to change."""
 
 import json
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -393,3 +394,20 @@ def test_fine_tuning_of_a_model_that_sees_takes_pictures_and_tells_of_shared_one
     assert not [code for _, code, _ in told if code == "unread_picture"]
     assert reports["sees"].prompts.pictures.total_tokens == 20 * 10
     assert reports["sees"].prompts.lengths.longest >= 20 * 10
+
+
+@pytest.mark.parametrize("role", ["student_model", "teacher_model"])
+def test_an_architecture_that_cannot_do_it_is_refused_from_config_json_alone(
+    settings, tmp_path, role
+):
+    folder = Path(settings[role])
+    (folder / "config.json").write_text('{"model_type": "bitnet"}')
+    for weights in folder.glob("*.safetensors"):
+        weights.unlink()
+    (refused,) = [
+        finding for finding in check(settings, tmp_path).findings if finding.code == "architecture"
+    ]
+    assert (refused.severity, refused.field) == ("error", f"distillation.{role}")
+    assert "architecture bitnet" in refused.message
+    assert "no gradient" in refused.message
+    assert "opd models architectures" in refused.fix
