@@ -110,7 +110,7 @@ def body(model: nn.Module) -> nn.Module:
     return part
 
 
-def body_states(model: nn.Module, tokens: mx.array, cache: Sequence[LayerCache] | None) -> mx.array:
+def body_states(model: nn.Module, tokens: mx.array, cache: Sequence[object] | None) -> mx.array:
     """Final normed hidden states of a language model: tokens (B, T) -> (B, T, D).
 
     Raises:

@@ -190,7 +190,7 @@ def stop_ids(folder: Path, tokenizer: TokenizerWrapper) -> frozenset[int]:
 
 
 def _load_weights(folder: Path, mixed_precision: bool) -> nn.Module:
-    problem = architecture_problem(read_json(folder / "config.json"), False, str(folder))
+    problem = architecture_problem(read_json(folder / "config.json"), str(folder))
     if problem is not None:
         raise problem
     stored_files(folder)

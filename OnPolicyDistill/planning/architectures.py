@@ -7,25 +7,28 @@ the loaders say before a weight is read. A test compares the names with mlx-lm's
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from OnPolicyDistill.errors import ModelError
+
+Asked = Literal["train", "sample"]
 
 MLX_LM = "0.32.2"
 _SOURCE = f"https://github.com/ml-explore/mlx-lm/blob/v{MLX_LM}/mlx_lm/models"
 
 # Language models, by the name of mlx-lm's module.
 _WORDS = """
-Klear afm7 afmoe apertus baichuan_m1 bailing_hybrid bailing_moe bailing_moe_linear bailing_moe_v3 cohere cohere2
-dbrx deepseek deepseek_v2 deepseek_v3 deepseek_v32 dots1 ernie4_5 ernie4_5_moe exaone exaone4
-exaone_moe falcon_h1 gear gemma gemma2 gemma3_text gemma3n gemma4_text glm glm4 glm4_moe
+Klear afm7 afmoe apertus baichuan_m1 bailing_hybrid bailing_moe bailing_moe_linear bailing_moe_v3
+cohere cohere2 dbrx deepseek deepseek_v2 deepseek_v3 deepseek_v32 dots1 ernie4_5 ernie4_5_moe exaone
+exaone4 exaone_moe falcon_h1 gear gemma gemma2 gemma3_text gemma4_text glm glm4 glm4_moe
 glm4_moe_lite glm_moe_dsa gpt2 gpt_bigcode gpt_neox gpt_oss gptj granite granitemoe
 granitemoehybrid helium hunyuan hunyuan_v1_dense internlm2 internlm3 iquestloopcoder jamba
 kimi_linear laguna lfm2 lfm2_moe lille-130m llama llama4 llama4_text longcat_flash
 longcat_flash_ngram mamba mamba2 mellum mimo mimo_v2_flash minicpm minicpm3 minimax minimax_m3_vl
 ministral3 mistral4 mixtral muse_glimmer nanbeige nanochat nemotron nemotron-nas nemotron_h olmo2
-olmo3 olmo_hybrid olmoe openelm phi phi3 phimoe plamo plamo2 plamo3 qwen qwen2 qwen2_moe qwen3
+olmo3 olmo_hybrid olmoe openelm phi phi3 phimoe plamo plamo2 qwen qwen2 qwen2_moe qwen3
 qwen3_5 qwen3_5_moe qwen3_moe qwen3_next rwkv7 seed_oss smollm3 solar_open spark2_5 stablelm
 starcoder2 step3p5 telechat3 youtu_llm
 """
@@ -75,9 +78,23 @@ _REFUSED = {
 }
 
 
+_CACHED = (
+    "mlx-lm computes other logits for it with a cache than without one, so that sampled tokens are "
+    "not those of the policy that is trained"
+)
+# What trains on given completions and answers, but not on completions of its own, and why.
+_OFF_POLICY = {
+    "gemma3n": f"{_CACHED} ({_SOURCE}/gemma3n.py).",
+    "plamo3": f"{_CACHED} ({_SOURCE}/plamo3.py).",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """What one `model_type` can do here; `reason` says why not, None where it can do both."""
+    """What one `model_type` can do here; `reason` says why not, None where it can do both.
+
+    `train` is learning from given completions, `sample` is that and learning from its own.
+    """
 
     model_type: str
     train: bool
@@ -88,8 +105,9 @@ class Architecture:
 def _table() -> dict[str, Architecture]:
     names = (*_WORDS.split(), *_WRAPPERS.split(), *_OURS)
     seen = (Architecture(name, True, True) for name in names)
+    off_policy = (Architecture(name, True, False, why) for name, why in _OFF_POLICY.items())
     refused = (Architecture(name, False, False, reason) for name, reason in _REFUSED.items())
-    table = {each.model_type: each for each in (*seen, *refused)}
+    table = {each.model_type: each for each in (*seen, *off_policy, *refused)}
     for name, module in REMAPPED.items():
         same = table[module]
         table[name] = Architecture(name, same.train, same.sample, same.reason)
@@ -118,16 +136,21 @@ def sampling_reason(model_type: str) -> str | None:
 
 
 def architecture_problem(
-    config: Mapping[str, object], learns: bool, name: str
+    config: Mapping[str, object], name: str, asked: Collection[Asked] = ()
 ) -> ModelError | None:
-    """What keeps a model of this config.json from learning, or from answering and grading."""
+    """What keeps a model of this config.json from what is asked of it; it must at least load."""
     model_type = str(config.get("model_type", ""))
-    reason = training_reason(model_type) if learns else sampling_reason(model_type)
-    if reason is None:
+    found = find_architecture(model_type)
+    if "train" in asked and not found.train:
+        what = "cannot be trained here"
+    elif "sample" in asked and not found.sample:
+        what = "cannot learn from its own completions"
+    elif found.train or found.sample:
         return None
-    what = "cannot be trained" if learns else "can neither answer nor grade"
-    called = model_type or "without a name"
+    else:
+        what = "can neither answer nor grade here"
     return ModelError(
-        f"{name} is of the architecture {called}, which {what} here: {reason}",
+        f"{name} is of the architecture {model_type or 'without a name'}, which {what}: "
+        f"{found.reason}",
         "Use a model of another family: opd models architectures lists them.",
     )

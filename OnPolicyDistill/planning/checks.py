@@ -21,10 +21,10 @@ from OnPolicyDistill.datasets.set_files import is_set
 from OnPolicyDistill.datasets.tokenizer_files import load_tokenizer_files
 from OnPolicyDistill.datasets.turn_ends import find_unstopped_turn
 from OnPolicyDistill.errors import DatasetError, InputError, ModelError
-from OnPolicyDistill.methods import FACTS
+from OnPolicyDistill.methods import FACTS, facts_of
 from OnPolicyDistill.pictures import Sight
 from OnPolicyDistill.planning.answering import answering_stages
-from OnPolicyDistill.planning.architectures import architecture_problem
+from OnPolicyDistill.planning.architectures import Asked, architecture_problem
 from OnPolicyDistill.planning.check_report import CheckFinding, CheckReport, PromptText
 from OnPolicyDistill.planning.disk import DiskNeeds, disk_needs
 from OnPolicyDistill.planning.lengths import ruler_of_model
@@ -152,9 +152,9 @@ class Checkup:
 
     def check_architectures(self) -> None:
         """Refuse architectures that do not do what the run asks, from config.json alone."""
-        for field, model, learns in _models_of(self.config):
+        for field, model, asked in _models_of(self.config):
             config = known_config(model)
-            problem = None if config is None else architecture_problem(config, learns, model)
+            problem = None if config is None else architecture_problem(config, model, asked)
             if problem is not None:
                 self.add("error", "architecture", field, problem.message, problem.action)
 
@@ -288,17 +288,21 @@ class Checkup:
         )
 
 
-def _models_of(config: RunConfig) -> Iterator[tuple[str, str, bool]]:
-    """Fields that name models, with the names, and whether the model learns."""
+def _models_of(config: RunConfig) -> Iterator[tuple[str, str, tuple[Asked, ...]]]:
+    """Fields that name models, with the names, and what is asked of the model."""
     if isinstance(config, EvaluationConfig):
         for number, variant in enumerate(config.evaluation.variants):
-            yield f"evaluation.variants.{number}.model", variant.model, False
+            yield f"evaluation.variants.{number}.model", variant.model, ()
         return
-    facts = FACTS[config.method]
+    facts = facts_of(settings_of(config))
+    # The proof of learning asks that sampled and scored logprobs agree.
+    samples = any(words.phase == "self_test" for words in facts.phases)
+    learning: tuple[Asked, ...] = ("train", "sample") if samples else ("train",)
     named = settings_of(config).model_dump()
     for model in facts.models:
         if model.role != "tower" and isinstance(named[model.key], str):
-            yield f"{facts.block}.{model.key}", named[model.key], model.role == "student"
+            asked = learning if model.role == "student" else ()
+            yield f"{facts.block}.{model.key}", named[model.key], asked
 
 
 def _model_fields(config: RunConfig) -> str:

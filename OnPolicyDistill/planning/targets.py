@@ -136,8 +136,8 @@ def choose_targets(
     """Choose the linear maps that an adapter goes on.
 
     `family` is the registry's list for the model's type; None, for a type it has none for, means
-    every linear map but those that steer a recurrent state. Targets of the settings come first. What cannot be adapted as asked is left
-    out and said in `problems`.
+    every linear map but those that steer a recurrent state. Targets of the settings come first.
+    What cannot be adapted as asked is left out and said in `problems`.
     """
     kept = layers if lora.layers <= 0 else layers[-lora.layers :]
     distinct = {found for layer in kept for found in layer}

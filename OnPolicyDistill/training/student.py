@@ -78,7 +78,7 @@ def student_of(
         ModelError: the architecture does not train, or the losses cannot use the model's output
             head with this adapter.
     """
-    problem = architecture_problem(read_config(policy.path), True, policy.name)
+    problem = architecture_problem(read_config(policy.path), policy.name, ["train"])
     if problem is not None:
         raise problem
     if settings.grad_checkpoint:

@@ -438,6 +438,6 @@ WRAPPERS: dict[str, tuple[str, Config]] = {
     "pixtral": ("llama", {}),
     "qwen2_vl": ("qwen2", {}),
     "qwen3_vl": ("qwen3", {}),
-    "qwen3_vl_moe": ("qwen3_moe", {}),
+    "qwen3_vl_moe": ("qwen3_moe", UNTIED),
 }
 ALL = (*ARCHITECTURES, *WRAPPERS)

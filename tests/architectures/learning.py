@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal, get_args
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -29,6 +30,7 @@ from OnPolicyDistill.models.layout import output_head
 from OnPolicyDistill.models.policy import Policy, hidden_states
 from OnPolicyDistill.models.saving import save_tensors, save_weights
 from OnPolicyDistill.registry import lora_targets
+from OnPolicyDistill.rollout import Rollout
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
 from OnPolicyDistill.settings.training import LoraSettings, OptimizerSettings
@@ -49,6 +51,9 @@ GROUP_SIZE, BITS = 32, 4
 # Sums of some dozens of float32 products in another order; quantized ones are rounded alike.
 CLOSE = 1e-4
 RATE = 2e-2
+
+# Its body reaches into its layers instead of calling them: they learn, without being recomputed.
+NEVER_CALLED = frozenset({"iquestloopcoder"})
 
 OBJECTIVE = Objective(
     divergence="reverse_kl", temperature=1.0, kl_weight=1.0, ce_weight=0.0, teacher_weight=0.5
@@ -117,6 +122,40 @@ class Pupil:
         return model
 
 
+Check = Literal["head", "recomputed", "fine-tuned", "on-policy", "read back", "4 bit"]
+CHECKS: tuple[Check, ...] = get_args(Check)
+# What an architecture does not do, and why: mlx-lm's own limits, each still there.
+EXCEPTIONS: dict[tuple[str, Check], str] = {
+    ("afm7", "4 bit"): "mlx-lm cannot pack its fused maps: their `to_quantized` takes no mode",
+    ("baichuan_m1", "4 bit"): "mlx-lm normalizes the head's rows anew when it reads unpacked ones",
+    ("seed_oss", "4 bit"): "mlx-lm multiplies with packed words where head and embeddings are one",
+}
+
+
+def seen(architecture: str, folder: Path, like: Policy) -> dict[Check, bool]:
+    """What an architecture does of all that is asked; `like` lends tokenizer and template."""
+    plain = Pupil(architecture, folder / "plain", like, is_packed=False)
+    return {
+        "head": has_own_logits(plain),
+        "recomputed": is_recomputed_alike(plain),
+        "fine-tuned": learns_by_fine_tuning(plain),
+        "on-policy": learns_on_policy(plain, like),
+        "read back": is_read_alike(plain),
+        "4 bit": does_all_packed(architecture, folder / "packed", like),
+    }
+
+
+def does_all_packed(architecture: str, folder: Path, like: Policy) -> bool:
+    """The same in four bits: own logits, fine-tuning, and what mlx-lm reads back, unpacked."""
+    try:
+        pupil = Pupil(architecture, folder, like, is_packed=True)
+        return has_own_logits(pupil) and learns_by_fine_tuning(pupil) and is_read_alike(pupil)
+    except (TypeError, ValueError):
+        if (architecture, "4 bit") in EXCEPTIONS:
+            return False
+        raise
+
+
 def has_own_logits(pupil: Pupil) -> bool:
     """Hidden states and head give the model's own logits, capped or scaled as they are."""
     own = pupil.model(tokens())[0, :, :VOCAB_SIZE]
@@ -132,16 +171,18 @@ def is_recomputed_alike(pupil: Pupil) -> bool:
     _, plain = fine_tune(student, rows(), normalizer=10)
     checkpoint_layers(pupil.model)
     _, again = fine_tune(student, rows(), normalizer=10)
-    assert num_recomputed(pupil.model) > 0
+    if num_recomputed(pupil.model) == 0 and pupil.architecture not in NEVER_CALLED:
+        return False
     mine, theirs = dict(_flat(again)), dict(_flat(plain))
     reached = [name for name, array in theirs.items() if mx.abs(array).max().item() > 0]
     # A router leaves some experts without a token, never a layer without a gradient.
-    assert len(reached) > len(theirs) // 2
+    if len(reached) <= len(theirs) // 2:
+        return False
     return all(_are_close(mine[name], theirs[name]) for name in theirs)
 
 
 def learns_by_fine_tuning(pupil: Pupil) -> bool:
-    """Some steps on the same conversations lower their loss by a tenth at least."""
+    """Some steps on the same conversations lower their loss by a twentieth at least."""
     settings = SftSettings(learning_rate=RATE, num_steps=NUM_STEPS)
     student, losses = pupil.student(settings), []
     normalizer = sum(len(row.learned) for row in rows())
@@ -149,7 +190,7 @@ def learns_by_fine_tuning(pupil: Pupil) -> bool:
         loss, gradients = fine_tune(student, rows(), normalizer)
         student.updater.apply(gradients, loss, step)
         losses.append(loss)
-    return losses[-1] < 0.9 * losses[0]
+    return losses[-1] < 0.95 * losses[0]
 
 
 def learns_on_policy(pupil: Pupil, like: Policy) -> bool:
@@ -176,7 +217,7 @@ def is_read_alike(pupil: Pupil) -> bool:
     return _are_close(pupil.read_back_fused()(tokens()), own)
 
 
-def sampled(model: nn.Module, seed: int) -> list:  # type: ignore[type-arg]
+def sampled(model: nn.Module, seed: int) -> list[Rollout]:
     """Completions of four prompts of unequal length."""
     prompts = [[5, 9, 2], [7, 1, 30, 31, 8], [11], [40, 41]]
     request = GenerationRequest(
@@ -200,10 +241,10 @@ def _policy(like: Policy, model: nn.Module, folder: Path) -> Policy:
 
 def _packed(model: nn.Module, config: Config) -> tuple[nn.Module, Config]:
     """The model in 4 bits, but for what it keeps; groups are smaller than those of real models."""
-    own = model.quant_predicate if "quant_predicate" in dir(model) else lambda _path, _module: True
+    own = model.quant_predicate if "quant_predicate" in dir(model) else None
 
     def is_packed(path: str, module: nn.Module) -> bool:
-        return bool(own(path, module))
+        return own is None or bool(own(path, module))
 
     packed, config = quantize_model(model, config, GROUP_SIZE, BITS, quant_predicate=is_packed)
     return packed, config

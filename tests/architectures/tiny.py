@@ -9,7 +9,7 @@ from mlx.utils import tree_flatten
 from mlx_lm.utils import MODEL_REMAPPING
 
 from tests.architectures.configs import ALL, ARCHITECTURES, WRAPPERS
-from tests.architectures.parts import COMMON, VOCAB_SIZE, WINDOW, Config
+from tests.architectures.parts import COMMON, UNTIED, VOCAB_SIZE, WINDOW, Config
 
 __all__ = ["ALL", "VOCAB_SIZE", "WINDOW", "tiny_config", "tiny_model"]
 
@@ -18,7 +18,8 @@ def tiny_config(architecture: str) -> Config:
     """A config.json of the architecture; a nested `text_config` is completed as well."""
     if architecture in WRAPPERS:
         inside, beside = WRAPPERS[architecture]
-        return {"model_type": architecture, "text_config": tiny_config(inside), **beside}
+        text = {**tiny_config(inside), **{key: beside[key] for key in UNTIED if key in beside}}
+        return {"model_type": architecture, "text_config": text, **beside}
     own = ARCHITECTURES[architecture]
     inner = own.get("text_config")
     nested = {"text_config": {**COMMON, **inner}} if isinstance(inner, dict) else {}

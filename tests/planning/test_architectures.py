@@ -59,10 +59,19 @@ def test_every_model_of_the_registry_trains() -> None:
 
 
 def test_an_architecture_that_mlx_lm_has_not_is_refused_in_words() -> None:
-    problem = architecture_problem({"model_type": "gigamodel"}, learns=True, name="mine")
+    problem = architecture_problem({"model_type": "gigamodel"}, "mine", ["train"])
     assert problem is not None
     assert "gigamodel, which cannot be trained here: mlx-lm" in problem.message
-    assert architecture_problem({"model_type": "qwen3"}, learns=True, name="mine") is None
-    nameless = architecture_problem({}, learns=False, name="mine")
+    assert architecture_problem({"model_type": "qwen3"}, "mine", ["train", "sample"]) is None
+    nameless = architecture_problem({}, "mine")
     assert nameless is not None
     assert "without a name, which can neither answer nor grade" in nameless.message
+
+
+def test_a_model_that_reads_otherwise_than_it_writes_learns_from_given_completions_alone() -> None:
+    config = {"model_type": "plamo3"}
+    assert architecture_problem(config, "mine") is None
+    assert architecture_problem(config, "mine", ["train"]) is None
+    problem = architecture_problem(config, "mine", ["train", "sample"])
+    assert problem is not None
+    assert "cannot learn from its own completions: mlx-lm computes other logits" in problem.message
