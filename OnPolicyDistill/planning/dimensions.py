@@ -19,6 +19,9 @@ DEFAULT_GROUP_SIZE = 64
 QKV_BIAS_TYPES = ("qwen2", "qwen2_5_vl", "qwen2_moe")
 QK_NORM_TYPES = ("qwen3", "qwen3_moe", "qwen3_vl", "qwen3_vl_moe")
 FUSED_TYPES = ("phi3",)
+# No attention: their layers have about the weights of a feed-forward part twice as wide as the
+# hidden states, which is what a forecast then takes them for.
+ATTENTION_FREE = ("falcon_mamba", "mamba", "mamba2")
 # An expert's width is called intermediate_size there, and the experts' block has another name.
 MIXTRAL_TYPES = ("mixtral",)
 
@@ -93,9 +96,11 @@ def parse_dimensions(config: Mapping[str, object], source: str) -> Dimensions:
     nested = config.get("text_config")
     text: Mapping[str, object] = {**config, **nested} if isinstance(nested, dict) else config
     hidden_size = _count(text, "hidden_size", source)
-    num_heads = _count(text, "num_attention_heads", source)
-    num_layers = _count(text, "num_hidden_layers", source)
     model_type = str(config.get("model_type", ""))
+    has_attention = model_type not in ATTENTION_FREE
+    heads, width = (None, None) if has_attention else (0, 2 * hidden_size)
+    num_heads = _count(text, "num_attention_heads", source, default=heads)
+    num_layers = _count(text, "num_hidden_layers", source)
     # Mixtral's name for them, and transformers 5's for everybody's.
     is_local = model_type in MIXTRAL_TYPES or "num_experts" not in text
     experts_key = "num_local_experts" if is_local else "num_experts"
@@ -103,7 +108,7 @@ def parse_dimensions(config: Mapping[str, object], source: str) -> Dimensions:
     num_experts = _count(text, experts_key, source, default=0)
     bits, group_size = _quantization(config, source)
     num_kv_heads = _count(text, "num_key_value_heads", source, default=num_heads)
-    head_dim = _count(text, "head_dim", source, default=hidden_size // num_heads)
+    head_dim = _count(text, "head_dim", source, default=hidden_size // max(num_heads, 1))
 
     def count(key: str, default: int) -> int:
         return _count(text, key, source, default)
@@ -115,7 +120,7 @@ def parse_dimensions(config: Mapping[str, object], source: str) -> Dimensions:
         num_heads=num_heads,
         num_kv_heads=num_kv_heads,
         head_dim=head_dim,
-        intermediate_size=_count(text, "intermediate_size", source),
+        intermediate_size=_count(text, "intermediate_size", source, default=width),
         logit_width=_count(text, "vocab_size", source),
         tied=text.get("tie_word_embeddings") is True,
         num_experts=num_experts,

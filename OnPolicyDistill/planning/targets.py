@@ -18,10 +18,12 @@ from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.settings.training import LoraSettings
 
 # Parts of module paths, as every architecture of mlx-lm 0.32 names them.
-ROUTERS = frozenset({"gate", "router", "modality_router", "shared_expert_gate"})
+ROUTERS = frozenset({"gate", "router", "modality_router", "shared_expert_gate", "coefficient"})
 EXPERTS = frozenset({"experts", "switch_mlp", "switch_glu"})
 # Maps to a few numbers a head that say how fast a recurrent state fades, how strongly a token is
-# written into it, or how much of it is let through. They stay as they are unless they are named.
+# written into it, or how much of it is let through; and what chooses the tokens that sparse
+# attention looks at, whose choice has no gradient. They stay as they are unless they are named.
+INDEXER = "indexer"
 DECAYS = frozenset(
     {
         "in_proj_a", "in_proj_b", "in_proj_ba",  # gated delta rule
@@ -61,9 +63,9 @@ class LinearMap:
         return not self.is_router and not EXPERTS.isdisjoint(self.path.split("."))
 
     @property
-    def is_decay(self) -> bool:
-        """Whether it steers a recurrent state instead of carrying what is in it."""
-        return self.name in DECAYS
+    def steers(self) -> bool:
+        """Whether it steers a recurrent state, or chooses tokens, instead of carrying words."""
+        return self.name in DECAYS or INDEXER in self.path.split(".")
 
     def answers_to(self, target: str) -> bool:
         """Whether a target means this map: its path, or whole parts from the path's end."""
@@ -136,7 +138,7 @@ def choose_targets(
     """Choose the linear maps that an adapter goes on.
 
     `family` is the registry's list for the model's type; None, for a type it has none for, means
-    every linear map but those that steer a recurrent state. Targets of the settings come first.
+    every linear map but those that steer. Targets of the settings come first.
     What cannot be adapted as asked is left out and said in `problems`.
     """
     kept = layers if lora.layers <= 0 else layers[-lora.layers :]
@@ -177,7 +179,7 @@ def _is_able(found: LinearMap, lora: LoraSettings) -> bool:
 
 def _is_wanted(found: LinearMap, names: Sequence[str] | None) -> bool:
     if names is None:
-        return not found.is_decay
+        return not found.steers
     return any(found.answers_to(name) for name in names)
 
 

@@ -76,3 +76,22 @@ def test_a_vision_config_without_a_size_is_refused():
     config = {**TINY, "vision_config": {"model_type": "qwen3_vl", "hidden_size": 4}}
     with pytest.raises(ModelError, match="vision_config has no"):
         parse_dimensions(config, "some model")
+
+
+def test_a_model_without_attention_is_read_from_the_keys_that_it_has():
+    published = {
+        "model_type": "mamba2",
+        "hidden_size": 8,
+        "num_hidden_layers": 2,
+        "num_heads": 4,
+        "head_dim": 4,
+        "state_size": 16,
+        "vocab_size": 64,
+        "tie_word_embeddings": True,
+    }
+    dimensions = parse_dimensions(published, "tiny")
+    assert dimensions.kv_bytes_per_token == 0
+    # In and out of a width of 16: (2 * 16 + ...) * 8 + 16 * 8 weights of maps a layer, and more.
+    assert num_parameters(dimensions) >= 2 * 3 * 8 * 16 + 64 * 8
+    with pytest.raises(ModelError, match="num_attention_heads"):
+        parse_dimensions({**published, "model_type": "llama"}, "tiny")

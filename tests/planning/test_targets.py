@@ -45,6 +45,26 @@ def test_without_names_everything_is_adapted_but_routers_and_experts():
     assert not choice.problems
 
 
+def test_what_steers_a_state_or_chooses_tokens_is_adapted_only_by_name():
+    carrying = LinearMap("linear_attn.in_proj_qkv", 16, 8)
+    decay = LinearMap("linear_attn.in_proj_a", 4, 8)
+    indexer = LinearMap("self_attn.indexer.wq_b", 8, 8)
+    layers = ((carrying, decay, indexer),)
+    assert choose(layers=layers).paths == ("linear_attn.in_proj_qkv",)
+    named = choose(layers=layers, targets=["in_proj_a", "wq_b"])
+    assert named.paths == ("linear_attn.in_proj_a", "self_attn.indexer.wq_b")
+    assert not named.problems
+
+
+def test_a_map_whose_weights_the_model_reads_itself_takes_no_adapter_even_by_name():
+    layers = ((ATTENTION, LinearMap("altup.prediction_coefs", 4, 2)),)
+    assert choose(layers=layers).paths == ("self_attn.q_proj",)
+    named = choose(layers=layers, targets=["prediction_coefs", "q_proj"])
+    assert named.paths == ("self_attn.q_proj",)
+    (message,) = messages(named)
+    assert "'prediction_coefs' itself, past whatever an adapter adds" in message
+
+
 def test_every_expert_has_matrices_of_its_own_in_one_adapter_layer():
     choice = choose(experts=True)
     assert choice.num_modules == 4
