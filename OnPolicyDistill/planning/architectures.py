@@ -28,7 +28,7 @@ granitemoehybrid helium hunyuan hunyuan_v1_dense internlm2 internlm3 iquestloopc
 kimi_linear laguna lfm2 lfm2_moe lille-130m llama llama4 llama4_text longcat_flash
 longcat_flash_ngram mamba mamba2 mellum mimo mimo_v2_flash minicpm minicpm3 minimax minimax_m3_vl
 ministral3 mistral4 mixtral muse_glimmer nanbeige nanochat nemotron nemotron-nas nemotron_h olmo2
-olmo3 olmo_hybrid olmoe openelm phi phi3 phimoe plamo plamo2 qwen qwen2 qwen2_moe qwen3
+olmo3 olmo_hybrid olmoe openelm phi phi3 phimoe plamo plamo2 plamo3 qwen qwen2 qwen2_moe qwen3
 qwen3_5 qwen3_5_moe qwen3_moe qwen3_next rwkv7 seed_oss smollm3 solar_open spark2_5 stablelm
 starcoder2 step3p5 telechat3 youtu_llm
 """
@@ -78,14 +78,11 @@ _REFUSED = {
 }
 
 
-_CACHED = (
-    "mlx-lm computes other logits for it with a cache than without one, so that sampled tokens are "
-    "not those of the policy that is trained"
-)
 # What trains on given completions and answers, but not on completions of its own, and why.
 _OFF_POLICY = {
-    "gemma3n": f"{_CACHED} ({_SOURCE}/gemma3n.py).",
-    "plamo3": f"{_CACHED} ({_SOURCE}/plamo3.py).",
+    "gemma3n": "mlx-lm computes keys of its own without a cache for layers that share those of "
+    "others behind one, so that what samples is not the policy that is trained "
+    f"({_SOURCE}/gemma3n.py).",
 }
 
 
