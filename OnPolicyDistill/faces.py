@@ -133,6 +133,7 @@ LOSS = Face(
         (_curve("process_memory_gb"),),
     ),
     report="loss",
+    proves=True,
     tabs=("overview", "checkpoints", "log", "config"),
 )
 
@@ -172,7 +173,6 @@ SURGERY = LOSS.model_copy(
             ),
         ),
         "small": (*LOSS.small, (_curve("picture_cache_hit_rate"),)),
-        "proves": True,
     }
 )
 

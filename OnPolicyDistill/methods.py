@@ -193,7 +193,9 @@ _SFT = KindFacts(
         ),
     ),
     best_metric="eval_loss",
-    phases=_phases({"loading": "Loading the model", **_LEARNING}),
+    phases=_phases(
+        {"loading": "Loading the model", "self_test": "Proving that it can learn", **_LEARNING}
+    ),
     face=LOSS,
 )
 
@@ -238,6 +240,7 @@ _PROMPT_DISTILLATION = KindFacts(
         {
             "loading": "Loading models",
             "generating": "The teacher answers",
+            "self_test": "Proving that it can learn",
             **_LEARNING,
         }
     ),

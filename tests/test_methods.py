@@ -94,8 +94,9 @@ def test_what_a_face_charts_is_declared_and_held_out_curves_are_marked(facts: Ki
         assert curve.key in METRICS
         assert (METRICS[curve.key].group == "evaluation") == (curve.role in HELD_OUT_ROLES)
     assert set(facts.face.tabs) <= set(get_args(Tab))
-    # Surgery proves that it learns on given answers, of which nothing is sampled.
-    assert ("rollouts" in facts.face.tabs) == (facts.face.proves and not facts.grafts)
+    # Where answers are given, nothing is sampled that could be looked at.
+    is_given = facts.best_metric in ("eval_loss", None)
+    assert ("rollouts" in facts.face.tabs) == (not is_given)
 
 
 def test_every_method_has_a_best_metric_that_its_page_draws() -> None:
@@ -115,8 +116,13 @@ def test_kinds_without_a_teacher_speak_of_none() -> None:
     for facts in alone:
         keys = " ".join(curve.key for curve in charted(facts) if curve.key != "reference_kl")
         assert not any(word in keys for word in ("divergence", "kl", "agreement", "teacher"))
-        # What samples has something to prove, with a teacher or without, and so has a projector.
-        assert facts.face.proves == (facts.name in ("grpo", "projector"))
+
+
+def test_every_method_proves_that_it_can_learn_and_an_evaluation_does_not() -> None:
+    for facts in VARIANTS:
+        assert facts.face.proves == (facts.name in METHODS)
+        phases = [words.phase for words in facts.phases]
+        assert ("self_test" in phases) == facts.face.proves
 
 
 def test_a_face_of_rewards_draws_what_its_run_has() -> None:

@@ -64,6 +64,19 @@ ADVICE = {
         "Rewards are compared with something else than their group's mean: report the settings."
     ),
     "adapter_moves": "The step was too small for the adapter's type: raise learning_rate.",
+    "answers_begin": (
+        "What is learned does not begin where the model would begin to write: report the model and "
+        "its chat template."
+    ),
+    "labels_follow": "Tokens are learned in the wrong places: report the model and the settings.",
+    "rest_is_silent": (
+        "Words of the prompt or of the padding are learned: report the model and the settings."
+    ),
+    "weights_move": "The step was too small for the weights' type: raise learning_rate.",
+    "loss_falls": (
+        "The gradient is not that of the loss: report the model, and whether it is quantized."
+    ),
+    "put_back": "What the proof changed is still changed: report it with the model.",
     "base_stays": "Weights outside the adapter learn: remove what unfreezes them, and report it.",
 }
 
@@ -145,8 +158,12 @@ def step_checks(
     model: nn.Module,
     gradients_of: Callable[[nn.Module], Gradients],
     make_optimizer: Callable[[], Optimizer],
-) -> tuple[Check, Check, Check]:
-    """Take one optimizer step, look at what moved, and put everything back."""
+    has_adapter: bool = True,
+) -> tuple[Check, ...]:
+    """Take one optimizer step, look at what moved, and put everything back.
+
+    Where no adapter learns, every weight does, and none is left that has to stay.
+    """
     check_stop()
     trainable = flat_arrays(model.trainable_parameters())
     before = {name: mx.array(value) for name, value in trainable.items()}
@@ -159,13 +176,12 @@ def step_checks(
     moved = sum(as_float(mx.abs(after[name] - before[name]).sum()) for name in before)
     frozen_moved = abs(checksum(_frozen(model)) - frozen_sum)
     model.load_weights(list(before.items()), strict=False)
-    return (
+    name, learner = ("adapter_moves", "adapter") if has_adapter else ("weights_move", "model")
+    checks = (
         Check.above(
-            "gradient_flows", "The loss has a gradient in the adapter (its norm).", norm, 0
+            "gradient_flows", f"The loss has a gradient in the {learner} (its norm).", norm, 0
         ),
-        Check.above(
-            "adapter_moves", "One step changes the adapter (sum of absolute changes).", moved, 0
-        ),
+        Check.above(name, f"One step changes the {learner} (sum of absolute changes).", moved, 0),
         Check.at_most(
             "base_stays",
             "One step leaves every frozen weight as it was (difference of their checksums).",
@@ -173,6 +189,7 @@ def step_checks(
             0,
         ),
     )
+    return checks if has_adapter else checks[:-1]
 
 
 def _frozen(model: nn.Module) -> list[mx.array]:

@@ -28,9 +28,9 @@ def add_gradients(total: Gradients, more: Gradients) -> Gradients:
 
 
 def gradient_norm(gradients: Gradients) -> mx.array:
-    """Euclidean norm over every leaf together, float32, shape ()."""
+    """Euclidean norm over every leaf together, float32, shape (); 0 where nothing learns."""
     squares = [mx.square(leaf.astype(mx.float32)).sum() for leaf in flat_arrays(gradients).values()]
-    return mx.sqrt(mx.stack(squares).sum())
+    return mx.sqrt(mx.stack(squares).sum()) if squares else mx.array(0.0)
 
 
 def clip_gradients(gradients: Gradients, max_norm: float) -> tuple[Gradients, float]:

@@ -41,6 +41,7 @@ from OnPolicyDistill.training.supervised import (
     step_metrics,
 )
 from OnPolicyDistill.training.turn_ends import warn_of_unstopped_turns
+from OnPolicyDistill.training.supervised_proof import prove_supervised
 from OnPolicyDistill.training.work import Work, begun
 
 
@@ -59,7 +60,10 @@ def train(
     with begun(run, observer, stop, checkpoint) as work:
         given = prepare(work)
         settings, student = given.settings, given.student
-        if checkpoint is not None:
+        if checkpoint is None:
+            first = rows_of_step(given.rows, settings, 1, settings.length_buckets)
+            prove_supervised(work, student, first[: settings.batch_size], given.rows, settings)
+        else:
             student.load(checkpoint)
 
         for step in work.steps(

@@ -32,6 +32,7 @@ from OnPolicyDistill.models.pieces import read_hidden_states
 from OnPolicyDistill.models.policy import Policy, hidden_states
 from OnPolicyDistill.optim.gradients import Gradients
 from OnPolicyDistill.optim.stopping import Verdict
+from OnPolicyDistill.rollout import PackedBatch
 from OnPolicyDistill.runs.prompt_values import PromptValues
 from OnPolicyDistill.settings.training import OptimizerSettings
 from OnPolicyDistill.stopping import check_stop
@@ -69,24 +70,26 @@ def learn(
     student: Student, rows: Sequence[ConversationRow], normalizer: int
 ) -> tuple[float, Gradients]:
     """Loss of a micro-batch as its share of the step's, and the gradient of it."""
-    model, vocab_size = student.policy.model, student.policy.vocab_size
-    batch = pack_rows(rows)
-    weights = mx.ones(batch.labels.shape)
+    model, batch = student.policy.model, pack_rows(rows)
 
     def loss_of(model: nn.Module) -> mx.array:
-        hidden = hidden_states(model, batch.tokens)  # (B, T, D)
-        hidden = mx.take(hidden.reshape(-1, hidden.shape[-1]), batch.positions, axis=0)  # (N, D)
-        head = output_head(model, vocab_size)
-        if student.adapter is None:
-            logits = head.plain_logits(hidden)
-            return cross_entropy_from_logits(logits, batch.labels, weights, normalizer)
-        return cross_entropy(hidden, head, batch.labels, weights, normalizer)[0]
+        return loss_at(student, hidden_states(model, batch.tokens), batch, normalizer)
 
     model.train()
     loss, gradients = nn.value_and_grad(model, loss_of)(model)
     model.eval()
     mx.eval(loss, gradients)
     return as_float(loss), gradients
+
+
+def loss_at(student: Student, hidden: mx.array, batch: PackedBatch, normalizer: int) -> mx.array:
+    """Loss of a micro-batch from its final hidden states (B, T, D), by the student's own head."""
+    hidden = mx.take(hidden.reshape(-1, hidden.shape[-1]), batch.positions, axis=0)  # (N, D)
+    weights = mx.ones(batch.labels.shape)
+    if student.adapter is None:
+        logits = student.head.plain_logits(hidden)
+        return cross_entropy_from_logits(logits, batch.labels, weights, normalizer)
+    return cross_entropy(hidden, student.head, batch.labels, weights, normalizer)[0]
 
 
 def step_metrics(loss: float, num_tokens: int, seconds: float) -> dict[str, float]:

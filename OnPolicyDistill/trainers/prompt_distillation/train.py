@@ -79,6 +79,7 @@ from OnPolicyDistill.training.rollouts import (
 from OnPolicyDistill.training.served import require_served
 from OnPolicyDistill.training.student import Student, put_adapter_on, student_of
 from OnPolicyDistill.training.turn_ends import warn_of_unstopped_turns
+from OnPolicyDistill.training.supervised_proof import prove_supervised
 from OnPolicyDistill.training.work import Work, begun
 
 
@@ -115,7 +116,10 @@ def train(
 def _learn_answers(work: Work, given: Given, checkpoint: Path | None) -> None:
     """Learn what the teacher answered, token by token."""
     settings, student = given.settings, given.student
-    if checkpoint is not None:
+    if checkpoint is None:
+        first = supervised.rows_of_step(given.rows, settings, 1)[: settings.batch_size]
+        prove_supervised(work, student, first, given.rows, settings)
+    else:
         student.load(checkpoint)
 
     for step in work.steps(
