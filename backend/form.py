@@ -36,6 +36,7 @@ PLACES: dict[str, tuple[Group, str]] = {
     "student_model": ("models", ""),
     "model": ("models", ""),
     "student_adapter": ("models", "*"),
+    "teacher_adapter": ("models", "*"),
     "prompts": ("data", ""),
     "teacher_prompt": ("data", ""),
     "inputs": ("data", ""),
@@ -144,6 +145,7 @@ SPECIAL_KINDS: dict[str, Kind] = {
     **dict.fromkeys(MODEL_KEYS, "model"),
     **dict.fromkeys(FILE_KEYS, "file"),
     "student_adapter": "folder",
+    "teacher_adapter": "folder",
     "rewards": "rewards",
     "grafted_model": "folder",
 }

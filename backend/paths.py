@@ -12,7 +12,7 @@ from OnPolicyDistill.errors import ConfigError, InputError
 from OnPolicyDistill.methods import FILE_KEYS, MODEL_KEYS
 
 MAX_PATH_CHARACTERS = 4096
-FOLDER_KEYS = (*MODEL_KEYS, "student_adapter", "adapter", "generated_from")
+FOLDER_KEYS = (*MODEL_KEYS, "student_adapter", "teacher_adapter", "adapter", "generated_from")
 NAMED_FILES = (*FILE_KEYS, "prompt")
 
 

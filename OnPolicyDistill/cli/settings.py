@@ -22,7 +22,8 @@ from OnPolicyDistill.methods import FACTS, FILE_KEYS, MODEL_KEYS, RunKind
 from OnPolicyDistill.presets import preset_files, propose_preset
 
 # Beside the files of the methods: adapters, and the prompt of an evaluation's variant.
-PATH_KEYS = (*FILE_KEYS, "student_adapter", "adapter", "prompt", "grafted_model")
+ADAPTER_KEYS = ("student_adapter", "teacher_adapter", "adapter")
+PATH_KEYS = (*FILE_KEYS, *ADAPTER_KEYS, "prompt", "grafted_model")
 
 
 @dataclass(frozen=True, slots=True)

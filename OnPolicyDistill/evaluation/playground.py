@@ -53,6 +53,7 @@ class WarmModels:
         self._student: Policy | None = None
         self._adapter: str | None = None
         self._teacher: Policy | None = None
+        self._teacher_adapter: str | None = None
 
     def make_ready(self, ask: Ask) -> Iterator[LoadingMessage]:
         """Load what an ask needs and is not here, and let go what it does not need.
@@ -63,7 +64,7 @@ class WarmModels:
         if self._student is not None and self._student.name != ask.student:
             unload(self._student)
             self._student, self._adapter = None, None
-        if self._teacher is not None and self._teacher.name != ask.teacher:
+        if self._teacher is not None and not self._is_teacher_of(ask, self._teacher):
             unload(self._teacher)
             self._teacher = None
         if self._student is None:
@@ -72,7 +73,10 @@ class WarmModels:
         self._put_on(self._student, ask.adapter)
         if self._teacher is None and ask.teacher is not None:
             yield LoadingMessage(role="teacher", model=ask.teacher)
-            self._teacher = load_policy(ask.teacher, sight=ask.sight)
+            teacher = load_policy(ask.teacher, sight=ask.sight)
+            if ask.teacher_adapter is not None:
+                teacher, _ = load_adapter(teacher, Path(ask.teacher_adapter))
+            self._teacher, self._teacher_adapter = teacher, ask.teacher_adapter
 
     @property
     def student(self) -> Policy:
@@ -84,6 +88,9 @@ class WarmModels:
     def teacher(self) -> Policy | None:
         """The teacher that is ready, if one was asked for."""
         return self._teacher
+
+    def _is_teacher_of(self, ask: Ask, teacher: Policy) -> bool:
+        return (teacher.name, self._teacher_adapter) == (ask.teacher, ask.teacher_adapter)
 
     def _put_on(self, student: Policy, adapter: str | None) -> None:
         if adapter == self._adapter:

@@ -110,6 +110,7 @@ class Ask(Line):
     student: str = Field(description="Folder.")
     adapter: str | None = None
     teacher: str | None = None
+    teacher_adapter: str | None = None
     messages: tuple[ChatMessage, ...]
     sampling: Sampling = Sampling()
     sight: SightSettings = Field(

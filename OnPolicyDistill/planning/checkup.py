@@ -78,6 +78,7 @@ def _check_distillation(check: Checkup, settings: DistillationSettings, block: s
     check.check_turn_end(settings.student_model, f"{block}.student_model")
     check.check_rate(settings)
     check.check_adapter(settings.student_adapter, f"{block}.student_adapter")
+    check.check_adapter(settings.teacher_adapter, f"{block}.teacher_adapter")
     check.check_disk()
 
 

@@ -247,8 +247,19 @@ def make_workload(config: RunConfig, prompts: PromptFacts, num_held_out: int) ->
 def _distilled(settings: DistillationSettings, prompts: PromptFacts, num_held_out: int) -> Workload:
     student = describe_model(settings.student_model, settings.mixed_precision)
     teacher = describe_model(settings.teacher_model, settings.mixed_precision)
+    worn = adapter_bytes(settings.teacher_adapter)
+    teacher = replace(teacher, loaded_bytes=teacher.loaded_bytes + worn)
     lora = continued_lora(settings.lora, settings.student_adapter)
     return Workload(settings, student, teacher, settings, lora, prompts, num_held_out)
+
+
+def adapter_bytes(folder: str | None) -> int:
+    """Bytes of an adapter that is worn and does not learn.
+
+    One that cannot be read counts nothing; the check says that it cannot.
+    """
+    file = None if folder is None else Path(folder) / "adapters.safetensors"
+    return file.stat().st_size if file is not None and file.is_file() else 0
 
 
 def blind_model(name: str) -> ModelError:

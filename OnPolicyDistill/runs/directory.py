@@ -56,6 +56,7 @@ NEWER_SETTINGS = (
     "min_pixels",
     "max_pixels",
     "picture_cache_mb",
+    "teacher_adapter",
 )
 
 RunState = Literal["created", "running", "paused", "finished", "failed", "interrupted"]

@@ -24,6 +24,10 @@ class DistillationSettings(OptimizerSettings):
     student_adapter: str | None = Field(
         None, description="Folder of a LoRA adapter to continue from, for example of an SFT run."
     )
+    teacher_adapter: str | None = Field(
+        None,
+        description="Folder of a LoRA adapter that the teacher wears, for example of a GRPO run.",
+    )
     prompts: str | None = Field(
         None, description="JSONL file of training prompts; required to train, not to plan."
     )

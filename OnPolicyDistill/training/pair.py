@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from OnPolicyDistill.adapters.files import load_adapter
 from OnPolicyDistill.adapters.lora import AttachedAdapter
 from OnPolicyDistill.config import BLOCK_OF_METHOD
 from OnPolicyDistill.evaluation.heldout import HeldOut, complete, grade
@@ -146,8 +147,13 @@ def _load_teacher(
     work: Work, settings: DistillationSettings, load: Load, vocab_size: int
 ) -> Teacher:
     """Load what scores, its words cut to the shared vocabulary."""
-    work.reporter.phase("loading", f"Loading the teacher {settings.teacher_model}.")
+    worn = settings.teacher_adapter
+    wearing = "" if worn is None else f" with the adapter {worn}"
+    work.reporter.phase("loading", f"Loading the teacher {settings.teacher_model}{wearing}.")
     policy = replace(load(settings.teacher_model), vocab_size=vocab_size)
+    if worn is not None:
+        policy, _ = load_adapter(policy, Path(worn))
+        policy.model.freeze()
     top_k = min(settings.top_k, vocab_size)
     form = TargetForm(settings.teacher_targets, top_k, settings.temperature)
     cache = TeacherCache(settings.teacher_cache_size_mb * 1_000_000)

@@ -32,6 +32,8 @@ from OnPolicyDistill.settings.sight import SightSettings, sight_of
 class Cast:
     """Names of models, as a config would write them; `adapter` is the student's.
 
+    `teacher_adapter` is what the teacher of a run wears.
+
     `sight` is how large their run reads pictures, if they are of one whose method does.
     """
 
@@ -39,6 +41,7 @@ class Cast:
     adapter: str | None
     teacher: str | None
     sight: SightSettings | None = None
+    teacher_adapter: str | None = None
 
 
 def make_ask(backend: Backend, hub: Hub, sets: PromptSets, question: Question, ask_id: int) -> Ask:
@@ -64,6 +67,7 @@ def make_ask(backend: Backend, hub: Hub, sets: PromptSets, question: Question, a
         student=str(student),
         adapter=cast.adapter,
         teacher=None if teacher is None else str(teacher),
+        teacher_adapter=None if teacher is None else cast.teacher_adapter,
         messages=tuple(_found(sets, message) for message in question.messages),
         sampling=question.sampling,
         sight=_sight(cast, student),
@@ -98,11 +102,14 @@ def _cast(backend: Backend, question: Question) -> Cast:
     config = run.config()
     checkpoint = adapter or _checkpoint(backend, question)
     student, teacher = named_models(config)
+    settings = settings_of(config)
+    worn = settings.model_dump().get("teacher_adapter")
     return Cast(
         question.student_model or student,
         checkpoint,
         question.teacher_model or teacher,
-        sight_of(settings_of(config)),
+        sight_of(settings),
+        None if question.teacher_model else worn,
     )
 
 

@@ -98,6 +98,7 @@ def test_paths_become_independent_of_the_working_folder(
             teacher_model="qwen2.5-32b",
             student_model="student",
             student_adapter="adapters/a",
+            teacher_adapter="adapters/b",
             prompts="p.jsonl",
             validation_prompts=None,
         )
@@ -106,6 +107,7 @@ def test_paths_become_independent_of_the_working_folder(
     assert settings.teacher_model == "qwen2.5-32b"
     assert settings.student_model == str(tmp_path / "student")
     assert settings.student_adapter == str(tmp_path / "adapters" / "a")
+    assert settings.teacher_adapter == str(tmp_path / "adapters" / "b")
     assert settings.prompts == str(tmp_path / "p.jsonl")
     assert settings.validation_prompts is None
     sft = with_absolute_paths(SftConfig(sft=SftSettings(conversations="c.jsonl")))

@@ -93,6 +93,16 @@ def test_a_teacher_equal_to_the_student_gives_the_same_logprobs(models: Path) ->
     )
 
 
+def test_a_teacher_wears_its_adapter_and_is_made_ready_anew_for_another(models: Path) -> None:
+    plain = ask(models, "teacher", teacher="teacher")
+    wearing = plain.model_copy(update={"teacher_adapter": str(models / "adapter")})
+    warm = WarmModels()
+    texts = [tokens_of(heard(one, warm), "teacher") for one in (plain, wearing, plain, wearing)]
+    assert [t.logprob for t in texts[0]] == [t.logprob for t in texts[2]]
+    assert [t.logprob for t in texts[1]] == [t.logprob for t in texts[3]]
+    assert texts[0] != texts[1]
+
+
 def test_another_teacher_gives_other_logprobs(models: Path) -> None:
     messages = heard(ask(models, "student", teacher="teacher"))
     tokens, grades = tokens_of(messages, "student"), grades_of(messages)

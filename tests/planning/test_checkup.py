@@ -142,6 +142,11 @@ def test_an_adapter_folder_must_hold_an_adapter(settings, tmp_path):
     assert "has no adapter_config.json" in report.findings[0].message
 
 
+def test_a_teachers_adapter_is_looked_for_too(settings, tmp_path):
+    report = check(settings, tmp_path, teacher_adapter=str(tmp_path))
+    assert found(report) == [("error", "adapter", "distillation.teacher_adapter")]
+
+
 def test_models_that_are_not_here_count_as_downloads(settings, tmp_path):
     report = check(
         settings, tmp_path, student_model="qwen3-vl-235b-a22b", teacher_model="qwen3-vl-235b-a22b"

@@ -2267,6 +2267,11 @@ export interface components {
              */
             student_adapter?: string | null;
             /**
+             * Teacher Adapter
+             * @description Folder of a LoRA adapter that the teacher wears, for example of a GRPO run.
+             */
+            teacher_adapter?: string | null;
+            /**
              * Prompts
              * @description JSONL file of training prompts; required to train, not to plan.
              */
@@ -7029,6 +7034,11 @@ export interface components {
              * @description Folder of a LoRA adapter to continue from, for example of an SFT run.
              */
             student_adapter?: string | null;
+            /**
+             * Teacher Adapter
+             * @description Folder of a LoRA adapter that the teacher wears, for example of a GRPO run.
+             */
+            teacher_adapter?: string | null;
             /**
              * Prompts
              * @description Training prompts with pictures: JSONL, parquet, or a folder of either; required to train, not to plan.

@@ -117,6 +117,29 @@ async def test_a_run_lends_its_student_adapter_and_teacher(
     )
 
 
+async def test_the_teacher_of_a_run_wears_what_it_wore_there(
+    client: httpx.AsyncClient, models: Path, make_run: MakeRun
+) -> None:
+    named = {"student_model": str(models / "student"), "teacher_model": str(models / "student")}
+    run = make_run(**named, teacher_adapter=str(models / "adapter"))
+    checkpoint = run.checkpoints / "000010"
+    shutil.copytree(models / "adapter", checkpoint)
+    (checkpoint / "state.json").write_text("{}")
+    point(run, "last", checkpoint)
+    asked = {"run_id": run.run_id, "sampling": {"max_tokens": 4}, "roles": ["student", "teacher"]}
+    wearing = await ask(client, **asked)
+    said = [
+        [t for m in wearing if m["kind"] == "tokens" and m["role"] == role for t in m["tokens"]]
+        for role in asked["roles"]
+    ]
+    assert said[0] == said[1]
+    bare = await ask(client, **asked, teacher_model=named["teacher_model"])
+    last = [
+        t for m in bare if m["kind"] == "tokens" and m["role"] == "teacher" for t in m["tokens"]
+    ]
+    assert [t["logprob"] for t in last] != [t["logprob"] for t in said[1]]
+
+
 @pytest.mark.parametrize(
     ("question", "location"),
     [
