@@ -23,7 +23,7 @@ from OnPolicyDistill.settings.problems import nearest, problem_in_words, setting
 from OnPolicyDistill.settings.projector import ProjectorSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
-from OnPolicyDistill.settings.training import Settings
+from OnPolicyDistill.settings.strict import Settings
 from OnPolicyDistill.settings.vlm_distillation import VlmDistillationSettings
 
 MAX_CONFIG_BYTES = 1_000_000

@@ -34,7 +34,7 @@ from OnPolicyDistill.settings.grpo import GrpoSettings
 from OnPolicyDistill.settings.projector import ProjectorSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
-from OnPolicyDistill.settings.training import Settings
+from OnPolicyDistill.settings.strict import Settings
 from OnPolicyDistill.settings.vlm_distillation import VlmDistillationSettings
 
 Method = Literal["on_policy", "prompt_distillation", "sft", "vlm_distillation", "grpo", "projector"]

@@ -10,7 +10,7 @@ from pydantic import Field, JsonValue, TypeAdapter
 
 from backend.history.views import View
 from OnPolicyDistill.methods import ALL_FACTS, FILE_KEYS, MODEL_KEYS
-from OnPolicyDistill.settings.training import Settings
+from OnPolicyDistill.settings.strict import Settings
 
 Kind = Literal[
     "integer", "number", "boolean", "text", "choice", "list", "model", "file", "folder", "rewards"
@@ -140,6 +140,12 @@ PLACES: dict[str, tuple[Group, str]] = {
     "max_resamples": ("sampling", "times*"),
     "seed": ("run", "*"),
     "run_name": ("run", ""),
+    "tensorboard": ("run", "*"),
+    "wandb": ("run", "*"),
+    "wandb_entity": ("run", "*"),
+    "trackio": ("run", "*"),
+    "trackio_space": ("run", "*"),
+    "project": ("run", "*"),
 }
 SPECIAL_KINDS: dict[str, Kind] = {
     **dict.fromkeys(MODEL_KEYS, "model"),
@@ -157,6 +163,7 @@ KINDS: Mapping[str, Kind] = {
     "string": "text",
 }
 ACRONYMS = {"Kl": "KL", "Ce": "CE", "Mb": "MB", "Grad": "Gradient", "Eval": "Evaluation"}
+ACRONYMS |= {"Tensorboard": "TensorBoard", "Wandb": "W&B"}
 
 
 class FormField(View):

@@ -72,7 +72,8 @@ def check_run(config: RunConfig, workspace: Path | None = None) -> CheckReport:
 
 def _check_distillation(check: Checkup, settings: DistillationSettings, block: str) -> None:
     """Check pair, files, adapter and disk."""
-    check.check_pair(settings.student_model, settings.teacher_model, block)
+    wears_another = settings.teacher_adapter not in (None, settings.student_adapter)
+    check.check_pair(settings.student_model, settings.teacher_model, block, wears_another)
     ruler = _ruler(check, settings)
     _check_prompts(check, settings, block, ruler)
     check.check_turn_end(settings.student_model, f"{block}.student_model")

@@ -42,7 +42,7 @@ APP_NAME = "OnPolicyDistill"
 WORKSPACE_VARIABLE = "OPD_WORKSPACE"
 
 # Settings that change no number of a run, and may be changed before a resume.
-NUMBERLESS_SETTINGS = ("run_name", "checkpoint_minutes")
+NUMBERLESS_SETTINGS = ("run_name", "checkpoint_minutes", "logging")
 # Settings that were added after runs had been made, which must keep their hash; with their block
 # where another block had a setting of that name before.
 NEWER_SETTINGS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,7 +13,7 @@ from types import FrameType
 
 import psutil
 
-from OnPolicyDistill.config import RunConfig, num_steps_of
+from OnPolicyDistill.config import RunConfig, num_steps_of, settings_of
 from OnPolicyDistill.errors import DistillError, GpuError, GpuInterruptedError, StoppedError
 from OnPolicyDistill.faces import Phase
 from OnPolicyDistill.files import append_whole, disk_errors
@@ -30,6 +30,7 @@ from OnPolicyDistill.runs.events import (
     RolloutRecord,
     RolloutSampled,
     RunFailed,
+    RunFinished,
     RunPaused,
     RunResumed,
     RunStarted,
@@ -38,6 +39,9 @@ from OnPolicyDistill.runs.events import (
 )
 from OnPolicyDistill.runs.failures import describe_failure
 from OnPolicyDistill.runs.log import EventWriter, last_event, repair_torn_line
+from OnPolicyDistill.runs.loggers.chosen import chosen_loggers
+from OnPolicyDistill.runs.loggers.following import Loggers, Trouble
+from OnPolicyDistill.settings.training import OptimizerSettings
 from OnPolicyDistill.stopping import stoppable
 
 INTERRUPTED = "The run was interrupted at once: what followed its last checkpoint is done again."
@@ -95,12 +99,17 @@ class StopRequest:
 
 
 class Reporter:
-    """Writes a run's events and rollouts, and tells an observer each event after it is on disk."""
+    """Writes a run's events and rollouts, and tells an observer each event after it is on disk.
+
+    Loggers are told as well; what goes wrong with them is a warning, and never behind the last
+    event, which says what became of the run.
+    """
 
     def __init__(self, run: RunDirectory, observer: Observer | None = None) -> None:
         self.run = run
         self.step = 0
         self._observer = observer
+        self.loggers = Loggers({})
         torn_rollouts = repair_torn_line(run.rollouts_file)
         self._events = EventWriter(run.events_file)
         self._rollouts = run.rollouts_file.open("ab", buffering=0)
@@ -113,9 +122,17 @@ class Reporter:
 
     def emit(self, event: EventBase) -> None:
         """Write an event and pass it on."""
+        if isinstance(event, RunFinished | RunPaused | RunFailed):
+            self._tell(self.loggers.end())
         written = self._events.write(event)
         if self._observer is not None:
             self._observer(written)
+        self.loggers.offer(written)
+        self._tell(self.loggers.news())
+
+    def _tell(self, troubles: Iterable[Trouble]) -> None:
+        for trouble in troubles:
+            self.warn(trouble.code, trouble.message, trouble.action)
 
     def phase(
         self,
@@ -168,7 +185,8 @@ class Reporter:
         self._events.sync()
 
     def close(self) -> None:
-        """Close the files."""
+        """Close the loggers, where no last event has, and the files."""
+        self._tell(self.loggers.end())
         self._events.sync()
         self._events.close()
         self._rollouts.close()
@@ -208,6 +226,7 @@ def occupying(
     with run.occupied():
         reporter, stop = Reporter(run, observer), stop or StopRequest()
         with reported(reporter), stoppable(stop):
+            reporter.loggers = chosen_loggers(run, run.config())
             yield reporter, stop
 
 
@@ -226,6 +245,9 @@ def announce(reporter: Reporter, config: RunConfig) -> None:
             machine=machine,
         )
     )
+    settings = settings_of(config)
+    if isinstance(settings, OptimizerSettings) and settings.logging.in_words:
+        reporter.phase("loading", f"Metrics also go to {settings.logging.in_words}.")
 
 
 def _ending(error: BaseException, step: int) -> RunPaused | RunFailed:

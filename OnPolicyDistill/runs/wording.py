@@ -90,7 +90,9 @@ def describe_models(settings: RunSettings) -> str:
     """Who learns, and from whom; of paths only the last part."""
     match settings:
         case DistillationSettings():
-            return f"{_short(settings.student_model)} learns from {_short(settings.teacher_model)}"
+            worn = "" if settings.teacher_adapter is None else " with an adapter"
+            teacher = f"{_short(settings.teacher_model)}{worn}"
+            return f"{_short(settings.student_model)} learns from {teacher}"
         case SftSettings():
             source = settings.conversations or "conversations"
             return f"{_short(settings.model)} learns from {_short(source)}"

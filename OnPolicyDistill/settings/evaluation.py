@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from OnPolicyDistill.settings.problems import Contradiction, refuse
 from OnPolicyDistill.settings.sight import SightSettings
-from OnPolicyDistill.settings.training import Settings
+from OnPolicyDistill.settings.strict import Settings
 
 
 class VariantSettings(Settings):

@@ -8,7 +8,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from OnPolicyDistill.settings.problems import Contradiction, refuse
-from OnPolicyDistill.settings.training import LoraSettings, OptimizerSettings, Settings
+from OnPolicyDistill.settings.strict import Settings
+from OnPolicyDistill.settings.training import LoraSettings, OptimizerSettings
 
 RewardKind = Literal["exact", "label", "boxed", "format_think", "length", "python"]
 LossType = Literal["dapo", "grpo", "dr_grpo", "cispo"]

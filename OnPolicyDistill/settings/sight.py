@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from OnPolicyDistill.settings.problems import refuse
-from OnPolicyDistill.settings.training import Settings
+from OnPolicyDistill.settings.strict import Settings
 
 # 2048 x 2048 places of 32 pixels are far beyond what any tower was trained on.
 MOST_PIXELS = 67_108_864

@@ -5,18 +5,14 @@ from __future__ import annotations
 import math
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from OnPolicyDistill.settings.logging import LoggingSettings
 from OnPolicyDistill.settings.problems import refuse
+from OnPolicyDistill.settings.strict import Settings
 
 Schedule = Literal["constant", "linear", "cosine"]
 BestOfEquals = Literal["later", "earlier"]
-
-
-class Settings(BaseModel):
-    """Frozen, and strict about unknown keys and non-finite numbers."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class LoraSettings(Settings):
@@ -137,6 +133,9 @@ class OptimizerSettings(Settings):
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Where every random choice starts.")
     run_name: str | None = Field(
         None, max_length=120, description="A name for people; the run's id is made by itself."
+    )
+    logging: LoggingSettings = Field(
+        LoggingSettings(), description="Other programs that are told the metrics; none is."
     )
 
     def is_scheduled(self, step: int) -> bool:

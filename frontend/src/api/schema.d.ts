@@ -2250,6 +2250,15 @@ export interface components {
              */
             run_name?: string | null;
             /**
+             * @description Other programs that are told the metrics; none is.
+             * @default {
+             *       "tensorboard": false,
+             *       "trackio": false,
+             *       "project": "onpolicydistill"
+             *     }
+             */
+            logging?: components["schemas"]["LoggingSettings"];
+            /**
              * Teacher Model
              * @description Registry alias, hub id or folder of the teacher.
              * @default qwen2.5-32b
@@ -3192,6 +3201,15 @@ export interface components {
              */
             run_name?: string | null;
             /**
+             * @description Other programs that are told the metrics; none is.
+             * @default {
+             *       "tensorboard": false,
+             *       "trackio": false,
+             *       "project": "onpolicydistill"
+             *     }
+             */
+            logging?: components["schemas"]["LoggingSettings"];
+            /**
              * Model
              * @description Registry alias, hub id or folder of the model.
              * @default qwen2.5-1.5b
@@ -3829,6 +3847,45 @@ export interface components {
              * @description Bytes of the whole log.
              */
             total: number;
+        };
+        /**
+         * LoggingSettings
+         * @description Which other programs are told a run's metrics; the run's own log stays the truth.
+         */
+        LoggingSettings: {
+            /**
+             * Tensorboard
+             * @description Write event files for TensorBoard into the workspace, under loggers/tensorboard.
+             * @default false
+             */
+            tensorboard?: boolean;
+            /**
+             * Wandb
+             * @description Tell Weights & Biases: offline writes files under loggers/wandb that `wandb sync` can send, online sends settings and metrics out of this machine.
+             */
+            wandb?: ("offline" | "online") | null;
+            /**
+             * Wandb Entity
+             * @description User or team at Weights & Biases; empty: your own.
+             */
+            wandb_entity?: string | null;
+            /**
+             * Trackio
+             * @description Write into trackio's own database on this machine, for `trackio show`.
+             * @default false
+             */
+            trackio?: boolean;
+            /**
+             * Trackio Space
+             * @description A Hugging Face Space (name or user/name) that trackio sends settings and metrics to, out of this machine.
+             */
+            trackio_space?: string | null;
+            /**
+             * Project
+             * @description What the project is called there.
+             * @default onpolicydistill
+             */
+            project?: string;
         };
         /**
          * LoraSettings
@@ -4895,6 +4952,15 @@ export interface components {
              */
             run_name?: string | null;
             /**
+             * @description Other programs that are told the metrics; none is.
+             * @default {
+             *       "tensorboard": false,
+             *       "trackio": false,
+             *       "project": "onpolicydistill"
+             *     }
+             */
+            logging?: components["schemas"]["LoggingSettings"];
+            /**
              * Min Pixels
              * @description Pixels that a picture has at least as read.
              * @default 3136
@@ -5138,6 +5204,15 @@ export interface components {
              * @description A name for people; the run's id is made by itself.
              */
             run_name?: string | null;
+            /**
+             * @description Other programs that are told the metrics; none is.
+             * @default {
+             *       "tensorboard": false,
+             *       "trackio": false,
+             *       "project": "onpolicydistill"
+             *     }
+             */
+            logging?: components["schemas"]["LoggingSettings"];
             /**
              * Min Pixels
              * @description Pixels that a picture has at least as read.
@@ -6476,6 +6551,15 @@ export interface components {
              */
             run_name?: string | null;
             /**
+             * @description Other programs that are told the metrics; none is.
+             * @default {
+             *       "tensorboard": false,
+             *       "trackio": false,
+             *       "project": "onpolicydistill"
+             *     }
+             */
+            logging?: components["schemas"]["LoggingSettings"];
+            /**
              * Min Pixels
              * @description Pixels that a picture has at least as read.
              * @default 65536
@@ -7019,6 +7103,15 @@ export interface components {
              * @description A name for people; the run's id is made by itself.
              */
             run_name?: string | null;
+            /**
+             * @description Other programs that are told the metrics; none is.
+             * @default {
+             *       "tensorboard": false,
+             *       "trackio": false,
+             *       "project": "onpolicydistill"
+             *     }
+             */
+            logging?: components["schemas"]["LoggingSettings"];
             /**
              * Teacher Model
              * @description Registry alias, hub id or folder of the teacher; else $OPD_TEACHER_MODEL.
