@@ -43,7 +43,10 @@ def plan(
     workspace: WorkspaceOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Forecast memory by part and time by phase, and say what to change if it does not fit."""
+    """Forecast memory by part and time by phase, and say what to change if it does not fit.
+
+    Ends with 2 when it does not fit.
+    """
     from OnPolicyDistill.cli.settings import Given, load_settings
     from OnPolicyDistill.planning.plan import plan_run
 
@@ -54,6 +57,8 @@ def plan(
         print_json(result.model_dump(mode="json"))
     else:
         print_plan(result)
+    if result.verdict == "does_not_fit":
+        raise typer.Exit(2)
 
 
 def parse_memory(text: str) -> float:
@@ -70,7 +75,7 @@ def parse_memory(text: str) -> float:
 
 def print_plan(plan: Plan) -> None:
     """Print verdict, parts, times, warnings and advice."""
-    from OnPolicyDistill.runs.wording import format_seconds
+    from OnPolicyDistill.runs.wording import describe_pace, format_seconds
 
     print_text(
         f"It {VERDICTS[plan.verdict]}: needs {plan.needed_gb:.1f} GB of the {plan.limit_gb:.1f} GB "
@@ -83,13 +88,13 @@ def print_plan(plan: Plan) -> None:
     )
     print_text("")
     step = plan.step
+    parts = {"sampling": step.sampling, "scoring": step.scoring, "learning": step.learning}
+    pace = describe_pace(step.total).replace("About ", "").replace("A step", "a step")
     print_table(
         ["a step", "seconds"],
         [
-            ["sampling", f"{step.sampling:.2f}"],
-            ["scoring", f"{step.scoring:.2f}"],
-            ["learning", f"{step.learning:.2f}"],
-            ["total", f"{step.total:.2f} ({step.steps_per_minute:.1f} steps a minute)"],
+            *([name, f"{seconds:.2f}"] for name, seconds in parts.items() if seconds),
+            ["total", f"{step.total:.2f} ({pace})"],
         ],
     )
     print_text(

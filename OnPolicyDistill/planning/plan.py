@@ -17,7 +17,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from OnPolicyDistill.config import EvaluationConfig, RunConfig
 from OnPolicyDistill.machine import raised_gpu_limit
-from OnPolicyDistill.planning.advice import Advice, advise, in_words_of, verdict_of, warn
+from OnPolicyDistill.planning.advice import (
+    NOTHING_HELPS,
+    Advice,
+    advise,
+    verdict_of,
+    warn,
+)
 from OnPolicyDistill.planning.answering import answering_stages
 from OnPolicyDistill.planning.calibration import (
     NOTHING_LEARNED,
@@ -173,8 +179,11 @@ def plan_run(
         )
         for stage in stages
     )
-    advice = tuple(in_words_of(config.method, plan.advice))
-    update: dict[str, object] = {"stages": planned, "advice": advice, "calibration": learned}
+    update: dict[str, object] = {"stages": planned, "calibration": learned}
+    advice = tuple(advise(work, machine, limit, config.method))
+    update["advice"] = advice
+    if plan.verdict == "does_not_fit" and not advice:
+        update["warnings"] = (*plan.warnings, NOTHING_HELPS)
     if learned.learned_from:
         update["assumptions"] = (*plan.assumptions, learned.in_words)
     return plan.model_copy(update=update)
@@ -240,7 +249,7 @@ def _assemble(
         adapter_parameters=work.num_adapter_parameters,
         adapter=work.planned_adapter,
         warnings=tuple(warn(work, times, highest.total, machine.limit)),
-        advice=tuple(advise(work, machine.chip, machine.limit)),
+        advice=(),
         assumptions=tuple(_assumptions(work, machine)),
     )
 

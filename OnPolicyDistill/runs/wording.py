@@ -77,13 +77,23 @@ def describe_drawn(num_drawn: int, num_available: int | None, noun: str) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """A duration as people say it."""
+    """A duration as people say it, of weeks as days."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
+    hours = minutes // 60
+    if hours < 48:
+        return f"{hours} h {minutes % 60:02d} min"
+    return f"{hours // 24} days {hours % 24} h"
+
+
+def describe_pace(step_seconds: float) -> str:
+    """How fast steps follow each other; slow ones by what one of them takes."""
+    if step_seconds > 60:
+        return f"A step every {format_seconds(step_seconds)}"
+    return f"About {60 / max(step_seconds, 1e-9):.1f} steps a minute"
 
 
 def describe_models(settings: RunSettings) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,10 +36,40 @@ def test_a_plan_as_json_has_verdict_total_parts_and_seconds(opd: Opd, big: str) 
 
 def test_a_plan_in_words_says_what_to_change(opd: Opd, big: str) -> None:
     outcome = opd("plan", big, "--memory", "64GB", "--chip", "m3-ultra")
-    assert outcome.exit_code == 0
+    assert outcome.exit_code == 2
     assert outcome.out.startswith("It does not fit: needs ")
     assert "\nteacher " in outcome.out
-    assert "--set " in outcome.out
+    offers = [line for line in outcome.out.splitlines() if line.startswith("Or: ")]
+    assert offers
+    assert all("--set " in offer and "does not fit" not in offer for offer in offers)
+
+
+def test_a_plan_of_weeks_says_days_and_slow_steps_say_how_long_one_takes(
+    opd: Opd, big: str
+) -> None:
+    out = opd("plan", big, "--memory", "8GB", "--chip", "m1").out
+    assert re.search(r"total +\d+\.\d\d \(a step every \d+ min \d\d s\)", out)
+    assert re.search(r"The run of 1000 steps: \d+ days \d+ h, between", out)
+    assert "0.0 steps" not in out
+    assert "No change of these settings makes it fit" in out
+    assert "Or: " not in out
+
+
+def test_a_plan_has_no_row_of_what_its_run_does_not_do(opd: Opd) -> None:
+    def rows(preset: str) -> set[str]:
+        table = opd("plan", preset).out.partition("a step")[2].partition("The run")[0]
+        return {line.split()[0] for line in table.splitlines()[1:] if line}
+
+    assert rows("grpo/demo") == {"sampling", "learning", "total"}
+    assert rows("vision_surgery/demo") == {"learning", "total"}
+    assert rows("demo") == {"sampling", "scoring", "learning", "total"}
+
+
+@pytest.mark.parametrize("preset", ["demo", "grpo/demo", "vlm_distillation/demo"])
+def test_presets_of_what_ships_do_not_warn_of_themselves(opd: Opd, preset: str) -> None:
+    plan = opd("plan", preset, "--json").json()
+    assert isinstance(plan, dict)
+    assert plan["warnings"] == []
 
 
 def test_a_setting_changes_the_plan(opd: Opd, big: str) -> None:

@@ -35,10 +35,14 @@ def test_updates_and_a_reference_cost_what_they_repeat():
 
 
 def test_what_does_not_fit_is_told_what_would():
-    found = plan(24, num_completions=64, batch_size=4, grad_checkpoint=False)
+    found = plan(64, num_completions=64, batch_size=4, grad_checkpoint=False)
     assert found.verdict == "does_not_fit"
-    helps = {key for advice in found.advice for key in advice.changes}
-    assert {"max_generation_tokens", "batch_size"} <= helps
+    (offer,) = found.advice
+    assert {"grad_checkpoint", "batch_size", "num_completions"} <= offer.changes.keys()
+    values = {"num_completions": 64, "batch_size": 4, "grad_checkpoint": False, **offer.changes}
+    again = plan(64, **values)
+    assert again.verdict == offer.verdict != "does_not_fit"
+    assert again.needed_gb == pytest.approx(offer.needed_gb, abs=0.1)
 
 
 @pytest.fixture

@@ -40,6 +40,27 @@ def test_keeping_every_activation_of_the_seed_pair_does_not_fit_and_the_advice_s
     assert "may use" in found.warnings[0]
 
 
+@pytest.mark.parametrize("memory_gb", [48, 64, 96, 128])
+def test_what_is_offered_fits_and_saves(memory_gb):
+    found = plan(memory_gb, **KEEPING)
+    assert found.advice
+    for offer in found.advice:
+        again = plan(memory_gb, **{**KEEPING, **offer.changes})
+        assert again.verdict == offer.verdict != "does_not_fit"
+        assert again.needed_gb == pytest.approx(offer.needed_gb, abs=0.1)
+
+
+def test_where_no_change_is_enough_alone_several_are_offered_together():
+    (offer,) = plan(48, **KEEPING).advice
+    assert {"teacher_model", "grad_checkpoint"} <= offer.changes.keys()
+
+
+def test_where_nothing_is_enough_nothing_is_offered_and_the_plan_says_so():
+    found = plan(8, **KEEPING)
+    assert found.advice == ()
+    assert "No change of these settings" in found.warnings[-1]
+
+
 @pytest.mark.parametrize("memory_gb", [16, 32, 64, 96])
 def test_smaller_macs_are_told_that_the_seed_pair_does_not_fit(memory_gb):
     assert plan(memory_gb, **RECOMPUTING).verdict == "does_not_fit"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from OnPolicyDistill.runs.wording import (
     describe_models,
+    describe_pace,
     describe_value,
     format_change,
     format_metric,
@@ -20,11 +21,19 @@ def test_a_unit_decides_how_a_number_is_written() -> None:
     assert format_change("eval_agreement", 0.5, 0.85) == "+35.0 points"
     assert format_change("eval_reverse_kl", 2.0, 0.5) == "-75.0 %"
     assert format_change("eval_reverse_kl", 0.0, 0.5) == ""
-    assert [format_seconds(value) for value in (1.25, 61, 3_725)] == [
+    assert [format_seconds(value) for value in (1.25, 61, 3_725, 172_800, 1_900_000)] == [
         "1.2 s",
         "1 min 01 s",
         "1 h 02 min",
+        "2 days 0 h",
+        "21 days 23 h",
     ]
+
+
+def test_a_pace_is_a_number_that_can_be_read() -> None:
+    assert describe_pace(0.5) == "About 120.0 steps a minute"
+    assert describe_pace(60) == "About 1.0 steps a minute"
+    assert describe_pace(3_900) == "A step every 1 h 05 min"
 
 
 def test_models_are_named_without_their_folders() -> None:

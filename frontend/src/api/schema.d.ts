@@ -1590,7 +1590,7 @@ export interface components {
         };
         /**
          * Advice
-         * @description One change with its effect; `changes` are settings of the method's block.
+         * @description What to change, and its effect; `changes` are settings of the method's block.
          */
         Advice: {
             /** Message */
@@ -1601,7 +1601,7 @@ export interface components {
             };
             /**
              * Verdict
-             * @description The verdict with this change alone.
+             * @description The verdict with these changes and no others.
              * @enum {string}
              */
             verdict: "fits" | "tight" | "does_not_fit";
