@@ -1,9 +1,8 @@
-import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Page } from "@playwright/test";
-import { type Backend, PYTHON, ROOT } from "./backend";
-import { expect, proceed, SLOW, test, untilState, writeLines } from "./stage";
+import { ROOT } from "./backend";
+import { checkCommand, chooseMethod, drop, fill, shownText, startAndFinish } from "./new-run";
+import { expect, proceed, test, writeLines } from "./stage";
 
 const LANGUAGES = join(ROOT, "data/languages");
 
@@ -26,49 +25,6 @@ function conversations(items: readonly Item[]): string[] {
       ],
     }),
   );
-}
-
-async function chooseMethod(page: Page, name: RegExp): Promise<void> {
-  await page.getByRole("navigation", { name: "Pages" }).getByText("New run").click();
-  await page.getByRole("button", { name }).click();
-  await expect(page.getByRole("button", { name })).toHaveAttribute("aria-pressed", "true");
-}
-
-async function drop(page: Page, what: string, file: string): Promise<void> {
-  await page.getByLabel(`Drop the ${what} here`, { exact: true }).setInputFiles(file);
-}
-
-/** Fills boxes by their names, opening what is folded away. */
-async function fill(page: Page, values: Record<string, string>): Promise<void> {
-  for (const summary of await page.getByText(/^Advanced/).all()) {
-    await summary.click();
-  }
-  for (const [name, value] of Object.entries(values)) {
-    await page.getByLabel(name).first().fill(value);
-  }
-}
-
-/** Runs what the page offers to copy as a command, as far as a check goes. */
-function checkCommand(command: string, workspace: string): string {
-  const check = command.replace(/^opd train/, `"${PYTHON}" -m OnPolicyDistill check`);
-  return execFileSync("sh", ["-c", `${check} --workspace "${workspace}"`], {
-    cwd: workspace,
-    encoding: "utf8",
-  });
-}
-
-async function shownText(page: Page, label: string): Promise<string> {
-  return (await page.getByRole("region", { name: label }).textContent()) ?? "";
-}
-
-/** Starts the planned run and sees it to its end. */
-async function startAndFinish(page: Page, backend: Backend, prefix: string): Promise<void> {
-  await expect(page.getByText("Ready to start")).toBeVisible(SLOW);
-  await page.getByRole("button", { name: "Start", exact: true }).click();
-  await expect(page).toHaveURL(new RegExp(`/runs/${prefix}_`), SLOW);
-  const runId = new URL(page.url()).pathname.split("/").at(-1) ?? "";
-  await untilState(backend, runId, "finished");
-  await expect(page.getByText("finished", { exact: true })).toBeVisible(SLOW);
 }
 
 test("a model is fine-tuned on conversations, and no teacher is spoken of", async ({

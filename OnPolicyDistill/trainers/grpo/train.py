@@ -87,6 +87,7 @@ def train(
             student.load(checkpoint)
         head, objective = student.head, objective_of(settings)
 
+        # `evaluate` runs before the first step too, as evaluation 0: what the start was worth.
         for step in work.steps(
             settings,
             evaluate=lambda: evaluate(work, policy, task.held_out, task.rewards, settings),
@@ -94,6 +95,8 @@ def train(
         ):
             report = StepReport(step)
             groups = sample_and_grade(work, task, report)
+            # The rewards' weights are on by now: `grade_all` in rewards/chosen.py added them up.
+            # Here a group's sums become advantages.
             advantages = compare(groups, settings)
             rows = micro_batches(groups, advantages, settings)
             with report.timed("scoring"):
@@ -111,6 +114,8 @@ def train(
                         learned, more = learn(policy.model, head, batch, objective)
                         gradients = add_gradients(gradients, more)
                         mx.eval(gradients)
+                    # Without old logprobs the loss takes the pass's own as constants: p is 1 and
+                    # its gradient that of log p. They are the old ones of every later update.
                     if update_number == 0:
                         batches[place] = replace(batch, old_logprobs=learned.stats.logprob)
                     loss += learned.loss
@@ -176,6 +181,8 @@ def sample_and_grade(work: Work, task: Task, report: StepReport) -> list[Group]:
         with report.timed("grading"):
             graded = grade(policy, asked, sampled, task.rewards, settings.max_generation_tokens)
         report.add_sampled(graded)
+        # Only dead groups are asked anew, each another prompt under its own number. What comes
+        # takes the dead one's place, dead or not, so that a step keeps its size and its order.
         groups = put_in(groups, graded)
         asked = asked_anew(settings, task.prompts, groups)
         if not asked:
