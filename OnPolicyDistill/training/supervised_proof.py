@@ -63,7 +63,7 @@ def prove_supervised(
     before = {n: mx.array(a) for n, a in flat_arrays(model.trainable_parameters()).items()}
     mx.eval(before)
     measured = (
-        *_answer_checks(student.policy, rows, settings.seed),
+        *answer_checks(student.policy, rows, settings.seed),
         *_mask_checks(student, batch),
         *_learning_checks(student, batch, settings, before),
         _put_back(model, before),
@@ -74,7 +74,7 @@ def prove_supervised(
     require(checks)
 
 
-def _answer_checks(policy: Policy, rows: Sequence[ConversationRow], seed: int) -> tuple[Check, ...]:
+def answer_checks(policy: Policy, rows: Sequence[ConversationRow], seed: int) -> tuple[Check, ...]:
     """Whether answers are learned from where the model would begin to write them.
 
     Not every one has to: behind something else than a user's turn, such as what a tool returned,

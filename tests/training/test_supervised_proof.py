@@ -15,6 +15,7 @@ from mlx.optimizers import AdamW
 from mlx.utils import tree_map
 
 from OnPolicyDistill.config import SftConfig
+from OnPolicyDistill.datasets.conversations import Conversation
 from OnPolicyDistill.errors import ProofError
 from OnPolicyDistill.models.embedded import TinyShape, write_random_model, write_tokenizer
 from OnPolicyDistill.models.parameters import flat_arrays
@@ -28,10 +29,15 @@ from OnPolicyDistill.settings.sft import SftSettings
 from OnPolicyDistill.settings.training import OptimizerSettings
 from OnPolicyDistill.trainers import sft
 from OnPolicyDistill.training import supervised, supervised_proof
-from OnPolicyDistill.training.conversation_rows import ConversationRow, pack_rows
+from OnPolicyDistill.training.conversation_rows import (
+    ConversationRow,
+    encode_conversation,
+    pack_rows,
+)
 from OnPolicyDistill.training.student import Student
-from OnPolicyDistill.training.supervised_proof import prove_supervised, spans
+from OnPolicyDistill.training.supervised_proof import answer_checks, prove_supervised, spans
 from OnPolicyDistill.training.work import Work, begun
+from tests.training.test_conversation_rows import TEMPLATES, policy_of_family
 
 PAIRS = [("third of March", "03-03"), ("fourth of May", "05-04"), ("noon", "12:00 of the day")]
 ADAPTER = {"rank": 4, "alpha": 8, "dropout": 0.2}
@@ -268,6 +274,22 @@ def test_a_run_whose_mask_is_off_stops_before_its_first_step_and_says_why(
     kinds = [event.kind for event in read_events(run.events_file)]
     assert "step_finished" not in kinds
     assert kinds[-1] == "run_failed"
+
+
+@pytest.mark.parametrize("file", sorted(TEMPLATES.glob("*.jinja")), ids=lambda file: file.stem)
+def test_answers_begin_where_the_template_of_each_family_opens_them(
+    file: Path, tmp_path: Path
+) -> None:
+    policy = policy_of_family(tmp_path / "model", file.read_text(encoding="utf-8"))
+    turns = ({"role": "user", "content": "noon?"}, {"role": "assistant", "content": "12:00"})
+    rows = encode_conversation(policy, Conversation(1, turns * 2))
+    (check,) = answer_checks(policy, rows, 0)
+    assert check.measured == 1
+    assert check.figures == {"answers": 2, "without a stop": 0}
+    for shift in (-1, 1):
+        moved = [replace(row, learned=tuple(p + shift for p in row.learned[:-1])) for row in rows]
+        (check,) = answer_checks(policy, moved, 0)
+        assert not check.passed
 
 
 def test_answers_are_found_where_places_follow_one_another() -> None:
