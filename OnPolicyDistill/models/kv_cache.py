@@ -31,11 +31,11 @@ from OnPolicyDistill.models.layer_caches import (
     GroupedLayerCache,
     Layer,
     LayerCache,
-    StateCache,
     WindowCache,
     joined_layers,
 )
 from OnPolicyDistill.models.row_layout import RowLayout
+from OnPolicyDistill.models.state_cache import StateCache
 
 Forward = Callable[[mx.array, list[object]], mx.array]
 

@@ -1,8 +1,7 @@
 """What one layer keeps of rows of unequal length, shaped as the models of mlx-lm expect a cache.
 
-Three kinds: keys and values of every column (`LayerCache`), of the last columns alone
-(`WindowCache`), and arrays that have no columns, such as the state of a recurrence or the end of a
-convolution (`StateCache`). `CacheGroup` is several of them in one layer.
+Keys and values of every column (`LayerCache`) or of the last columns alone (`WindowCache`); arrays
+that have no columns are in state_cache.py. `CacheGroup` is several of them in one layer.
 
 Why mlx-lm's own batched caches are not used: docs/decisions/0021-state-of-any-kind.md.
 
@@ -15,9 +14,9 @@ from collections.abc import Callable, Sequence
 from typing import Self
 
 import mlx.core as mx
-from mlx_lm.models.cache import ArraysCache
 
 from OnPolicyDistill.models.row_layout import Mask, RowLayout, causal, rounded_up, windowed
+from OnPolicyDistill.models.state_cache import StateCache
 
 Pair = tuple[mx.array, mx.array]  # keys and values
 
@@ -211,39 +210,6 @@ class WindowCache(LayerCache):
         return keys, values
 
 
-class StateCache(ArraysCache):
-    """Arrays (B, ...) that a layer carries from token to token; it must never see padding.
-
-    Arrays that no token has been read into are None, which models take for zeros.
-    """
-
-    cache: list[mx.array | None]  # type: ignore[assignment]  # there: a list of None alone
-    length = 0
-
-    def __init__(self, layout: RowLayout, arrays: Sequence[mx.array | None]) -> None:
-        super().__init__(len(arrays))
-        self.layout = layout
-        self.cache = list(arrays)
-
-    @property  # type: ignore[misc]  # theirs can be set as well, which nobody does
-    def state(self) -> list[mx.array]:
-        """Every array there is, to be evaluated."""
-        return [array for array in self.cache if array is not None]
-
-    def picked(self, rows: mx.array, layout: RowLayout, unused: int) -> Self:
-        """Those rows."""
-        return type(self)(layout, [None if array is None else array[rows] for array in self.cache])
-
-    def joined(self, others: Sequence[Self], layout: RowLayout, length: int) -> Self:
-        """The rows of all."""
-        caches = [self, *others]
-        num_rows = [len(cache.layout.padding) for cache in caches]
-        arrays = [
-            _stacked([cache.cache[i] for cache in caches], num_rows) for i in range(len(self.cache))
-        ]
-        return type(self)(layout, arrays)
-
-
 class CacheGroup:
     """Several caches of one layer, in the order in which its model asks for them."""
 
@@ -285,19 +251,6 @@ def joined_layers(caches: Sequence[Layer], layout: RowLayout, length: int) -> La
     """One layer's caches of several batches as one; they are of one kind."""
     first, *others = caches
     return first.joined(others, layout, length)  # type: ignore[arg-type]
-
-
-def _stacked(arrays: Sequence[mx.array | None], num_rows: Sequence[int]) -> mx.array | None:
-    """Arrays of rows below each other, zeros for those that are None; None if all are."""
-    like = next((array for array in arrays if array is not None), None)
-    if like is None:
-        return None
-    return mx.concatenate(
-        [
-            mx.zeros((rows, *like.shape[1:]), like.dtype) if array is None else array
-            for array, rows in zip(arrays, num_rows, strict=True)
-        ]
-    )
 
 
 def _blank(like: Pair, num_rows: int, columns: int) -> Pair:

@@ -7,10 +7,10 @@ from OnPolicyDistill.models.layer_caches import (
     CacheGroup,
     GroupedLayerCache,
     LayerCache,
-    StateCache,
     WindowCache,
 )
 from OnPolicyDistill.models.row_layout import RowLayout
+from OnPolicyDistill.models.state_cache import StateCache
 from tests.architectures.tiny import tiny_model
 
 WINDOW = 4

@@ -2,8 +2,9 @@ import mlx.core as mx
 import pytest
 
 from OnPolicyDistill.models.kv_cache import RowCache
-from OnPolicyDistill.models.layer_caches import CacheGroup, Layer, LayerCache, StateCache
+from OnPolicyDistill.models.layer_caches import CacheGroup, Layer, LayerCache
 from OnPolicyDistill.models.row_layout import GROWTH_COLUMNS
+from OnPolicyDistill.models.state_cache import StateCache
 from OnPolicyDistill.planning.dimensions import parse_dimensions
 from OnPolicyDistill.planning.kept import SPARE_TOKENS, Kept
 from tests.architectures.tiny import WINDOW, tiny_config, tiny_model
