@@ -40,8 +40,8 @@ from OnPolicyDistill.training.supervised import (
     rows_of_step,
     step_metrics,
 )
-from OnPolicyDistill.training.turn_ends import warn_of_unstopped_turns
 from OnPolicyDistill.training.supervised_proof import prove_supervised
+from OnPolicyDistill.training.turn_ends import warn_of_unstopped_turns
 from OnPolicyDistill.training.work import Work, begun
 
 

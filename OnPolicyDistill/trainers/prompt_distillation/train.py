@@ -78,8 +78,8 @@ from OnPolicyDistill.training.rollouts import (
 )
 from OnPolicyDistill.training.served import require_served
 from OnPolicyDistill.training.student import Student, put_adapter_on, student_of
-from OnPolicyDistill.training.turn_ends import warn_of_unstopped_turns
 from OnPolicyDistill.training.supervised_proof import prove_supervised
+from OnPolicyDistill.training.turn_ends import warn_of_unstopped_turns
 from OnPolicyDistill.training.work import Work, begun
 
 
