@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from OnPolicyDistill.cli.data_causal import baselines, causal, causal_published
 from OnPolicyDistill.cli.output import JsonOption, print_json, print_note, print_text
 
 if TYPE_CHECKING:
     from OnPolicyDistill.datasets.linter import LintReport, Ruler
 
 app = typer.Typer(help="Look at prompt files and check them.", no_args_is_help=True)
+
+app.command()(causal)
+app.command("causal-published")(causal_published)
+app.command()(baselines)
 
 PICTURES_A_NOTE = 500
 

@@ -166,3 +166,24 @@ def test_a_check_of_files_finds_pictures_on_both_sides(opd: Opd, pictured: Path)
 def test_prompts_with_pictures_are_shown_by_their_words(opd: Opd, pictured: Path) -> None:
     outcome = opd("data", "show", str(pictured / "train"))
     assert "line 1: train black.png?" in outcome.out
+
+
+def test_the_causal_task_is_written_with_its_baselines_beside_it(opd: Opd, tmp_path: Path) -> None:
+    out = tmp_path / "causal"
+    sizes = ("--train", "8", "--validation", "0", "--test", "40")
+    told = opd("data", "causal", str(out), *sizes, "--level", "easy", "--thinking", "--json").json()
+    assert isinstance(told, dict)
+    assert set(told["files"]) == {"train", "test"}
+    assert (out / "train.jsonl").read_text().count("<think>") == 8
+    found = opd("data", "baselines", told["files"]["test"], "--json").json()
+    assert isinstance(found, list)
+    accuracies = {rule["rule"]: rule["accuracy"] for rule in found}
+    assert (accuracies["majority"], accuracies["adjacency"]) == (0.5, 0.5)
+    assert "adjacent means no" in opd("data", "baselines", told["files"]["test"]).out
+
+
+def test_a_published_set_becomes_prompts(opd: Opd, tmp_path: Path) -> None:
+    source, target = tmp_path / "set.csv", tmp_path / "ours.jsonl"
+    source.write_text('input,label\n"Premise: A causes B. Hypothesis: B is caused by A.",1\n')
+    assert "Wrote 1 prompts" in opd("data", "causal-published", str(source), str(target)).err
+    assert json.loads(target.read_text())["completion"] == "Final Answer: yes"
