@@ -152,6 +152,12 @@ def judge(graph: Graph, path: Path, given: tuple[int, ...]) -> Verdict:
     return Verdict(path, True, opened[0], True, opened[1])
 
 
+def judge_by_habit(graph: Graph, path: Path, given: tuple[int, ...]) -> Verdict:
+    """The habit of the small models: as if no variable on a path were a common effect."""
+    blocker = next((node for node in path[1:-1] if node in given), None)
+    return Verdict(path, blocker is None, blocker, False)
+
+
 def _effects(graph: Graph, node: int) -> list[int]:
     """A node and all that it is a cause of, the nearest first."""
     found = [node]

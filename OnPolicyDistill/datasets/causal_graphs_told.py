@@ -7,10 +7,17 @@ the answer. All of a premise is told in one wording, its arrows in any order.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from OnPolicyDistill.datasets.causal_graphs import Graph, Question, Verdict, judge, paths_between
+from OnPolicyDistill.datasets.causal_graphs import (
+    Graph,
+    Path,
+    Question,
+    Verdict,
+    judge,
+    paths_between,
+)
 
 YES, NO = "yes", "no"
 ANSWER_PREFIX = "Final Answer:"
@@ -41,6 +48,7 @@ LEFT_ASIDE = (
     "Apart from any arrow between them, {x} and {y} are {asked} once {given} is known.",
     "If no arrow ran between {x} and {y}, they would be {asked} given {given}.",
 )
+Judging = Callable[[Graph, Path, tuple[int, ...]], Verdict]
 NUMBERS = {3: "three", 4: "four", 5: "five", 6: "six"}
 INSTRUCTION = (
     f'Is the hypothesis right? End with "{ANSWER_PREFIX} {YES}" or "{ANSWER_PREFIX} {NO}".'
@@ -99,9 +107,9 @@ def tell_premise(graph: Graph, wording: Wording, chance: random.Random) -> str:
     )
 
 
-def tell_hypothesis(question: Question, wording: Wording, chance: random.Random) -> str:
-    """What is to be judged, the two variables in any order."""
-    x, y = chance.sample((wording.names[question.x], wording.names[question.y]), 2)
+def tell_hypothesis(question: Question, wording: Wording) -> str:
+    """What is to be judged."""
+    x, y = wording.names[question.x], wording.names[question.y]
     given = [wording.names[node] for node in question.given]
     sentence = LEFT_ASIDE[wording.left_aside]
     if len(given) > 1:
@@ -116,9 +124,9 @@ def prompt_of(premise: str, hypothesis: str) -> str:
     return f"Premise: {premise}\nHypothesis: {hypothesis}\n{INSTRUCTION}"
 
 
-def answer_to(question: Question, wording: Wording) -> str:
+def answer_to(is_independent: bool, wording: Wording) -> str:
     """`yes` where the hypothesis is right, else `no`."""
-    return YES if question.is_independent != wording.is_about_dependence else NO
+    return YES if is_independent != wording.is_about_dependence else NO
 
 
 def final_answer(answer: str) -> str:
@@ -126,17 +134,24 @@ def final_answer(answer: str) -> str:
     return f"{ANSWER_PREFIX} {answer}"
 
 
-def derive(graph: Graph, question: Question, names: Sequence[str]) -> str:
-    """A true derivation of the answer: path by path, up to the first that is open."""
+def derive(
+    graph: Graph, question: Question, names: Sequence[str], judging: Judging = judge
+) -> tuple[str, bool]:
+    """A derivation path by path, up to the first that is open, and whether it says independent.
+
+    It is true where `judging` is.
+    """
     lines = []
-    for path in sorted(paths_between(graph, question.x, question.y), key=len):
-        verdict = judge(graph, path, question.given)
+    # The shortest first, then by name: an order that can be read off the words.
+    paths = paths_between(graph, question.x, question.y)
+    for path in sorted(paths, key=lambda path: (len(path), [names[node] for node in path])):
+        verdict = judging(graph, path, question.given)
         lines.append(f"{_drawn(graph, verdict, names)}: {_reason(verdict, names)}.")
         if verdict.is_open:
             lines.append("So they are dependent.")
-            return "\n".join(lines)
+            return "\n".join(lines), False
     lines.append("No path is open, so they are independent.")
-    return "\n".join(lines)
+    return "\n".join(lines), True
 
 
 def _drawn(graph: Graph, verdict: Verdict, names: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle
 from pathlib import Path
 
@@ -21,11 +21,13 @@ from OnPolicyDistill.datasets.causal_graphs import (
     Question,
     Split,
     draw_graph,
+    judge,
     questions_of,
     split_of,
 )
 from OnPolicyDistill.datasets.causal_graphs_told import (
     TOPICS,
+    Judging,
     Wording,
     answer_to,
     derive,
@@ -71,14 +73,14 @@ class CausalExample:
     prompt: str
     answer: str
 
-    def completion(self, thinking: bool) -> str:
-        """The right completion, behind its derivation in `<think>` where that is wanted."""
-        said = final_answer(self.answer)
-        if not thinking:
-            return said
-        return (
-            f"<think>\n{derive(self.graph, self.question, self.wording.names)}\n</think>\n\n{said}"
-        )
+    def completion(self, thinking: bool, judging: Judging = judge) -> str:
+        """The completion, behind its derivation in `<think>` where that is wanted.
+
+        It is right where `judging` paths is.
+        """
+        derived, is_independent = derive(self.graph, self.question, self.wording.names, judging)
+        said = final_answer(answer_to(is_independent, self.wording))
+        return f"<think>\n{derived}\n</think>\n\n{said}" if thinking else said
 
     def line(self, thinking: bool) -> dict[str, object]:
         """The example as a line of a file: a prompt, a conversation and a labelled item in one.
@@ -106,9 +108,10 @@ def generate_causal(seed: int, split: Split, level: Level) -> Iterator[tuple[Cau
         wording = draw_wording(chance, graph.num_nodes, level.topics, level.plain)
         premise = tell_premise(graph, wording, chance)
         pair = []
-        for question in (yes, no):
-            prompt = prompt_of(premise, tell_hypothesis(question, wording, chance))
-            answer = answer_to(question, wording)
+        for drawn in (yes, no):
+            question = drawn if chance.random() < 0.5 else replace(drawn, x=drawn.y, y=drawn.x)
+            prompt = prompt_of(premise, tell_hypothesis(question, wording))
+            answer = answer_to(question.is_independent, wording)
             pair.append(CausalExample(graph, question, wording, prompt, answer))
         yield tuple(pair)
 

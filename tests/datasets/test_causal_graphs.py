@@ -97,7 +97,9 @@ def test_an_arrow_between_the_two_is_left_aside() -> None:
 def test_a_derivation_names_every_closed_path_and_ends_with_the_answer() -> None:
     for graph in drawn(60):
         for question in questions_of(graph, 2):
-            told = derive(graph, question, "ABCDEF").splitlines()
+            derived, is_independent = derive(graph, question, "ABCDEF")
+            told = derived.splitlines()
+            assert is_independent == question.is_independent
             assert ("independent" in told[-1]) == question.is_independent
             paths = list(paths_between(graph, question.x, question.y))
             if question.is_independent:
