@@ -10,6 +10,7 @@ from OnPolicyDistill.config import load_config
 from OnPolicyDistill.datasets.linter import lint_prompts
 from OnPolicyDistill.planning.checkup import check_run
 from OnPolicyDistill.planning.plan import plan_run
+from OnPolicyDistill.registry import find_model, lora_targets
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs"
@@ -105,3 +106,29 @@ def test_the_preset_for_fine_tuning_has_the_figures_of_the_recipe():
     assert (sft.max_length, sft.grad_checkpoint) == (2048, True)
     assert sft.num_epochs
     assert plan_run(preset("prompt_distillation/sft"), 128, "m3-ultra").verdict == "fits"
+
+
+@pytest.mark.parametrize(
+    ("name", "rank", "alpha", "rate", "accumulation"),
+    [
+        ("qwen2.5_1.5b", 32, 16, 3e-5, 16),
+        ("phi3.5_mini", 64, 32, 2e-5, 16),
+        ("r1_distill_qwen_7b", 64, 32, 2e-5, 32),
+    ],
+)
+def test_each_family_has_its_figures_for_fine_tuning_and_for_rewards(
+    name, rank, alpha, rate, accumulation
+):
+    sft, grpo = preset(f"sft/{name}").sft, preset(f"grpo/{name}").grpo
+    assert sft.model == grpo.model
+    for settings in (sft, grpo):
+        assert (settings.lora.rank, settings.lora.alpha) == (rank, alpha)
+        assert settings.learning_rate == rate
+        assert (settings.batch_size, settings.gradient_accumulation_steps) == (1, accumulation)
+        known = find_model(settings.model)
+        assert known is not None
+        assert settings.lora.targets is None
+        assert set(known.lora_targets) == set(lora_targets(str(known.config["model_type"])))
+    assert grpo.grading_kind == "label"
+    for kind in ("sft", "grpo"):
+        assert plan_run(preset(f"{kind}/{name}"), 128, "m3-ultra").verdict != "does_not_fit"
