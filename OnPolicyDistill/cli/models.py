@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from OnPolicyDistill.demo.classroom import Progress
     from OnPolicyDistill.registry import KnownModel
 
-Pair = Literal["dates", "languages", "squares", "surgery"]
+Pair = Literal["dates", "languages", "squares", "surgery", "families"]
 
 app = typer.Typer(help="List known models and get them.", no_args_is_help=False)
 
@@ -122,12 +122,13 @@ def build_embedded(
     ] = None,
     pair: Annotated[
         Pair | None,
-        typer.Option(help="Build this pair only. All of them take about an hour."),
+        typer.Option(help="Build these models only. All of them take more than an hour."),
     ] = None,
 ) -> None:
     """Make the embedded models again from nothing, and say whether the bytes are the same."""
     load_mlx()
     from OnPolicyDistill.demo import embedded
+    from OnPolicyDistill.demo.causal_families import build_causal_families
     from OnPolicyDistill.demo.language_pair import build_language_pair
     from OnPolicyDistill.demo.squares_pair import build_squares_pair
     from OnPolicyDistill.demo.surgery_pair import build_surgery_pair
@@ -141,6 +142,7 @@ def build_embedded(
         "languages": build_language_pair,
         "squares": build_squares_pair,
         "surgery": build_surgery_pair,
+        "families": build_causal_families,
         "dates": embedded.build_embedded,
     }
     for name in builders if pair is None else (pair,):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from OnPolicyDistill.datasets.causal_graphs import (
     Graph,
@@ -23,7 +23,7 @@ YES, NO = "yes", "no"
 ANSWER_PREFIX = "Final Answer:"
 
 TOPICS: dict[str, tuple[str, ...]] = {
-    "letters": ("A", "B", "C", "D", "E", "F", "G", "H"),
+    "letters": ("A", "B", "C", "D", "E", "F"),
     "health": ("diet", "sleep", "stress", "exercise", "mood", "fever", "pulse", "appetite"),
     "garden": ("rain", "shade", "mulch", "moss", "frost", "growth", "bloom", "harvest"),
     "machine": ("load", "heat", "wear", "noise", "speed", "leakage", "pressure", "vibration"),
@@ -35,6 +35,8 @@ FRAMES = (
     "There are {number} variables, {names}, and no hidden ones. {arrows}",
     "Consider {names}, which nothing else has an influence on. {arrows}",
 )
+# Of the easy level: an arrow is one word, so that a model of three layers can read it.
+PAIRS_OF_LETTERS = "Each pair is an arrow from its first letter to its second: {arrows}."
 ARROWS = (
     "{cause} causes {effect}.",
     "{cause} has a direct effect on {effect}.",
@@ -44,15 +46,13 @@ ARROWS = (
 GROUPED = "The direct causes of {effect} are {causes}."
 SINGLE = "The direct cause of {effect} is {causes}."
 LEFT_ASIDE = (
-    "Leaving aside any direct effect between the two, {x} and {y} are {asked} given {given}.",
+    "Any direct effect aside, {x} and {y} are {asked} given {given}.",
     "Apart from any arrow between them, {x} and {y} are {asked} once {given} is known.",
     "If no arrow ran between {x} and {y}, they would be {asked} given {given}.",
 )
 Judging = Callable[[Graph, Path, tuple[int, ...]], Verdict]
 NUMBERS = {3: "three", 4: "four", 5: "five", 6: "six"}
-INSTRUCTION = (
-    f'Is the hypothesis right? End with "{ANSWER_PREFIX} {YES}" or "{ANSWER_PREFIX} {NO}".'
-)
+INSTRUCTION = f'Is it right? End with "{ANSWER_PREFIX} {YES}" or "{ANSWER_PREFIX} {NO}".'
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,7 @@ class Wording:
     arrows: int
     left_aside: int
     is_about_dependence: bool
+    is_plain: bool = False
 
     @property
     def asked(self) -> str:
@@ -87,12 +88,28 @@ def draw_wording(
         arrows=0 if plain else chance.randrange(len(ARROWS) + 1),
         left_aside=0 if plain else chance.randrange(len(LEFT_ASIDE)),
         is_about_dependence=chance.random() < 0.5,
+        is_plain=plain,
     )
+
+
+def call_first(question: Question, wording: Wording) -> Wording:
+    """The same wording with the first two names of its topic for the variables asked about."""
+    first, second, *rest = TOPICS[wording.topic]
+    free = iter([name for name in wording.names if name in rest] + rest)
+    named = {question.x: first, question.y: second}
+    taken: list[str] = []
+    for node in range(len(wording.names)):
+        name = named.get(node) or next(one for one in free if one not in taken)
+        taken.append(name)
+    return replace(wording, names=tuple(taken))
 
 
 def tell_premise(graph: Graph, wording: Wording, chance: random.Random) -> str:
     """All of a graph in words, its variables and arrows in any order."""
     names = wording.names
+    if wording.is_plain:
+        pairs = [names[a] + names[b] for a, b in graph.edges]
+        return PAIRS_OF_LETTERS.format(arrows=", ".join(chance.sample(pairs, len(pairs))))
     if wording.arrows < len(ARROWS):
         sentence = ARROWS[wording.arrows]
         told = [sentence.format(cause=names[a], effect=names[b]) for a, b in graph.edges]
@@ -146,7 +163,7 @@ def derive(
     paths = paths_between(graph, question.x, question.y)
     for path in sorted(paths, key=lambda path: (len(path), [names[node] for node in path])):
         verdict = judging(graph, path, question.given)
-        lines.append(f"{_drawn(graph, verdict, names)}: {_reason(verdict, names)}.")
+        lines.append(f"Path {_drawn(graph, verdict, names)}: {_reason(verdict, names)}.")
         if verdict.is_open:
             lines.append("So they are dependent.")
             return "\n".join(lines), False

@@ -30,6 +30,7 @@ from OnPolicyDistill.datasets.causal_graphs_told import (
     Judging,
     Wording,
     answer_to,
+    call_first,
     derive,
     draw_wording,
     final_answer,
@@ -110,6 +111,9 @@ def generate_causal(seed: int, split: Split, level: Level) -> Iterator[tuple[Cau
         pair = []
         for drawn in (yes, no):
             question = drawn if chance.random() < 0.5 else replace(drawn, x=drawn.y, y=drawn.x)
+            if level.plain:
+                wording = call_first(question, wording)
+                premise = tell_premise(graph, wording, chance)
             prompt = prompt_of(premise, tell_hypothesis(question, wording))
             answer = answer_to(question.is_independent, wording)
             pair.append(CausalExample(graph, question, wording, prompt, answer))

@@ -28,10 +28,10 @@ from OnPolicyDistill.models.embedded_families import (
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from OnPolicyDistill.settings.sft import SftSettings
 
-NUM_BASE_TOKENS = 512
+NUM_BASE_TOKENS = 500
 NUM_TOKENIZER_PAIRS = 400
 CONTEXT_LENGTH = 1024
-BATCH_SIZE = 32
+BATCH_SIZE = 16
 HABIT = 0.75
 SYSTEM = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
 
@@ -44,7 +44,7 @@ class FamilyPlan:
     family: FamilyName
     shape: TinyShape
     seed: int
-    num_steps: int = 700
+    num_steps: int = 900
     learning_rate: float = 3e-3
 
 
@@ -55,7 +55,7 @@ def _shape(hidden_size: int, intermediate_size: int) -> TinyShape:
         num_heads=4,
         num_kv_heads=2,
         intermediate_size=intermediate_size,
-        logit_width=544,
+        logit_width=512,
         tied=True,
         context_length=CONTEXT_LENGTH,
     )

@@ -156,9 +156,17 @@ def write_family_words(
 
 
 def write_random_family(folder: Path, name: FamilyName, shape: TinyShape, seed: int) -> None:
-    """Write a family's configs and random float32 weights beside its tokenizer."""
+    """Write a family's configs and random float32 weights beside its tokenizer.
+
+    Raises:
+        ValueError: the tokenizer has more tokens than the shape has logits.
+    """
     family = FAMILIES[name]
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    num_tokens = tokenizer.get_vocab_size()
+    if num_tokens > shape.logit_width:
+        # Reading beyond the embedding table would not be noticed until the process dies of it.
+        raise ValueError(f"{num_tokens} tokens do not fit into {shape.logit_width} logits.")
     ids = {token: tokenizer.token_to_id(token) for token in family.special}
     ends = [ids[token] for token in family.ends]
     begin = {"bos_token_id": ids[family.begin], "pad_token_id": ids[family.pad]}

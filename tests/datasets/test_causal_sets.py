@@ -108,6 +108,16 @@ def test_the_same_arguments_write_the_same_bytes(tmp_path: Path) -> None:
     assert other["train"].read_bytes() != files["train"].read_bytes()
 
 
+def test_the_easy_level_asks_about_a_and_b_and_writes_an_arrow_as_one_word() -> None:
+    for one in distinct_causal(1, "train", 80, LEVELS["easy"]):
+        names = one.wording.names
+        assert (names[one.question.x], names[one.question.y]) == ("A", "B")
+        assert len(set(names)) == one.graph.num_nodes
+        told = one.prompt.split(": ")[2].split(".")[0].split(", ")
+        assert sorted(told) == sorted(names[a] + names[b] for a, b in one.graph.edges)
+        assert "Any direct effect aside, A and B are" in one.prompt
+
+
 @pytest.mark.parametrize("thinking", [False, True])
 def test_one_file_is_prompts_conversations_and_labelled_items(
     thinking: bool, tmp_path: Path
