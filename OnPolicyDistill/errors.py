@@ -53,7 +53,10 @@ class ConfigError(InputError):
 
 
 class DatasetError(InputError):
-    """A data file is wrong; names the file and, where there is one, the 1-based line."""
+    """A data file is wrong; names the file and, where there is one, the 1-based line.
+
+    `what` is the message without file and line, for whoever says those beside it.
+    """
 
     code = "invalid_dataset"
 
@@ -64,6 +67,7 @@ class DatasetError(InputError):
             "" if path is None else f"{path}" + ("" if line is None else f", line {line}") + ": "
         )
         super().__init__(f"{where}{message}", action)
+        self.what = message
         self.path = path
         self.line = line
 

@@ -21,37 +21,71 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from OnPolicyDistill.datasets.chat_template import REASONING_KEYS, ChatTemplate
-from OnPolicyDistill.datasets.prompts import Message, content_text
+from OnPolicyDistill.datasets.messages import CALLS_KEY, Message, calls_tools, is_learned
+from OnPolicyDistill.datasets.prompts import content_text
+from OnPolicyDistill.errors import DatasetError
 
 OPENS, CLOSES = "<think>", "</think>"
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What stands before an answer when it is generated, and what is generated."""
+    """What stands before an answer when it is generated, and what is generated.
+
+    `is_learned` is false where the conversation says that this turn is only to be read.
+    """
 
     prompt: str
     completion: str
+    is_learned: bool = True
 
 
 def assistant_turns(
-    template: ChatTemplate, messages: Sequence[Message], end_texts: Iterable[str]
+    template: ChatTemplate,
+    messages: Sequence[Message],
+    end_texts: Iterable[str],
+    tools: Sequence[JsonValue] = (),
 ) -> list[Turn]:
     """Every assistant's turn of a conversation; `end_texts` are the tokens that end one.
 
+    `tools` are those that the conversation gives the model.
+
     Raises:
-        DatasetError: the template refuses the conversation.
+        DatasetError: the template refuses the conversation, or leaves out calls of tools.
         ModelError: the template is broken or leaves answers out.
     """
     closing = template.closing()
-    end = _until_first(closing, end_texts)
+    ends = [text for text in end_texts if text]
+    end = _until_first(closing, ends)
     turns = []
     for place, message in enumerate(messages):
         if message["role"] == "assistant":
-            prompt = template.render(messages[:place])
-            written = template.render(messages[: place + 1], add_generation_prompt=False)
-            turns.append(Turn(prompt, _generated(message, prompt, written, closing) + end))
+            prompt = template.render(messages[:place], tools=tools)
+            written = template.render(messages[: place + 1], False, tools=tools)
+            if calls_tools(message):
+                refuse_unwritten_calls(template, messages[: place + 1], written, tools)
+                completion = _called(prompt, written, ends)
+            else:
+                completion = _generated(message, prompt, written, closing) + end
+            turns.append(Turn(prompt, completion, is_learned(message)))
     return turns
+
+
+def refuse_unwritten_calls(
+    template: ChatTemplate, messages: Sequence[Message], written: str, tools: Sequence[JsonValue]
+) -> None:
+    """Refuse a last message whose calls of tools make no difference to what the template writes.
+
+    Raises:
+        DatasetError: they make none.
+    """
+    *before, last = messages
+    bare = {key: value for key, value in last.items() if key != CALLS_KEY}
+    if template.render([*before, bare], False, tools=tools) == written:
+        raise DatasetError(
+            "The chat template leaves out what the assistant calls (tool_calls).",
+            "Use a model whose template writes tools, or write the call as content.",
+        )
 
 
 def split_reasoning(message: Mapping[str, JsonValue]) -> tuple[str, str]:
@@ -84,6 +118,18 @@ def _generated(message: Message, prompt: str, written: str, closing: str) -> str
     if prompt.rstrip().endswith(OPENS):
         return f"{reasoning}\n{CLOSES}\n\n{answer}"
     return f"{OPENS}\n{reasoning}\n{CLOSES}\n\n{answer}" if reasoning else answer
+
+
+def _called(prompt: str, written: str, ends: Sequence[str]) -> str:
+    """A turn with calls of tools, up to the token that ends it."""
+    inner = written.removeprefix(prompt)
+    if len(inner) == len(written) or not any(end in inner for end in ends):
+        raise DatasetError(
+            "The chat template writes a call of tools elsewhere than behind its prompt, or without "
+            "a token that ends the turn.",
+            "Take the line out, or use a model of another family.",
+        )
+    return _until_first(inner, ends)
 
 
 def _until_first(closing: str, end_texts: Iterable[str]) -> str:

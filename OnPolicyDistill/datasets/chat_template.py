@@ -14,12 +14,15 @@ from pathlib import Path
 from jinja2 import Template, TemplateError
 from pydantic import JsonValue
 
+from OnPolicyDistill.datasets.messages import calls_tools, plain_content
+from OnPolicyDistill.datasets.picture_prompts import LayoutError
 from OnPolicyDistill.datasets.template_sandbox import TemplateSandbox
 from OnPolicyDistill.datasets.tokenizer_files import (
     TOKENIZER_CONFIG,
     read_settings,
     special_tokens,
 )
+from OnPolicyDistill.datasets.tool_calls import ArgumentForm, argument_form, with_arguments
 from OnPolicyDistill.errors import DatasetError, ModelError
 
 TEMPLATE_FILE = "chat_template.jinja"
@@ -63,11 +66,13 @@ class ChatTemplate:
         messages: Sequence[Mapping[str, JsonValue]],
         add_generation_prompt: bool = True,
         enable_thinking: bool | None = None,
+        tools: Sequence[JsonValue] = (),
     ) -> str:
         """Write a conversation as the model's text; special tokens are written out.
 
         `add_generation_prompt` opens the assistant's turn. `enable_thinking` is passed on only
-        when it is set, because templates tell unset from false.
+        when it is set, because templates tell unset from false. Arguments of tool calls are given
+        as the template writes them best.
 
         Raises:
             ModelError: the template is broken or does not come to an end.
@@ -76,11 +81,19 @@ class ChatTemplate:
         values: dict[str, object] = {**self.special}
         if enable_thinking is not None:
             values["enable_thinking"] = enable_thinking
-        values["messages"] = [_plain_message(message) for message in messages]
+        plain = [_plain_message(message) for message in messages]
+        if any(map(calls_tools, plain)):
+            form = _argument_form(self)
+            plain = [with_arguments(message, form) for message in plain]
+        values["messages"] = plain
+        values["tools"] = list(tools) or None
         values["add_generation_prompt"] = add_generation_prompt
+        return self._written(values)
+
+    def _written(self, values: Mapping[str, object]) -> str:
         sandbox, template = self._compiled()
         try:
-            return sandbox.bounded(template, {**values, "tools": None, "documents": None})
+            return sandbox.bounded(template, {**values, "documents": None})
         except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
             raise DatasetError(
                 f"The chat template in {self.folder} cannot write this conversation "
@@ -147,6 +160,28 @@ def _compile(source: str) -> tuple[TemplateSandbox, Template]:
     return sandbox, sandbox.compiled(source)
 
 
+def _argument_form(template: ChatTemplate) -> ArgumentForm:
+    special = tuple(sorted(template.special.items()))
+    return _form_of_arguments(template.source, template.folder, special)
+
+
+@lru_cache(maxsize=32)
+def _form_of_arguments(
+    source: str, folder: Path, special: tuple[tuple[str, str], ...]
+) -> ArgumentForm:
+    """What a template wants of arguments; nothing where it refuses calls, which is said later."""
+    template = ChatTemplate(source, folder, dict(special))
+
+    def write(messages: Sequence[Mapping[str, JsonValue]]) -> str | None:
+        values = {"messages": messages, "tools": None, "add_generation_prompt": False}
+        try:
+            return template._written({**template.special, **values})
+        except DatasetError:
+            return None
+
+    return argument_form(write)
+
+
 def _find_source(folder: Path) -> str | None:
     file = folder / TEMPLATE_FILE
     if file.is_file():
@@ -170,10 +205,25 @@ def _named_default(value: object) -> str | None:
 
 
 def _plain_message(message: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """Drop empty keys, which many templates would write as None, and name reasoning alike."""
+    """Drop empty keys, which many templates would write as None, and name reasoning alike.
+
+    Content is a text, because many templates write a list as Python does; parts stay parts only
+    where a picture is among them.
+
+    Raises:
+        DatasetError: a part of the content is neither words nor a picture.
+    """
     plain: dict[str, JsonValue] = {
         key: value for key, value in message.items() if value is not None
     }
+    content = plain.get("content")
+    if isinstance(content, list):
+        try:
+            plain["content"] = plain_content(content)
+        except LayoutError as error:
+            raise DatasetError(error.message, error.fix) from error
+    elif content is None and calls_tools(plain):
+        plain["content"] = ""
     reasoning = next((plain[key] for key in REASONING_KEYS if key in plain), None)
     if reasoning is not None:
         plain = {"thinking": reasoning, **plain, "reasoning_content": reasoning}

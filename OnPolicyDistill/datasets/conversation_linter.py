@@ -9,9 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from OnPolicyDistill.datasets.assistant_turns import refuse_unwritten_calls
+from OnPolicyDistill.datasets.chat_template import ChatTemplate
 from OnPolicyDistill.datasets.conversations import Conversation, read_conversations
 from OnPolicyDistill.datasets.lengths import histogram
 from OnPolicyDistill.datasets.linter import MAX_FINDINGS_PER_CODE, LintReport, Ruler
+from OnPolicyDistill.datasets.messages import calls_tools
 from OnPolicyDistill.datasets.picture_linter import PictureFacts, PictureLint, Progress
 from OnPolicyDistill.datasets.prompt_rules import Finding, problem_finding
 from OnPolicyDistill.datasets.prompts import content_text
@@ -82,7 +85,7 @@ class _Lint:
         try:
             self.texts.append(_text(found, self.ruler))
         except DatasetError as error:
-            self.findings.append(_warning(found, "template_refuses", error.message, error.action))
+            self.findings.append(_warning(found, "template_refuses", error.what, error.action))
             return
         self.measured.append(found)
         num_pictures = len(found.pictures)
@@ -165,8 +168,18 @@ def _mark(found: Conversation, marks: Sequence[str]) -> bytes:
 
 def _text(found: Conversation, ruler: Ruler) -> str:
     if ruler.template is not None:
-        return ruler.template.render(found.messages, add_generation_prompt=False)
+        return _rendered(ruler.template, found)
     return "\n".join(content_text(message.get("content")) for message in found.messages)
+
+
+def _rendered(template: ChatTemplate, found: Conversation) -> str:
+    """A conversation as a template writes it, all calls of tools included, or a DatasetError."""
+    for place, message in enumerate(found.messages, 1):
+        if message["role"] == "assistant" and calls_tools(message):
+            before = found.messages[:place]
+            written = template.render(before, False, tools=found.tools)
+            refuse_unwritten_calls(template, before, written, found.tools)
+    return template.render(found.messages, add_generation_prompt=False, tools=found.tools)
 
 
 def _warning(found: Conversation, code: str, message: str, fix: str) -> Finding:

@@ -1,9 +1,10 @@
 """Conversation sets: JSONL files for supervised fine-tuning, checked line by line.
 
 One object a line: {"messages": [...]} that end with the assistant's turn, {"prompt": "...",
-"completion": "..."} (or "answer", as in sets of prompts), or ShareGPT's {"conversations":
-[{"from": "human", "value": "..."}, ...]} with perhaps a `system` beside them. Every
-assistant turn is something to learn. Pictures may stand in each layout (picture_prompts).
+"completion": "..."} (or "answer", as in sets of prompts; both may be lists of messages), or
+ShareGPT's {"conversations": [{"from": "human", "value": "..."}, ...]} with perhaps a `system`
+beside them. Every assistant turn is something to learn, unless it says no (messages). Pictures may
+stand in each layout (picture_prompts).
 """
 
 from __future__ import annotations
@@ -14,26 +15,36 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from OnPolicyDistill.datasets.messages import (
+    EXAMPLE,
+    Message,
+    calls_tools,
+    checked_messages,
+    is_learned,
+    kind_of_value,
+    tools_of,
+)
 from OnPolicyDistill.datasets.picture_prompts import place_pictures, unread_picture
 from OnPolicyDistill.datasets.pictures import PictureSource
-from OnPolicyDistill.datasets.prompts import Message, content_text, question_of
-from OnPolicyDistill.datasets.records import BadLine, Record, read_records
+from OnPolicyDistill.datasets.prompts import content_text, question_of
+from OnPolicyDistill.datasets.reading import read_records
+from OnPolicyDistill.datasets.records import BadLine, Record
 from OnPolicyDistill.datasets.sharegpt import sharegpt_messages
 from OnPolicyDistill.errors import DatasetError
-
-EXAMPLE = '{"messages": [{"role": "user", "content": "..."}, {"role": "assistant", ...}]}'
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
     """Messages with the wanted completions. `line` counts lines of the file from 1.
 
-    `pictures` are those of the messages' {"type": "image"} parts, in order.
+    `pictures` are those of the messages' {"type": "image"} parts, in order; `tools` those that the
+    line gives the model.
     """
 
     line: int
     messages: tuple[Message, ...]
     pictures: tuple[PictureSource, ...] = ()
+    tools: tuple[JsonValue, ...] = ()
 
 
 def load_conversations(path: Path, *, sees: bool = False) -> tuple[Conversation, ...]:
@@ -97,43 +108,52 @@ def conversation_of(record: Record) -> Conversation | BadLine:
     if "conversations" in values:
         turns = sharegpt_messages(record)
         return turns if isinstance(turns, BadLine) else _check_messages(turns, record)
-    prompt, completion = question_of(record), values.get("completion", values.get("answer"))
-    if not isinstance(prompt, str) or not isinstance(completion, str):
+    return _of_pair(record)
+
+
+def _of_pair(record: Record) -> Conversation | BadLine:
+    """A question and its answer, each a text or, as TRL has it, a list of messages."""
+    values, line = record.values, record.line
+    name = "completion" if "completion" in values else "answer"
+    question, answer = question_of(record), values.get(name)
+    if question is None or answer is None:
         message = "The line has neither messages nor conversations nor prompt with completion."
-        return BadLine(record.line, "missing_messages", message, f"Write {EXAMPLE}.")
-    messages: list[JsonValue] = [
-        {"role": "user", "content": prompt},
-        {"role": "assistant", "content": completion},
-    ]
+        return BadLine(line, "missing_messages", message, f"Write {EXAMPLE}.")
+    messages: list[JsonValue] = []
+    for key, value, role in (("prompt", question, "user"), (name, answer, "assistant")):
+        if isinstance(value, list):
+            messages += value
+        elif isinstance(value, str):
+            messages.append({"role": role, "content": value})
+        else:
+            message = f"{key} is {kind_of_value(value)}, not a text."
+            return BadLine(line, "wrong_type", message, "Write it in quotes.")
     return _check_messages(messages, record)
 
 
 def _check_messages(value: JsonValue, record: Record) -> Conversation | BadLine:
     line = record.line
-    if not isinstance(value, list) or not value:
-        message = "messages is not a list with messages."
+    messages = checked_messages(value, line)
+    if isinstance(messages, BadLine):
+        return messages
+    if any(map(_is_empty_answer, messages)):
+        message = "An assistant's message is empty."
         return BadLine(line, "wrong_type", message, f"Write {EXAMPLE}.")
-    messages: list[Message] = []
-    for message_value in value:
-        problem = _problem_of(message_value)
-        if problem is not None:
-            return BadLine(line, "wrong_type", problem, f"Write {EXAMPLE}.")
-        assert isinstance(message_value, dict)
-        messages.append(message_value)
     if messages[-1]["role"] != "assistant" or len(messages) < 2:
         fix = "End every conversation with the assistant's turn, and give it something to answer."
         return BadLine(line, "no_completion", "The last message is no answer to learn.", fix)
-    placed = place_pictures(record, messages)
+    if not any(is_learned(message) for message in messages if message["role"] == "assistant"):
+        fix = "Give one of its answers a weight of 1, or take the line out."
+        return BadLine(line, "no_completion", "No answer of it is to be learned.", fix)
+    placed, tools = place_pictures(record, messages), tools_of(record.values, line)
     if isinstance(placed, BadLine):
         return placed
-    return Conversation(line, placed.messages, placed.pictures)
+    if isinstance(tools, BadLine):
+        return tools
+    return Conversation(line, placed.messages, placed.pictures, tools)
 
 
-def _problem_of(message: JsonValue) -> str | None:
-    if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-        return "A message has no role."
-    if not isinstance(message.get("content"), str | list):
-        return "A message has no content."
-    if message["role"] == "assistant" and not content_text(message.get("content")).strip():
-        return "An assistant's message is empty."
-    return None
+def _is_empty_answer(message: Message) -> bool:
+    if message["role"] != "assistant" or calls_tools(message):
+        return False
+    return not content_text(message.get("content")).strip()

@@ -21,8 +21,10 @@ from OnPolicyDistill.datasets.conversations import (
     form_keys,
     refuse_bad_lines,
 )
-from OnPolicyDistill.datasets.prompts import Message, content_text
-from OnPolicyDistill.datasets.records import BadLine, Record, read_records
+from OnPolicyDistill.datasets.messages import Message
+from OnPolicyDistill.datasets.prompts import content_text
+from OnPolicyDistill.datasets.reading import read_records
+from OnPolicyDistill.datasets.records import BadLine, Record
 from OnPolicyDistill.errors import DatasetError, InputError
 from OnPolicyDistill.files import write_text_atomically
 

@@ -1,7 +1,8 @@
-"""What a file of data holds, by its ending or its first usable line, and the check it gets."""
+"""What a file of data holds, by most of its first usable lines, and the check it gets."""
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -14,30 +15,29 @@ from OnPolicyDistill.datasets.linter import LintReport, Ruler, lint_prompts
 from OnPolicyDistill.datasets.picture_linter import Progress
 from OnPolicyDistill.datasets.picture_prompts import listed_pictures
 from OnPolicyDistill.datasets.prompts import Prompt, prompt_of
-from OnPolicyDistill.datasets.records import Record, read_records
+from OnPolicyDistill.datasets.reading import is_text, read_records
+from OnPolicyDistill.datasets.records import Record
 from OnPolicyDistill.errors import DatasetError
 
 # inputs: one text each to be answered, with or without a label; text: read as a whole or by lines.
 SetKind = Literal["prompts", "conversations", "inputs", "text"]
-# Whatever has another ending is JSON lines.
-ENDINGS: dict[str, SetKind] = {".csv": "inputs", ".txt": "text", ".md": "text"}
 PEEKED_LINES = 50
 # What tells labelled pictures, which need no text; prompts may have an answer.
 LABEL_KEYS = ("label", "gold")
 
 
 def kind_of(file: Path) -> SetKind:
-    """What the ending or the first usable line says; a file with none is taken for prompts."""
-    known = ENDINGS.get(file.suffix.lower())
-    if known is not None:
-        return known
+    """What most of the first usable lines are; a file with none is taken for prompts."""
+    if is_text(file):
+        return "text"
+    kinds: Counter[SetKind] = Counter()
     try:
         for record in islice(read_records(file), PEEKED_LINES):
             if isinstance(record, Record):
-                return _kind_of(record)
+                kinds[_kind_of(record)] += 1
     except DatasetError:
         return "prompts"
-    return "prompts"
+    return kinds.most_common(1)[0][0] if kinds else "prompts"
 
 
 def lint_file(

@@ -1,9 +1,8 @@
 """Labelled items: texts with or without a gold label, and how a label is read from a reply.
 
-Formats: one text a line, JSONL, parquet and CSV. JSONL, parquet and CSV may name pictures in
-`images` or `image`; beside them a text may be empty, and be called `problem` or `question` as in
-sets of problems. `grader` says that an answer is free and graded by its box, not one of the labels.
-It knows neither models nor prompts.
+Lines may name pictures in `images` or `image`; beside them a text may be empty, and be called
+`problem` or `question` as in sets of problems. `grader` says that an answer is free and graded by
+its box, not one of the labels. It knows neither models nor prompts.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from OnPolicyDistill.datasets.csv_lines import read_csv
 from OnPolicyDistill.datasets.picture_prompts import (
     listed_pictures,
     picture_keys,
@@ -26,8 +24,8 @@ from OnPolicyDistill.datasets.picture_prompts import (
 )
 from OnPolicyDistill.datasets.pictures import PictureSource
 from OnPolicyDistill.datasets.prompts import QUESTION_KEYS, content_text, refuse_heavy
-from OnPolicyDistill.datasets.records import BadLine, Record, read_records
-from OnPolicyDistill.datasets.text_lines import text_lines
+from OnPolicyDistill.datasets.reading import read_records
+from OnPolicyDistill.datasets.records import BadLine, Record
 from OnPolicyDistill.errors import DatasetError
 
 TEXT_KEYS = ("text", "input", "sentence", "prompt")
@@ -70,13 +68,12 @@ class LabelledItem:
 
 
 def load_items(path: Path, *, sees: bool = False) -> list[LabelledItem]:
-    """Read items by the file's ending: .jsonl, .parquet, .csv, anything else one text a line.
+    """Read the items of a file of any form (reading.py); a plain text has one on each line.
 
     Items with pictures are refused unless the caller `sees` them.
 
-    JSONL and a CSV's header name the text `text`, `input`, `sentence` or `prompt`, its gold label
-    `label`, `gold` or `answer`, and its source `source`. Without a header the first column of a
-    CSV is the text and the second the label.
+    Keys and a table's heading name the text `text`, `input`, `sentence` or `prompt`, its gold label
+    `label`, `gold` or `answer`, and its source `source`. A table of one column needs no heading.
 
     Raises:
         DatasetError: naming the file and the line that cannot be used.
@@ -103,11 +100,9 @@ def read_items(path: Path) -> Iterator[tuple[int, LabelledItem | BadLine]]:
     Raises:
         DatasetError: the file cannot be read at all.
     """
-    readers = {".jsonl": _from_records, ".parquet": _from_records, ".csv": _from_csv}
-    of_one_file = _from_lines if path.is_file() else _from_records
     index = 0
-    for row in readers.get(path.suffix.lower(), of_one_file)(path):
-        found = row if isinstance(row, BadLine) else _item(index, row)
+    for row in read_records(path):
+        found = _bad_item(row) if isinstance(row, BadLine) else _item(index, row)
         yield row.line, found
         index += isinstance(found, LabelledItem)
 
@@ -237,33 +232,9 @@ def text_key(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
-def _from_records(path: Path) -> Iterator[Record | BadLine]:
-    for record in read_records(path):
-        if isinstance(record, Record):
-            yield record
-        elif record.code == "not_object":
-            yield replace(record, fix='Write {"text": "...", "label": "..."} on each line.')
-        else:
-            yield record
-
-
-def _from_lines(path: Path) -> Iterator[Record | BadLine]:
-    lines = text_lines(path)
-    if isinstance(lines, BadLine):
-        yield lines
-        return
-    for line, text in enumerate(lines, start=1):
-        if text.strip():
-            yield Record(line, {"text": text.strip()}, path)
-
-
-def _from_csv(path: Path) -> Iterator[Record | BadLine]:
-    lines = text_lines(path)
-    if isinstance(lines, BadLine):
-        yield lines
-    else:
-        for row in read_csv(lines, TEXT_KEYS):
-            yield row if isinstance(row, BadLine) else Record(*row, path)
+def _bad_item(row: BadLine) -> BadLine:
+    fix = 'Write {"text": "...", "label": "..."} on each line.'
+    return replace(row, fix=fix) if row.code == "not_object" else row
 
 
 def _item(index: int, record: Record) -> LabelledItem | BadLine:

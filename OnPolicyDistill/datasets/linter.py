@@ -83,7 +83,7 @@ class Ruler:
     def text_of(self, prompt: Prompt) -> str:
         """The text that is measured; DatasetError where the template refuses the prompt."""
         if self.template is not None:
-            return self.template.render(prompt.messages)
+            return self.template.render(prompt.messages, tools=prompt.tools)
         return "\n".join(content_text(message.get("content")) for message in prompt.messages)
 
     def measure(self, texts: list[str]) -> list[int]:
@@ -211,7 +211,7 @@ class _Lint:
                 lines.append(prompt.line)
                 added.append(length_of_pictures)
             except DatasetError as error:
-                self._note(prompt.line, "error", "template_refuses", error.message, error.action)
+                self._note(prompt.line, "error", "template_refuses", error.what, error.action)
         words = self.ruler.measure(texts)
         lengths = [length + more for length, more in zip(words, added, strict=True)]
         self.lengths.extend(lengths)

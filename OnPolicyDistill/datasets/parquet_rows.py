@@ -12,7 +12,8 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from OnPolicyDistill.datasets.pictures import PictureSource
-from OnPolicyDistill.datasets.records import MAX_LINE_BYTES, BadLine, Record
+from OnPolicyDistill.datasets.records import BadLine, Record
+from OnPolicyDistill.datasets.text_lines import MAX_LINE_BYTES
 from OnPolicyDistill.errors import DatasetError
 
 PICTURE_COLUMNS = ("images", "image")

@@ -69,7 +69,7 @@ def place_pictures(record: Record, messages: Sequence[Message]) -> Pictured | Ba
         return Pictured(tuple(messages))
     try:
         listed = _listed(record)
-        if any(_is_picture(part) for part in _checked(messages)):
+        if any(is_picture_part(part) for part in _checked(messages)):
             return _inside(record, messages, listed)
         marks = sum(text.count(MARKER) for text in _asked(messages))
         if not listed:
@@ -103,6 +103,13 @@ def picture_keys(record: Record) -> tuple[str, ...]:
 def lost_picture(text: str) -> bool:
     """Whether words have a place for a picture where there is none."""
     return LOST_MARKER.search(text) is not None
+
+
+def is_picture_part(part: Mapping[str, JsonValue]) -> bool:
+    """Whether a part of a message's content is a picture, in OpenAI's form or Qwen's."""
+    return part.get("type") in PICTURE_PARTS or (
+        part.get("type") is None and any(key in part for key in ("image", "image_url"))
+    )
 
 
 def unread_picture(line: int) -> BadLine:
@@ -183,14 +190,14 @@ def _inside(
 ) -> Pictured:
     """Pictures that stand in the messages; parts that name none take the line's, in order."""
     waiting, found = list(listed), list[PictureSource]()
-    bare = sum(_is_picture(part) and not _names_one(part) for part in _checked(messages))
+    bare = sum(is_picture_part(part) and not _names_one(part) for part in _checked(messages))
     _compare(bare, len(listed), '{"type": "image"}')
     placed: list[Message] = []
     for message in messages:
         content = message.get("content")
         parts: list[JsonValue] = []
         for part in _checked([message]):
-            if not _is_picture(part):
+            if not is_picture_part(part):
                 parts.append({"type": "text", "text": part["text"]})
                 continue
             parts.append({"type": "image"})
@@ -208,7 +215,7 @@ def _checked(messages: Sequence[Message]) -> list[Part]:
     checked: list[Part] = []
     for part in (part for parts in contents if isinstance(parts, list) for part in parts):
         is_text = isinstance(part, dict) and isinstance(part.get("text"), str)
-        if not isinstance(part, dict) or not (_is_picture(part) or is_text):
+        if not isinstance(part, dict) or not (is_picture_part(part) or is_text):
             kind = part.get("type") if isinstance(part, dict) else "without a type"
             message = f"A part of a message is {str(kind)[:40]}, neither words nor a picture."
             raise LayoutError("unknown_part", message, "Take it out.")
@@ -279,12 +286,6 @@ def _texts(content: JsonValue) -> list[Part]:
         for part in parts
         if isinstance(part, dict) and isinstance(part.get("text"), str)
     ]
-
-
-def _is_picture(part: Mapping[str, JsonValue]) -> bool:
-    return part.get("type") in PICTURE_PARTS or (
-        part.get("type") is None and any(key in part for key in ("image", "image_url"))
-    )
 
 
 def _names_one(part: Mapping[str, JsonValue]) -> bool:

@@ -16,6 +16,12 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from OnPolicyDistill.datasets.messages import (
+    Message,
+    checked_messages,
+    kind_of_value,
+    tools_of,
+)
 from OnPolicyDistill.datasets.picture_prompts import (
     listed_pictures,
     picture_keys,
@@ -23,13 +29,12 @@ from OnPolicyDistill.datasets.picture_prompts import (
     unread_picture,
 )
 from OnPolicyDistill.datasets.pictures import PictureSource
-from OnPolicyDistill.datasets.records import BadLine, Record, read_records
+from OnPolicyDistill.datasets.reading import read_records
+from OnPolicyDistill.datasets.records import BadLine, Record
 from OnPolicyDistill.datasets.sharegpt import KEYS as SHAREGPT_KEYS
 from OnPolicyDistill.datasets.sharegpt import sharegpt_messages
 from OnPolicyDistill.errors import DatasetError
 from OnPolicyDistill.grading.graders import GRADERS, Grader
-
-Message = dict[str, JsonValue]
 
 # What a question is called; the further names count only beside pictures.
 QUESTION_KEYS = ("prompt", "problem", "question")
@@ -62,6 +67,12 @@ class Prompt:
         """The right answer, where the line has one."""
         value = self.extras.get("answer")
         return None if value is None else str(value)
+
+    @property
+    def tools(self) -> tuple[JsonValue, ...]:
+        """The tools that the line gives the model."""
+        found = tools_of(self.extras, self.line)
+        return () if isinstance(found, BadLine) else found
 
     @property
     def grader(self) -> str:
@@ -136,6 +147,9 @@ def prompt_of(record: Record, index: int) -> Prompt | BadLine:
     if isinstance(record.values.get("answer"), dict | list):
         fix = "Write the answer as a string or a number."
         return BadLine(record.line, "wrong_type", "answer is not a text or a number.", fix)
+    tools = tools_of(record.values, record.line)
+    if isinstance(tools, BadLine):
+        return tools
     grader = record.values.get("grader")
     if grader not in (None, "", *GRADERS):
         message = f"There is no grader {str(grader)[:40]!r}."
@@ -191,7 +205,7 @@ def _messages(record: Record) -> Asked | BadLine:
     if "prompt" in values and "messages" in values:
         return BadLine(line, "two_prompts", "The line has prompt and messages.", "Keep one.")
     if "messages" in values:
-        messages = _check_messages(values["messages"], line)
+        messages = _asking(values["messages"], line)
         return messages if isinstance(messages, BadLine) else (messages, ("messages",), None)
     if "conversations" in values and "prompt" not in values and _lists_pictures(record):
         return _of_llava(record)
@@ -203,9 +217,12 @@ def _one_question(record: Record) -> Asked | BadLine:
     prompt = None if key is None else record.values[key]
     if key is None or prompt is None:
         return _missing(record)
+    if isinstance(prompt, list):
+        messages = _asking(prompt, line, key)
+        return messages if isinstance(messages, BadLine) else (messages, (key,), None)
     if not isinstance(prompt, str):
         fix = "Write the prompt as a string, or use messages."
-        return BadLine(line, "wrong_type", f"{key} is not a text.", fix)
+        return BadLine(line, "wrong_type", f"{key} is {kind_of_value(prompt)}, not a text.", fix)
     if not prompt.strip():
         return BadLine(line, "empty_prompt", "The prompt is empty.", "Remove the line.")
     return [{"role": "user", "content": prompt}], (key,), None
@@ -220,7 +237,7 @@ def _of_llava(record: Record) -> Asked | BadLine:
     answer = None
     if isinstance(last, dict) and last.get("role") == "assistant":
         answer, turns = content_text(last.get("content")), turns[:-1]
-    messages = _check_messages(turns, record.line)
+    messages = _asking(turns, record.line)
     return messages if isinstance(messages, BadLine) else (messages, SHAREGPT_KEYS, answer)
 
 
@@ -234,20 +251,10 @@ def _lists_pictures(record: Record) -> bool:
     return bool(listed_pictures(record))
 
 
-def _check_messages(value: JsonValue, line: int) -> list[Message] | BadLine:
-    if not isinstance(value, list) or not value:
-        fix = 'Write "messages": [{"role": "user", "content": "..."}].'
-        return BadLine(line, "wrong_type", "messages is not a list with messages.", fix)
-    messages: list[Message] = []
-    for message in value:
-        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-            fix = 'Each message is {"role": "user", "content": "..."}.'
-            return BadLine(line, "wrong_type", "A message has no role.", fix)
-        if not isinstance(message.get("content"), str | list):
-            fix = "Write its content as a string."
-            return BadLine(line, "wrong_type", "A message has no content.", fix)
-        messages.append(message)
-    if messages[-1]["role"] == "assistant":
+def _asking(value: JsonValue, line: int, name: str = "messages") -> list[Message] | BadLine:
+    """Messages that wait for an answer, or what is wrong with them."""
+    messages = checked_messages(value, line, name)
+    if isinstance(messages, list) and messages[-1]["role"] == "assistant":
         fix = "End with the user's turn; for whole conversations use supervised fine-tuning."
         return BadLine(line, "ends_with_answer", "The last message is the assistant's.", fix)
     return messages

@@ -116,13 +116,17 @@ def _gives_own_logits(model: nn.Module, head: VocabularyHead) -> bool:
     return error <= 0.02 * max(as_float(mx.abs(own).max()), 1.0)
 
 
-def encode_prompt(policy: Policy, messages: Sequence[Message]) -> list[int]:
+def encode_prompt(
+    policy: Policy, messages: Sequence[Message], tools: Sequence[JsonValue] = ()
+) -> list[int]:
     """Token ids of a conversation with the header that opens the assistant's turn.
+
+    `tools` are what the conversation gives the model to call.
 
     Raises:
         DatasetError: the chat template refuses the messages, for example their order.
     """
-    return encode_text(policy, policy.chat_template.render(messages, add_generation_prompt=True))
+    return encode_text(policy, policy.chat_template.render(messages, tools=tools))
 
 
 def encode_text(policy: Policy, text: str) -> list[int]:
@@ -160,6 +164,7 @@ def encode_picture_prompt(
     messages: Sequence[Message],
     pictures: Sequence[Picture],
     book: PictureBook,
+    tools: Sequence[JsonValue] = (),
 ) -> tuple[int, ...]:
     """Token ids of a conversation with pictures, and the header that opens the assistant's turn.
 
@@ -172,7 +177,7 @@ def encode_picture_prompt(
     """
     if isinstance(policy.model, SeeingModel) and policy.model.positions == "line":
         messages = [marked(message, "".join(PICTURE_MARKERS)) for message in messages]
-    return with_places(policy, encode_prompt(policy, messages), pictures, book)
+    return with_places(policy, encode_prompt(policy, messages, tools), pictures, book)
 
 
 def with_places(

@@ -21,10 +21,11 @@ from pathlib import Path
 
 import mlx.core as mx
 
-from OnPolicyDistill.datasets.assistant_turns import assistant_turns, without_reasoning
+from OnPolicyDistill.datasets.assistant_turns import Turn, assistant_turns, without_reasoning
 from OnPolicyDistill.datasets.conversations import Conversation, load_conversations
+from OnPolicyDistill.datasets.messages import Message, calls_tools
 from OnPolicyDistill.datasets.pictures import PictureSource, open_picture
-from OnPolicyDistill.datasets.prompts import Message, content_text
+from OnPolicyDistill.datasets.prompts import content_text
 from OnPolicyDistill.errors import DatasetError
 from OnPolicyDistill.models.policy import (
     PICTURE_MARKERS,
@@ -70,19 +71,21 @@ def encode_conversation(
     messages = conversation.messages
     if thinking == "strip":
         messages = tuple(without_reasoning(message) for message in messages)
-        _refuse_empty(messages, conversation.line)
+        _refuse_empty(messages)
     pictures = _opened(policy, conversation.pictures)
     rows: list[ConversationRow] = []
     written = ""
-    for turn in assistant_turns(policy.chat_template, messages, end_texts(policy)):
+    ends = end_texts(policy)
+    for turn in assistant_turns(policy.chat_template, messages, ends, conversation.tools):
         row = rows.pop() if rows and turn.prompt.startswith(written) else None
         shown = "" if row is None else written
         unseen = pictures[shown.count(PLACEHOLDER) :]
         ids = _encoded(policy, turn.prompt[len(shown) :], unseen)
-        rows.append(_continued(policy, row, ids, turn.completion))
+        rows.append(_continued(policy, row, ids, turn))
         written = turn.prompt + turn.completion
-    _refuse_unseen(policy, written.count(PLACEHOLDER), len(pictures), conversation.line)
-    return tuple(replace(row, conversation=conversation.line) for row in rows)
+    _refuse_unseen(policy, written.count(PLACEHOLDER), len(pictures))
+    learned = (row for row in rows if row.learned)
+    return tuple(replace(row, conversation=conversation.line) for row in learned)
 
 
 def encode_file(
@@ -94,17 +97,36 @@ def encode_file(
         DatasetError: a line cannot be read, or every row is too long.
     """
     conversations = load_conversations(file, sees=policy.sight is not None)
-    rows = [row for one in conversations for row in encode_conversation(policy, one, thinking)]
+    rows = [row for one in conversations for row in _rows(policy, one, file, thinking)]
     noun = "conversations" if len(rows) == len(conversations) else "rows"
     limit = LengthLimit(max_tokens, "max_length", "conversations_left_out", noun)
     return leave_out_long(rows, lambda row: len(row.token_ids), limit, file, reporter)
 
 
+def _rows(
+    policy: Policy, conversation: Conversation, file: Path, thinking: Thinking
+) -> tuple[ConversationRow, ...]:
+    try:
+        return encode_conversation(policy, conversation, thinking)
+    except DatasetError as error:
+        if error.line is not None:
+            raise
+        raise DatasetError(error.what, error.action, file, conversation.line) from error
+
+
 def _opened(policy: Policy, sources: Sequence[PictureSource]) -> list[Picture]:
-    """Pictures as the policy reads them; conversations have some only where it sees."""
+    """Pictures as the policy reads them.
+
+    Raises:
+        DatasetError: the policy does not see, or a picture cannot be read.
+    """
     if not sources:
         return []
-    assert policy.sight is not None
+    if policy.sight is None:
+        raise DatasetError(
+            f"The conversation has a picture, and {policy.name} sees none.",
+            "Use a method and a model that see pictures, or take the line out.",
+        )
     return [open_picture(source, policy.sight) for source in sources]
 
 
@@ -118,30 +140,33 @@ def _encoded(policy: Policy, text: str, unseen: Sequence[Picture]) -> tuple[int,
     return with_places(policy, words, shown, policy.model.book)
 
 
-def _refuse_unseen(policy: Policy, num_shown: int, num_pictures: int, line: int) -> None:
+def _refuse_unseen(policy: Policy, num_shown: int, num_pictures: int) -> None:
     if num_shown < num_pictures:
         raise DatasetError(
-            f"Line {line} has {num_pictures} pictures, and the chat template of {policy.name} "
-            f"shows {num_shown} of them.",
+            f"The conversation has {num_pictures} pictures, and the chat template of "
+            f"{policy.name} shows {num_shown} of them.",
             "Use a model whose template has a place for pictures.",
         )
 
 
 def _continued(
-    policy: Policy, row: ConversationRow | None, prompt: Sequence[int], completion: str
+    policy: Policy, row: ConversationRow | None, prompt: Sequence[int], turn: Turn
 ) -> ConversationRow:
-    """Add a prompt and its completion to a row, or begin one with them."""
+    """Add a turn behind its prompt to a row, or begin one with them."""
     ids, learned = ((), ()) if row is None else (row.token_ids, row.learned)
     ids = (*ids, *prompt)
-    end = (*ids, *encode_text(policy, completion))
-    return ConversationRow(end, (*learned, *range(len(ids), len(end))))
+    end = (*ids, *encode_text(policy, turn.completion))
+    added = range(len(ids), len(end)) if turn.is_learned else ()
+    return ConversationRow(end, (*learned, *added))
 
 
-def _refuse_empty(messages: Sequence[Message], line: int) -> None:
+def _refuse_empty(messages: Sequence[Message]) -> None:
     for message in messages:
-        if not content_text(message.get("content")).strip() and message["role"] == "assistant":
+        if message["role"] != "assistant" or calls_tools(message):
+            continue
+        if not content_text(message.get("content")).strip():
             raise DatasetError(
-                f"Line {line}: without its reasoning nothing is left of an answer.",
+                "Without its reasoning nothing is left of an answer.",
                 "Remove the line, or set thinking to keep.",
             )
 

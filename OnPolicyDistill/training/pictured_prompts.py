@@ -73,7 +73,7 @@ class PicturePrompts:
             )
         pictures = [open_picture(source, sight) for source in prompt.pictures]
         messages = with_instruction(prompt.messages, self.settings.instruction)
-        ids = encode_picture_prompt(policy, messages, pictures, self.book)
+        ids = encode_picture_prompt(policy, messages, pictures, self.book, prompt.tools)
         grader = str(prompt.extras.get("grader") or DEFAULT_GRADER)
         return EncodedPrompt(prompt.index, ids, prompt.text, prompt.answer, grader)
 

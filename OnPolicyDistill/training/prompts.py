@@ -64,7 +64,7 @@ def encode_prompts(
     encoded = [
         EncodedPrompt(
             p.index,
-            tuple(encode_prompt(policy, p.messages)),
+            tuple(encode_prompt(policy, p.messages, p.tools)),
             p.text,
             p.answer,
             p.grader,

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from backend.prompt_sets.pictures import preview_picture
 from backend.prompt_sets.views import PreviewItem, PreviewPage
 from OnPolicyDistill.datasets.chat_template import ChatTemplate
@@ -17,10 +19,11 @@ from OnPolicyDistill.datasets.conversations import read_conversations
 from OnPolicyDistill.datasets.kinds import SetKind
 from OnPolicyDistill.datasets.labelled import LabelledItem, read_items
 from OnPolicyDistill.datasets.linter import Ruler
+from OnPolicyDistill.datasets.messages import Message
 from OnPolicyDistill.datasets.picture_prompts import unread_picture
 from OnPolicyDistill.datasets.pictures import PictureSource
 from OnPolicyDistill.datasets.prompt_rules import Finding, problem_finding
-from OnPolicyDistill.datasets.prompts import Message, Prompt, content_text, read_prompts
+from OnPolicyDistill.datasets.prompts import Prompt, content_text, read_prompts
 from OnPolicyDistill.datasets.records import BadLine
 from OnPolicyDistill.datasets.sight_files import DEFAULT_SIGHT, sight_of_folder
 from OnPolicyDistill.datasets.tokenizer_files import TokenizerFiles, load_tokenizer_files
@@ -63,6 +66,7 @@ class _Line:
     answer: str | None
     waits: bool  # for an answer, which the template then opens
     pictures: tuple[PictureSource, ...] = ()
+    tools: tuple[JsonValue, ...] = ()
 
 
 def _lines(file: Path, kind: SetKind) -> Iterator[_Line | BadLine]:
@@ -74,9 +78,9 @@ def _lines(file: Path, kind: SetKind) -> Iterator[_Line | BadLine]:
         if isinstance(found, BadLine):
             yield found
         elif isinstance(found, Prompt):
-            yield _Line(found.line, found.messages, found.answer, True, found.pictures)
+            yield _Line(found.line, found.messages, found.answer, True, found.pictures, found.tools)
         else:
-            yield _Line(found.line, found.messages, None, False, found.pictures)
+            yield _Line(found.line, found.messages, None, False, found.pictures, found.tools)
 
 
 def _line_of_input(line: int, item: LabelledItem) -> _Line:
@@ -97,7 +101,7 @@ def _item(found: _Line | BadLine, ruler: Ruler) -> PreviewItem:
     if ruler.template is None or ruler.tokenizer is None:
         return plain
     try:
-        rendered = ruler.template.render(found.messages, add_generation_prompt=found.waits)
+        rendered = ruler.template.render(found.messages, found.waits, tools=found.tools)
     except DatasetError as error:
         return plain.model_copy(update={"problem": _refused(found.line, error)})
     count, pieces = _pieces(ruler.tokenizer, rendered)
@@ -121,6 +125,6 @@ def _refused(line: int, error: DatasetError) -> Finding:
         line=line,
         severity="error",
         code="template_refuses",
-        message=error.message,
+        message=error.what,
         fix=error.action,
     )

@@ -18,11 +18,12 @@ from backend.backend import Backend
 from backend.history.tables import ValueRow
 from backend.problems import ConflictError, NotFoundError
 from backend.prompt_sets.views import PromptSetView, SetRecord
-from OnPolicyDistill.datasets.kinds import ENDINGS, PEEKED_LINES, SetKind, kind_of
+from OnPolicyDistill.datasets.file_forms import KNOWN_ENDINGS
+from OnPolicyDistill.datasets.kinds import PEEKED_LINES, SetKind, kind_of
 from OnPolicyDistill.datasets.labelled import LabelledItem, read_items
 from OnPolicyDistill.datasets.prompts import Prompt, prompt_of
-from OnPolicyDistill.datasets.records import Record, read_records
-from OnPolicyDistill.datasets.set_files import ENDINGS as SET_ENDINGS
+from OnPolicyDistill.datasets.reading import read_records
+from OnPolicyDistill.datasets.records import Record
 from OnPolicyDistill.errors import DatasetError
 from OnPolicyDistill.files import disk_errors, shipped_folder, write_text_atomically
 from OnPolicyDistill.methods import ALL_FACTS
@@ -77,7 +78,7 @@ class PromptSets:
         set_id = _new_id(Path(name).stem)
         folder = self._folder / set_id
         ending = Path(name).suffix.lower()
-        known = ending if ending in (*ENDINGS, *SET_ENDINGS) else ".jsonl"
+        known = ending if ending in KNOWN_ENDINGS else ""
         file = folder / f"{_slug(Path(name).stem)}{known}"
         with disk_errors(file):
             folder.mkdir(parents=True)

@@ -51,14 +51,14 @@ def test_the_same_conversation_is_read_from_every_form(tmp_path: Path) -> None:
 
 
 def test_system_messages_and_further_keys_of_turns_survive_sharegpt(tmp_path: Path) -> None:
-    turns = [{"from": "user", "value": "a"}, {"from": "model", "value": "b", "weight": 0}]
+    turns = [{"from": "user", "value": "a"}, {"from": "model", "value": "b", "weight": 1}]
     line: JsonValue = {"system": "Be brief.", "conversations": turns}
     (messages,) = converted(tmp_path, "messages", line)
     assert messages == {
         "messages": [
             {"role": "system", "content": "Be brief."},
             {"role": "user", "content": "a"},
-            {"weight": 0, "role": "assistant", "content": "b"},
+            {"weight": 1, "role": "assistant", "content": "b"},
         ]
     }
 
@@ -81,7 +81,7 @@ PICTURE = {"role": "user", "content": [{"type": "image", "image": "a.png"}]}
         ("prompt_completion", {"messages": [QUESTION, ANSWER] * 2}, "more than one question"),
         ("prompt_completion", {"messages": [QUESTION, {**ANSWER, "name": "x"}]}, "has name"),
         ("sharegpt", {"messages": [PICTURE, ANSWER]}, "more than text"),
-        ("sharegpt", {**PAIR, "conversations_": 1, "prompt": 3}, "neither messages nor"),
+        ("sharegpt", {**PAIR, "prompt": 3}, "prompt is a number, not a text"),
         ("prompt_completion", {**MESSAGES, "prompt": "x"}, "has prompt beside"),
         ("messages", {"conversations": [{"from": "bing", "value": "x"}]}, "is from 'bing'"),
         ("messages", {"conversations": [{"from": "human", "value": "x"}]}, "no answer to learn"),

@@ -56,7 +56,6 @@ def test_quotes_that_do_not_end_are_told_with_their_line(tmp_path: Path) -> None
 def test_what_is_no_text_is_told_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"one\n\xff\n")
     assert found(tmp_path / "a.txt") == [
-        (None, "error", "no_inputs"),
         (2, "error", "encoding"),
     ]
 

@@ -41,7 +41,7 @@ def test_a_csv_names_its_columns_or_has_one(tmp_path: Path) -> None:
     assert headed[0].extra == {"x": "1"}
     bare = load_items(written(tmp_path, "b.csv", 'Ja\n"yes, sir"\n'))
     assert [(item.text, item.gold) for item in bare] == [("Ja", None), ("yes, sir", None)]
-    with pytest.raises(DatasetError, match=r"the first line names id, body\. Name the columns"):
+    with pytest.raises(DatasetError, match=r"the first line has: id, body\. Name the columns"):
         load_items(written(tmp_path, "c.csv", "id,body\n1,Bonjour\n"))
 
 

@@ -19,7 +19,7 @@ from OnPolicyDistill.datasets.labelled import load_items, read_items, without_du
 from OnPolicyDistill.datasets.picture_prompts import MAX_PICTURES
 from OnPolicyDistill.datasets.pictures import picture_size
 from OnPolicyDistill.datasets.prompts import Prompt, load_prompts, read_prompts
-from OnPolicyDistill.datasets.records import MAX_LINE_BYTES
+from OnPolicyDistill.datasets.text_lines import MAX_LINE_BYTES
 from OnPolicyDistill.errors import DatasetError
 
 PLACE = {"type": "image"}

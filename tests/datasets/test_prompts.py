@@ -5,7 +5,7 @@ import json
 import pytest
 
 from OnPolicyDistill.datasets.prompts import load_prompts, read_prompts
-from OnPolicyDistill.datasets.records import MAX_LINE_BYTES
+from OnPolicyDistill.datasets.text_lines import MAX_LINE_BYTES
 from OnPolicyDistill.errors import DatasetError
 
 
@@ -52,9 +52,13 @@ def test_the_words_of_a_content_list_are_its_text_parts(tmp_path):
     ("line", "code"),
     [
         (b"{", "broken_json"),
-        (b'{"prompt": NaN}', "broken_json"),
+        (b'{"prompt": NaN}', "no_number"),
+        (b'{"prompt": "a", "prompt": "b"}', "duplicate_key"),
+        (b'{"prompt": "a", "x": 1e999}', "huge_number"),
+        (b'\xef\xbb\xbf{"prompt": "a"}', "inner_mark"),
+        (b'{"prompt": "a"}\r{"prompt": "b"}', "cr_lines"),
         (b"[" * 100_000, "broken_json"),
-        (b'{"prompt": 1' + b"0" * 5000 + b"}", "broken_json"),
+        (b'{"prompt": 1' + b"0" * 5000 + b"}", "huge_number"),
         (b'"a prompt"', "not_object"),
         (b'[{"prompt": "a"}]', "not_object"),
         (b"null", "not_object"),
@@ -94,10 +98,13 @@ def test_an_unusable_line_is_named_and_the_lines_around_it_are_still_read(line, 
         load_prompts(path)
 
 
-def test_a_utf16_file_is_recognized(tmp_path):
-    path = write(tmp_path, '{"prompt": "a"}\n'.encode("utf-16"))
-    with pytest.raises(DatasetError, match="UTF-16"):
-        load_prompts(path)
+def test_a_utf16_file_is_read_as_what_it_says(tmp_path):
+    text = '{"prompt": "ä"}\r\n{"prompt": "b"}\n'
+    marked = b"\xfe\xff" + text.encode("utf-16-be")
+    for data in (text.encode("utf-16"), marked):
+        assert [prompt.text for prompt in load_prompts(write(tmp_path, data)).prompts] == ["ä", "b"]
+    with pytest.raises(DatasetError, match="damaged UTF-16"):
+        load_prompts(write(tmp_path, marked + b"\xd8\x00\x00"))
 
 
 def test_the_first_error_is_told_and_the_others_counted(tmp_path):

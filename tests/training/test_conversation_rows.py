@@ -146,7 +146,7 @@ def test_reasoning_is_learned_or_taken_out(policy: Policy) -> None:
 
 def test_an_answer_that_is_nothing_but_reasoning_cannot_be_stripped(policy: Policy) -> None:
     answer = {**ANSWER, "content": "<think>of March</think>"}
-    with pytest.raises(DatasetError, match="Line 3: without its reasoning nothing is left"):
+    with pytest.raises(DatasetError, match="Without its reasoning nothing is left"):
         encode_conversation(policy, Conversation(3, (QUESTION, answer)), "strip")
 
 

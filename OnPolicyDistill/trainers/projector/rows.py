@@ -16,8 +16,9 @@ from pathlib import Path
 
 from OnPolicyDistill.datasets.assistant_turns import CLOSES, OPENS
 from OnPolicyDistill.datasets.conversations import load_conversations
+from OnPolicyDistill.datasets.messages import Message, is_learned
 from OnPolicyDistill.datasets.pictures import open_picture
-from OnPolicyDistill.datasets.prompts import Message, content_text
+from OnPolicyDistill.datasets.prompts import content_text
 from OnPolicyDistill.errors import DatasetError
 from OnPolicyDistill.grading.boxed import last_box
 from OnPolicyDistill.models.policy import Policy, encode_text, is_picture, marked
@@ -111,7 +112,7 @@ class Writing:
         """A row for each answer of a conversation."""
         rows = []
         for place, message in enumerate(conversation.messages):
-            if message["role"] == "assistant":
+            if message["role"] == "assistant" and is_learned(message):
                 prompt = self.prompt_ids(conversation, place)
                 ids = (*prompt, *self.answer_ids(self.target(conversation, place)))
                 learned = tuple(range(len(prompt), len(ids)))

@@ -234,7 +234,7 @@ async def test_shipped_sets_are_listed_last_and_stay(client: httpx.AsyncClient) 
         ("a.txt", b"Ja\nno\n", "text", ".txt"),
         ("A Prompt.MD", b"# Say which language it is\n", "text", ".md"),
         ("a.jsonl", b'{"text": "Ja", "label": "de"}\n', "inputs", ".jsonl"),
-        ("a.tsv", b'{"prompt": "Ja"}\n', "prompts", ".jsonl"),
+        ("a.tsv", b'{"prompt": "Ja"}\n', "prompts", ".tsv"),
     ],
 )
 async def test_a_file_is_kept_under_the_ending_that_says_how_it_is_read(
