@@ -13,6 +13,7 @@ from OnPolicyDistill.cli.output import JsonOption, print_json, print_note, print
 
 if TYPE_CHECKING:
     from OnPolicyDistill.datasets.linter import LintReport, Ruler
+    from OnPolicyDistill.datasets.prompt_rules import Finding
 
 app = typer.Typer(help="Look at prompt files and check them.", no_args_is_help=True)
 
@@ -55,41 +56,65 @@ def lint(
 @app.command()
 def show(
     file: FileArgument,
-    limit: Annotated[int, typer.Option(min=1, help="How many prompts to show.")] = 5,
+    limit: Annotated[int, typer.Option(min=1, help="How many lines to show.")] = 5,
     model: Annotated[
         str | None, typer.Option(help="Render them through this model's chat template.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Show the first prompts of a file, as they are or as a model would see them."""
-    from OnPolicyDistill.datasets.prompts import load_prompts
+    """Show the first lines of a file, as they are or as a model would see them."""
+    from OnPolicyDistill.datasets.kinds import kind_of
+    from OnPolicyDistill.datasets.showing import shown_lines
 
-    prompts = load_prompts(file, sees=True)
     ruler = None if model is None else ruler_of(model)
-    for prompt in islice(prompts.prompts, limit):
-        rendered = prompt.text if ruler is None else ruler.text_of(prompt)
+    kind = kind_of(file)
+    lines = shown_lines(file, kind, ruler)
+    for line in islice(lines, limit):
         if json:
-            print_json({"line": prompt.line, "text": rendered, "answer": prompt.answer})
+            print_json({"line": line.line, "text": line.text, "answer": line.answer})
             continue
-        answer = "" if prompt.answer is None else f"\n[answer] {prompt.answer}"
-        print_text(f"line {prompt.line}: {rendered}{answer}")
-    print_note(f"{len(prompts)} prompts, {prompts.num_answers} of them with an answer.")
+        answer = "" if line.answer is None else f"\n[answer] {line.answer}"
+        print_text(f"line {line.line}: {line.text}{answer}")
+    num_answers = sum(line.answer is not None for line in lines)
+    noun = {"text": "lines"}.get(kind, kind)
+    print_note(f"{len(lines)} {noun}, {num_answers} of them with an answer.")
 
 
 @app.command()
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="JSONL file of conversations.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A file of data of any layout.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write.")],
     to: Annotated[
-        Literal["messages", "prompt_completion", "sharegpt"],
-        typer.Option(help="What each line becomes."),
-    ] = "messages",
+        Literal["messages", "prompt_completion", "sharegpt", "prompts", "inputs"] | None,
+        typer.Option(help="What each line becomes; else what its layout usually does."),
+    ] = None,
+    layout: Annotated[
+        str | None, typer.Option("--from", help="What the lines are; else it is guessed.")
+    ] = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map", metavar="NAME=COLUMN", help="What a column is: prompt=question. Repeatable."
+        ),
+    ] = None,
 ) -> None:
-    """Write a file of conversations in another form; every other key of a line is kept."""
-    from OnPolicyDistill.datasets.conversion import convert_conversations
+    """Write a file in a form that is trained on; every other key of a line is kept.
 
-    num_lines = convert_conversations(source, target, to)
-    print_note(f"Wrote {num_lines} conversations to {target}.")
+    Layouts are told by their keys: conversations, prompts, inputs, alpaca, dolly, gsm8k,
+    openassistant, guanaco, squad, ultrafeedback, preference (DPO pairs).
+    """
+    from OnPolicyDistill.datasets.conversion import LAYOUT_NAMES, Wanted, convert
+    from OnPolicyDistill.datasets.mapping import parse_mapping
+    from OnPolicyDistill.errors import InputError
+
+    if layout is not None and layout not in LAYOUT_NAMES:
+        raise InputError(f"There is no layout {layout}.", f"Use {', '.join(LAYOUT_NAMES)}.")
+    done = convert(source, target, Wanted(to, layout, parse_mapping(columns or [])))
+    how = "guessed" if layout is None else "given"
+    noun = {"prompts": "prompts", "inputs": "inputs"}.get(done.form, "conversations")
+    print_note(f"Read as {done.layout} ({how}). Wrote {done.num_lines} {noun} to {target}.")
+    if done.num_left_out:
+        print_note(f"{done.num_left_out} lines have no answer and were left out.")
 
 
 @app.command()
@@ -143,6 +168,14 @@ def ruler_of(model: str) -> Ruler:
     return Ruler(tokenizer, template, sight=sight_of_folder(folder))
 
 
+def _others(finding: Finding) -> str:
+    """Of how many lines the same is true, and which are the first of them."""
+    if finding.num_lines == 1:
+        return ""
+    more = ", ..." if finding.num_lines > len(finding.lines) else ""
+    return f" ({finding.num_lines:,} lines: {', '.join(map(str, finding.lines))}{more})"
+
+
 def tell_pictures(num_pictures: int) -> None:
     """Say on standard error how far the linter has come with a set's pictures."""
     if num_pictures % PICTURES_A_NOTE == 0:
@@ -153,7 +186,8 @@ def print_lint_report(report: LintReport, counted: str = "prompts") -> None:
     """Print findings as `file:line: what. what to do.` and a summary of what was counted."""
     for finding in report.findings:
         line = "" if finding.line is None else f":{finding.line}"
-        print_text(f"{report.path}{line}: {finding.severity}: {finding.message} {finding.fix}")
+        told = f"{report.path}{line}: {finding.severity}: {finding.message} {finding.fix}"
+        print_text(told + _others(finding))
     if report.num_unlisted:
         print_text(f"{report.path}: and {report.num_unlisted} findings more.")
     lengths = report.lengths

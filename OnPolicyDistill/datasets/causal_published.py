@@ -4,8 +4,8 @@ What was seen of Corr2Cause (Jin et al., arXiv 2306.05836): a CSV `input,label`,
 `Premise: ...`, a new line and `Hypothesis: ...`, labels 1 and 0, in the samples that TensorFlow
 Datasets tests with; objects of `premise`, `hypothesis` and `relation` (entailment, neutral,
 contradiction), in the authors' program that writes them and in tasksource's table of columns; and
-their templates of hypotheses. The whole files were not seen. Read are CSV, JSON lines and parquet
-with either naming; a JSON array has to be rewritten as lines first.
+their templates of hypotheses. The whole files were not seen. Read are CSV, JSON lines, a JSON array
+and parquet with either naming.
 
 Premises there tell correlations and independences instead of arrows, and tell all of them. Two
 variables without an arrow are independent given something, so a pair that no sentence calls
@@ -24,13 +24,12 @@ from pydantic import JsonValue
 
 from OnPolicyDistill.datasets.answers import write_lines
 from OnPolicyDistill.datasets.causal_graphs_told import NO, YES, final_answer, prompt_of
-from OnPolicyDistill.datasets.csv_lines import read_csv
-from OnPolicyDistill.datasets.records import BadLine, Record, read_records
-from OnPolicyDistill.datasets.text_lines import text_lines
+from OnPolicyDistill.datasets.reading import read_records
+from OnPolicyDistill.datasets.records import BadLine, Record
 from OnPolicyDistill.errors import DatasetError
 
-TEXT_COLUMNS = ("input", "premise")
 LABEL_COLUMNS = ("label", "relation")
+COLUMNS = frozenset(("input", "premise", "hypothesis", *LABEL_COLUMNS))
 # Only what follows from the premise is a yes: a neutral hypothesis may be wrong.
 ANSWERS = {"1": YES, "0": NO, "true": YES, "false": NO, "yes": YES, "no": NO} | {
     "entailment": YES,
@@ -95,7 +94,7 @@ def read_published(path: Path) -> Iterator[PublishedItem | BadLine]:
     Raises:
         DatasetError: the file cannot be read at all.
     """
-    for record in _records(path):
+    for record in read_records(path, COLUMNS):
         yield record if isinstance(record, BadLine) else _item(record)
 
 
@@ -106,18 +105,6 @@ def is_adjacent(premise: str, hypothesis: str) -> bool | None:
         return None
     told = (set(filter(None, found)) for found in INDEPENDENT.findall(premise))
     return asked not in told
-
-
-def _records(path: Path) -> Iterator[Record | BadLine]:
-    if path.suffix.lower() != ".csv":
-        yield from read_records(path)
-        return
-    lines = text_lines(path)
-    if isinstance(lines, BadLine):
-        yield lines
-        return
-    for row in read_csv(lines, TEXT_COLUMNS):
-        yield row if isinstance(row, BadLine) else Record(*row, path)
 
 
 def _item(record: Record) -> PublishedItem | BadLine:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +11,10 @@ from pathlib import Path
 from OnPolicyDistill.datasets.assistant_turns import refuse_unwritten_calls
 from OnPolicyDistill.datasets.chat_template import ChatTemplate
 from OnPolicyDistill.datasets.conversations import Conversation, read_conversations
+from OnPolicyDistill.datasets.findings import Findings
 from OnPolicyDistill.datasets.lengths import histogram
-from OnPolicyDistill.datasets.linter import MAX_FINDINGS_PER_CODE, LintReport, Ruler
-from OnPolicyDistill.datasets.messages import calls_tools
+from OnPolicyDistill.datasets.linter import LintReport, Ruler
+from OnPolicyDistill.datasets.messages import CALLS_KEY, calls_tools
 from OnPolicyDistill.datasets.picture_linter import PictureFacts, PictureLint, Progress
 from OnPolicyDistill.datasets.prompt_rules import Finding, problem_finding
 from OnPolicyDistill.datasets.prompts import content_text
@@ -116,35 +116,26 @@ def report_of(
     facts: FileFacts, findings: list[Finding], ruler: Ruler, lengths: list[int]
 ) -> LintReport:
     """Sum up a file: what was found in it, and how long its usable lines are."""
-    counts = Counter(finding.code for finding in findings)
-    severities = Counter(finding.severity for finding in findings)
-    listed = _first_of_each(findings)
+    found = Findings()
+    for finding in findings:
+        found.add(finding)
+    errors, warnings = found.severities["error"], found.severities["warning"]
     return LintReport(
         path=str(facts.path),
-        verdict="error" if severities["error"] else "warning" if severities["warning"] else "ok",
+        verdict="error" if errors else "warning" if warnings else "ok",
         num_lines=facts.num_lines,
         num_prompts=len(lengths),
         num_answers=facts.num_answers,
-        num_errors=severities["error"],
-        num_warnings=severities["warning"],
-        num_duplicates=counts["duplicate"],
-        num_leaked=counts["leaked"],
-        num_unlisted=len(findings) - len(listed),
-        counts=dict(sorted(counts.items())),
-        findings=listed,
+        num_errors=errors,
+        num_warnings=warnings,
+        num_duplicates=found.counts["duplicate"],
+        num_leaked=found.counts["leaked"],
+        num_unlisted=found.num_unlisted,
+        counts=dict(sorted(found.counts.items())),
+        findings=found.listed(),
         lengths=histogram(lengths, "tokens" if ruler.tokenizer else "characters"),
         pictures=facts.pictures,
     )
-
-
-def _first_of_each(findings: list[Finding]) -> tuple[Finding, ...]:
-    taken: Counter[str] = Counter()
-    listed = []
-    for finding in findings:
-        taken[finding.code] += 1
-        if taken[finding.code] <= MAX_FINDINGS_PER_CODE:
-            listed.append(finding)
-    return tuple(sorted(listed, key=lambda finding: finding.line or 0))
 
 
 def _usable(path: Path | None, ruler: Ruler) -> tuple[frozenset[bytes], frozenset[str]]:
@@ -161,9 +152,12 @@ def _usable(path: Path | None, ruler: Ruler) -> tuple[frozenset[bytes], frozense
 
 
 def _mark(found: Conversation, marks: Sequence[str]) -> bytes:
-    turns = [[str(m["role"]), content_text(m.get("content"))] for m in found.messages]
-    told = [*turns, list(marks)] if marks else turns
-    return hashlib.blake2b(json.dumps(told).encode(), digest_size=16).digest()
+    told = [*marks]
+    for message in found.messages:
+        told += (str(message["role"]), content_text(message.get("content")))
+        if calls_tools(message):
+            told.append(json.dumps(message[CALLS_KEY]))
+    return hashlib.blake2b("\0".join(told).encode(), digest_size=16).digest()
 
 
 def _text(found: Conversation, ruler: Ruler) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from OnPolicyDistill.datasets.layouts import foreign_layout
 from OnPolicyDistill.datasets.messages import (
     EXAMPLE,
     Message,
@@ -117,6 +118,9 @@ def _of_pair(record: Record) -> Conversation | BadLine:
     name = "completion" if "completion" in values else "answer"
     question, answer = question_of(record), values.get(name)
     if question is None or answer is None:
+        layout = foreign_layout(values, line)
+        if layout is not None:
+            return layout
         message = "The line has neither messages nor conversations nor prompt with completion."
         return BadLine(line, "missing_messages", message, f"Write {EXAMPLE}.")
     messages: list[JsonValue] = []
@@ -136,13 +140,14 @@ def _check_messages(value: JsonValue, record: Record) -> Conversation | BadLine:
     messages = checked_messages(value, line)
     if isinstance(messages, BadLine):
         return messages
-    if any(map(_is_empty_answer, messages)):
+    answers = [message for message in messages if message["role"] == "assistant"]
+    if any(map(_is_empty, answers)):
         message = "An assistant's message is empty."
         return BadLine(line, "wrong_type", message, f"Write {EXAMPLE}.")
     if messages[-1]["role"] != "assistant" or len(messages) < 2:
         fix = "End every conversation with the assistant's turn, and give it something to answer."
         return BadLine(line, "no_completion", "The last message is no answer to learn.", fix)
-    if not any(is_learned(message) for message in messages if message["role"] == "assistant"):
+    if not any(map(is_learned, answers)):
         fix = "Give one of its answers a weight of 1, or take the line out."
         return BadLine(line, "no_completion", "No answer of it is to be learned.", fix)
     placed, tools = place_pictures(record, messages), tools_of(record.values, line)
@@ -153,7 +158,5 @@ def _check_messages(value: JsonValue, record: Record) -> Conversation | BadLine:
     return Conversation(line, placed.messages, placed.pictures, tools)
 
 
-def _is_empty_answer(message: Message) -> bool:
-    if message["role"] != "assistant" or calls_tools(message):
-        return False
-    return not content_text(message.get("content")).strip()
+def _is_empty(answer: Message) -> bool:
+    return not content_text(answer.get("content")).strip() and not calls_tools(answer)

@@ -11,6 +11,7 @@ from OnPolicyDistill.datasets.conversation_linter import lint_conversations
 from OnPolicyDistill.datasets.conversations import is_conversation
 from OnPolicyDistill.datasets.input_linter import lint_inputs
 from OnPolicyDistill.datasets.labelled import TEXT_KEYS
+from OnPolicyDistill.datasets.layouts import layout_of
 from OnPolicyDistill.datasets.linter import LintReport, Ruler, lint_prompts
 from OnPolicyDistill.datasets.picture_linter import Progress
 from OnPolicyDistill.datasets.picture_prompts import listed_pictures
@@ -65,6 +66,8 @@ def _kind_of(record: Record) -> SetKind:
         return "conversations"
     if isinstance(prompt_of(record, 0), Prompt):
         return "prompts"
+    if layout_of(record.values) is not None:
+        return "conversations"
     pictures = listed_pictures(record)
     keys = (*TEXT_KEYS, *LABEL_KEYS) if pictures else TEXT_KEYS
     return "inputs" if record.values.keys() & set(keys) else "prompts"

@@ -16,6 +16,13 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from OnPolicyDistill.datasets.label_forms import (
+    behind_prefix,
+    explained,
+    first_line,
+    further_forms,
+)
+from OnPolicyDistill.datasets.layouts import foreign_layout
 from OnPolicyDistill.datasets.picture_prompts import (
     listed_pictures,
     picture_keys,
@@ -102,7 +109,7 @@ def read_items(path: Path) -> Iterator[tuple[int, LabelledItem | BadLine]]:
     """
     index = 0
     for row in read_records(path):
-        found = _bad_item(row) if isinstance(row, BadLine) else _item(index, row)
+        found = _bad_item(row) if isinstance(row, BadLine) else item_of(index, row)
         yield row.line, found
         index += isinstance(found, LabelledItem)
 
@@ -170,33 +177,34 @@ def parse_label(reply: str, labels: Sequence[str], answer_prefix: str) -> str | 
 
     Only what follows the last `</think>` counts, and nothing while thinking is still open. A
     reply whose prompt already opened its thinking has to begin with `<think>` here. The label is
-    the first line with text after the last `answer_prefix` (any case, with or without markdown);
-    without that prefix the whole reply has to be a label. Quotes, punctuation and markdown around
-    the label do not count.
+    the first line with text after the last `answer_prefix` (any case, either colon, with or
+    without markdown); without that prefix the whole reply has to be a label. Quotes, punctuation
+    and markdown around the label do not count, nor does an explanation in brackets behind it. A box
+    or a JSON object in the same place may hold it (label_forms).
     """
     before, closed, answer = reply.rpartition(THINKING_CLOSES)
     if THINKING_OPENS in answer or (not closed and THINKING_OPENS in before):
         return None
-    return next(
-        (
-            label
-            for candidate in (answer, MARKDOWN.sub("", answer))
-            if (label := _match(_after_prefix(candidate, answer_prefix), labels)) is not None
-        ),
-        None,
-    )
+    for written in (answer, MARKDOWN.sub("", answer)):
+        label = _label_of(written, labels, answer_prefix)
+        if label is not None:
+            return label
+    return None
 
 
-def _after_prefix(answer: str, prefix: str) -> str:
-    words = prefix.split()
-    if not words:
-        return answer.strip()
-    pattern = r"\s+".join(re.escape(word) for word in words)
-    ends = [found.end() for found in re.finditer(pattern, answer, re.IGNORECASE)]
-    if not ends:
-        return answer.strip()
-    following = answer[ends[-1] :].splitlines()
-    return next((line.strip() for line in following if line.strip()), "")
+def _label_of(answer: str, labels: Sequence[str], prefix: str) -> str | None:
+    following = behind_prefix(answer, prefix)
+    rest = answer.strip() if following is None else following
+    text = rest if following is None or not prefix.split() else first_line(rest)
+    for candidate in (text, *further_forms(rest)):
+        label = _match(candidate, labels)
+        if label is not None:
+            return label
+    parts = explained(text)
+    if parts is None:
+        return None
+    label, inner = (_match(part, labels) for part in parts)
+    return label if inner in (None, label) else None
 
 
 def _match(text: str, labels: Sequence[str]) -> str | None:
@@ -237,17 +245,25 @@ def _bad_item(row: BadLine) -> BadLine:
     return replace(row, fix=fix) if row.code == "not_object" else row
 
 
-def _item(index: int, record: Record) -> LabelledItem | BadLine:
+def _without_text(record: Record, key: str | None) -> BadLine:
+    message = "The line has no text." if key is None else f"{key} is no text."
+    plain = BadLine(record.line, "no_text", message, 'Name it "text" and give it words.')
+    return foreign_layout(record.values, record.line) or plain
+
+
+def item_of(index: int, record: Record) -> LabelledItem | BadLine:
+    """Turn one object into an item, or say what is wrong with it."""
     line, values = record.line, record.values
     pictures = listed_pictures(record)
     if isinstance(pictures, BadLine):
         return pictures
-    keys = (*TEXT_KEYS, *QUESTION_KEYS) if pictures else TEXT_KEYS
+    # The input of an instruction is half of a question.
+    asks = ("text",) if "instruction" in values else TEXT_KEYS
+    keys = (*asks, *QUESTION_KEYS) if pictures else asks
     key = next((key for key in keys if key in values), None)
     text = "" if key is None and pictures else None if key is None else values[key]
     if not isinstance(text, str) or not (text.strip() or pictures):
-        message = "The line has no text." if key is None else f"{key} is no text."
-        return BadLine(line, "no_text", message, 'Name it "text" and give it words.')
+        return _without_text(record, key)
     gold_key = next((key for key in GOLD_KEYS if key in values), None)
     names = {name: values.get(name) for name in (gold_key, SOURCE_KEY) if name is not None}
     for name, value in names.items():

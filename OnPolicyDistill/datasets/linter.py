@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from OnPolicyDistill.datasets.chat_template import ChatTemplate
+from OnPolicyDistill.datasets.findings import Findings
 from OnPolicyDistill.datasets.lengths import LengthHistogram, histogram
 from OnPolicyDistill.datasets.picture_linter import PictureFacts, PictureLint, Progress
 from OnPolicyDistill.datasets.prompt_rules import (
     Finding,
-    Severity,
     exact_fingerprint,
     normalized_fingerprint,
     problem_finding,
@@ -33,14 +33,16 @@ from OnPolicyDistill.errors import DatasetError
 if TYPE_CHECKING:
     from OnPolicyDistill.pictures import Sight
 
-MAX_FINDINGS_PER_CODE = 200
 CHUNK = 1000
 CHARACTERS_PER_TOKEN = 4
 FEW_PROMPTS = 8
 
 
 class LintReport(BaseModel):
-    """What the linter found; `counts` has every finding by code, `findings` the first of each."""
+    """What the linter found; `counts` has every finding by code, `findings` the first of each.
+
+    Equal findings of several lines are one, which counts them.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -130,9 +132,7 @@ class _Lint:
     num_lines: int = 0
     num_answers: int = 0
     lengths: list[int] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
-    severities: Counter[str] = field(default_factory=Counter)
+    found: Findings = field(default_factory=Findings)
     keys: Counter[str] = field(default_factory=Counter)
     exact: dict[bytes, tuple[int, str | None]] = field(default_factory=dict)
     normalized: dict[bytes, int] = field(default_factory=dict)
@@ -143,7 +143,7 @@ class _Lint:
         for found in chunk:
             self.num_lines += 1
             if isinstance(found, BadLine):
-                self._add(problem_finding(found))
+                self.found.add(problem_finding(found))
             else:
                 usable.append((found, self._check(found)))
         self._measure(usable)
@@ -152,9 +152,9 @@ class _Lint:
         """Look at the set as a whole and report."""
         self._check_set()
         for finding in self.pictures.of_set():
-            self._add(finding)
-        ordered = sorted(self.findings, key=lambda finding: finding.line or 0)
-        errors, warnings = self.severities["error"], self.severities["warning"]
+            self.found.add(finding)
+        counts, severities = self.found.counts, self.found.severities
+        errors, warnings = severities["error"], severities["warning"]
         return LintReport(
             path=str(self.path),
             verdict="error" if errors else "warning" if warnings else "ok",
@@ -163,11 +163,11 @@ class _Lint:
             num_answers=self.num_answers,
             num_errors=errors,
             num_warnings=warnings,
-            num_duplicates=self.counts["duplicate"] + self.counts["near_duplicate"],
-            num_leaked=self.counts["leaked"],
-            num_unlisted=self.counts.total() - len(self.findings),
-            counts=dict(sorted(self.counts.items())),
-            findings=tuple(ordered),
+            num_duplicates=counts["duplicate"] + counts["near_duplicate"],
+            num_leaked=counts["leaked"],
+            num_unlisted=self.found.num_unlisted,
+            counts=dict(sorted(counts.items())),
+            findings=self.found.listed(),
             lengths=histogram(self.lengths, "tokens" if self.ruler.tokenizer else "characters"),
             pictures=self.pictures.facts(),
         )
@@ -176,7 +176,7 @@ class _Lint:
         """Look at one prompt; what its pictures add to its length."""
         pictures = self.pictures.take(prompt.line, prompt.pictures)
         for finding in (*prompt_findings(prompt), *pictures.findings):
-            self._add(finding)
+            self.found.add(finding)
         self.num_answers += prompt.answer is not None
         self.keys["images" if prompt.pictures else "text only"] += 1
         self._compare(prompt, pictures.marks)
@@ -187,19 +187,21 @@ class _Lint:
         normalized = normalized_fingerprint(prompt, marks)
         if normalized in self.other:
             fix = "Remove it from one of the two, or held-out numbers mean nothing."
-            self._note(prompt.line, "warning", "leaked", "The other set has this prompt too.", fix)
+            message = "The other set has this prompt too."
+            self.found.note(prompt.line, "warning", "leaked", message, fix)
         if exact in self.exact:
             line, answer = self.exact[exact]
-            self._note(prompt.line, "warning", "duplicate", f"Same as line {line}.", "Remove one.")
+            message = f"Same as line {line}."
+            self.found.note(prompt.line, "warning", "duplicate", message, "Remove one.")
             if answer != prompt.answer:
                 message = f"Line {line} gives another answer to the same prompt."
-                self._note(prompt.line, "warning", "contradiction", message, "Decide for one.")
+                self.found.note(prompt.line, "warning", "contradiction", message, "Decide for one.")
             return
         self.exact[exact] = (prompt.line, prompt.answer)
         line = self.normalized.setdefault(normalized, prompt.line)
         if line != prompt.line:
             message = f"Same as line {line} but for case, spaces or punctuation."
-            self._note(prompt.line, "warning", "near_duplicate", message, "Remove one.")
+            self.found.note(prompt.line, "warning", "near_duplicate", message, "Remove one.")
 
     def _measure(self, prompts: list[tuple[Prompt, int]]) -> None:
         lines, texts, added = [], [], []
@@ -211,7 +213,7 @@ class _Lint:
                 lines.append(prompt.line)
                 added.append(length_of_pictures)
             except DatasetError as error:
-                self._note(prompt.line, "error", "template_refuses", error.what, error.action)
+                self.found.note(prompt.line, "error", "template_refuses", error.what, error.action)
         words = self.ruler.measure(texts)
         lengths = [length + more for length, more in zip(words, added, strict=True)]
         self.lengths.extend(lengths)
@@ -220,35 +222,25 @@ class _Lint:
                 unit = "tokens" if self.ruler.tokenizer else "characters"
                 message = f"The prompt has {length:,} {unit}; more than {self.ruler.limit:,}."
                 fix = "Shorten it or raise max_prompt_tokens; longer prompts are left out."
-                self._note(line, "warning", "too_long", message, fix)
+                self.found.note(line, "warning", "too_long", message, fix)
 
     def _check_set(self) -> None:
         usable = len(self.lengths)
         if not usable:
             fix = 'Write {"prompt": "..."} lines.'
-            self._note(None, "error", "no_prompts", "The file has no usable prompts.", fix)
+            self.found.note(None, "error", "no_prompts", "The file has no usable prompts.", fix)
             return
         if usable < FEW_PROMPTS:
             message = f"Only {usable} prompts: the student will learn them by heart."
-            self._note(None, "warning", "few_prompts", message, "A hundred or more is a start.")
+            fix = "A hundred or more is a start."
+            self.found.note(None, "warning", "few_prompts", message, fix)
         if 0 < self.num_answers < usable:
             message = f"{self.num_answers} of {usable} prompts have an answer."
             fix = "Accuracy counts only those; give all prompts an answer or none."
-            self._note(None, "warning", "some_answers", message, fix)
+            self.found.note(None, "warning", "some_answers", message, fix)
         if len(self.keys) > 1:
             message = f"{self.keys['images']} of {usable} prompts have images, the others none."
-            self._note(None, "note", "some_images", message, "Two sets train more evenly.")
-
-    def _note(
-        self, line: int | None, severity: Severity, code: str, message: str, fix: str
-    ) -> None:
-        self._add(Finding(line=line, severity=severity, code=code, message=message, fix=fix))
-
-    def _add(self, finding: Finding) -> None:
-        self.counts[finding.code] += 1
-        self.severities[finding.severity] += 1
-        if self.counts[finding.code] <= MAX_FINDINGS_PER_CODE:
-            self.findings.append(finding)
+            self.found.note(None, "note", "some_images", message, "Two sets train more evenly.")
 
 
 def _fingerprints(

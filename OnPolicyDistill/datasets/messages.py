@@ -51,12 +51,14 @@ def plain_content(content: Sequence[JsonValue]) -> JsonValue:
 def tools_of(values: Mapping[str, JsonValue], line: int) -> tuple[JsonValue, ...] | BadLine:
     """The tools that a line gives the model: a list of objects, or the JSON text of one."""
     value = values.get(TOOLS_KEY)
+    if value is None:
+        return ()
     if isinstance(value, str) and value.strip():
         try:
             value = json.loads(value)
         except ValueError:
             value = False
-    if value is None or value == "":
+    if value == "":
         return ()
     if isinstance(value, list) and all(isinstance(tool, dict) for tool in value):
         return tuple(value)
@@ -88,8 +90,9 @@ def _checked(message: JsonValue) -> Message:
         fix = 'Each message is {"role": "user", "content": "..."}.'
         raise LayoutError("wrong_type", "A message has no role.", fix)
     content = message.get("content")
-    _check_calls(message)
-    _check_weight(message)
+    if len(message) > 2:
+        _check_calls(message)
+        _check_weight(message)
     if isinstance(content, str):
         return message
     if isinstance(content, list):

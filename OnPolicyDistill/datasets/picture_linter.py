@@ -135,7 +135,7 @@ class PictureLint:
             except DatasetError as error:
                 self.num_broken += 1
                 mark, taken = source.key, 1
-                findings.append(_finding(line, "error", "picture", error.message, error.action))
+                findings.append(_finding(line, "error", "picture", error.what, error.action))
             marks.append(mark)
             num_tokens += taken
         self.leaked_lines += any(mark in self.elsewhere for mark in marks)

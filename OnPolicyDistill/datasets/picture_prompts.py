@@ -29,6 +29,7 @@ MARKER = "<image>"
 PICTURE_KEYS = ("images", "image")
 # A folder of pictures on Hugging Face's hub has a file of this name whose lines name one each.
 FOLDER_FILE, FOLDER_KEY = "metadata.jsonl", "file_name"
+MAY_NAME_PICTURES = frozenset((*PICTURE_KEYS, FOLDER_KEY))
 MAX_PICTURES = 32
 MAX_NAME_CHARACTERS = 4_096
 PICTURE_PARTS = ("image", "image_url", "input_image")
@@ -120,7 +121,7 @@ def unread_picture(line: int) -> BadLine:
 
 
 def _may_have_pictures(record: Record) -> bool:
-    return bool(record.pictures) or any(key in record.values for key in (*PICTURE_KEYS, FOLDER_KEY))
+    return bool(record.pictures) or not MAY_NAME_PICTURES.isdisjoint(record.values)
 
 
 def _is_plain(message: Message) -> bool:

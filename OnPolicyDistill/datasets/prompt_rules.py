@@ -43,6 +43,8 @@ class Finding(BaseModel):
     code: str
     message: str
     fix: str
+    num_lines: int = Field(1, description="Lines of which the same is true.")
+    lines: tuple[int, ...] = Field((), description="The first of them, where there are several.")
 
 
 def problem_finding(problem: BadLine) -> Finding:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from OnPolicyDistill.datasets.layouts import foreign_layout
 from OnPolicyDistill.datasets.messages import (
     Message,
     checked_messages,
@@ -261,9 +262,14 @@ def _asking(value: JsonValue, line: int, name: str = "messages") -> list[Message
 
 
 def _missing(record: Record) -> BadLine:
+    layout = foreign_layout(record.values, record.line)
+    if layout is not None:
+        return layout
     foreign = next((key for key in FOREIGN_KEYS if key in record.values), None)
     message = "The line has neither prompt nor messages."
-    fix = f'Rename "{foreign}" to "prompt".' if foreign else 'Write {"prompt": "..."}.'
+    fix = 'Write {"prompt": "..."}.'
+    if foreign:
+        fix = f'Rename "{foreign}" to "prompt", or: opd data convert IN OUT --map prompt={foreign}.'
     return BadLine(record.line, "missing_prompt", message, fix)
 
 

@@ -83,7 +83,7 @@ class Checkup:
             first = next((found for found in broken if found.line is not None), broken[0])
             where = f"{file}, line {first.line}" if first.line else str(file)
             message = f"{where}: {first.message}"
-            num_lines = len({found.line for found in broken if found.line is not None})
+            num_lines = sum(found.num_lines for found in broken if found.line is not None)
             if num_lines > 1:
                 message += f" {num_lines} lines in all cannot be used."
             self.add("error", first.code, field, message, first.fix)

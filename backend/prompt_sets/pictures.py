@@ -28,7 +28,7 @@ def preview_picture(source: PictureSource, number: int, sight: Sight) -> Preview
         with named(source):
             num_tokens = sight.num_places(height, width)
     except DatasetError as error:
-        return PreviewPicture(number=number, problem=f"{error.message} {error.action}".strip())
+        return PreviewPicture(number=number, problem=f"{error.what} {error.action}".strip())
     return PreviewPicture(number=number, width=width, height=height, num_tokens=num_tokens)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from backend.history.views import View
 from OnPolicyDistill.datasets.kinds import SetKind
+from OnPolicyDistill.datasets.mapping import Meaning
 from OnPolicyDistill.datasets.prompt_rules import Finding
+from OnPolicyDistill.datasets.written_forms import Form
 
 SetOrigin = Literal["upload", "path", "shipped"]
 
@@ -38,6 +40,37 @@ class PromptSetView(View):
     modified: float | None
     is_labelled: bool = Field(description="Lines near the beginning have answers or labels.")
     used_by: tuple[str, ...] = Field(description="Ids of runs that name the file.")
+
+
+class LayoutView(View):
+    """What the first lines of a file look like."""
+
+    layout: str | None = Field(description="None where it is not known; columns are then mapped.")
+    is_ready: bool = Field(description="Its lines are used as they are.")
+    columns: tuple[str, ...] = Field(description="Keys of the first lines, at most 60.")
+    layouts: tuple[str, ...] = Field(description="All that can be named.")
+    meanings: tuple[str, ...] = Field(description="What a column can be said to be.")
+    forms: tuple[Form, ...] = Field(description="What lines can become.")
+
+
+class ConversionRequest(View):
+    """What a set becomes; what is left out is guessed."""
+
+    layout: str | None = Field(None, max_length=40)
+    form: Form | None = None
+    mapping: dict[Meaning, Annotated[str, Field(min_length=1, max_length=200)]] = Field(
+        default_factory=dict, description="Columns by what they are."
+    )
+
+
+class ConvertedView(View):
+    """A set that was made of another one."""
+
+    set: PromptSetView
+    layout: str
+    form: Form
+    num_lines: int
+    num_left_out: int = Field(description="Lines without an answer.")
 
 
 class PreviewPicture(View):

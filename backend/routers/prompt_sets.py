@@ -15,8 +15,15 @@ from backend.guard import Upload
 from backend.history.views import View
 from backend.paths import MAX_PATH_CHARACTERS, picked_file, probe
 from backend.problems import RefusedError
+from backend.prompt_sets.converting import convert_set, read_layout
 from backend.prompt_sets.pictures import thumbnail_of
-from backend.prompt_sets.views import PreviewPage, PromptSetView
+from backend.prompt_sets.views import (
+    ConversionRequest,
+    ConvertedView,
+    LayoutView,
+    PreviewPage,
+    PromptSetView,
+)
 from backend.routers.dependencies import Here, refusals
 from backend.system.room import check_disk
 from backend.workbench import Bench
@@ -75,7 +82,7 @@ def register_set(bench: Bench, registration: Registration) -> PromptSetView:
 async def upload_set(
     backend: Here, bench: Bench, request: Request, name: Annotated[Name, Query()]
 ) -> PromptSetView:
-    """Take a file into the workspace: JSON lines, or by its name's ending parquet, CSV or text."""
+    """Take a file into the workspace: JSON, tables, parquet or text, told by what it holds."""
     check_disk(backend.settings)
     file = backend.settings.scratch / f"{secrets.token_hex(8)}.jsonl"
     try:
@@ -104,6 +111,21 @@ def remove_set(
     """Forget a set; an uploaded file is deleted, a registered one stays where it is."""
     bench.prompt_sets.remove(set_id, confirmed)
     return Response(status_code=204)
+
+
+@router.get("/prompt-sets/{set_id}/layout", responses=refusals(404))
+def read_set_layout(bench: Bench, set_id: SetId) -> LayoutView:
+    """Say what the lines of a set look like, and what they could be made into."""
+    return read_layout(bench.prompt_sets.file_of(set_id))
+
+
+@router.post("/prompt-sets/{set_id}/convert", status_code=201, responses=refusals(404, 507))
+def convert_one(
+    backend: Here, bench: Bench, set_id: SetId, request: ConversionRequest
+) -> ConvertedView:
+    """Make a new set of one in another form; every other key of a line is kept."""
+    check_disk(backend.settings)
+    return convert_set(backend, bench.prompt_sets, set_id, request)
 
 
 @router.get("/prompt-sets/{set_id}/lint", responses=refusals(404))

@@ -82,7 +82,7 @@ def test_conversations_are_written_in_another_form(opd: Opd, tmp_path: Path) -> 
     assert "Wrote 1 conversations" in outcome.err
     assert json.loads(target.read_text())["conversations"][1] == {"from": "gpt", "value": "b"}
     assert opd("data", "convert", str(source), str(target)).exit_code == 2
-    source.write_text('{"prompt": "a"}\n', encoding="utf-8")
+    source.write_text('{"body": "a"}\n', encoding="utf-8")
     outcome = opd("data", "convert", str(source), str(tmp_path / "other.jsonl"))
     assert outcome.exit_code == 2
     assert "line 1" in outcome.err

@@ -7,7 +7,8 @@ import pytest
 from pydantic import JsonValue
 
 from OnPolicyDistill.datasets.conversations import load_conversations
-from OnPolicyDistill.datasets.conversion import Form, convert_conversations
+from OnPolicyDistill.datasets.conversion import Wanted, convert
+from OnPolicyDistill.datasets.written_forms import Form
 from OnPolicyDistill.errors import DatasetError, InputError
 
 MESSAGES: dict[str, JsonValue] = {
@@ -31,7 +32,7 @@ FORMS: dict[Form, dict[str, JsonValue]] = {
 def converted(folder: Path, form: Form, *lines: JsonValue) -> list[JsonValue]:
     source, target = folder / "in.jsonl", folder / f"{form}.jsonl"
     source.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert convert_conversations(source, target, form) == len(lines)
+    assert convert(source, target, Wanted(form, "conversations")).num_lines == len(lines)
     return [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
 
 
@@ -95,7 +96,7 @@ def test_what_does_not_fit_is_named_with_its_line_and_nothing_is_written(
     source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text("".join(json.dumps(value) + "\n" for value in (PAIR, line, line)))
     with pytest.raises(DatasetError, match=f"{words}.*1 more line") as caught:
-        convert_conversations(source, target, form)
+        convert(source, target, Wanted(form, "conversations"))
     assert caught.value.line == 2
     assert not target.exists()
 
@@ -104,6 +105,6 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     file = tmp_path / "in.jsonl"
     file.write_text(json.dumps(PAIR) + "\n")
     with pytest.raises(InputError, match="there already"):
-        convert_conversations(file, file, "messages")
+        convert(file, file, Wanted("messages"))
     with pytest.raises(InputError, match="no folder"):
-        convert_conversations(file, tmp_path / "away" / "out.jsonl", "messages")
+        convert(file, tmp_path / "away" / "out.jsonl", Wanted("messages"))

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from OnPolicyDistill.datasets.chat_template import ChatTemplate
+from OnPolicyDistill.datasets.findings import MAX_FINDINGS_PER_CODE
 from OnPolicyDistill.datasets.lengths import histogram
-from OnPolicyDistill.datasets.linter import MAX_FINDINGS_PER_CODE, Ruler, lint_prompts
+from OnPolicyDistill.datasets.linter import Ruler, lint_prompts
 from OnPolicyDistill.errors import DatasetError
 
 CLEAN = [{"prompt": f"How many legs have {count} spiders?"} for count in range(2, 12)]
@@ -66,8 +67,9 @@ def test_a_given_answer_is_found_and_a_list_of_choices_is_not(tmp_path):
         {"prompt": "Is it warm? Say yes or no.", "answer": "yes"},
         {"prompt": "What is 7 + 0?", "answer": "7"},
     ]
-    told = [line for line, code in findings(tmp_path, *lines) if code == "answer_inside"]
-    assert told == [11, 12]
+    report = lint_prompts(write(tmp_path, [*CLEAN, *lines]))
+    (told,) = (found for found in report.findings if found.code == "answer_inside")
+    assert told.lines == (11, 12)
 
 
 def test_arithmetic_that_differs_by_its_operator_is_no_duplicate(tmp_path):
@@ -106,10 +108,19 @@ def test_a_missing_file_is_refused(tmp_path):
 
 
 def test_of_very_many_findings_the_first_are_listed_and_all_are_counted(tmp_path):
-    report = lint_prompts(write(tmp_path, ["{"] * 1500 + [{"prompt": "late "}]))
-    assert report.counts["broken_json"] == report.num_errors == 1500
+    lines = [{"prompt": f"again {n // 2}", "answer": "1"} for n in range(3000)]
+    report = lint_prompts(write(tmp_path, [*lines, {"prompt": "late "}]))
+    assert report.counts["duplicate"] == 1500
     assert report.num_unlisted == 1500 - MAX_FINDINGS_PER_CODE
     assert report.findings[-1].code == "edge_whitespace"
+
+
+def test_equal_errors_are_told_once_with_their_count_and_first_lines(tmp_path):
+    report = lint_prompts(write(tmp_path, ["{"] * 1500 + [{"prompt": "a"}, {"prompt": 5}]))
+    told = [found for found in report.findings if found.severity == "error"]
+    assert [(found.line, found.num_lines) for found in told] == [(1, 1500), (1502, 1)]
+    assert (told[0].lines, told[1].lines) == (tuple(range(1, 11)), ())
+    assert (report.num_errors, report.num_unlisted) == (1501, 0)
 
 
 def test_lengths_are_tokens_of_the_rendered_prompt_where_tokenizer_and_template_are_given(
