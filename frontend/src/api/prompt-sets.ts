@@ -1,5 +1,6 @@
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { body, client } from "@/api/client";
+import type { SetConversion } from "@/api/types";
 
 export function promptSets() {
   return queryOptions({
@@ -29,6 +30,29 @@ export function removeSet(setId: string, confirmed: boolean) {
   return body(
     client.DELETE("/api/prompt-sets/{set_id}", {
       params: { path: { set_id: setId }, query: { confirmed } },
+    }),
+  );
+}
+
+/** What the lines of a set look like, and what they could be made into. */
+export function setLayout(setId: string) {
+  return queryOptions({
+    queryKey: ["prompt-sets", setId, "layout"],
+    queryFn: ({ signal }) =>
+      body(
+        client.GET("/api/prompt-sets/{set_id}/layout", {
+          params: { path: { set_id: setId } },
+          signal,
+        }),
+      ),
+  });
+}
+
+export function convertSet(setId: string, conversion: SetConversion) {
+  return body(
+    client.POST("/api/prompt-sets/{set_id}/convert", {
+      params: { path: { set_id: setId } },
+      body: conversion,
     }),
   );
 }

@@ -1151,7 +1151,7 @@ export interface paths {
         put?: never;
         /**
          * Upload Set
-         * @description Take a file into the workspace: JSON lines, or by its name's ending parquet, CSV or text.
+         * @description Take a file into the workspace: JSON, tables, parquet or text, told by what it holds.
          */
         post: operations["upload_set_api_prompt_sets_upload_post"];
         delete?: never;
@@ -1179,6 +1179,46 @@ export interface paths {
          * @description Forget a set; an uploaded file is deleted, a registered one stays where it is.
          */
         delete: operations["remove_set_api_prompt_sets__set_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/prompt-sets/{set_id}/layout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Set Layout
+         * @description Say what the lines of a set look like, and what they could be made into.
+         */
+        get: operations["read_set_layout_api_prompt_sets__set_id__layout_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/prompt-sets/{set_id}/convert": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Convert One
+         * @description Make a new set of one in another form; every other key of a line is kept.
+         */
+        post: operations["convert_one_api_prompt_sets__set_id__convert_post"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -2085,6 +2125,44 @@ export interface components {
             };
         };
         /**
+         * ConversionRequest
+         * @description What a set becomes; what is left out is guessed.
+         */
+        ConversionRequest: {
+            /** Layout */
+            layout?: string | null;
+            /** Form */
+            form?: ("messages" | "prompt_completion" | "sharegpt" | "prompts" | "inputs") | null;
+            /**
+             * Mapping
+             * @description Columns by what they are.
+             */
+            mapping?: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * ConvertedView
+         * @description A set that was made of another one.
+         */
+        ConvertedView: {
+            set: components["schemas"]["PromptSetView"];
+            /** Layout */
+            layout: string;
+            /**
+             * Form
+             * @enum {string}
+             */
+            form: "messages" | "prompt_completion" | "sharegpt" | "prompts" | "inputs";
+            /** Num Lines */
+            num_lines: number;
+            /**
+             * Num Left Out
+             * @description Lines without an answer.
+             */
+            num_left_out: number;
+        };
+        /**
          * DifferentSetting
          * @description A config key with its value in every run; null also where a run has no such key.
          */
@@ -2901,6 +2979,18 @@ export interface components {
             message: string;
             /** Fix */
             fix: string;
+            /**
+             * Num Lines
+             * @description Lines of which the same is true.
+             * @default 1
+             */
+            num_lines?: number;
+            /**
+             * Lines
+             * @description The first of them, where there are several.
+             * @default []
+             */
+            lines?: number[];
         };
         /**
          * FinishedMessage
@@ -3627,6 +3717,42 @@ export interface components {
             examples?: components["schemas"]["ErrorExample"][];
         };
         /**
+         * LayoutView
+         * @description What the first lines of a file look like.
+         */
+        LayoutView: {
+            /**
+             * Layout
+             * @description None where it is not known; columns are then mapped.
+             */
+            layout: string | null;
+            /**
+             * Is Ready
+             * @description Its lines are used as they are.
+             */
+            is_ready: boolean;
+            /**
+             * Columns
+             * @description Keys of the first lines, at most 60.
+             */
+            columns: string[];
+            /**
+             * Layouts
+             * @description All that can be named.
+             */
+            layouts: string[];
+            /**
+             * Meanings
+             * @description What a column can be said to be.
+             */
+            meanings: string[];
+            /**
+             * Forms
+             * @description What lines can become.
+             */
+            forms: ("messages" | "prompt_completion" | "sharegpt" | "prompts" | "inputs")[];
+        };
+        /**
          * LengthBin
          * @description Prompts of `low` to `high` units, both included.
          */
@@ -3683,6 +3809,8 @@ export interface components {
         /**
          * LintReport
          * @description What the linter found; `counts` has every finding by code, `findings` the first of each.
+         *
+         *     Equal findings of several lines are one, which counts them.
          */
         LintReport: {
             /** Path */
@@ -13151,6 +13279,189 @@ export interface operations {
             };
             /** @description A field is wrong; `errors` says which. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_set_layout_api_prompt_sets__set_id__layout_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                set_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LayoutView"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` says which. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    convert_one_api_prompt_sets__set_id__convert_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                set_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConversionRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConvertedView"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has the wrong type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` says which. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk has no room for it. */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };

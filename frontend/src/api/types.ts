@@ -50,6 +50,8 @@ export type PairReport = Schemas["PairReport"];
 /** A run's config as sent: what is left out takes its default. */
 export type ConfigValues = Schemas["RunCreation"]["config"];
 export type PromptSet = Schemas["PromptSetView"];
+export type SetLayout = Schemas["LayoutView"];
+export type SetConversion = Schemas["ConversionRequest"];
 export type ModelList = Schemas["ModelList"];
 export type LocalModel = Schemas["LocalModel"];
 export type HubToken = Schemas["HubToken"];

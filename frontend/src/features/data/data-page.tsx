@@ -35,7 +35,7 @@ export function DataPage() {
           <FileDrop
             label="Add a file"
             hint="Prompts, conversations, inputs or a long prompt; it is copied into the workspace and checked."
-            accept=".jsonl,.ndjson,.json,.parquet,.csv,.txt,.md"
+            accept=".jsonl,.ndjson,.json,.parquet,.csv,.tsv,.tab,.psv,.txt,.md"
             busy={upload.isPending}
             onFile={(file) => upload.mutate(file)}
           />
@@ -67,7 +67,9 @@ export function DataPage() {
             )}
           </Card>
         </div>
-        {chosen ? <SetDetail key={chosen.id} set={chosen} others={sets.data ?? []} /> : null}
+        {chosen ? (
+          <SetDetail key={chosen.id} set={chosen} others={sets.data ?? []} onSet={open} />
+        ) : null}
       </div>
     </div>
   );

@@ -60,6 +60,7 @@ export function LintView({
                     {finding.message}
                   </span>{" "}
                   <span className="text-muted">{finding.fix}</span>
+                  <OtherLines finding={finding} />
                 </span>
               </li>
             ))}
@@ -72,5 +73,19 @@ export function LintView({
         </section>
       ) : null}
     </div>
+  );
+}
+
+/** Of how many lines the same is true, and which are the first of them. */
+function OtherLines({ finding }: { finding: LintReport["findings"][number] }) {
+  const { num_lines: count = 1, lines = [] } = finding;
+  if (count === 1) {
+    return null;
+  }
+  return (
+    <span className="num block text-sm text-faint">
+      {formatCount(count)} lines: {lines.join(", ")}
+      {count > lines.length ? ", ..." : ""}
+    </span>
   );
 }

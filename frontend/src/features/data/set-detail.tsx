@@ -9,6 +9,7 @@ import { Card } from "@/components/card";
 import { formatCount } from "@/components/format";
 import { Select } from "@/components/select";
 import { ErrorState, SkeletonRows } from "@/components/states";
+import { ConvertSet } from "@/features/data/convert-set";
 import { LintView } from "@/features/data/lint-view";
 import { PreviewLines } from "@/features/data/preview-lines";
 import { setName } from "@/features/data/set-name";
@@ -24,10 +25,11 @@ const NAMES: Record<PromptSet["kind"], { noun: string; answered: string }> = {
 interface SetDetailProps {
   set: PromptSet;
   others: readonly PromptSet[];
+  onSet: (set: PromptSet) => void;
 }
 
 /** A file line by line: what the linter says, how long the prompts are, how a model sees them. */
-export function SetDetail({ set, others }: SetDetailProps) {
+export function SetDetail({ set, others, onSet }: SetDetailProps) {
   const [against, setAgainst] = useState(NONE);
   const [model, setModel] = useState(NONE);
   const local = (useQuery(models()).data?.local ?? []).filter((each) => each.is_complete);
@@ -91,6 +93,7 @@ export function SetDetail({ set, others }: SetDetailProps) {
           />
         )}
       </Card>
+      <ConvertSet set={set} onSet={onSet} />
       <Preview setId={set.id} model={orNull(model)} />
     </div>
   );
