@@ -27,7 +27,7 @@ from OnPolicyDistill.datasets.layouts import LAYOUTS, OPEN_ASSISTANT, Talk, layo
 from OnPolicyDistill.datasets.mapping import Meaning, columns_of, renamed
 from OnPolicyDistill.datasets.openassistant import is_message, is_tree, of_messages, of_tree
 from OnPolicyDistill.datasets.prompts import Prompt, prompt_of
-from OnPolicyDistill.datasets.reading import COLUMNS, read_records
+from OnPolicyDistill.datasets.reading import COLUMNS, heading_of, read_records
 from OnPolicyDistill.datasets.records import BadLine, Record
 from OnPolicyDistill.datasets.written_forms import Form, written
 from OnPolicyDistill.errors import DatasetError, InputError
@@ -82,6 +82,10 @@ def guess_layout(source: Path, mapping: Mapping[Meaning, str] | None = None) -> 
             layout = _layout_of(found)
             layouts.update([layout] if layout is not None else [])
             columns.update(dict.fromkeys(found.values))
+    if not columns and not mapping:
+        names = heading_of(source)
+        # A table without a heading has its columns by number.
+        columns = dict.fromkeys((*names, *(str(number + 1) for number in range(len(names)))))
     best = layouts.most_common(1)
     return Guess(best[0][0] if best else None, tuple(columns))
 

@@ -56,6 +56,14 @@ class Dialect:
             if any(cell.strip() for cell in cells):
                 yield started, cells
 
+    def first_row(self, head: str) -> list[str]:
+        """The first row of a table's beginning; nothing where there is none."""
+        body = head.partition("\n")[2] if self.has_separator else head
+        try:
+            return next((cells for _, cells in self.rows(io.StringIO(body, newline=""))), [])
+        except csv.Error:
+            return []
+
 
 def dialect_of(head: str, known: frozenset[str]) -> Dialect | None:
     """How the rows of a table's beginning are written; None where they have one column."""

@@ -34,9 +34,9 @@ def read_document(stream: BinaryIO, file: Path, first_line: int) -> Iterator[Rec
         message = "The file is neither UTF-8 nor marked as UTF-16."
         yield BadLine(first_line, "encoding", message, "Save the file as UTF-8.")
     elif text.lstrip(SPACE).startswith("["):
-        yield from _elements(text, file, first_line)
+        yield from _elements(text.rstrip(SPACE), file, first_line)
     else:
-        yield from _of_object(text, file, first_line)
+        yield from _of_object(text.rstrip(SPACE), file, first_line)
 
 
 def _text(data: bytes) -> str | None:

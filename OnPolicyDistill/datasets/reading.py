@@ -8,17 +8,18 @@ shows a file reads it here.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from OnPolicyDistill.datasets.csv_dialects import Dialect
 from OnPolicyDistill.datasets.csv_lines import Table, read_csv
-from OnPolicyDistill.datasets.file_forms import FileForm, form_of
+from OnPolicyDistill.datasets.file_forms import HEAD_BYTES, FileForm, form_of
 from OnPolicyDistill.datasets.json_documents import read_document
 from OnPolicyDistill.datasets.json_values import parse_line
 from OnPolicyDistill.datasets.records import BadLine, Record
 from OnPolicyDistill.datasets.set_files import set_files
-from OnPolicyDistill.datasets.text_lines import raw_lines, read_text, text_of
+from OnPolicyDistill.datasets.text_lines import head_of, raw_lines, read_text, text_of
 from OnPolicyDistill.errors import DatasetError
 
 # What tells the heading of a table: names that texts, prompts and conversations have here, and in
@@ -73,23 +74,45 @@ def is_text(path: Path) -> bool:
     return not isinstance(found, BadLine) and found[0] == "text"
 
 
-def _read_file(file: Path, first_line: int, columns: frozenset[str]) -> Iterator[Record | BadLine]:
+def heading_of(path: Path) -> tuple[str, ...]:
+    """The first row of a table, in lower case as its columns are called; of other files nothing.
+
+    Raises:
+        DatasetError: the file does not exist or cannot be read.
+    """
+    file = set_files(path)[0]
+    with _opened(file) as stream:
+        found = form_of(stream, file, COLUMNS)
+        if isinstance(found, BadLine) or found[0] != "table":
+            return ()
+        head, _ = head_of(stream, HEAD_BYTES)
+    dialect = found[1] or Dialect()
+    return tuple(cell.strip().lower() for cell in dialect.first_row(head))
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[BinaryIO]:
     try:
         with file.open("rb") as stream:
-            found = form_of(stream, file, columns)
-            if isinstance(found, BadLine):
-                yield found
-                return
-            form, dialect = found
-            if form == "table":
-                table = Table(file, dialect or Dialect(), columns)
-                yield from read_csv(stream, table, first_line)
-                return
-            yield from _of_form(form, stream, file, first_line)
+            yield stream
     except FileNotFoundError as error:
         raise DatasetError("There is no such file.", "Check the path.", file) from error
     except OSError as error:
         raise DatasetError(f"It cannot be read ({error.strerror}).", "Check it.", file) from error
+
+
+def _read_file(file: Path, first_line: int, columns: frozenset[str]) -> Iterator[Record | BadLine]:
+    with _opened(file) as stream:
+        found = form_of(stream, file, columns)
+        if isinstance(found, BadLine):
+            yield found
+            return
+        form, dialect = found
+        if form == "table":
+            table = Table(file, dialect or Dialect(), columns)
+            yield from read_csv(stream, table, first_line)
+            return
+        yield from _of_form(form, stream, file, first_line)
 
 
 def _of_form(

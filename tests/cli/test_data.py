@@ -85,7 +85,7 @@ def test_conversations_are_written_in_another_form(opd: Opd, tmp_path: Path) -> 
     source.write_text('{"body": "a"}\n', encoding="utf-8")
     outcome = opd("data", "convert", str(source), str(tmp_path / "other.jsonl"))
     assert outcome.exit_code == 2
-    assert "line 1" in outcome.err
+    assert "its lines have: body" in outcome.err
 
 
 def test_conversations_are_linted_as_what_they_are(opd: Opd, tmp_path: Path) -> None:
@@ -187,3 +187,35 @@ def test_a_published_set_becomes_prompts(opd: Opd, tmp_path: Path) -> None:
     source.write_text('input,label\n"Premise: A causes B. Hypothesis: B is caused by A.",1\n')
     assert "Wrote 1 prompts" in opd("data", "causal-published", str(source), str(target)).err
     assert json.loads(target.read_text())["completion"] == "Final Answer: yes"
+
+
+def test_a_public_layout_is_guessed_said_and_converted(opd: Opd, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    line = {"instruction": "Name one", "input": "", "output": "Fig"}
+    source.write_text(json.dumps(line) + "\n" + json.dumps({**line, "output": ""}) + "\n")
+    outcome = opd("data", "convert", str(source), str(target))
+    assert outcome.exit_code == 0
+    assert "Read as alpaca (guessed). Wrote 1 conversations" in outcome.err
+    assert "1 lines have no answer and were left out." in outcome.err
+    assert "Fig" in opd("data", "show", str(target)).out
+    unknown = opd("data", "convert", str(source), str(tmp_path / "b.jsonl"), "--from", "nobody's")
+    assert unknown.exit_code == 2
+    assert "Use conversations, prompts" in unknown.err
+
+
+def test_columns_are_named_by_hand(opd: Opd, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.csv", tmp_path / "out.jsonl"
+    source.write_text("frage;antwort\nWas?;Das\n", encoding="utf-8")
+    words = ("--map", "prompt=frage", "--map", "answer=antwort")
+    outcome = opd("data", "convert", str(source), str(target), *words)
+    assert "Read as prompts (guessed). Wrote 1 prompts" in outcome.err
+    assert json.loads(target.read_text()) == {"prompt": "Was?", "answer": "Das"}
+
+
+def test_a_finding_of_many_lines_is_printed_once(opd: Opd, tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_text("{\n" * 30 + '{"prompt": "a"}\n', encoding="utf-8")
+    outcome = opd("data", "lint", str(file))
+    (line,) = (line for line in outcome.out.splitlines() if "not valid JSON" in line)
+    assert line.startswith(f"{file}:1: error: ")
+    assert line.endswith("(30 lines: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ...)")

@@ -2,9 +2,11 @@ import json
 from pathlib import Path
 
 import pytest
+from pydantic import JsonValue
 from tokenizers import Tokenizer
 
 from OnPolicyDistill.datasets.conversations import Conversation, load_conversations
+from OnPolicyDistill.datasets.pictures import PictureSource
 from OnPolicyDistill.errors import DatasetError
 from OnPolicyDistill.models.embedded import TinyShape, write_random_model, write_tokenizer
 from OnPolicyDistill.models.loading import load_policy
@@ -202,3 +204,52 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "set.jsonl").write_text("\n")
     with pytest.raises(DatasetError, match="no conversations"):
         load_conversations(tmp_path / "set.jsonl")
+
+
+def test_a_turn_of_weight_zero_is_read_and_not_learned(policy: Policy) -> None:
+    quiet = {**ANSWER, "weight": 0}
+    messages = (QUESTION, quiet, QUESTION, ANSWER)
+    (row,) = encode_conversation(policy, Conversation(1, messages))
+    (both,) = encode_conversation(policy, Conversation(1, (QUESTION, ANSWER, QUESTION, ANSWER)))
+    assert row.token_ids == both.token_ids
+    assert learned_pieces(policy, row) == ["1998-03-03<|im_end|>"]
+    assert row.learned == both.learned[len(row.learned) :]
+
+
+def test_parts_of_words_are_learned_as_their_text(policy: Policy, tmp_path: Path) -> None:
+    parts = {**ANSWER, "content": [{"type": "text", "text": "1998-"}, "03-03"]}
+    file = tmp_path / "a.jsonl"
+    file.write_text(json.dumps({"messages": [QUESTION, parts]}) + "\n")
+    (found,) = load_conversations(file)
+    assert encode_conversation(policy, found) == encode_conversation(
+        policy, Conversation(1, (QUESTION, ANSWER))
+    )
+
+
+def test_tools_of_a_line_stand_before_what_is_learned(tmp_path: Path) -> None:
+    source = (
+        "{% for tool in tools or [] %}of {{ tool.name }}\n{% endfor %}"
+        "{% for m in messages %}{{ m.role }} {{ m.content }}{% for c in m.tool_calls or [] %}"
+        "{{ c.function.arguments | tojson }}{% endfor %}<|im_end|>{% endfor %}"
+        "{% if add_generation_prompt %}assistant {% endif %}"
+    )
+    policy = load_policy(str(write_model(tmp_path / "model", source)))
+    function: JsonValue = {"name": "look", "arguments": '{"a": "March"}'}
+    calls: JsonValue = [{"function": function}]
+    call: dict[str, JsonValue] = {"role": "assistant", "content": "", "tool_calls": calls}
+    told = Conversation(1, (QUESTION, call), tools=({"name": "March"},))
+    (row,) = encode_conversation(policy, told)
+    assert policy.tokenizer.decode(list(row.token_ids)).startswith("of March\n")
+    assert learned_pieces(policy, row) == ['{"a": "March"}<|im_end|>']
+    assert policy.tokenizer.decode(
+        encode_prompt(policy, [QUESTION], ({"name": "March"},))
+    ).startswith("of March\n")
+    assert encode_conversation(policy, told, "strip") == (row,)
+
+
+def test_a_policy_without_eyes_refuses_a_picture_in_words(policy: Policy, tmp_path: Path) -> None:
+    picture = PictureSource("a.png", tmp_path / "a.png")
+    content: JsonValue = [{"type": "image"}, {"type": "text", "text": "third"}]
+    asked: dict[str, JsonValue] = {"role": "user", "content": content}
+    with pytest.raises(DatasetError, match="sees none"):
+        encode_conversation(policy, Conversation(1, (asked, ANSWER), (picture,)))

@@ -3,7 +3,7 @@ import { useState } from "react";
 import { toast } from "sonner";
 import { convertSet, setLayout } from "@/api/prompt-sets";
 import { queryClient } from "@/api/query-client";
-import type { PromptSet, SetConversion, SetLayout } from "@/api/types";
+import type { PromptSet, SetLayout } from "@/api/types";
 import { Button } from "@/components/button";
 import { Card } from "@/components/card";
 import { formatCount } from "@/components/format";
@@ -59,7 +59,7 @@ function Form({ set, found, onSet }: ConvertSetProps & { found: SetLayout }) {
       convertSet(set.id, {
         layout: layout === GUESSED ? null : layout,
         form: found.forms.find((each) => each === form) ?? null,
-        mapping: mappingOf(meanings) as SetConversion["mapping"],
+        mapping: mappingOf(meanings),
       }),
     onSuccess: async (made) => {
       await queryClient.invalidateQueries({ queryKey: ["prompt-sets"] });
@@ -99,7 +99,9 @@ function Form({ set, found, onSet }: ConvertSetProps & { found: SetLayout }) {
       <ul className="grid gap-2 sm:grid-cols-2">
         {found.columns.map((column) => (
           <li key={column} className="flex min-w-0 items-center justify-between gap-2">
-            <span className="truncate font-mono text-sm">{column}</span>
+            <span className="truncate font-mono text-sm">
+              {/^\d+$/.test(column) ? `column ${column}, where no heading is` : column}
+            </span>
             <Select
               label={`What ${column} is`}
               value={meanings[column] ?? UNUSED}

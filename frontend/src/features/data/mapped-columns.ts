@@ -3,7 +3,7 @@ import type { SetConversion } from "@/api/types";
 export const UNUSED = "unused";
 
 /** What each column is said to be, as the conversion takes it: columns by their meaning. */
-export function mappingOf(meanings: Record<string, string>): SetConversion["mapping"] {
+export function mappingOf(meanings: Record<string, string>): NonNullable<SetConversion["mapping"]> {
   const chosen = Object.entries(meanings).filter(([, meaning]) => meaning !== UNUSED);
   return Object.fromEntries(chosen.map(([column, meaning]) => [meaning, column]));
 }

@@ -11,7 +11,9 @@ import { showError } from "@/features/runs/run-actions";
 const WORDS: Readonly<Record<string, string>> = {
   jsonl: "JSONL",
   parquet: "parquet",
+  json: "JSON",
   csv: "CSV",
+  tsv: "TSV",
   txt: "text",
   md: "Markdown",
 };

@@ -60,9 +60,9 @@ const FILES = [
   {
     key: "inputs",
     label: "Labelled items",
-    help: "JSONL or CSV with text and label. Of items without gold only agreement is counted.",
+    help: "JSONL, JSON or a table with text and label. Of items without gold only agreement is counted.",
     kinds: ["inputs", "prompts", "text"],
-    endings: ["jsonl", "csv", "txt"],
+    endings: ["jsonl", "ndjson", "json", "csv", "tsv", "txt", "parquet"],
   },
   {
     key: "prompt",

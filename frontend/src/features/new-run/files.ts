@@ -21,7 +21,7 @@ export interface FileSlot extends Held {
 }
 
 const JSON_LINES = ["jsonl", "ndjson", "json"];
-const TABLES = [...JSON_LINES, "parquet"];
+const TABLES = [...JSON_LINES, "csv", "tsv", "parquet"];
 const ANSWERED = "With answers";
 
 const HELD: Readonly<Record<FileSetting["holds"], Held>> = {
@@ -36,7 +36,7 @@ const HELD: Readonly<Record<FileSetting["holds"], Held>> = {
     noun: "Inputs",
     answered: "With gold",
     kinds: ["prompts", "inputs", "text"],
-    endings: ["txt", "csv", ...TABLES],
+    endings: ["txt", ...TABLES],
   },
   text: { noun: "Lines", answered: ANSWERED, kinds: ["text"], endings: ["md", "txt"] },
 };
