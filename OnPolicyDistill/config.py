@@ -6,6 +6,7 @@ one of the method blocks: `distillation:` means `on_policy`, the others are name
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,8 @@ from typing import Annotated, Literal, assert_never
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
-from OnPolicyDistill.errors import ConfigError
+from OnPolicyDistill.errors import ConfigError, RunError
+from OnPolicyDistill.files import read_plain
 from OnPolicyDistill.methods import ALL_FACTS, RUN_KINDS, EveryKind, RunKind, RunSettings
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.evaluation import EvaluationSettings
@@ -26,7 +28,18 @@ from OnPolicyDistill.settings.sft import SftSettings
 from OnPolicyDistill.settings.strict import Settings
 from OnPolicyDistill.settings.vlm_distillation import VlmDistillationSettings
 
-MAX_CONFIG_BYTES = 1_000_000
+MAX_CONFIG_BYTES = 200_000
+MAX_DEPTH = 32
+MAX_NUMBER_CHARACTERS = 100
+# A line that opens as many block levels as no config has.
+_DEEP = re.compile(r"^[ \t?:-]{32}", re.MULTILINE)
+_OPENING = (
+    yaml.BlockSequenceStartToken,
+    yaml.BlockMappingStartToken,
+    yaml.FlowSequenceStartToken,
+    yaml.FlowMappingStartToken,
+)
+_CLOSING = (yaml.BlockEndToken, yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken)
 
 
 class OnPolicyConfig(Settings):
@@ -170,11 +183,31 @@ def load_config(path: Path) -> RunConfig:
     return parse_config(read_yaml(path), str(path))
 
 
+def read_config(file: Path) -> RunConfig:
+    """Read the settings in a folder that may come from elsewhere: a regular file and no other.
+
+    Raises:
+        ConfigError: they are missing, damaged, or something else is there.
+    """
+    try:
+        text = read_plain(file, MAX_CONFIG_BYTES).decode("utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError(f"There is no {file}.", "Restore it, or delete the run.") from error
+    except RunError as error:
+        raise ConfigError(error.message, error.action) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} is not UTF-8 text.", "Restore it.") from error
+    return parse_config(parse_yaml(text, str(file)), str(file))
+
+
 def read_yaml(path: Path) -> object:
     """Read a bounded YAML file without aliases; ConfigError names file and line."""
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise ConfigError(f"{path} is larger than 1 MB.", "A config is a page of settings.")
+            raise ConfigError(
+                f"{path} is larger than {MAX_CONFIG_BYTES // 1000} kB.",
+                "A config is a page of settings.",
+            )
         return parse_yaml(path.read_text(encoding="utf-8"), str(path))
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise ConfigError(f"There is no config file {path}.", "Check the path.") from error
@@ -185,7 +218,16 @@ def read_yaml(path: Path) -> object:
 
 
 class _UniqueKeysLoader(yaml.SafeLoader):
-    """Refuses a key given twice, of which YAML would silently keep the last."""
+    """Refuses a key given twice, of which YAML would silently keep the last, and huge numbers."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> object:
+        is_number = node.tag.endswith((":int", ":float"))
+        # YAML has hexadecimal ones of any length, and sums of powers of 60.
+        if is_number and len(node.value) > MAX_NUMBER_CHARACTERS:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"a number of {len(node.value)} characters", node.start_mark
+            )
+        return super().construct_object(node, deep)
 
     def construct_mapping(
         self, node: yaml.MappingNode, deep: bool = False
@@ -204,8 +246,9 @@ class _UniqueKeysLoader(yaml.SafeLoader):
 def parse_yaml(text: str, source: str) -> object:
     """Parse YAML text; aliases are refused because nested ones expand without bound."""
     try:
-        if "*" in text:  # scanning takes as long as parsing
-            _refuse_aliases(text, source)
+        # Scanning takes as long as parsing, and few texts need it.
+        if "*" in text or text.count("[") + text.count("{") > MAX_DEPTH or _DEEP.search(text):
+            _refuse_traps(text, source)
         return yaml.load(text, Loader=_UniqueKeysLoader)
     except yaml.MarkedYAMLError as error:
         line = 0 if error.problem_mark is None else error.problem_mark.line + 1
@@ -218,11 +261,17 @@ def parse_yaml(text: str, source: str) -> object:
         raise ConfigError(f"{source} is not valid YAML.", "Start from a preset.") from error
 
 
-def _refuse_aliases(text: str, source: str) -> None:
+def _refuse_traps(text: str, source: str) -> None:
+    """Refuse aliases, and depths at which PyYAML's own scanner takes quadratic time."""
+    depth = 0
     for token in yaml.scan(text):
+        line = token.start_mark.line + 1
         if isinstance(token, yaml.AliasToken):
-            line = token.start_mark.line + 1
             raise ConfigError(f"{source}, line {line}: aliases are not allowed.", "Repeat it.")
+        depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+        if depth > MAX_DEPTH:
+            message = f"{source}, line {line}: this is no valid YAML of a config (too deep)."
+            raise ConfigError(message, "Start from a preset.")
 
 
 def dump_config(config: RunConfig) -> str:

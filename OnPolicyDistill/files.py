@@ -1,16 +1,137 @@
-"""Files: writes that survive a crash, a full disk said in words, and where shipped files are."""
+"""Files: writes that survive a crash, reads that nothing can hold up, where shipped files are.
+
+A folder may come from elsewhere: by a zip file, a sync service, a crash. A pipe or device in the
+place of a file would hang its reader, a link could lead anywhere, and a file may have any size.
+Whoever reads such a folder does so by `read_plain` and its relatives here.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
-from OnPolicyDistill.errors import DiskFullError, InputError
+from OnPolicyDistill.errors import DiskFullError, InputError, RunError
 from OnPolicyDistill.macos import full_sync
+
+MAX_RECORD_BYTES = 1_000_000
+_NEITHER_WAIT_NOR_FOLLOW = os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+_OTHER_KINDS = {
+    stat.S_IFLNK: "a link",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def kind_of(path: Path) -> str | None:
+    """Say what lies at a path where it is neither a regular file nor nothing; links count as such.
+
+    Raises:
+        RunError: it may not be looked at.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    return None if stat.S_ISREG(mode) else _OTHER_KINDS.get(stat.S_IFMT(mode), "no file")
+
+
+def open_plain(file: Path) -> BinaryIO:
+    """Open a regular file for reading: no link is followed, and nothing is waited for.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+        RunError: something else is there, or it may not be read.
+    """
+    return os.fdopen(_descriptor(file, os.O_RDONLY), "rb")
+
+
+def open_to_append(file: Path) -> BinaryIO:
+    """Open a regular file, or a new one, for appending without a buffer, as `open_plain` does.
+
+    Raises:
+        RunError: something else is there, or it may not be written.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    return os.fdopen(_descriptor(file, flags), "ab", buffering=0)
+
+
+def _descriptor(file: Path, flags: int) -> int:
+    # Asked before opening too: to open a device is to do something to it.
+    _refuse_other(file, kind_of(file))
+    try:
+        descriptor = os.open(file, flags | _NEITHER_WAIT_NOR_FOLLOW, 0o666)
+    except FileNotFoundError:
+        raise
+    except NotADirectoryError as error:
+        raise FileNotFoundError(error.errno, error.strerror, str(file)) from error
+    except (OSError, ValueError) as error:
+        raise _unreadable(file, error) from error
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        _refuse_other(file, _OTHER_KINDS.get(stat.S_IFMT(mode), "no file"))
+    return descriptor
+
+
+def _refuse_other(file: Path, kind: str | None) -> None:
+    if kind is not None:
+        raise RunError(f"{file} is {kind}, where a file belongs.", "Put the file back.")
+
+
+def _unreadable(file: Path, error: OSError | ValueError) -> RunError:
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return RunError(f"{file} cannot be read ({reason}).", "Check that it is whole and yours.")
+
+
+def read_plain(file: Path, max_bytes: int = MAX_RECORD_BYTES) -> bytes:
+    """Return what is in a regular file.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+        RunError: something else is there, it is larger, or it may not be read.
+    """
+    with open_plain(file) as stream:
+        try:
+            found = stream.read(max_bytes + 1)
+        except OSError as error:
+            raise _unreadable(file, error) from error
+    if len(found) > max_bytes:
+        raise RunError(
+            f"{file} is larger than {max_bytes / 1e6:g} MB.", "No such file is; restore it."
+        )
+    return found
+
+
+def remove_any(path: Path) -> None:
+    """Remove a folder with all that is in it, or whatever else is there; a link itself only."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def set_aside(path: Path) -> None:
+    """Rename what cannot be used, so that it is made again and nothing is lost."""
+    path.rename(path.with_name(f"{path.name}.damaged-{secrets.token_hex(4)}"))
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, for this user only."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir(mode=0o700, exist_ok=True)
 
 
 @contextmanager
@@ -84,7 +205,9 @@ def write_bytes_atomically(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with disk_errors(path):
         try:
-            with temporary.open("wb") as stream:
+            temporary.unlink(missing_ok=True)
+            # "x" follows no link that somebody put in its place.
+            with temporary.open("xb") as stream:
                 stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())

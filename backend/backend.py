@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ from typing import ParamSpec, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.access import Access
+from backend.history.damage import DAMAGE
 from backend.history.index import RunIndex
 from backend.history.lines import FileReplacedError, LineFile
 from backend.history.runlog import KEPT_FOLDER, RunLog, RunLogs
@@ -35,8 +35,9 @@ from backend.settings import BackendSettings
 from backend.supervisor.slot import ActiveRun
 from backend.supervisor.supervisor import Supervisor
 from backend.system.figures import SystemFigures, SystemSampler
-from OnPolicyDistill.errors import DistillError
-from OnPolicyDistill.runs.directory import RunDirectory
+from OnPolicyDistill.errors import DistillError, RunError
+from OnPolicyDistill.files import kind_of, make_private, remove_any
+from OnPolicyDistill.runs.directory import RunDirectory, run_of
 
 SUPERVISION_SECONDS = 0.2
 SAMPLE_SECONDS = 1.0
@@ -54,7 +55,7 @@ class Backend:
     def __init__(self, settings: BackendSettings) -> None:
         self.settings = settings
         for folder in (settings.runs, settings.trash, settings.scratch):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private(folder)
         self.access = Access(settings.token, settings.link_token, settings.port)
         self.logs = RunLogs(settings.workspace / KEPT_FOLDER)
         self.index = RunIndex(settings.workspace, self.logs)
@@ -92,7 +93,7 @@ class Backend:
 
     def _begin(self) -> None:
         for leftover in self.settings.scratch.iterdir():
-            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+            remove_any(leftover)
         self.watcher.start()
         for run_id, (state, _) in self.index.fingerprints().items():
             if state == "interrupted" and self.supervisor.explain_orphan(self.directory(run_id)):
@@ -100,7 +101,18 @@ class Backend:
 
     def directory(self, run_id: str) -> RunDirectory:
         """Return a run's folder, existing or not; ids are checked where they come in."""
-        return RunDirectory(self.settings.runs / run_id)
+        return run_of(self.settings.workspace, run_id)
+
+    def there(self, run_id: str) -> RunDirectory:
+        """Return a run's folder, however damaged it is.
+
+        Raises:
+            NotFoundError: there is no such run.
+        """
+        run = self.directory(run_id)
+        if run.path.is_symlink() or not run.is_there:
+            raise NotFoundError(f"There is no run {run_id}.")
+        return run
 
     def existing(self, run_id: str) -> RunDirectory:
         """Return a run's folder.
@@ -108,13 +120,12 @@ class Backend:
         Raises:
             NotFoundError: there is no such run, or it could show files from elsewhere.
         """
-        run = self.directory(run_id)
-        if run.path.is_symlink() or not run.config_file.is_file():
-            raise NotFoundError(f"There is no run {run_id}.")
+        run = self.there(run_id)
         for file in (run.config_file, run.events_file, run.rollouts_file, run.log_file):
-            if file.is_symlink():
+            kind = kind_of(file)
+            if kind is not None:
                 raise NotFoundError(
-                    f"Run {run_id} has a link in the place of {file.name}.", "Put the file there."
+                    f"Run {run_id} has {kind} in the place of {file.name}.", "Put the file there."
                 )
         return run
 
@@ -131,8 +142,15 @@ class Backend:
 
     def detail(self, run_id: str) -> RunDetail:
         """Return a run's own page as it stands now."""
-        summary = self.summary(run_id)
-        return detail(self.log(run_id), summary)
+        summary, log = self.summary(run_id), self.log(run_id)
+        try:
+            return detail(log, summary)
+        except DAMAGE as error:
+            logger.warning("the page of run %s cannot be made", run_id, exc_info=True)
+            raise RunError(
+                f"The folder of run {run_id} is damaged ({type(error).__name__}).",
+                "Restore it from a backup, or delete the run.",
+            ) from error
 
     def working(self) -> tuple[RunSummary, ...]:
         """Return the entries of runs at work or waiting."""
@@ -193,8 +211,8 @@ class Backend:
         if active.wish is not None:
             return "stopping"
         try:
-            written = run.events_file.stat().st_mtime
-        except FileNotFoundError:
+            written = run.events_file.lstat().st_mtime
+        except OSError:
             return "starting"
         return "starting" if written < active.worker.started else None
 
@@ -270,6 +288,9 @@ class Backend:
         return next((reason for holder in self.holders if (reason := holder())), None)
 
     async def _watch_runs(self) -> None:
+        if self.index.is_damaged:
+            logger.warning("the index of runs is damaged; it is made again")
+            await asyncio.to_thread(self.index.remake)
         changes = await asyncio.to_thread(self.watcher.look)
         for summary in changes.changed:
             if summary.state == "interrupted":

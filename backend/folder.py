@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from backend.history.lines import LineFile
 from backend.history.views import View
 from backend.problems import NotFoundError
 from OnPolicyDistill.errors import RunError
+from OnPolicyDistill.files import open_plain
 from OnPolicyDistill.runs.checkpoints import (
     TrainingState,
     directory_bytes,
@@ -138,7 +140,7 @@ def _state(path: Path) -> TrainingState | None:
 def read_log(run: RunDirectory, start: int | None, max_bytes: int) -> LogPart:
     """Return the log from a byte on, or its tail; an empty part where there is no log."""
     try:
-        with run.log_file.open("rb") as stream:
+        with open_plain(run.log_file) as stream:
             total = stream.seek(0, 2)
             begin = max(0, total - max_bytes) if start is None else min(start, total)
             stream.seek(begin)
@@ -153,7 +155,8 @@ def list_artifacts(run: RunDirectory) -> tuple[Artifact, ...]:
     """Return the files at the top of a run's folder that are made for people."""
     found = []
     for path in sorted(run.path.iterdir()):
-        if path.suffix in ARTIFACT_SUFFIXES and path.name not in RECORDS:
+        is_named = re.match(ARTIFACT_PATTERN, path.name) is not None
+        if is_named and path.suffix in ARTIFACT_SUFFIXES and path.name not in RECORDS:
             about = path.lstat()
             # A link could point anywhere, so only files of the run's own are artifacts.
             if stat.S_ISREG(about.st_mode):

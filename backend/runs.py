@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,8 +14,10 @@ from backend.problems import ConflictError, NotFoundError
 from backend.starting import check_start, enqueue
 from backend.system.room import check_disk
 from OnPolicyDistill.config import BLOCK_OF_METHOD, parse_config, with_overrides
+from OnPolicyDistill.errors import RunError
+from OnPolicyDistill.files import remove_any
 from OnPolicyDistill.runs.annotations import Annotations, read_annotations, write_annotations
-from OnPolicyDistill.runs.directory import RunDirectory, create_run
+from OnPolicyDistill.runs.directory import RunDirectory, create_run, is_run_folder
 
 
 class TrashedRun(View):
@@ -78,15 +81,14 @@ def delete_run(backend: Backend, run_id: str) -> None:
     trashed = backend.settings.trash / run_id
     if trashed.is_dir() and not backend.directory(run_id).path.exists():
         return
-    run = backend.existing(run_id)
+    run = backend.there(run_id)
     worker = run.worker()
     is_at_work = worker is not None and worker.is_alive()
     if is_at_work or backend.supervisor.is_busy_with(run_id):
         raise ConflictError(
             f"Run {run_id} is at work or waits in the queue.", "Stop it first.", code="run_busy"
         )
-    if trashed.exists():
-        shutil.rmtree(trashed)
+    remove_any(trashed)
     run.path.rename(trashed)
     trashed.touch()
     backend.removed(run_id)
@@ -101,7 +103,7 @@ def restore_run(backend: Backend, run_id: str) -> None:
     run, trashed = backend.directory(run_id), backend.settings.trash / run_id
     if run.path.is_dir():
         return
-    if not trashed.is_dir():
+    if not trashed.is_dir() or trashed.is_symlink():
         raise NotFoundError(f"Run {run_id} is not in the trash.", "It may have been purged.")
     trashed.rename(run.path)
 
@@ -113,16 +115,17 @@ def purge_run(backend: Backend, run_id: str) -> None:
 
 def list_trash(backend: Backend) -> tuple[TrashedRun, ...]:
     """Return deleted runs, the last deleted first."""
-    found = [
-        _describe(path)
-        for path in backend.settings.trash.iterdir()
-        if (path / "config.yaml").is_file()
-    ]
+    with os.scandir(backend.settings.trash) as entries:
+        folders = [Path(entry.path) for entry in entries if is_run_folder(entry)]
+    found = [_describe(path) for path in folders if RunDirectory(path).is_there]
     return tuple(sorted(found, key=lambda run: run.deleted, reverse=True))
 
 
 def _describe(path: Path) -> TrashedRun:
     run = RunDirectory(path)
-    name = read_annotations(run).name or run.run_id
+    try:
+        name = read_annotations(run).name or run.run_id
+    except RunError:
+        name = run.run_id
     deleted = path.stat().st_mtime
     return TrashedRun(run_id=run.run_id, name=name, created=created_time(run), deleted=deleted)

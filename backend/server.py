@@ -23,8 +23,8 @@ from backend.app import create_api, guard
 from backend.backend import Backend
 from backend.settings import BackendSettings, new_secret
 from backend.workspace_lock import workspace_lock
-from OnPolicyDistill.errors import InputError
-from OnPolicyDistill.files import write_text_atomically
+from OnPolicyDistill.errors import DistillError, InputError
+from OnPolicyDistill.files import make_private, read_plain, write_text_atomically
 
 HOST = "127.0.0.1"
 TOKEN_VARIABLE = "OPD_TOKEN"
@@ -67,7 +67,7 @@ def serve_with(options: ServeOptions) -> None:
     """
     listener = _bind_again(options)
     settings = make_settings(options, listener.getsockname()[1])
-    settings.workspace.mkdir(parents=True, exist_ok=True)
+    make_private(settings.workspace)
     with workspace_lock(settings):
         write_text_atomically(settings.workspace / PORT_FILE, str(settings.port))
         backend = Backend(settings)
@@ -82,8 +82,8 @@ def _bind_again(options: ServeOptions) -> socket.socket:
     """Bind the port that was asked for, else the workspace's last one: open pages find it there."""
     if options.port == 0:
         try:
-            return bind(int((options.workspace.expanduser() / PORT_FILE).read_text()))
-        except (OSError, ValueError, InputError):
+            return bind(int(read_plain(options.workspace.expanduser() / PORT_FILE)))
+        except (OSError, ValueError, DistillError):
             pass  # none yet, or taken by something else
     return bind(options.port)
 

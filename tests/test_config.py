@@ -231,7 +231,7 @@ def test_files_that_cannot_be_a_config_are_refused(tmp_path: Path) -> None:
         (tmp_path / "absent.yaml", "no config file"),
         (tmp_path, "no config file"),
         (huge / "inside.yaml", "no config file"),
-        (huge, "larger than 1 MB"),
+        (huge, "larger than 200 kB"),
         (latin, "not UTF-8"),
     ):
         with pytest.raises(ConfigError, match=reason):

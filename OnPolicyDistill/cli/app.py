@@ -30,6 +30,7 @@ from OnPolicyDistill.cli.presets import presets
 from OnPolicyDistill.cli.runs import app as runs_app
 from OnPolicyDistill.cli.training import resume, train
 from OnPolicyDistill.errors import DistillError
+from OnPolicyDistill.files import make_private
 from OnPolicyDistill.gpu import find_gpu_failure
 
 DEBUG = "--debug"
@@ -120,7 +121,7 @@ def _explain(error: Exception, debug: bool) -> str:
         return what
     log = default_workspace() / ERROR_LOG
     try:
-        log.parent.mkdir(parents=True, exist_ok=True)
+        make_private(log.parent)
         with log.open("a", encoding="utf-8") as stream:
             traceback.print_exc(file=stream)
     except OSError:

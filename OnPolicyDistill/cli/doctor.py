@@ -202,8 +202,10 @@ def _memory() -> Diagnosis:
 def _workspace(workspace: Path) -> Iterator[Diagnosis]:
     import psutil
 
+    from OnPolicyDistill.files import make_private
+
     try:
-        workspace.mkdir(parents=True, exist_ok=True)
+        make_private(workspace)
         probe = workspace / ".doctor"
         probe.write_text("ok", encoding="utf-8")
         probe.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from dataclasses import asdict, dataclass
@@ -256,10 +257,14 @@ def describe_line(run: RunDirectory) -> RunLine:
             models=describe_models(settings),
             step=_last_step(run),
             num_steps=num_steps_of(config) or _settled_steps(run),
-            path=str(run.path),
+            path=_printable(run.path),
         )
-    except DistillError as error:
-        return RunLine(run.run_id, "damaged", "", "", "", 0, 0, str(run.path), str(error))
+    except (DistillError, OSError, ValueError) as error:
+        return RunLine(run.run_id, "damaged", "", "", "", 0, 0, _printable(run.path), str(error))
+
+
+def _printable(path: Path) -> str:
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _last_step(run: RunDirectory) -> int:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from OnPolicyDistill.errors import RunError
+from OnPolicyDistill.files import open_plain
 from OnPolicyDistill.runs.directory import RunDirectory, list_runs
 from OnPolicyDistill.runs.events import EVENT, RunStarted, StepFinished
 from OnPolicyDistill.runs.forecast import RunForecast, read_forecast
@@ -83,9 +85,9 @@ def _measured_runs(workspace: Path) -> Iterator[tuple[str, dict[str, float]]]:
 
 def _is_of_this_machine(run: RunDirectory) -> bool:
     try:
-        with run.events_file.open("rb") as stream:
+        with open_plain(run.events_file) as stream:
             event = EVENT.validate_json(stream.readline(TAIL_BYTES))
-    except (OSError, ValidationError):
+    except (OSError, RunError, ValidationError):
         return False
     here = describe_machine()
     return (
@@ -98,11 +100,11 @@ def _is_of_this_machine(run: RunDirectory) -> bool:
 def _last_steps(run: RunDirectory) -> list[StepFinished]:
     """Steps in the last part of a finished run's log; none of a run that is not finished."""
     try:
-        with run.events_file.open("rb") as stream:
+        with open_plain(run.events_file) as stream:
             size = stream.seek(0, 2)
             stream.seek(max(size - TAIL_BYTES, 0))
             lines = stream.read().splitlines()[1:]
-    except OSError:
+    except (OSError, RunError):
         return []
     steps, is_finished = [], False
     for line in lines:

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from OnPolicyDistill.errors import RunError
-from OnPolicyDistill.files import write_text_atomically
+from OnPolicyDistill.files import read_plain, write_text_atomically
 from OnPolicyDistill.runs.directory import RunDirectory
 
 ANNOTATIONS_FILE = "annotations.json"
@@ -38,11 +38,11 @@ def read_annotations(run: RunDirectory) -> Annotations:
     """Return a run's annotations; those of a run nobody touched when there is no file.
 
     Raises:
-        RunError: the file is there and damaged, so writing over it would lose the user's words.
+        RunError: something is there and damaged, so writing over it would lose the user's words.
     """
     file = run.path / ANNOTATIONS_FILE
     try:
-        return Annotations.model_validate_json(file.read_bytes())
+        return Annotations.model_validate_json(read_plain(file))
     except FileNotFoundError:
         return Annotations()
     except ValidationError as error:

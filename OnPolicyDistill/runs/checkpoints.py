@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-import json
+import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +12,12 @@ from pathlib import Path
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from OnPolicyDistill.errors import RunError
-from OnPolicyDistill.files import disk_errors, sync_whole
+from OnPolicyDistill.files import disk_errors, kind_of, read_plain, sync_whole
 from OnPolicyDistill.runs.directory import RunDirectory
 
 STATE_FILE = "state.json"
+# Six digits or as many as the step has; a superscript two is a digit to Python, too.
+CHECKPOINT_NAME = re.compile(r"[0-9]{6,12}")
 # Earlier checkpoints knew metrics of which lower is better only, and named these two after that.
 OLDER_LEADING_STEP = AliasChoices("leading_step", "lowest_step")
 OLDER_LEADING_METRIC = AliasChoices("leading_metric", "lowest_metric")
@@ -105,8 +108,8 @@ def read_state(checkpoint: Path) -> TrainingState:
     """
     file = checkpoint / STATE_FILE
     try:
-        return TrainingState.model_validate(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
+        return TrainingState.model_validate_json(read_plain(file))
+    except (OSError, RunError, ValueError) as error:
         raise RunError(
             f"The checkpoint {checkpoint} cannot be read ({error}).",
             "Resume from an earlier one with --from.",
@@ -114,15 +117,28 @@ def read_state(checkpoint: Path) -> TrainingState:
 
 
 def list_checkpoints(run: RunDirectory) -> list[Path]:
-    """Return whole checkpoints, oldest first."""
-    if not run.checkpoints.is_dir():
+    """Return whole checkpoints, oldest first.
+
+    One that is a link, or has anything but regular files, is none: it could lead anywhere.
+    """
+    if not _is_own_folder(run.checkpoints):
         return []
-    found = [
-        path
-        for path in run.checkpoints.iterdir()
-        if path.name.isdigit() and (path / STATE_FILE).is_file()
-    ]
+    with os.scandir(run.checkpoints) as entries:
+        names = [entry.name for entry in entries if CHECKPOINT_NAME.fullmatch(entry.name)]
+    found = [path for name in names if _is_whole(path := run.checkpoints / name)]
     return sorted(found, key=lambda path: int(path.name))
+
+
+def _is_own_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    if not _is_own_folder(checkpoint):
+        return False
+    with os.scandir(checkpoint) as entries:
+        plain = {entry.name: entry.is_file(follow_symlinks=False) for entry in entries}
+    return plain.get(STATE_FILE, False) and all(plain.values())
 
 
 def last_checkpoint(run: RunDirectory) -> Path | None:
@@ -132,9 +148,12 @@ def last_checkpoint(run: RunDirectory) -> Path | None:
 
 
 def pointed(run: RunDirectory, name: str) -> Path | None:
-    """Return the checkpoint that `best` or `last` points at, or None."""
-    link = run.checkpoints / name
-    return link.resolve() if link.is_dir() else None
+    """Return the checkpoint that `best` or `last` points at: a whole one of the run's, or None."""
+    try:
+        target = str((run.checkpoints / name).readlink())
+    except OSError:
+        return None
+    return next((path for path in list_checkpoints(run) if path.name == target), None)
 
 
 def prune_checkpoints(
@@ -162,5 +181,5 @@ def discard_checkpoints_after(run: RunDirectory, step: int) -> None:
 
 
 def directory_bytes(folder: Path) -> int:
-    """Size of a folder's files in bytes."""
-    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+    """Size of a folder's regular files in bytes."""
+    return sum(file.lstat().st_size for file in folder.iterdir() if kind_of(file) is None)

@@ -30,13 +30,20 @@ from typing import Literal
 
 import platformdirs
 import psutil
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from OnPolicyDistill.config import BLOCK_OF_METHOD, RunConfig, dump_config, load_config, settings_of
+from OnPolicyDistill.config import BLOCK_OF_METHOD, RunConfig, dump_config, read_config, settings_of
 from OnPolicyDistill.errors import InputError, RunError
-from OnPolicyDistill.files import write_text_atomically
+from OnPolicyDistill.files import (
+    make_private,
+    open_to_append,
+    read_plain,
+    remove_any,
+    write_text_atomically,
+)
 from OnPolicyDistill.methods import FACTS
 from OnPolicyDistill.runs.log import last_event
+from OnPolicyDistill.runs.naming import folder_name, shown_name
 
 APP_NAME = "OnPolicyDistill"
 WORKSPACE_VARIABLE = "OPD_WORKSPACE"
@@ -73,7 +80,8 @@ class Worker(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    pid: int
+    # To signal 0 or a negative number is to signal a group of processes, or all.
+    pid: int = Field(gt=0, lt=2**31)
     started: float
 
     def is_alive(self) -> bool:
@@ -104,8 +112,13 @@ class RunDirectory:
 
     @property
     def run_id(self) -> str:
-        """The folder's name."""
-        return self.path.name
+        """The folder's name, as text (runs/naming.py)."""
+        return shown_name(self.path.name)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the folder is a run's: it has settings, or the log of a run that lost them."""
+        return _is_something(self.config_file) or _is_something(self.events_file)
 
     @property
     def config_file(self) -> Path:
@@ -153,21 +166,25 @@ class RunDirectory:
         return self.path / "log.txt"
 
     def config(self) -> RunConfig:
-        """Read the run's settings."""
-        return load_config(self.config_file)
+        """Read the run's settings.
+
+        Raises:
+            ConfigError: they are missing, damaged, or no regular file.
+        """
+        return read_config(self.config_file)
 
     def worker(self) -> Worker | None:
         """Return the last process that worked on the run, alive or not."""
         try:
-            return Worker.model_validate_json(self.worker_file.read_bytes())
-        except (FileNotFoundError, ValidationError):
+            return Worker.model_validate_json(read_plain(self.worker_file))
+        except (FileNotFoundError, RunError, ValidationError):
             return None
 
     def control(self) -> Control:
         """Return what the user asked for; pausing when nothing was asked."""
         try:
-            return Control.model_validate_json(self.control_file.read_bytes())
-        except (FileNotFoundError, ValidationError):
+            return Control.model_validate_json(read_plain(self.control_file))
+        except (FileNotFoundError, RunError, ValidationError):
             return Control()
 
     def state(self) -> RunState:
@@ -193,7 +210,7 @@ class RunDirectory:
     @contextmanager
     def occupied(self) -> Iterator[None]:
         """Hold the run for this process; a second worker is refused in words."""
-        with (self.path / "run.lock").open("a") as lock:
+        with open_to_append(self.path / "run.lock") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -201,7 +218,7 @@ class RunDirectory:
                     f"Run {self.run_id} is being worked on by another process.",
                     "Wait for it or pause it first.",
                 ) from None
-            self.control_file.unlink(missing_ok=True)
+            remove_any(self.control_file)
             me = psutil.Process()
             worker = Worker(pid=me.pid, started=me.create_time())
             write_text_atomically(self.worker_file, worker.model_dump_json())
@@ -211,10 +228,26 @@ class RunDirectory:
                 self.worker_file.unlink(missing_ok=True)
 
 
+def _is_something(path: Path) -> bool:
+    """Whether anything is there, also where it may not be looked at."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def run_of(workspace: Path, run_id: str) -> RunDirectory:
+    """Return the folder that is shown under an id, existing or not."""
+    return RunDirectory(workspace / "runs" / folder_name(run_id))
+
+
 def create_run(workspace: Path, config: RunConfig) -> RunDirectory:
     """Make a run folder with its settings; nothing runs yet."""
     runs = workspace / "runs"
-    runs.mkdir(parents=True, exist_ok=True)
+    make_private(runs)
     run = _new_directory(runs, FACTS[config.method].run_prefix)
     run.checkpoints.mkdir()
     write_text_atomically(run.config_file, dump_config(config))
@@ -227,7 +260,7 @@ def _new_directory(runs: Path, prefix: str) -> RunDirectory:
         stamp = time.strftime("%Y%m%d_%H%M%S")
         run = RunDirectory(runs / f"{prefix}_{stamp}_{secrets.token_hex(2)}")
         try:
-            run.path.mkdir()
+            run.path.mkdir(mode=0o700)
         except FileExistsError:
             continue
         return run
@@ -244,12 +277,19 @@ def find_run(workspace: Path, run_id: str) -> RunDirectory:
 
 
 def list_runs(workspace: Path) -> list[RunDirectory]:
-    """Return every run of a workspace, newest first."""
+    """Return every run of a workspace, damaged ones too, newest first; a link is none."""
     runs = workspace / "runs"
     if not runs.is_dir():
         return []
-    found = [RunDirectory(path) for path in runs.iterdir() if (path / "config.yaml").is_file()]
+    with os.scandir(runs) as entries:
+        folders = [entry.name for entry in entries if is_run_folder(entry)]
+    found = [run for run in (RunDirectory(runs / name) for name in folders) if run.is_there]
     return sorted(found, key=lambda run: run.run_id.split("_", 1)[-1], reverse=True)
+
+
+def is_run_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether something among the runs may be one's folder: no link, and not hidden."""
+    return entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
 
 
 def config_hash(config: RunConfig) -> str:

@@ -16,6 +16,8 @@ from OnPolicyDistill.faces import Phase
 
 PICTURE_DIGEST_PATTERN = r"^[0-9a-f]{32}$"
 FinishedBecause = Literal["completed", "plateau", "stopped"]
+# Beyond 2^53 a number is not exact in JSON, nor in a browser.
+Step = Annotated[int, Field(ge=0, le=2**53)]
 
 # Code of the warning that opens a session after a crash in the middle of a line.
 TORN_LINE_REPAIRED = "torn_line_repaired"
@@ -65,7 +67,7 @@ class PhaseChanged(EventBase):
 
     kind: Literal["phase_changed"] = "phase_changed"
     phase: Phase
-    step: int
+    step: Step
     detail: str = ""
     done: int | None = Field(None, description="Units done, where the phase can count them.")
     total: int | None = Field(None, description="Units in all, where the phase can count them.")
@@ -147,7 +149,7 @@ class StepFinished(EventBase):
     """One optimizer step with its metrics (see runs/metrics.py for keys and units)."""
 
     kind: Literal["step_finished"] = "step_finished"
-    step: int
+    step: Step
     metrics: dict[str, float]
 
 
@@ -155,7 +157,7 @@ class RolloutSampled(EventBase):
     """A rollout of this step was written to rollouts.jsonl at this byte offset."""
 
     kind: Literal["rollout_sampled"] = "rollout_sampled"
-    step: int
+    step: Step
     offset: int
     prompt: str
     completion: str
@@ -172,7 +174,7 @@ class EvaluationFinished(EventBase):
     """
 
     kind: Literal["evaluation_finished"] = "evaluation_finished"
-    step: int
+    step: Step
     metrics: dict[str, float]
     intervals: dict[str, tuple[float, float]] = {}
     num_prompts: int | None = None
@@ -185,7 +187,7 @@ class CheckpointSaved(EventBase):
     """A checkpoint that a resume can start from."""
 
     kind: Literal["checkpoint_saved"] = "checkpoint_saved"
-    step: int
+    step: Step
     path: str
     num_bytes: int
     is_best: bool = False
@@ -195,7 +197,7 @@ class Warned(EventBase):
     """Something a person should know; `action` says what can be done."""
 
     kind: Literal["warning"] = "warning"
-    step: int
+    step: Step
     code: str
     message: str
     action: str = ""
@@ -205,7 +207,7 @@ class RunPaused(EventBase):
     """The run left memory as it was asked to, and can be resumed from its last checkpoint."""
 
     kind: Literal["run_paused"] = "run_paused"
-    step: int
+    step: Step
     reason: str = ""
 
 
@@ -213,7 +215,7 @@ class RunResumed(EventBase):
     """The run goes on from the checkpoint of this step; later steps above were undone."""
 
     kind: Literal["run_resumed"] = "run_resumed"
-    step: int
+    step: Step
     machine: Machine
 
 
@@ -221,7 +223,7 @@ class RunFinished(EventBase):
     """The run is complete; `report` holds the final numbers, `intervals` those that have one."""
 
     kind: Literal["run_finished"] = "run_finished"
-    step: int
+    step: Step
     because: FinishedBecause
     report: dict[str, float]
     intervals: dict[str, tuple[float, float]] = {}
@@ -231,7 +233,7 @@ class RunFailed(EventBase):
     """The run ended with an error that the user can read."""
 
     kind: Literal["run_failed"] = "run_failed"
-    step: int
+    step: Step
     code: str
     message: str
     action: str = ""

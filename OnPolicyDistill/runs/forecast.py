@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from OnPolicyDistill.files import write_text_atomically
+from OnPolicyDistill.errors import RunError
+from OnPolicyDistill.files import read_plain, write_text_atomically
 from OnPolicyDistill.runs.directory import RunDirectory
 
 FORECAST_FILE = "forecast.json"
@@ -17,7 +18,7 @@ class RunForecast(BaseModel):
     them, and for the lengths in tokens that are given; the others are as they were told.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     chip: str
     preparing_seconds: float = Field(ge=0, description="Before the first step.")
@@ -34,8 +35,8 @@ class RunForecast(BaseModel):
 def read_forecast(run: RunDirectory) -> RunForecast | None:
     """Read a run's forecast; None where there is none, or none that this version reads."""
     try:
-        return RunForecast.model_validate_json((run.path / FORECAST_FILE).read_bytes())
-    except (OSError, ValidationError):
+        return RunForecast.model_validate_json(read_plain(run.path / FORECAST_FILE))
+    except (OSError, RunError, ValidationError):
         return None
 
 

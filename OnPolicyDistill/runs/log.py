@@ -10,8 +10,13 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from OnPolicyDistill.errors import RunError
-from OnPolicyDistill.files import append_whole, disk_errors
+from OnPolicyDistill.files import append_whole, disk_errors, open_plain, open_to_append
 from OnPolicyDistill.runs.events import EVENT, Event, EventBase
+
+# Events are small: the largest known, an evaluation with intervals, has a few kB.
+MAX_EVENT_BYTES = 1_000_000
+# A rollout of 64k tokens with all that is recorded of each has about half of it.
+MAX_ROLLOUT_BYTES = 8_000_000
 
 
 class EventWriter:
@@ -24,7 +29,7 @@ class EventWriter:
         self.path = path
         self.repaired_bytes = repair_torn_line(path)
         self.next_seq = _next_seq(path)
-        self._stream = path.open("ab", buffering=0)
+        self._stream = open_to_append(path)
 
     def write(self, event: EventBase) -> Event:
         """Number the event, append it, and hand it to the system; returns what was written."""
@@ -50,13 +55,19 @@ class EventWriter:
 
 
 def repair_torn_line(path: Path) -> int:
-    """Cut an unfinished last line; returns the bytes removed (0 for a whole file)."""
-    if not path.exists():
+    """Cut an unfinished last line; returns the bytes removed (0 for a whole file).
+
+    Raises:
+        RunError: it is no regular file.
+    """
+    try:
+        with open_plain(path) as stream:
+            size = stream.seek(0, os.SEEK_END)
+            whole = _end_of_last_line(stream, size)
+    except FileNotFoundError:
         return 0
-    with path.open("rb+") as stream:
-        size = stream.seek(0, os.SEEK_END)
-        whole = _end_of_last_line(stream, size)
-        if whole < size:
+    if whole < size:
+        with path.open("rb+") as stream:
             stream.truncate(whole)
             os.fsync(stream.fileno())
     return size - whole
@@ -74,26 +85,39 @@ def _end_of_last_line(stream: BinaryIO, size: int, block: int = 65_536) -> int:
     return 0
 
 
+def _last_line(stream: BinaryIO, path: Path) -> bytes | None:
+    """Return the last whole line, of a torn one what stands before it; None where there is none."""
+    size = stream.seek(0, os.SEEK_END)
+    for window in (65_536, 2 * MAX_EVENT_BYTES):
+        start = max(0, size - window)
+        stream.seek(start)
+        whole, newline, _ = stream.read(size - start).rpartition(b"\n")
+        _, newline_before, line = whole.rpartition(b"\n")
+        if newline_before or (newline and start == 0):
+            return line
+        if start == 0:
+            return None
+    raise _too_long(path)
+
+
 def _next_seq(path: Path) -> int:
     last = last_event(path)
     return 0 if last is None else last.seq + 1
 
 
-def last_event(path: Path, block: int = 65_536) -> Event | None:
-    """Return the last whole event, reading only the end of the file; None for an empty log."""
-    if not path.exists():
+def last_event(path: Path) -> Event | None:
+    """Return the last whole event, reading only the end of the file; None for an empty log.
+
+    Raises:
+        RunError: the log's end is damaged, or it is no regular file.
+    """
+    try:
+        stream = open_plain(path)
+    except FileNotFoundError:
         return None
-    with path.open("rb") as stream:
-        end = _end_of_last_line(stream, stream.seek(0, os.SEEK_END))
-        if end == 0:
-            return None
-        start = end - 1
-        line = b""
-        while start > 0 and b"\n" not in line:
-            start = max(0, start - block)
-            stream.seek(start)
-            line = stream.read(end - 1 - start)
-        return _parse(line.rpartition(b"\n")[2], path, -1)
+    with stream:
+        line = _last_line(stream, path)
+    return None if line is None else _parse(line, path)
 
 
 def read_events(path: Path, after: int = -1) -> Iterator[Event]:
@@ -109,13 +133,17 @@ def read_events(path: Path, after: int = -1) -> Iterator[Event]:
 
 def read_events_from(path: Path, offset: int) -> Iterator[tuple[Event, int]]:
     """Yield whole events from a byte offset, each with the offset behind it, to follow a log."""
-    if not path.exists():
+    try:
+        stream = open_plain(path)
+    except FileNotFoundError:
         return
     expected: int | None = 0 if offset == 0 else None
-    with path.open("rb") as stream:
+    with stream:
         stream.seek(offset)
-        for line in stream:
+        while line := stream.readline(MAX_EVENT_BYTES + 1):
             if not line.endswith(b"\n"):
+                if len(line) > MAX_EVENT_BYTES:
+                    raise _too_long(path)
                 return
             offset += len(line)
             event = _parse(line, path, offset)
@@ -128,11 +156,19 @@ def read_events_from(path: Path, offset: int) -> Iterator[tuple[Event, int]]:
             yield event, offset
 
 
-def _parse(line: bytes, path: Path, offset: int) -> Event:
+def _too_long(path: Path) -> RunError:
+    return RunError(
+        f"{path} has a line of more than {MAX_EVENT_BYTES / 1e6:g} MB, which is no event.",
+        "The file was edited or damaged; restore it from a backup.",
+    )
+
+
+def _parse(line: bytes, path: Path, offset: int | None = None) -> Event:
     try:
         return EVENT.validate_python(json.loads(line))
     except (ValueError, RecursionError) as error:  # pydantic's errors are ValueErrors
+        where = "at its end" if offset is None else f"that ends at byte {offset}"
         raise RunError(
-            f"{path} has a damaged line that ends at byte {offset}.",
+            f"{path} has a damaged line {where}.",
             "The file was edited or damaged; restore it from a backup.",
         ) from error

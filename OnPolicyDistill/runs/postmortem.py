@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from OnPolicyDistill.files import write_text_atomically
+from OnPolicyDistill.errors import RunError
+from OnPolicyDistill.files import read_plain, write_text_atomically
 from OnPolicyDistill.gpu import GpuCause
 from OnPolicyDistill.runs.directory import RunDirectory
 
@@ -26,7 +27,7 @@ class PostMortem(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    time: float = Field(description="When the death was noticed, Unix seconds.")
+    time: float = Field(ge=0, le=1e11, description="When the death was noticed, Unix seconds.")
     after_seq: int = Field(ge=-1, description="Last event before it; -1 when there was none.")
     cause: Cause
     exit_code: int | None = Field(None, description="Where the process returned one.")
@@ -41,8 +42,8 @@ class PostMortem(BaseModel):
 def read_postmortem(run: RunDirectory) -> PostMortem | None:
     """Return the run's last post-mortem, or None where there is none to read."""
     try:
-        return PostMortem.model_validate_json((run.path / POSTMORTEM_FILE).read_bytes())
-    except (FileNotFoundError, ValidationError):
+        return PostMortem.model_validate_json(read_plain(run.path / POSTMORTEM_FILE))
+    except (FileNotFoundError, RunError, ValidationError):
         return None
 
 

@@ -11,10 +11,12 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from OnPolicyDistill.errors import RunError
-from OnPolicyDistill.files import write_text_atomically
+from OnPolicyDistill.files import read_plain, write_text_atomically
 from OnPolicyDistill.runs.directory import RunDirectory
 
 FOLDER = "evaluations"
+# A hundred thousand prompts with ten metrics have about 20 MB.
+MAX_BYTES = 64_000_000
 
 
 class PromptValues(BaseModel):
@@ -48,8 +50,8 @@ def read_values(run: RunDirectory, step: int) -> PromptValues:
     """
     file = _file(run, step)
     try:
-        return PromptValues.model_validate_json(file.read_bytes())
-    except (OSError, ValidationError) as error:
+        return PromptValues.model_validate_json(read_plain(file, MAX_BYTES))
+    except (OSError, RunError, ValidationError) as error:
         raise RunError(
             f"{file} cannot be read, so no evaluation can be compared with that of step {step}.",
             "Restore the file from a backup, or resume from a checkpoint before that step.",
@@ -59,7 +61,7 @@ def read_values(run: RunDirectory, step: int) -> PromptValues:
 def discard_values_after(run: RunDirectory, step: int) -> None:
     """Remove what evaluations of undone steps measured."""
     for file in (run.path / FOLDER).glob("*.json"):
-        if file.stem.isdigit() and int(file.stem) > step:
+        if file.stem.isascii() and file.stem.isdigit() and int(file.stem) > step:
             file.unlink(missing_ok=True)
 
 

@@ -16,7 +16,7 @@ import psutil
 from OnPolicyDistill.config import RunConfig, num_steps_of, settings_of
 from OnPolicyDistill.errors import DistillError, GpuError, GpuInterruptedError, StoppedError
 from OnPolicyDistill.faces import Phase
-from OnPolicyDistill.files import append_whole, disk_errors
+from OnPolicyDistill.files import append_whole, disk_errors, open_to_append
 from OnPolicyDistill.gpu import find_gpu_failure, is_watched
 from OnPolicyDistill.machine import processor_name
 from OnPolicyDistill.macos import process_memory_bytes
@@ -112,7 +112,7 @@ class Reporter:
         self.loggers = Loggers({})
         torn_rollouts = repair_torn_line(run.rollouts_file)
         self._events = EventWriter(run.events_file)
-        self._rollouts = run.rollouts_file.open("ab", buffering=0)
+        self._rollouts = open_to_append(run.rollouts_file)
         if self._events.repaired_bytes or torn_rollouts:
             self.warn(
                 TORN_LINE_REPAIRED,

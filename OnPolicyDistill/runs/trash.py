@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 from OnPolicyDistill.errors import InputError, RunError
+from OnPolicyDistill.files import make_private
 from OnPolicyDistill.runs.directory import RunDirectory
 
 
@@ -27,7 +28,7 @@ def put_in_trash(run: RunDirectory) -> Path:
     if run.state() == "running":
         raise RunError(f"Run {run.run_id} is running.", "Stop it before deleting it.")
     target = trash_of(run) / run.run_id
-    target.parent.mkdir(mode=0o700, exist_ok=True)
+    make_private(target.parent)
     if target.exists():
         shutil.rmtree(target)
     run.path.rename(target)

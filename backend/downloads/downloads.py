@@ -22,6 +22,7 @@ from backend.settings import BackendSettings
 from backend.supervisor.ending import end
 from backend.supervisor.workers import SECRET_VARIABLES
 from OnPolicyDistill.errors import DiskFullError
+from OnPolicyDistill.files import make_private
 from OnPolicyDistill.runs.directory import Worker
 
 MODULE = "backend.downloads.worker"
@@ -122,7 +123,7 @@ class Downloads:
         before = self._processes.pop(record.id, None)
         if before is not None:
             before.wait()  # it has said its last word and is on its way out
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_private(self._folder)
         file = self._file(record.id)
         write_record(file, record)
         environment = {key: text for key, text in os.environ.items() if key not in SECRET_VARIABLES}

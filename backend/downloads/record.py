@@ -8,7 +8,8 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from backend.history.views import View
-from OnPolicyDistill.files import write_text_atomically
+from OnPolicyDistill.errors import RunError
+from OnPolicyDistill.files import read_plain, write_text_atomically
 from OnPolicyDistill.runs.directory import Worker
 
 DownloadState = Literal["running", "finished", "failed", "cancelled", "interrupted"]
@@ -37,8 +38,8 @@ class DownloadRecord(View):
 def read_record(file: Path) -> DownloadRecord | None:
     """Read a download; None where there is none or it is damaged."""
     try:
-        return DownloadRecord.model_validate_json(file.read_bytes())
-    except (FileNotFoundError, ValidationError):
+        return DownloadRecord.model_validate_json(read_plain(file))
+    except (FileNotFoundError, RunError, ValidationError):
         return None
 
 

@@ -31,8 +31,8 @@ from backend.problems import ConflictError, NotFoundError
 from backend.system.room import check_memory
 from OnPolicyDistill.adapters.export_messages import ExportOrder
 from OnPolicyDistill.adapters.forms import LIGHT_FORMS
-from OnPolicyDistill.errors import DiskFullError
-from OnPolicyDistill.files import write_text_atomically
+from OnPolicyDistill.errors import DiskFullError, RunError
+from OnPolicyDistill.files import read_plain, write_text_atomically
 
 EXPORT_COMMAND = (sys.executable, "-m", "OnPolicyDistill.cli.exporting")
 PUSH_COMMAND = (sys.executable, "-m", "backend.exports.pushing")
@@ -256,8 +256,8 @@ class Exports:
 
     def _read(self, name: str) -> ExportRecord | None:
         try:
-            return ExportRecord.model_validate_json(self._file(name).read_bytes())
-        except (FileNotFoundError, ValidationError):
+            return ExportRecord.model_validate_json(read_plain(self._file(name)))
+        except (FileNotFoundError, RunError, ValidationError):
             return None
 
     def _write(self, record: ExportRecord) -> None:

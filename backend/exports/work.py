@@ -18,6 +18,7 @@ from OnPolicyDistill.adapters.export_messages import (
     ProgressLine,
     WrittenLine,
 )
+from OnPolicyDistill.files import make_private
 from OnPolicyDistill.runs.directory import Worker
 
 WorkState = Literal["running", "finished", "failed", "cancelled", "interrupted"]
@@ -47,7 +48,7 @@ class Workshop:
 
     def start(self, name: str, command: list[str], more: dict[str, str]) -> Worker:
         """Start a command whose stdout are its lines, with more in its environment."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_private(self.folder)
         environment = {key: text for key, text in os.environ.items() if key not in SECRET_VARIABLES}
         with self._file(name, LINES).open("wb") as lines, self._file(name, LOG).open("wb") as log:
             process = subprocess.Popen(

@@ -21,6 +21,11 @@ MAX_MARKS = 5000
 BULK = 4096
 MAX_NUMBER = 1e300
 MAX_COUNT = 2**53
+MAX_TIME = 1e11  # the year 5138
+# What is kept in memory of a log that says too much.
+MAX_METRICS = 1000
+MAX_KEY = 120
+MAX_WORDS = 2000
 
 # What marks of evaluations say that `best` points at.
 BEST, AS_GOOD = "best so far", "as good as the best so far"
@@ -70,6 +75,7 @@ class Digest:
         self.facts = facts or Facts()
         self._series = series or {}
         self._bulk = _Bulk()
+        self._keys = set(self._series)
 
     @property
     def series(self) -> dict[str, Series]:
@@ -84,7 +90,9 @@ class Digest:
             RunError: the line is damaged or not the next one.
         """
         record, facts = self._parse(line), self.facts
-        kind, time = str(record.get("kind")), _number(record.get("time"))
+        for block in ("metrics", "intervals"):
+            self._check_keys(record.get(block))
+        kind, time = _text(record, "kind"), _time(record)
         if facts.first_time is None:
             facts.first_time = time
         facts.num_events += 1
@@ -97,11 +105,24 @@ class Digest:
         except ValueError:
             record = None
         if not isinstance(record, dict) or record.get("seq") != self.facts.num_events:
-            raise RunError(
-                f"Event {self.facts.num_events} of the log is damaged.",
-                "The file was edited or damaged; restore it from a backup.",
-            )
+            raise self._damage("is damaged")
+        if _number(record.get("step")) < 0:
+            raise self._damage("is of a step below 0")
         return record
+
+    def _damage(self, what: str) -> RunError:
+        return RunError(
+            f"Event {self.facts.num_events} of the log {what}.",
+            "The file was edited or damaged; restore it from a backup.",
+        )
+
+    def _check_keys(self, values: JsonValue) -> None:
+        """Refuse names that no trainer gives: each costs memory for as long as the log is open."""
+        if not isinstance(values, dict) or values.keys() <= self._keys:
+            return
+        self._keys.update(values)
+        if len(self._keys) > MAX_METRICS or any(len(key) > MAX_KEY for key in values):
+            raise self._damage("names metrics that no run has")
 
     def _fold(self, kind: str, time: float, record: Record) -> None:
         facts = self.facts
@@ -246,8 +267,13 @@ def _ends(intervals: dict[str, JsonValue]) -> Record:
 
 
 def _count(value: object) -> int:
-    return min(int(_number(value)), MAX_COUNT)
+    return min(max(int(_number(value)), 0), MAX_COUNT)
+
+
+def _time(record: Record) -> float:
+    """When it happened, within the times that a calendar has."""
+    return min(max(_number(record.get("time")), 0.0), MAX_TIME)
 
 
 def _text(record: Record, key: str) -> str:
-    return str(record.get(key, ""))
+    return str(record.get(key, ""))[:MAX_WORDS]

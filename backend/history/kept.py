@@ -21,6 +21,8 @@ from pydantic import BaseModel, ConfigDict
 from backend.history.digest import Digest, Facts
 from backend.history.lines import LineFile
 from backend.history.series import Floats, Series, Steps
+from OnPolicyDistill.errors import RunError
+from OnPolicyDistill.files import make_private, open_plain
 
 SMALLEST_LOG = 256_000
 GROWN_SHARE = 8
@@ -117,7 +119,7 @@ def _axis_of(axes: list[tuple[Steps, Floats]], steps: Steps, times: Floats) -> i
 def _write(file: Path, header: _Header, parts: list[bytes | memoryview]) -> None:
     text = header.model_dump_json().encode()
     text += b" " * (-len(text) % 8)
-    file.parent.mkdir(parents=True, exist_ok=True)
+    make_private(file.parent)
     temporary = file.with_suffix(f".{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("wb") as stream:
@@ -132,7 +134,8 @@ def _write(file: Path, header: _Header, parts: list[bytes | memoryview]) -> None
 
 def restore(file: Path, log: Path, lines: LineFile) -> Digest | None:
     """Return what is kept of a log and tell `lines` of it; None where nothing fits the log."""
-    with suppress(OSError, ValueError):
+    with suppress(OSError, RunError, ValueError):
+        open_plain(file).close()
         content = np.memmap(file, np.uint8, "r")
         begin = _LENGTH_BYTES + int.from_bytes(content[:_LENGTH_BYTES].tobytes(), "little")
         header = _Header.model_validate_json(content[_LENGTH_BYTES:begin].tobytes())
@@ -179,7 +182,7 @@ def _fits(header: _Header, log: Path) -> bool:
 
 def _edges(log: Path, num_bytes: int) -> str:
     """Hash the beginning of a log and its end before a byte."""
-    with log.open("rb") as stream:
+    with open_plain(log) as stream:
         found = stream.read(min(EDGE_BYTES, num_bytes))
         stream.seek(max(num_bytes - EDGE_BYTES, 0))
         found += stream.read(min(EDGE_BYTES, num_bytes))

@@ -8,8 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from OnPolicyDistill.errors import RunError
+from OnPolicyDistill.files import kind_of, open_plain
+from OnPolicyDistill.runs.log import MAX_ROLLOUT_BYTES
 
 BLOCK_BYTES = 1 << 20
+# The place of each line is kept, 8 bytes a line.
+MAX_LINES = 4_000_000
 
 
 class FileReplacedError(RunError):
@@ -21,8 +25,9 @@ class FileReplacedError(RunError):
 class LineFile:
     """Knows the end of every whole line seen so far; a torn last line is left for later."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, max_line_bytes: int = MAX_ROLLOUT_BYTES) -> None:
         self.path = path
+        self._max_line_bytes = max_line_bytes
         self._ends = array("q")
         self._inode: int | None = None
 
@@ -48,21 +53,30 @@ class LineFile:
 
         Raises:
             FileReplacedError: what was read before is gone.
+            RunError: it is no regular file, or has a line or a number of lines that no run has.
         """
         if not self._has_grown():
             return
-        with self.path.open("rb") as stream:
+        with open_plain(self.path) as stream:
             stream.seek(self.num_bytes)
-            for line in stream:
+            while line := stream.readline(self._max_line_bytes + 1):
+                if len(line) > self._max_line_bytes or len(self._ends) >= MAX_LINES:
+                    raise self._too_much(len(line))
                 if not line.endswith(b"\n"):
                     return
                 self._ends.append(self.num_bytes + len(line))
                 yield line[:-1]
 
+    def _too_much(self, num_bytes: int) -> RunError:
+        what = f"more than {MAX_LINES:,} lines"
+        if num_bytes > self._max_line_bytes:
+            what = f"a line of more than {self._max_line_bytes / 1e6:g} MB"
+        return RunError(f"{self.path} has {what}.", "It was damaged; restore it from a backup.")
+
     def _has_grown(self) -> bool:
         try:
-            stat = self.path.stat()
-        except FileNotFoundError:
+            stat = self.path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
             if self._ends:
                 raise FileReplacedError(f"{self.path} is gone.", "Reload.") from None
             return False
@@ -70,6 +84,9 @@ class LineFile:
             self._inode = stat.st_ino
         if stat.st_ino != self._inode or stat.st_size < self.num_bytes:
             raise FileReplacedError(f"{self.path} was replaced.", "Reload.")
+        kind = kind_of(self.path)
+        if kind is not None:
+            raise RunError(f"{self.path} is {kind}, where a file belongs.", "Put the file back.")
         return stat.st_size > self.num_bytes
 
     def read(self, first: int, count: int, max_bytes: int = 4 * BLOCK_BYTES) -> list[bytes]:
@@ -80,7 +97,7 @@ class LineFile:
         start = self.start_of(first)
         while last > first + 1 and self._ends[last - 1] - start > max_bytes:
             last = first + (last - first) // 2
-        with self.path.open("rb") as stream:
+        with open_plain(self.path) as stream:
             stream.seek(start)
             return stream.read(self._ends[last - 1] - start).split(b"\n")[:-1]
 

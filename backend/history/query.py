@@ -72,7 +72,7 @@ def find_runs(index: RunIndex, query: RunQuery) -> RunPage:
         WrongFieldError: a filter or sort key that cannot be understood.
     """
     conditions = [*_marks(query), *_words(query.search), *_filters(query.filters)]
-    with Session(index.engine) as session:
+    with index.session() as session:
         matching = select(RunRow).where(*conditions)
         total = session.scalar(select(func.count()).select_from(matching.subquery())) or 0
         page = _sorted(matching, query.sort).offset(query.offset).limit(query.limit)
@@ -85,7 +85,7 @@ def find_runs(index: RunIndex, query: RunQuery) -> RunPage:
 
 def list_keys(index: RunIndex) -> list[str]:
     """Return every key that some run has, to filter and sort by."""
-    with Session(index.engine) as session:
+    with index.session() as session:
         keys = session.scalars(select(ValueRow.key).distinct().order_by(ValueRow.key))
         return [*OWN_WORDS, *OWN_NUMBERS, *keys]
 

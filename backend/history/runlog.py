@@ -17,6 +17,8 @@ from backend.history.lines import FileReplacedError, LineFile
 from OnPolicyDistill.errors import RunError
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.events import EVENT, Event
+from OnPolicyDistill.runs.log import MAX_EVENT_BYTES
+from OnPolicyDistill.runs.naming import is_run_name
 
 T = TypeVar("T")
 
@@ -35,9 +37,10 @@ class RunLog:
 
     def __init__(self, run: RunDirectory, kept_file: Path | None = None) -> None:
         self.run = run
-        self.lines = LineFile(run.events_file)
+        self.lines = LineFile(run.events_file, MAX_EVENT_BYTES)
         self.digest = Digest()
         self.damage: str | None = None
+        self._damaged_inode: int | None = None
         self._kept_file = kept_file
         self._kept_bytes: int | None = None
         self._lock = RLock()
@@ -52,13 +55,25 @@ class RunLog:
             if self._kept_bytes is None:
                 self._restore()
             if self.damage is None:
-                for line in self.lines.new_lines():
-                    try:
-                        self.digest.feed(line)
-                    except RunError as error:
-                        self.damage = str(error)
-                        break
+                self._read()
+            elif self._inode() != self._damaged_inode:
+                raise FileReplacedError(f"{self.lines.path} was replaced.", "Reload.")
             return self.digest.facts.num_events
+
+    def _read(self) -> None:
+        try:
+            for line in self.lines.new_lines():
+                self.digest.feed(line)
+        except FileReplacedError:
+            raise
+        except RunError as error:
+            self.damage, self._damaged_inode = str(error), self._inode()
+
+    def _inode(self) -> int | None:
+        try:
+            return self.lines.path.lstat().st_ino
+        except OSError:
+            return None
 
     def _restore(self) -> None:
         """Begin with what is kept of this log, where it fits."""
@@ -158,4 +173,6 @@ class RunLogs:
             file.unlink(missing_ok=True)
 
     def _kept_file(self, run_id: str) -> Path | None:
-        return None if self._folder is None else self._folder / f"{run_id}{KEPT_SUFFIX}"
+        if self._folder is None or not is_run_name(run_id):
+            return None
+        return self._folder / f"{run_id}{KEPT_SUFFIX}"

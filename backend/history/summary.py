@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
+from typing import TypeGuard
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
-from backend.history.digest import HIGH, LOW, Digest, Facts
+from backend.history.digest import HIGH, LOW, MAX_NUMBER, Digest, Facts
 from backend.history.runlog import RunLog
 from backend.history.views import MetricSummary, RunDetail, RunSummary, Value
-from OnPolicyDistill.config import RunConfig, settings_of
+from OnPolicyDistill.config import MAX_CONFIG_BYTES, RunConfig, settings_of
 from OnPolicyDistill.errors import ConfigError, RunError
 from OnPolicyDistill.evaluation.labelled_report import Interval
+from OnPolicyDistill.files import read_plain
 from OnPolicyDistill.methods import facts_of, models_of
 from OnPolicyDistill.runs.annotations import Annotations, read_annotations
 from OnPolicyDistill.runs.checkpoints import last_checkpoint
 from OnPolicyDistill.runs.directory import RunDirectory, RunState
 from OnPolicyDistill.runs.events import Check
 from OnPolicyDistill.runs.forecast import read_forecast
+from OnPolicyDistill.runs.naming import is_run_name
 from OnPolicyDistill.runs.pace import Eta, route_of, time_left
 from OnPolicyDistill.runs.postmortem import PostMortem, read_postmortem
 from OnPolicyDistill.settings.evaluation import EvaluationSettings
 
 SPARKLINE_POINTS = 32
+MAX_TEXT = 20_000
 SPARKLINE_KEYS = ("reward", "divergence", "loss", "eval_loss")
 
 
@@ -42,14 +48,31 @@ class RunFacts:
 
 def read_facts(run: RunDirectory) -> RunFacts:
     """Read the small files of a run; a damaged one is named, not fatal."""
-    config, annotations, damage = None, Annotations(), None
+    config, annotations, damage = None, Annotations(), _strange_name(run)
     try:
-        stat = run.config_file.stat()
-        config = _read_config(run, stat.st_mtime_ns, stat.st_ino)
+        config = _read_config(run, *_version(run.config_file))
         annotations = read_annotations(run)
     except (ConfigError, RunError) as error:
-        damage = str(error)
+        damage = damage or str(error)
     return RunFacts(config, annotations, read_postmortem(run), damage)
+
+
+def _strange_name(run: RunDirectory) -> str | None:
+    if is_run_name(run.path.name):
+        return None
+    return (
+        f"The folder is called {run.run_id}, as no run is. Rename it: letters, digits, - and _, "
+        "at most 80."
+    )
+
+
+def _version(file: Path) -> tuple[int, int]:
+    """What changes when a file is replaced; zeros where there is none."""
+    try:
+        about = file.lstat()
+    except OSError:
+        return 0, 0
+    return about.st_mtime_ns, about.st_ino
 
 
 @lru_cache(maxsize=64)
@@ -111,18 +134,16 @@ def detail(log: RunLog, summary: RunSummary) -> RunDetail:
 
 
 def _detail(run: RunDirectory, digest: Digest, facts: RunFacts, summary: RunSummary) -> RunDetail:
-    checks = (digest.facts.self_test or {}).get("checks", [])
+    checks = (digest.facts.self_test or {}).get("checks")
     ending = digest.facts.ending or {}
-    report = ending.get("report", {})
-    assert isinstance(checks, list)
     return RunDetail(
         run=summary,
-        folder=str(run.path),
+        folder=os.fsencode(run.path).decode("utf-8", "backslashreplace"),
         config=facts.config,
         facts=None if facts.config is None else facts_of(settings_of(facts.config)),
-        config_yaml=run.config_file.read_text(encoding="utf-8", errors="replace"),
-        self_test=tuple(Check.model_validate(check) for check in checks),
-        report=_numbers(report),
+        config_yaml=_config_text(run),
+        self_test=_checks(checks),
+        report=_numbers(ending.get("report")),
         report_intervals=_intervals(ending.get("intervals")),
         failure=_words(ending.get("message")),
         failure_code=_words(ending.get("code")),
@@ -131,16 +152,35 @@ def _detail(run: RunDirectory, digest: Digest, facts: RunFacts, summary: RunSumm
     )
 
 
+def _config_text(run: RunDirectory) -> str:
+    try:
+        return read_plain(run.config_file, MAX_CONFIG_BYTES).decode("utf-8", "replace")
+    except (FileNotFoundError, RunError):
+        return ""
+
+
+def _checks(values: JsonValue) -> tuple[Check, ...]:
+    """The checks of a self-test; none where they are not as they were written."""
+    try:
+        return tuple(map(Check.model_validate, values)) if isinstance(values, list) else ()
+    except ValidationError:
+        return ()
+
+
 def _numbers(values: JsonValue) -> dict[str, float]:
     found = values if isinstance(values, dict) else {}
-    return {key: value for key, value in found.items() if isinstance(value, int | float)}
+    return {key: float(value) for key, value in found.items() if _is_number(value)}
+
+
+def _is_number(value: JsonValue) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and abs(value) < MAX_NUMBER
 
 
 def _intervals(values: JsonValue) -> dict[str, Interval]:
     found: dict[str, Interval] = {}
     for key, bounds in values.items() if isinstance(values, dict) else ():
         match bounds:
-            case [int() | float() as low, int() | float() as high]:
+            case [low, high] if _is_number(low) and _is_number(high):
                 found[key] = Interval(low=low, high=high)
             case _:
                 pass
@@ -148,7 +188,7 @@ def _intervals(values: JsonValue) -> dict[str, Interval]:
 
 
 def _words(value: JsonValue) -> str | None:
-    return value if isinstance(value, str) else None
+    return value[:MAX_TEXT] if isinstance(value, str) else None
 
 
 def config_values(config: RunConfig) -> Iterator[tuple[str, Value]]:
@@ -177,7 +217,10 @@ def created_time(run: RunDirectory) -> float:
             return time.mktime(time.strptime(stamp[1], "%Y%m%d_%H%M%S"))
         except (ValueError, OverflowError):
             pass
-    return run.config_file.stat().st_mtime
+    try:
+        return run.config_file.lstat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def named_models(config: RunConfig | None) -> tuple[str, str | None]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 from sqlalchemy import Engine, ForeignKey, Index, create_engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import ConnectionPoolEntry
 
-LAYOUT = 5
+from OnPolicyDistill.files import kind_of, make_private, remove_any, set_aside
+
+LAYOUT = 6
 INDEX_FILE = "index.sqlite"
+_DAMAGE_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR)
 
 
 class Base(DeclarativeBase):
@@ -56,16 +61,49 @@ class ValueRow(Base):
 
 
 def open_index(workspace: Path) -> Engine:
-    """Open the index, empty where there is none of this layout."""
-    workspace.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(f"sqlite:///{workspace / INDEX_FILE}", connect_args={"timeout": 30.0})
+    """Open the index, empty where there is none of this layout or what is there is damaged."""
+    make_private(workspace)
+    file = workspace / INDEX_FILE
+    if kind_of(file) is not None:
+        set_aside(file)
+    try:
+        return _open(file)
+    except DatabaseError as error:
+        if not is_damage(error):
+            raise
+        discard_index(workspace)
+        return _open(file)
+
+
+def _open(file: Path) -> Engine:
+    engine = create_engine(f"sqlite:///{file}", connect_args={"timeout": 30.0})
     event.listen(engine, "connect", _configure)
-    with engine.begin() as connection:
-        if connection.execute(text("PRAGMA user_version")).scalar_one() != LAYOUT:
-            Base.metadata.drop_all(connection)
-            connection.execute(text(f"PRAGMA user_version = {LAYOUT}"))
-        Base.metadata.create_all(connection)
+    try:
+        with engine.begin() as connection:
+            if connection.execute(text("PRAGMA user_version")).scalar_one() != LAYOUT:
+                Base.metadata.drop_all(connection)
+                connection.execute(text(f"PRAGMA user_version = {LAYOUT}"))
+            Base.metadata.create_all(connection)
+    except DatabaseError:
+        engine.dispose()
+        raise
     return engine
+
+
+def discard_index(workspace: Path) -> None:
+    """Remove the index: what is in it follows from the folders."""
+    for ending in ("", "-wal", "-shm", "-journal"):
+        remove_any(workspace / f"{INDEX_FILE}{ending}")
+
+
+def is_damage(error: DatabaseError) -> bool:
+    """Whether SQLite says that the file is no index of ours any more; a lock is none."""
+    cause = error.orig
+    if not isinstance(cause, sqlite3.DatabaseError):
+        return False
+    # Errors that Python's module raises itself have no code.
+    code = cause.__dict__.get("sqlite_errorcode", 0) & 0xFF
+    return code in _DAMAGE_CODES or str(cause).startswith("no such")
 
 
 def _configure(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 
 from backend.history.index import RunIndex
 from backend.history.views import RunSummary
-from OnPolicyDistill.runs.directory import RunDirectory
+from OnPolicyDistill.runs.directory import is_run_folder, run_of
+from OnPolicyDistill.runs.naming import shown_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class RunWatcher:
 
     def current(self, run_id: str) -> RunSummary | None:
         """Return a run's entry, refreshed if its folder was touched; None where there is none."""
-        run = RunDirectory(self._runs / run_id)
+        run = run_of(self._index.workspace, run_id)
         with self._lock:
             known = None if run_id in self._running else self._touched.get(run_id)
         try:
@@ -102,7 +104,7 @@ class RunWatcher:
         Only `look` remembers what it saw, so that nobody else's question hides a change from it;
         but what was told to be running holds the GPU from then on, and is looked into again.
         """
-        run = RunDirectory(self._runs / run_id)
+        run = run_of(self._index.workspace, run_id)
         try:
             summary = self._index.refresh(run)
         except FileNotFoundError:
@@ -118,9 +120,11 @@ def _folder_times(runs: Path) -> dict[str, int]:
     """Return when each run's folder was last touched; folders without settings are no runs yet."""
     if not runs.is_dir():
         return {}
+    found: dict[str, int] = {}
     with os.scandir(runs) as entries:
-        return {
-            entry.name: entry.stat(follow_symlinks=False).st_mtime_ns
-            for entry in entries
-            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
-        }
+        for entry in entries:
+            with suppress(FileNotFoundError):  # it went away meanwhile
+                if is_run_folder(entry):
+                    touched = entry.stat(follow_symlinks=False).st_mtime_ns
+                    found[shown_name(entry.name)] = touched
+    return found

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from pydantic import ValidationError
 from sqlalchemy import or_, select
-from sqlalchemy.orm import Session
 
 from backend.backend import Backend
 from backend.history.tables import ValueRow
@@ -19,7 +18,8 @@ from backend.models.place import Hub, memory_limit
 from backend.models.views import LocalModel, ModelList
 from backend.paths import PathError
 from backend.problems import ConflictError, NotFoundError
-from OnPolicyDistill.files import write_text_atomically
+from OnPolicyDistill.errors import RunError
+from OnPolicyDistill.files import read_plain, write_text_atomically
 from OnPolicyDistill.methods import ALL_FACTS
 
 FOLDERS_FILE = "model_folders.json"
@@ -103,7 +103,7 @@ class ModelLibrary:
     def used_by(self) -> dict[str, tuple[str, ...]]:
         """Return ids of runs by the canonical names of the models that they name."""
         found: dict[str, list[str]] = defaultdict(list)
-        with Session(self._backend.index.engine) as session:
+        with self._backend.index.session() as session:
             rows = session.execute(
                 select(ValueRow.run_id, ValueRow.words)
                 .where(
@@ -131,8 +131,8 @@ class ModelLibrary:
 
     def _folders(self) -> tuple[Path, ...]:
         try:
-            return _Folders.model_validate_json(self._file.read_bytes()).folders
-        except (FileNotFoundError, ValidationError):
+            return _Folders.model_validate_json(read_plain(self._file)).folders
+        except (FileNotFoundError, RunError, ValidationError):
             return ()
 
     def _remember(self, folders: tuple[Path, ...]) -> None:

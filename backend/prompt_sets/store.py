@@ -12,7 +12,6 @@ from pathlib import Path
 
 from pydantic import ValidationError
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from backend.backend import Backend
 from backend.history.tables import ValueRow
@@ -24,8 +23,14 @@ from OnPolicyDistill.datasets.labelled import LabelledItem, read_items
 from OnPolicyDistill.datasets.prompts import Prompt, prompt_of
 from OnPolicyDistill.datasets.reading import read_records
 from OnPolicyDistill.datasets.records import Record
-from OnPolicyDistill.errors import DatasetError
-from OnPolicyDistill.files import disk_errors, shipped_folder, write_text_atomically
+from OnPolicyDistill.errors import DatasetError, RunError
+from OnPolicyDistill.files import (
+    disk_errors,
+    make_private,
+    read_plain,
+    shipped_folder,
+    write_text_atomically,
+)
 from OnPolicyDistill.methods import ALL_FACTS
 
 RECORD_FILE = "set.json"
@@ -81,7 +86,7 @@ class PromptSets:
         known = ending if ending in KNOWN_ENDINGS else ""
         file = folder / f"{_slug(Path(name).stem)}{known}"
         with disk_errors(file):
-            folder.mkdir(parents=True)
+            make_private(folder)
             received.replace(file)
         return self._remember(file, name, "upload", set_id)
 
@@ -115,7 +120,7 @@ class PromptSets:
         record = SetRecord.model_validate(values)
         folder = self._folder / set_id
         with disk_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private(folder)
         write_text_atomically(folder / RECORD_FILE, record.model_dump_json(indent=1))
         return self._view(record, self._used_by())
 
@@ -124,8 +129,8 @@ class PromptSets:
             return
         for folder in self._folder.iterdir():
             try:
-                yield SetRecord.model_validate_json((folder / RECORD_FILE).read_bytes())
-            except (FileNotFoundError, NotADirectoryError, ValidationError):
+                yield SetRecord.model_validate_json(read_plain(folder / RECORD_FILE))
+            except (FileNotFoundError, RunError, ValidationError):
                 continue  # half a registration, cut off by a crash
 
     def _record(self, set_id: str) -> SetRecord:
@@ -149,7 +154,7 @@ class PromptSets:
 
     def _used_by(self) -> dict[str, tuple[str, ...]]:
         found: dict[str, tuple[str, ...]] = {}
-        with Session(self._backend.index.engine) as session:
+        with self._backend.index.session() as session:
             rows = session.execute(
                 select(ValueRow.run_id, ValueRow.words)
                 .where(ValueRow.key.in_(DATA_KEYS), ValueRow.words.is_not(None))

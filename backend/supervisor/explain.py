@@ -12,6 +12,7 @@ import psutil
 
 from backend.supervisor.slot import Wish
 from OnPolicyDistill.errors import RunError
+from OnPolicyDistill.files import open_plain
 from OnPolicyDistill.gpu import SMALLER, GpuCause, find_gpu_failure
 from OnPolicyDistill.runs.checkpoints import last_checkpoint
 from OnPolicyDistill.runs.directory import RunDirectory
@@ -100,11 +101,11 @@ def is_explained(run: RunDirectory) -> bool:
 def read_log_tail(run: RunDirectory, start: int = 0) -> tuple[str, ...]:
     """Return the last lines of the worker's output, none from before byte `start`."""
     try:
-        with run.log_file.open("rb") as stream:
+        with open_plain(run.log_file) as stream:
             size = stream.seek(0, 2)
             stream.seek(max(start, size - LOG_TAIL_BYTES))
-            text = stream.read().decode("utf-8", "replace")
-    except FileNotFoundError:
+            text = stream.read(LOG_TAIL_BYTES).decode("utf-8", "replace")
+    except (FileNotFoundError, RunError):
         return ()
     lines = [line.rsplit("\r", 1)[-1].rstrip() for line in text.splitlines()]
     return tuple(line for line in lines if line)[-LOG_TAIL_LINES:]

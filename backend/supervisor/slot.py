@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
 from backend.history.views import View
-from OnPolicyDistill.files import write_text_atomically
+from OnPolicyDistill.errors import RunError
+from OnPolicyDistill.files import read_plain, set_aside, write_text_atomically
 from OnPolicyDistill.runs.directory import Worker
+from OnPolicyDistill.runs.naming import RUN_NAME
 from OnPolicyDistill.runs.retrying import Tries
 
 SLOT_FILE = "supervisor.json"
+# The id becomes a path and a process's argument.
+KnownRun = Annotated[str, Field(pattern=f"^{RUN_NAME}$")]
+
+logger = logging.getLogger(__name__)
 
 Verb = Literal["train", "resume"]
 Wish = Literal["pause", "finish", "kill"]
@@ -21,7 +28,7 @@ Wish = Literal["pause", "finish", "kill"]
 class QueueEntry(View):
     """A run that waits for the slot."""
 
-    run_id: str
+    run_id: KnownRun
     verb: Verb
     added: float = Field(description="Unix seconds.")
     needed_gb: float | None = Field(None, description="By forecast, GB of 1e9 bytes.")
@@ -31,7 +38,7 @@ class QueueEntry(View):
 class ActiveRun(View):
     """The run whose process the supervisor owns."""
 
-    run_id: str
+    run_id: KnownRun
     verb: Verb
     worker: Worker | None = Field(None, description="Null between the decision and the start.")
     wish: Wish | None = Field(None, description="What was asked of it.")
@@ -49,10 +56,15 @@ class Slot(View):
 
 
 def load_slot(workspace: Path) -> Slot:
-    """Read the slot; empty where there is none or it is damaged: folders are the truth."""
+    """Read the slot; empty where there is none, or a damaged one that is put aside."""
+    file = workspace / SLOT_FILE
     try:
-        return Slot.model_validate_json((workspace / SLOT_FILE).read_bytes())
-    except (FileNotFoundError, ValidationError):
+        return Slot.model_validate_json(read_plain(file))
+    except FileNotFoundError:
+        return Slot()
+    except (RunError, ValidationError):
+        logger.warning("%s is damaged; it was put aside, and the queue is empty", file)
+        set_aside(file)
         return Slot()
 
 

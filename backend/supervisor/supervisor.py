@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from threading import RLock
 
+from backend.history.damage import DAMAGE
 from backend.problems import ConflictError
 from backend.settings import BackendSettings
 from backend.supervisor.ending import kill
@@ -16,8 +19,8 @@ from backend.supervisor.explain import Ending, explain, is_explained, read_log_t
 from backend.supervisor.slot import ActiveRun, QueueEntry, Slot, Verb, Wish, load_slot, save_slot
 from backend.supervisor.workers import ask, start_worker
 from backend.system.room import LowMemoryError, check_disk, check_forecast, check_memory
-from OnPolicyDistill.errors import DiskFullError, DistillError, MemoryInUseError
-from OnPolicyDistill.runs.directory import Control, RunDirectory
+from OnPolicyDistill.errors import DiskFullError, MemoryInUseError
+from OnPolicyDistill.runs.directory import Control, RunDirectory, run_of
 from OnPolicyDistill.runs.postmortem import PostMortem, write_postmortem
 from OnPolicyDistill.runs.retrying import Tries, next_try
 
@@ -57,7 +60,7 @@ class Supervisor:
 
     def run(self, run_id: str) -> RunDirectory:
         """Return a run's folder."""
-        return RunDirectory(self.settings.runs / run_id)
+        return run_of(self.settings.workspace, run_id)
 
     def enqueue(
         self,
@@ -211,7 +214,8 @@ class Supervisor:
                 time=time.time(), after_seq=-1, cause="not_started", step=0, message=words,
                 action="Check the installation and start it again.",
             )  # fmt: skip
-            write_postmortem(run, postmortem)
+            with suppress(*DAMAGE):
+                write_postmortem(run, postmortem)
 
     def _has_ended(self, active: ActiveRun) -> tuple[bool, int | None]:
         assert active.worker is not None
@@ -247,11 +251,11 @@ class Supervisor:
         """Write a post-mortem, unless the run ended as it should; tells whether it did not."""
         try:
             postmortem = explain(run, ending)
-        except DistillError as error:
+            if postmortem is not None:
+                write_postmortem(run, postmortem)
+        except DAMAGE as error:
             logger.warning("run %s: no post-mortem (%s)", run.run_id, error)
             return False
-        if postmortem is not None:
-            write_postmortem(run, postmortem)
         return postmortem is not None
 
     def explain_orphan(self, run: RunDirectory) -> bool:
@@ -292,4 +296,4 @@ class Supervisor:
 
 
 def _size(file: Path) -> int:
-    return file.stat().st_size if file.exists() else 0
+    return file.lstat().st_size if os.path.lexists(file) else 0

@@ -12,7 +12,7 @@ import psutil
 from backend.settings import BackendSettings
 from backend.supervisor.ending import ask_to_end
 from backend.supervisor.slot import Verb
-from OnPolicyDistill.files import write_text_atomically
+from OnPolicyDistill.files import open_to_append, write_text_atomically
 from OnPolicyDistill.runs.directory import Control, RunDirectory, Worker
 
 SECRET_VARIABLES = ("OPD_TOKEN",)
@@ -29,7 +29,7 @@ def start_worker(
     command = [*settings.worker_command, verb, *which, "--workspace", str(settings.workspace)]
     withheld = SECRET_VARIABLES + TERMINAL_VARIABLES
     environment = {key: value for key, value in os.environ.items() if key not in withheld}
-    with run.log_file.open("ab") as output:
+    with open_to_append(run.log_file) as output:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

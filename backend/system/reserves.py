@@ -6,7 +6,8 @@ from pydantic import Field, ValidationError
 
 from backend.history.views import View
 from backend.settings import BackendSettings
-from OnPolicyDistill.files import disk_errors, write_text_atomically
+from OnPolicyDistill.errors import RunError
+from OnPolicyDistill.files import disk_errors, read_plain, write_text_atomically
 
 RESERVES_FILE = "reserves.json"
 
@@ -21,8 +22,8 @@ class Reserves(View):
 def load_reserves(settings: BackendSettings) -> Reserves:
     """Return what the user has set, else the defaults; a damaged file counts as none."""
     try:
-        return Reserves.model_validate_json((settings.workspace / RESERVES_FILE).read_bytes())
-    except (FileNotFoundError, ValidationError):
+        return Reserves.model_validate_json(read_plain(settings.workspace / RESERVES_FILE))
+    except (FileNotFoundError, RunError, ValidationError):
         return Reserves(memory_gb=settings.min_free_memory_gb, disk_gb=settings.min_free_disk_gb)
 
 

@@ -84,11 +84,11 @@ def test_the_last_event_is_found_behind_lines_longer_than_a_block(tmp_path: Path
     path = tmp_path / "events.jsonl"
     with EventWriter(path) as writer:
         writer.write(step(1))
-        long = writer.write(PhaseChanged(phase="loading", step=1, detail="x" * 1_000))
-    assert last_event(path, block=16) == long
+        long = writer.write(PhaseChanged(phase="loading", step=1, detail="x" * 100_000))
+    assert last_event(path) == long
     with path.open("ab") as stream:
         stream.write(b'{"torn": "' + b"y" * 500)
-    assert last_event(path, block=16) == long
+    assert last_event(path) == long
 
 
 def test_a_gap_in_the_numbers_is_an_error_and_not_skipped(tmp_path: Path) -> None:
