@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -28,13 +29,20 @@ LINK_USED = _PAGE.format(
 )
 
 
+# The screen's own pages (frontend/src/app/router.tsx); whatever else is asked for is not there.
+PAGE = re.compile(
+    r"(?:runs(?:/[^/]+)?|new(?:/[^/]+)?|compare|models|data|playground|export|evaluate|settings)?/?"
+)
+
+
 def create_pages(frontend: Path, access: Access) -> Starlette:
-    """Return the application for everything outside /api; unknown pages get index.html."""
+    """Return the application for everything outside /api: the screen's pages and its files."""
 
     def page(request: Request) -> Response:
         path = str(request.path_params["path"])
         token = request.query_params.get("token")
-        if token is not None and "." not in path.rpartition("/")[2]:
+        # To look whether a link is there, as chats do, is not to open it.
+        if token is not None and request.method == "GET" and PAGE.fullmatch(path.lstrip("/")):
             return _open_session(request, access, token, path)
         return _file(frontend, path)
 
@@ -58,12 +66,12 @@ def _open_session(request: Request, access: Access, token: str, path: str) -> Re
 
 def _file(frontend: Path, path: str) -> Response:
     index = frontend / "index.html"
-    if not index.is_file():
+    if not index.is_file() and PAGE.fullmatch(path):
         return HTMLResponse(NOT_BUILT, status_code=503)
     file = (frontend / path).resolve()
     if file.is_file() and file.is_relative_to(frontend.resolve()):
         cached = "public, max-age=31536000, immutable" if path.startswith("assets/") else "no-cache"
         return FileResponse(file, headers={"cache-control": cached})
-    if "." in path.rpartition("/")[2]:
-        raise NotFoundError(f"There is no file /{path}.")
+    if PAGE.fullmatch(path) is None:
+        raise NotFoundError(f"There is nothing at /{path}.")
     return FileResponse(index, headers={"cache-control": "no-cache"})

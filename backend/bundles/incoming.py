@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-import re
+import io
+import lzma
 import shutil
 import stat
 import struct
@@ -16,13 +17,12 @@ from typing import IO
 
 from pydantic import ValidationError
 
-from backend.bundles.manifest import MANIFEST_NAME, PICTURE_NAME, Manifest
+from backend.bundles.manifest import MANIFEST_NAME, Manifest, is_member
 from backend.problems import ConflictError
 from backend.settings import BackendSettings
 from backend.system.reserves import load_reserves
-from backend.yaml_limits import MAX_CHARACTERS, check_yaml
 from OnPolicyDistill.errors import DiskFullError, InputError
-from OnPolicyDistill.files import disk_errors
+from OnPolicyDistill.files import disk_errors, make_private
 from OnPolicyDistill.runs.annotations import read_annotations
 from OnPolicyDistill.runs.checkpoints import point
 from OnPolicyDistill.runs.directory import RunDirectory
@@ -38,16 +38,17 @@ CHUNK_BYTES = 1 << 20
 DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
+    lzma.LZMAError,
     NotImplementedError,
     EOFError,
     RuntimeError,
     ValueError,
     struct.error,
 )
-_NAME = re.compile(
-    rf"(?:checkpoints/\d{{6,12}}/)?[A-Za-z0-9_][A-Za-z0-9_.-]{{0,119}}|{PICTURE_NAME.pattern}"
-)
-_PRIVATE = frozenset(("worker.json", "control.json", "run.lock"))
+# The others need far more memory to unpack, and no run was ever packed so.
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# The list of 20,000 entries has less.
+MAX_DIRECTORY_BYTES = 4_000_000
 
 
 class BundleError(InputError):
@@ -66,7 +67,7 @@ def take_in(settings: BackendSettings, bundle: Path) -> RunDirectory:
     """
     folder = settings.scratch / f"{bundle.name}.unpacked"
     try:
-        with _damage_in_words(), zipfile.ZipFile(bundle) as archive:
+        with _damage_in_words(), _Careful(bundle) as file, zipfile.ZipFile(file) as archive:
             manifest = _read_manifest(archive)
             run = RunDirectory(settings.runs / manifest.run_id)
             _refuse_known(settings, run)
@@ -80,13 +81,28 @@ def take_in(settings: BackendSettings, bundle: Path) -> RunDirectory:
     return run
 
 
+class _Careful(io.BufferedReader):
+    """Reads no more at once than a run's archive asks for: its directory is read whole."""
+
+    def __init__(self, bundle: Path) -> None:
+        super().__init__(io.FileIO(bundle))
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read as usual, up to a limit."""
+        wanted = MAX_DIRECTORY_BYTES + 1 if size is None or size < 0 else size
+        found = super().read(min(wanted, MAX_DIRECTORY_BYTES + 1))
+        if len(found) > MAX_DIRECTORY_BYTES:
+            raise zipfile.BadZipFile("its directory is too long")
+        return found
+
+
 @contextmanager
 def _damage_in_words() -> Iterator[None]:
     try:
         yield
     except (*DAMAGE, OSError) as error:
         # A wrong offset in the directory of the archive ends as an impossible seek.
-        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+        if isinstance(error, OSError) and error.errno not in (errno.EINVAL, None):
             raise
         raise BundleError(
             f"The file is not a readable zip file ({error}).", "Export it again."
@@ -103,6 +119,8 @@ def _refuse_known(settings: BackendSettings, run: RunDirectory) -> None:
 
 def _read_manifest(archive: zipfile.ZipFile) -> Manifest:
     try:
+        if archive.getinfo(MANIFEST_NAME).compress_type not in METHODS:
+            raise BundleError("The bundle is packed in a way that none is.", "Export it again.")
         with archive.open(MANIFEST_NAME) as stream:
             return Manifest.model_validate_json(stream.read(MAX_MANIFEST_BYTES))
     except (KeyError, ValidationError) as error:
@@ -123,6 +141,12 @@ def _check_entries(archive: zipfile.ZipFile, settings: BackendSettings) -> None:
             raise BundleError(f"The bundle has {entry.filename} twice.", "Export it again.")
         seen.add(entry.filename.casefold())
     total = sum(entry.file_size for entry in entries)
+    packed = sum(entry.compress_size for entry in entries)
+    if total > SMALL_BYTES + MAX_RATIO * packed:
+        raise BundleError(
+            f"Unpacked it would be {total / 1e9:.1f} GB, {total // max(packed, 1)} times as much.",
+            "No run's files are so empty; nothing was unpacked.",
+        )
     if total > settings.max_bundle_bytes:
         raise BundleError(f"Unpacked it would be {total / 1e9:.1f} GB.", "That is over the limit.")
     if total + load_reserves(settings).disk_gb * 1e9 > shutil.disk_usage(settings.workspace).free:
@@ -134,13 +158,13 @@ def _check_entry(entry: zipfile.ZipInfo) -> None:
     is_file = kind in (0, stat.S_IFREG) and not entry.is_dir()
     name = entry.filename
     # The name as stored, too: zipfile cuts at a NUL and turns backslashes around on its way.
-    if not is_file or not _NAME.fullmatch(name) or entry.orig_filename != name:
+    if not is_file or not is_member(name) or entry.orig_filename != name:
         raise BundleError(
             f"The bundle has the entry {entry.orig_filename[:80]!r}, which is no file of a run.",
             "Nothing was unpacked.",
         )
-    if name in _PRIVATE:
-        raise BundleError(f"The bundle has {name}, which is about a process.", "Export it again.")
+    if entry.compress_type not in METHODS:
+        raise BundleError(f"{name} is packed in a way that no run's is.", "Export it again.")
     is_large = entry.file_size > SMALL_BYTES
     if is_large and entry.file_size > MAX_RATIO * max(entry.compress_size, 1):
         raise BundleError(
@@ -151,7 +175,7 @@ def _check_entry(entry: zipfile.ZipInfo) -> None:
 
 def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    make_private(folder)
     (folder / "checkpoints").mkdir()
     for entry in archive.infolist():
         if entry.filename == MANIFEST_NAME:
@@ -175,9 +199,6 @@ def _copy(source: IO[bytes], sink: IO[bytes], entry: zipfile.ZipInfo) -> None:
 def _check_run(run: RunDirectory) -> None:
     if not run.config_file.is_file():
         raise BundleError("The bundle has no config.yaml.", "Export it again.")
-    if run.config_file.stat().st_size > MAX_CHARACTERS:
-        raise BundleError("The bundle's config.yaml is too long.", "No run's settings are.")
-    check_yaml(run.config_file.read_text(encoding="utf-8", errors="replace"))
     run.config()
     read_annotations(run)
     for _ in read_events(run.events_file):

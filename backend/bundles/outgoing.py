@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from backend.bundles.manifest import MANIFEST_NAME, PICTURE_NAME, Manifest
+from backend.bundles.manifest import FLAT_FOLDERS, MANIFEST_NAME, PICTURES, Manifest, is_member
+from OnPolicyDistill.files import open_plain
 from OnPolicyDistill.runs.checkpoints import list_checkpoints, pointed
 from OnPolicyDistill.runs.directory import RunDirectory
 
 Choice = Literal["all", "best", "last", "none"]
 
 CHUNK_BYTES = 1 << 20
-PRIVATE = frozenset(("worker.json", "control.json", "run.lock"))
 
 
 class Outlet(io.RawIOBase):
@@ -69,15 +69,14 @@ def _chosen(run: RunDirectory, checkpoints: Choice) -> list[Path]:
 
 
 def _files(run: RunDirectory, checkpoints: list[Path]) -> Iterator[Path]:
-    for folder in (run.path, *checkpoints):
+    """Yield what travels: regular files in folders of the run's own, none of them a link."""
+    others = [run.path / name for name in (*FLAT_FOLDERS, PICTURES)]
+    own = [folder for folder in others if folder.is_dir() and not folder.is_symlink()]
+    for folder in (run.path, *checkpoints, *own):
         for path in sorted(folder.iterdir()):
-            hidden = path.name.startswith(".") or path.name in PRIVATE
-            if not hidden and stat.S_ISREG(path.lstat().st_mode):
-                yield path
-    if not run.pictures.is_symlink():
-        for path in sorted(run.pictures.glob("*.png")):
-            is_named = PICTURE_NAME.fullmatch(f"{run.pictures.name}/{path.name}")
-            if is_named and stat.S_ISREG(path.lstat().st_mode):
+            name = path.relative_to(run.path).as_posix()
+            is_taken = name != MANIFEST_NAME and is_member(name)
+            if is_taken and stat.S_ISREG(path.lstat().st_mode):
                 yield path
 
 
@@ -87,8 +86,8 @@ def add_file(archive: zipfile.ZipFile, outlet: Outlet, path: Path, name: str) ->
     # Weights hardly shrink; text does.
     packed = path.suffix != ".safetensors"
     info.compress_type = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
-    remaining = path.stat().st_size
-    with path.open("rb") as source, archive.open(info, "w", force_zip64=True) as target:
+    remaining = path.lstat().st_size
+    with open_plain(path) as source, archive.open(info, "w", force_zip64=True) as target:
         while remaining > 0:
             chunk = source.read(min(CHUNK_BYTES, remaining))
             if not chunk:

@@ -18,7 +18,15 @@ from backend.history.damage import DAMAGE, damaged
 from backend.history.digest import MAX_NUMBER
 from backend.history.runlog import KEPT_FOLDER, RunLog, RunLogs
 from backend.history.summary import RunFacts, config_values, read_facts, summarize
-from backend.history.tables import RunRow, ValueRow, discard_index, is_damage, open_index
+from backend.history.tables import (
+    RUN_VALUES,
+    RUNS,
+    RunRow,
+    ValueRow,
+    discard_index,
+    is_damage,
+    open_index,
+)
 from backend.history.views import RunSummary, Value
 from backend.problems import RefusedError
 from OnPolicyDistill.runs.directory import RunDirectory, list_runs, run_of
@@ -132,11 +140,10 @@ class RunIndex:
             old = [reading.summary.run_id for reading in news]
             session.execute(delete(RunRow).where(RunRow.run_id.in_(old)))
             rows = [_row(reading.summary, reading.fingerprint) for reading in news]
-            session.execute(insert(RunRow), rows)
+            session.execute(insert(RUNS), rows)
             values = [value for reading in news for value in reading.values]
             if values:
-                # Else rows with a null are put in groups of their own.
-                session.execute(insert(ValueRow).execution_options(render_nulls=True), values)
+                session.execute(insert(RUN_VALUES), values)
         return news
 
     def forget(self, run: RunDirectory) -> None:

@@ -14,11 +14,11 @@ from sqlalchemy import (
     Select,
     SQLColumnExpression,
     and_,
-    exists,
     func,
     not_,
     or_,
     select,
+    text,
 )
 from sqlalchemy.orm import Session, aliased
 
@@ -35,6 +35,16 @@ OWN_WORDS = {
     "method": RunRow.method,
     "name": RunRow.name,
 }
+# From each key to the next one in the index: DISTINCT would read all values of all runs.
+_ALL_KEYS = text("""
+WITH RECURSIVE known(key) AS (
+    SELECT min(key) FROM run_values
+    UNION ALL
+    SELECT (SELECT min(key) FROM run_values WHERE key > known.key) FROM known
+    WHERE known.key IS NOT NULL
+)
+SELECT key FROM known WHERE key IS NOT NULL
+""")
 _FILTER = re.compile(r"\s*([A-Za-z][\w.]{0,119})\s*(<=|>=|!=|=|<|>|~)\s*(.{1,200}?)\s*")
 
 
@@ -73,11 +83,14 @@ def find_runs(index: RunIndex, query: RunQuery) -> RunPage:
     """
     conditions = [*_marks(query), *_words(query.search), *_filters(query.filters)]
     with index.session() as session:
-        matching = select(RunRow).where(*conditions)
+        matching = select(RunRow.run_id).where(*conditions)
         total = session.scalar(select(func.count()).select_from(matching.subquery())) or 0
+        # Sorted are ids alone: whole entries would all go through the sorting.
         page = _sorted(matching, query.sort).offset(query.offset).limit(query.limit)
-        rows = session.scalars(page).all()
-        runs = tuple(RunSummary.model_validate_json(row.summary) for row in rows)
+        run_ids = session.scalars(page).all()
+        entries = select(RunRow.run_id, RunRow.summary).where(RunRow.run_id.in_(run_ids))
+        summaries = dict(session.execute(entries).tuples())
+        runs = tuple(RunSummary.model_validate_json(summaries[run_id]) for run_id in run_ids)
         values = _columns(session, [run.run_id for run in runs], query.columns)
     shown = (run.model_copy(update={"columns": values.get(run.run_id, {})}) for run in runs)
     return RunPage(runs=tuple(shown), total=total, offset=query.offset)
@@ -86,8 +99,7 @@ def find_runs(index: RunIndex, query: RunQuery) -> RunPage:
 def list_keys(index: RunIndex) -> list[str]:
     """Return every key that some run has, to filter and sort by."""
     with index.session() as session:
-        keys = session.scalars(select(ValueRow.key).distinct().order_by(ValueRow.key))
-        return [*OWN_WORDS, *OWN_NUMBERS, *keys]
+        return [*OWN_WORDS, *OWN_NUMBERS, *session.scalars(_ALL_KEYS)]
 
 
 def _marks(query: RunQuery) -> list[ColumnElement[bool]]:
@@ -128,10 +140,13 @@ def _condition(text: str) -> ColumnElement[bool]:
         return _compare_words(OWN_WORDS[key], sign, value, text)
     if key in OWN_NUMBERS:
         return _compare_numbers(OWN_NUMBERS[key], sign, _as_number(value, text))
-    of_run = and_(ValueRow.run_id == RunRow.run_id, ValueRow.key == key)
-    if sign == "!=":
-        return not_(exists().where(of_run, _value_condition("=", value, text)))
-    return exists().where(of_run, _value_condition(sign, value, text))
+    # Asked once, by key. Asked anew for each run, SQLite goes through all values of the key each
+    # time: 13.9 s at 2,000 runs.
+    wanted = "=" if sign == "!=" else sign
+    having = select(ValueRow.run_id).where(
+        ValueRow.key == key, _value_condition(wanted, value, text)
+    )
+    return RunRow.run_id.not_in(having) if sign == "!=" else RunRow.run_id.in_(having)
 
 
 def _value_condition(sign: str, value: str, text: str) -> ColumnElement[bool]:
@@ -194,7 +209,7 @@ def _as_number(value: str, text: str) -> float:
     return number
 
 
-def _sorted(rows: Select[RunRow], sort: str) -> Select[RunRow]:
+def _sorted(rows: Select[str], sort: str) -> Select[str]:
     falling, key = sort.startswith("-"), sort.lstrip("-")
     if key in OWN_WORDS:
         rows = rows.order_by(_directed(OWN_WORDS[key], falling))

@@ -60,6 +60,9 @@ class ValueRow(Base):
     )
 
 
+RUNS, RUN_VALUES = Base.metadata.tables["runs"], Base.metadata.tables["run_values"]
+
+
 def open_index(workspace: Path) -> Engine:
     """Open the index, empty where there is none of this layout or what is there is damaged."""
     make_private(workspace)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from backend.app import create_api, guard
 from backend.backend import Backend
+from backend.pages import PAGE
 from backend.settings import BackendSettings
 from tests.backend.conftest import ORIGIN, TOKEN
 
@@ -67,19 +69,45 @@ def built(settings: BackendSettings) -> Path:
     return dist
 
 
-async def test_files_of_the_screen_are_served_and_unknown_pages_are_its_own(
+async def test_files_and_pages_of_the_screen_are_served(
     browser: httpx.AsyncClient, built: Path
 ) -> None:
     script = await browser.get("/assets/app-1.js")
     assert script.text == "let a = 1"
     assert "immutable" in script.headers["cache-control"]
-    for path in ("/", "/runs", "/runs/distill_1/charts"):
+    for path in ("/", "/runs", "/runs/distill_1", "/new/models", "/settings/"):
         page = await browser.get(path)
         assert "screen" in page.text
         assert page.headers["cache-control"] == "no-cache"
         assert "script-src 'self'" in page.headers["content-security-policy"]
     assert (await browser.get("/assets/gone.js")).status_code == 404
     assert (await browser.post("/runs")).status_code == 405
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/models", "/docs", "/redoc", "/openapi.json", "/runs/a/b", "/x", "//runs"]
+)
+async def test_what_is_no_page_is_not_there(
+    browser: httpx.AsyncClient, built: Path, path: str
+) -> None:
+    response = await browser.get(f"{ORIGIN}{path}")
+    assert response.status_code == 404
+    assert response.headers["content-type"] == "application/problem+json"
+    assert "screen" not in response.text
+
+
+def test_every_page_of_the_screen_is_known() -> None:
+    router = Path(__file__).parents[2] / "frontend" / "src" / "app" / "router.tsx"
+    pages = re.findall(r'(?m)^  path: "/(.*)"', router.read_text())
+    assert len(pages) > 8
+    for page in pages:
+        assert PAGE.fullmatch(page.replace("$", "")), page
+
+
+async def test_a_look_at_the_link_leaves_it_unused(browser: httpx.AsyncClient, built: Path) -> None:
+    looked = await browser.head("/?token=link-token")
+    assert (looked.status_code, "set-cookie" in looked.headers) == (200, False)
+    assert (await browser.get("/?token=link-token")).status_code == 303
 
 
 async def test_a_link_out_of_the_screens_folder_is_not_followed(
@@ -95,7 +123,7 @@ async def test_a_link_out_of_the_screens_folder_is_not_followed(
 
 
 @pytest.mark.parametrize(
-    ("path", "location"), [("/runs", "/runs"), ("/runs/a", "/runs/a"), ("//evil", "/evil")]
+    ("path", "location"), [("/runs", "/runs"), ("/runs/a", "/runs/a"), ("//runs", "/runs")]
 )
 async def test_a_link_opens_its_own_page_and_never_another_host(
     browser: httpx.AsyncClient, path: str, location: str
