@@ -13,6 +13,7 @@ DistillError                exit 1: the work failed
 |  |  `- GpuInterruptedError   exit 75: it may succeed in another process, which the parent starts
 |  |- ProofError            the proof of learning failed: the trainer would not train
 |  `- DivergedError         loss or gradient stopped being a number
+|- OutputError              what is printed cannot be written
 `- StoppedError             exit 130: the user stopped it
 """
 
@@ -126,6 +127,12 @@ class DivergedError(RunError):
     """Loss or gradient stopped being a finite number."""
 
     code = "diverged"
+
+
+class OutputError(DistillError):
+    """What a command prints cannot be written where its output goes."""
+
+    code = "output"
 
 
 class StoppedError(DistillError):

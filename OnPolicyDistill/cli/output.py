@@ -6,10 +6,13 @@ import json
 import os
 import stat
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from OnPolicyDistill.errors import OutputError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,13 +35,26 @@ def work_console() -> Console:
 
 
 def print_text(text: str) -> None:
-    """Print a result as it is."""
-    typer.echo(text)
+    """Print a result as it is.
+
+    Raises:
+        OutputError: what the output leads to takes no more.
+    """
+    try:
+        typer.echo(text)
+    except BrokenPipeError:
+        raise  # whoever read has read enough
+    except OSError as error:
+        raise OutputError(
+            f"What this command prints could not be written ({error.strerror}).",
+            "Look at where its output goes.",
+        ) from error
 
 
 def print_note(text: str) -> None:
-    """Say something about the work, or why it failed, on stderr."""
-    typer.echo(text, err=True)
+    """Say something about the work, or why it failed, on stderr; nothing depends on it."""
+    with suppress(OSError):
+        typer.echo(text, err=True)
 
 
 def forget_terminal() -> None:

@@ -167,7 +167,7 @@ def delete(
     """Move runs with checkpoints and logs to the trash, from which they can be restored."""
     from OnPolicyDistill.runs.trash import put_in_trash
 
-    found = [open_run(run, workspace) for run in runs]
+    found = [open_run(run, workspace, may_be_damaged=True) for run in runs]
     for run in found:
         if run.state() == "running":
             raise RunError(f"Run {run.run_id} is running.", "Stop it before deleting it.")
@@ -211,16 +211,26 @@ def restore(
     print_note(f"{back.run_id} is back in {back.path}.")
 
 
-def open_run(name: str, workspace: Path | None) -> RunDirectory:
-    """Return a run: the `latest`, or by id, a beginning of it, its name or its folder."""
+def open_run(name: str, workspace: Path | None, may_be_damaged: bool = False) -> RunDirectory:
+    """Return a run: the `latest`, or by id, a beginning of it, its name or its folder.
+
+    Raises:
+        InputError: there is none.
+        RunError: something in its folder leads elsewhere.
+    """
     from OnPolicyDistill.runs.directory import RunDirectory
+    from OnPolicyDistill.runs.soundness import check_folder
 
     folder = Path(name).expanduser()
-    if (folder / "config.yaml").is_file():
-        return RunDirectory(folder.resolve())
-    if "/" in name:
+    if RunDirectory(folder).is_there:
+        found = RunDirectory(folder.resolve())
+    elif "/" in name:
         raise InputError(f"{name} is not the folder of a run.", "List runs: opd runs.")
-    return _named_run(workspace or default_workspace(), name)
+    else:
+        found = _named_run(workspace or default_workspace(), name)
+    if not may_be_damaged:
+        check_folder(found)
+    return found
 
 
 def _named_run(workspace: Path, name: str) -> RunDirectory:

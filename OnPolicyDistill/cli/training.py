@@ -91,11 +91,13 @@ def resume(
 ) -> None:
     """Go on with a paused, interrupted or failed run, exactly where its checkpoint stands."""
     from OnPolicyDistill.runs.checkpoints import last_checkpoint
+    from OnPolicyDistill.runs.soundness import check_resumable
 
     found = open_run(run, workspace)
     if checkpoint is None:
         refuse_finished(found)
     chosen = last_checkpoint(found) if checkpoint is None else choose_checkpoint(found, checkpoint)
+    check_resumable(found, chosen)
     refuse_without_memory(found.config(), anyway, found.path.parent.parent)
     _work(found, chosen, json)
 
@@ -161,7 +163,7 @@ def choose_checkpoint(run: RunDirectory, name: str) -> Path:
     checkpoints = list_checkpoints(run)
     if name in ("best", "last"):
         wanted = pointed(run, name)
-    elif name.isdigit():
+    elif name.isdecimal():
         wanted = next((path for path in checkpoints if int(path.name) == int(name)), None)
     else:
         wanted = Path(name).expanduser().resolve()

@@ -16,6 +16,7 @@ from OnPolicyDistill.files import disk_errors, kind_of, read_plain, sync_whole
 from OnPolicyDistill.runs.directory import RunDirectory
 
 STATE_FILE = "state.json"
+SMALL_BYTES = 1_000_000
 # Six digits or as many as the step has; a superscript two is a digit to Python, too.
 CHECKPOINT_NAME = re.compile(r"[0-9]{6,12}")
 # Earlier checkpoints knew metrics of which lower is better only, and named these two after that.
@@ -80,10 +81,12 @@ def _write(write_arrays: Callable[[Path], None], folder: Path) -> None:
     try:
         write_arrays(folder)
     except RuntimeError as error:
-        # MLX reports a short write, which is what a full disk gives, as a RuntimeError.
-        if "Unable to write" not in str(error):
+        # MLX reports a short write, by a full disk or by a broken one, as a RuntimeError.
+        wanted = re.search(r"Unable to write (\d+) bytes", str(error))
+        if wanted is None:
             raise
-        raise OSError(errno.ENOSPC, str(error)) from error
+        is_full = shutil.disk_usage(folder).free < int(wanted[1]) + SMALL_BYTES
+        raise OSError(errno.ENOSPC if is_full else errno.EIO, str(error), str(folder)) from error
 
 
 def _discard_partial(run: RunDirectory) -> None:

@@ -89,7 +89,7 @@ def find_runs(index: RunIndex, query: RunQuery) -> RunPage:
         page = _sorted(matching, query.sort).offset(query.offset).limit(query.limit)
         run_ids = session.scalars(page).all()
         entries = select(RunRow.run_id, RunRow.summary).where(RunRow.run_id.in_(run_ids))
-        summaries = dict(session.execute(entries).tuples())
+        summaries = dict(session.execute(entries).all())
         runs = tuple(RunSummary.model_validate_json(summaries[run_id]) for run_id in run_ids)
         values = _columns(session, [run.run_id for run in runs], query.columns)
     shown = (run.model_copy(update={"columns": values.get(run.run_id, {})}) for run in runs)

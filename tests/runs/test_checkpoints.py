@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -87,9 +89,13 @@ def test_a_run_without_checkpoints_has_none(tmp_path: Path, run: RunDirectory) -
     ],
 )
 def test_a_checkpoint_that_fails_half_way_leaves_the_last_one_and_no_trace(
-    run: RunDirectory, error: BaseException, raised: type[BaseException]
+    run: RunDirectory,
+    error: BaseException,
+    raised: type[BaseException],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     first = save_checkpoint(run, state(100), write_adapter)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
 
     def fail(folder: Path) -> None:
         write_adapter(folder)
@@ -100,6 +106,15 @@ def test_a_checkpoint_that_fails_half_way_leaves_the_last_one_and_no_trace(
     assert last_checkpoint(run) == first
     assert pointed(run, "last") == first.resolve()
     assert sorted(path.name for path in run.checkpoints.iterdir()) == ["000100", "last"]
+
+
+def test_a_disk_is_called_full_only_where_it_is(run: RunDirectory) -> None:
+    def fail(_folder: Path) -> None:
+        raise RuntimeError("[write] Unable to write 10 bytes to file.")
+
+    with pytest.raises(OSError, match="Unable to write") as told:
+        save_checkpoint(run, state(200), fail)
+    assert told.value.errno == errno.EIO
 
 
 def test_a_process_killed_while_saving_leaves_the_last_checkpoint(run: RunDirectory) -> None:
