@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 from threading import Lock
 
@@ -21,6 +20,7 @@ from backend.history.summary import RunFacts, config_values, read_facts, summari
 from backend.history.tables import (
     RUN_VALUES,
     RUNS,
+    IndexDamagedError,
     RunRow,
     ValueRow,
     discard_index,
@@ -28,24 +28,11 @@ from backend.history.tables import (
     open_index,
 )
 from backend.history.views import RunSummary, Value
-from backend.problems import RefusedError
 from OnPolicyDistill.runs.directory import RunDirectory, list_runs, run_of
 
 logger = logging.getLogger(__name__)
 
 RUNS_A_TRANSACTION = 100
-
-
-class IndexDamagedError(RefusedError):
-    """The index has to be made again, which the next look at the workspace does."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "index_damaged",
-            "The index of runs is damaged and is being made again.",
-            "Look again in a moment; nothing of any run is lost.",
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +78,7 @@ class RunIndex:
             discard_index(self.workspace)
             self.engine = open_index(self.workspace)
             self.is_damaged = False
-        return self.reconcile()
+        return self._reconcile()
 
     def refresh(self, run: RunDirectory) -> RunSummary | None:
         """Bring a run's row up to date; returns its entry, None where the folder is gone."""
@@ -128,8 +115,7 @@ class RunIndex:
             if not run.path.is_dir():
                 return None
             logger.warning("run %s cannot be read", run.run_id, exc_info=True)
-            summary = damaged(run, error)
-            return _Reading(summary, fingerprint, [])
+            return _Reading(damaged(run, error), fingerprint, [])
 
     def _store(self, readings: list[_Reading]) -> list[_Reading]:
         """Write the rows that say anything else than before; returns what they were made of."""
@@ -159,12 +145,21 @@ class RunIndex:
             with self._writing, self.session() as session, session.begin():
                 session.execute(delete(ValueRow))
                 session.execute(delete(RunRow))
-            return self.reconcile()
+            return self._reconcile()
         except IndexDamagedError:
             return self.remake()
 
     def reconcile(self) -> int:
-        """Refresh the rows whose folders changed, came or went; returns the number of runs."""
+        """Refresh the rows whose folders changed, came or went; returns the number of runs.
+
+        An index that turns out to be damaged is made again.
+        """
+        try:
+            return self._reconcile()
+        except IndexDamagedError:
+            return self.remake()
+
+    def _reconcile(self) -> int:
         runs = {run.run_id: run for run in list_runs(self.workspace)}
         known = self.fingerprints()
         for run_id in known.keys() - runs.keys():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from http import HTTPStatus
 from pathlib import Path
 
 from sqlalchemy import Engine, ForeignKey, Index, create_engine, event, text
@@ -11,10 +12,12 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from backend.problems import RefusedError
 from OnPolicyDistill.files import kind_of, make_private, remove_any, set_aside
 
 LAYOUT = 6
 INDEX_FILE = "index.sqlite"
+_OTHER_TABLES = ("no such", "table ", "foreign key mismatch")
 _DAMAGE_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR)
 
 
@@ -58,6 +61,18 @@ class ValueRow(Base):
         Index("values_by_key", "key", "number"),
         Index("values_by_run", "run_id", "key"),
     )
+
+
+class IndexDamagedError(RefusedError):
+    """The index has to be made again, which the next look at the workspace does."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "index_damaged",
+            "The index of runs is damaged and is being made again.",
+            "Look again in a moment; nothing of any run is lost.",
+        )
 
 
 RUNS, RUN_VALUES = Base.metadata.tables["runs"], Base.metadata.tables["run_values"]
@@ -106,7 +121,7 @@ def is_damage(error: DatabaseError) -> bool:
         return False
     # Errors that Python's module raises itself have no code.
     code = cause.__dict__.get("sqlite_errorcode", 0) & 0xFF
-    return code in _DAMAGE_CODES or str(cause).startswith("no such")
+    return code in _DAMAGE_CODES or str(cause).startswith(_OTHER_TABLES)
 
 
 def _configure(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:

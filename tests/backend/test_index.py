@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 from sqlalchemy import event
 
 from backend.backend import Backend
 from backend.history.index import RunIndex, reindex
 from backend.history.runlog import RunLogs
-from backend.history.tables import INDEX_FILE
+from backend.history.tables import INDEX_FILE, LAYOUT
 from OnPolicyDistill.runs.annotations import Annotations, write_annotations
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.events import CheckpointSaved, RunResumed, StepFinished, Warned
 from OnPolicyDistill.runs.log import EventWriter
 from OnPolicyDistill.runs.reporting import describe_machine
-from tests.backend.conftest import MakeRun, write_steps
+from tests.backend.conftest import MakeRun, eventually, write_steps
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -168,3 +172,67 @@ def test_a_look_at_an_unchanged_run_writes_nothing(backend: Backend, make_run: M
     assert again is not None
     assert again == backend.index.get(run.run_id)
     assert again.step == 4
+
+
+@pytest.mark.parametrize("damage", ["garbage", "cut", "other tables", "folder", "pipe"])
+def test_a_damaged_index_is_made_again(backend: Backend, make_run: MakeRun, damage: str) -> None:
+    runs = {make_run(steps=2).run_id for _ in range(3)}
+    backend.watcher.start()
+    before = backend.index.contents()
+    backend.index.engine.dispose()
+    workspace = backend.settings.workspace
+    spoil(workspace / INDEX_FILE, damage)
+    index = RunIndex(workspace, RunLogs())
+    index.reconcile()
+    assert index.fingerprints().keys() == runs
+    assert index.contents() == before
+    index.engine.dispose()
+    spoil(workspace / INDEX_FILE, damage)
+    assert reindex(workspace) == 3
+
+
+def spoil(file: Path, damage: str) -> None:
+    data = file.read_bytes()
+    for ending in ("", "-wal", "-shm"):
+        file.with_name(f"{INDEX_FILE}{ending}").unlink(missing_ok=True)
+    if damage == "folder":
+        file.mkdir()
+    elif damage == "pipe":
+        os.mkfifo(file)
+    elif damage == "other tables":
+        with closing(sqlite3.connect(file)) as other:
+            other.execute("CREATE TABLE runs (x)")
+            other.execute(f"PRAGMA user_version = {LAYOUT}")
+    else:
+        file.write_bytes(b"no index" * 4096 if damage == "garbage" else data[: len(data) // 3])
+
+
+async def test_an_index_that_is_damaged_while_the_backend_runs_is_made_again(
+    backend: Backend, live_client: httpx.AsyncClient, make_run: MakeRun
+) -> None:
+    run = make_run(steps=2)
+    await eventually(lambda: lists(live_client, {run.run_id}))
+    file = backend.settings.workspace / INDEX_FILE
+    backend.index.engine.dispose()
+    file.write_bytes(b"\xff" * file.stat().st_size)
+    for ending in ("-wal", "-shm"):
+        file.with_name(f"{INDEX_FILE}{ending}").unlink(missing_ok=True)
+    await eventually(lambda: lists(live_client, {run.run_id}))
+    other = make_run(steps=2)
+    await eventually(lambda: lists(live_client, {run.run_id, other.run_id}))
+
+
+async def lists(client: httpx.AsyncClient, run_ids: set[str]) -> bool:
+    response = await client.get("/api/runs")
+    assert response.status_code in (200, 503), response.text
+    return response.status_code == 200 and run_ids == {
+        run["run_id"] for run in response.json()["runs"]
+    }
+
+
+async def test_folders_of_the_workspace_are_its_users_alone(
+    backend: Backend, make_run: MakeRun
+) -> None:
+    run, workspace = make_run(), backend.settings.workspace
+    for folder in (workspace, workspace / "runs", workspace / "trash", run.path):
+        assert folder.stat().st_mode & 0o777 == 0o700

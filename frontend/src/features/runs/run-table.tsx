@@ -164,16 +164,18 @@ const Cells = memo(function Cells({ run, columns, selected, change, metrics }: C
           <Badge key={tag}>{tag}</Badge>
         ))}
       </td>
-      <td className="flex items-center gap-2">
+      <td className="flex items-center gap-2" title={run.damage ?? undefined}>
         <RunStateDot state={run.state} />
-        {run.state}
+        {run.damage ? <Badge tone="bad">damaged</Badge> : run.state}
       </td>
       <td
         className="truncate pr-3 text-muted @max-[1000px]/runs:hidden"
-        title={run.teacher ? `${run.student} from ${run.teacher}` : run.student}
+        title={run.damage ?? (run.teacher ? `${run.student} from ${run.teacher}` : run.student)}
       >
-        <span className="text-ink">{run.student || "–"}</span>
-        {run.teacher ? ` from ${run.teacher}` : ""}
+        <span className={run.damage ? "text-bad" : "text-ink"}>
+          {run.damage ?? (run.student || "–")}
+        </span>
+        {run.teacher && !run.damage ? ` from ${run.teacher}` : ""}
       </td>
       <td className="num text-right">
         {run.step}
