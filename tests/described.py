@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
+from backend.bundles.incoming import take_in
+from backend.bundles.manifest import PRIVATE
+from backend.bundles.outgoing import stream_bundle
+from backend.settings import BackendSettings
 from OnPolicyDistill.config import settings_of
 from OnPolicyDistill.methods import facts_of
 from OnPolicyDistill.runs.directory import RunDirectory
@@ -31,3 +38,27 @@ def assert_as_described(run: RunDirectory) -> None:
     proofs = [event for event in events if isinstance(event, SelfTestFinished)]
     assert bool(proofs) == facts.face.proves
     assert bool(run.rollouts_file.read_bytes()) == ("rollouts" in facts.face.tabs)
+    assert_travels(run)
+
+
+def assert_travels(run: RunDirectory) -> None:
+    """A run that leaves as a bundle comes back as the same tree, whatever its method left there."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = BackendSettings(workspace=Path(folder), port=0, min_free_disk_gb=0.0)
+        for place in (settings.runs, settings.scratch):
+            place.mkdir()
+        bundle = settings.scratch / "run.zip"
+        bundle.write_bytes(b"".join(stream_bundle(run, "all")))
+        assert tree(take_in(settings, bundle)) == tree(run)
+
+
+def tree(run: RunDirectory) -> dict[str, str | bytes]:
+    """What is in a run's folder: bytes of files, and where links lead."""
+    found: dict[str, str | bytes] = {}
+    for path in run.path.rglob("*"):
+        name = path.relative_to(run.path).as_posix()
+        if path.is_symlink():
+            found[name] = str(path.readlink())
+        elif path.is_file() and name not in PRIVATE:
+            found[name] = path.read_bytes()
+    return found

@@ -132,6 +132,13 @@ HOSTILE = {
     "twice": entry("config.yaml", b"method: sft\n"),
     "other case": entry("CONFIG.YAML"),
     "long name": entry("a" * 200),
+    "a file where a folder is": entry("checkpoints"),
+    "a file where a folder is, other case": entry("Generated"),
+    "process, other case": entry("WORKER.JSON", b'{"pid": 1, "started": 0.0}'),
+    "lock, other case": entry("Run.Lock"),
+    "checkpoint that is no number": entry("checkpoints/00000\u00b2/state.json"),
+    "a link's place": entry("checkpoints/best", b"000001"),
+    "point at the end": entry("notes."),
 }
 
 
@@ -157,11 +164,26 @@ def lying_about_size(data: bytes, claimed: int) -> bytes:
     return data.replace(real, struct.pack("<L", claimed))
 
 
-def packed(name: str, size: int) -> Edit:
+def packed(name: str, size: int, method: int = zipfile.ZIP_DEFLATED) -> Edit:
     def write(archive: zipfile.ZipFile) -> None:
-        archive.writestr(name, b"\0" * size, zipfile.ZIP_DEFLATED)
+        archive.writestr(name, b"\0" * size, method)
 
     return write
+
+
+def commented(name: str) -> Edit:
+    def write(archive: zipfile.ZipFile) -> None:
+        info = zipfile.ZipInfo(name)
+        info.comment = b"x" * 60_000
+        archive.writestr(info, b"x")
+
+    return write
+
+
+def spoiled(bundle: bytes) -> bytes:
+    """Spoil what an LZMA entry holds, behind its own header."""
+    at = bundle.index(b"\x5d\x00\x00", 30)
+    return bundle[:at] + b"\xff" * 8 + bundle[at + 8 :]
 
 
 @pytest.mark.parametrize(
@@ -173,6 +195,17 @@ def packed(name: str, size: int) -> Edit:
         ),
         pytest.param(
             lambda: bundle_with(*(entry(f"f{number}") for number in range(20_001))), id="many"
+        ),
+        pytest.param(
+            lambda: bundle_with(*(packed(f"f{number}", 9_000_000) for number in range(8))),
+            id="grows a lot in small parts",
+        ),
+        pytest.param(lambda: bundle_with(packed("a", 9, zipfile.ZIP_LZMA)), id="lzma"),
+        pytest.param(lambda: bundle_with(packed("a", 9, zipfile.ZIP_BZIP2)), id="bz2"),
+        pytest.param(lambda: spoiled(bundle_with(packed("a", 9, zipfile.ZIP_LZMA))), id="bad lzma"),
+        pytest.param(
+            lambda: bundle_with(*(commented(f"f{number}") for number in range(100))),
+            id="a long directory",
         ),
     ],
 )
