@@ -8,10 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from OnPolicyDistill.errors import DiskFullError
+from OnPolicyDistill.errors import DiskFullError, RunError
 from OnPolicyDistill.files import (
     append_whole,
     disk_errors,
+    make_private,
+    open_plain,
+    open_to_append,
+    read_plain,
+    remove_any,
+    set_aside,
     shipped_folder,
     sync_whole,
     write_text_atomically,
@@ -112,3 +118,47 @@ def test_syncing_works_on_files_and_folders(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["configs", "data"])
 def test_shipped_folders_are_found_in_a_checkout(name: str) -> None:
     assert shipped_folder(name).is_dir()
+
+
+def test_only_a_regular_file_is_read_and_nothing_is_waited_for(tmp_path: Path) -> None:
+    file, link, pipe, folder = (tmp_path / name for name in ("file", "link", "pipe", "folder"))
+    file.write_bytes(b"x" * 10)
+    link.symlink_to(file)
+    os.mkfifo(pipe)
+    folder.mkdir()
+    assert read_plain(file, 10) == b"x" * 10
+    for path, words in (
+        (link, "is a link"),
+        (pipe, "is a pipe"),
+        (folder, "is a folder"),
+        (Path("/dev/zero"), "is a device"),
+    ):
+        for opened in (open_plain, open_to_append):
+            with pytest.raises(RunError, match=words):
+                opened(path)
+    with pytest.raises(RunError, match="larger than"):
+        read_plain(file, 9)
+    with pytest.raises(FileNotFoundError):
+        read_plain(file / "inside")
+    with pytest.raises(FileNotFoundError):
+        read_plain(tmp_path / "none")
+
+
+def test_a_link_in_the_place_of_a_half_written_file_is_not_written_through(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    (tmp_path / f".note.json.{os.getpid()}.tmp").symlink_to(precious)
+    write_text_atomically(tmp_path / "note.json", "new")
+    assert (precious.read_text(), (tmp_path / "note.json").read_text()) == ("precious", "new")
+
+
+def test_what_was_damaged_is_kept_aside_and_links_are_removed_alone(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "inner").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(elsewhere)
+    remove_any(tmp_path / "link")
+    assert (elsewhere / "inner").is_dir()
+    set_aside(elsewhere)
+    assert [path.name.split("-")[0] for path in tmp_path.iterdir()] == ["elsewhere.damaged"]
+    make_private(tmp_path / "a" / "b")
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("a", "a/b")] == [0o700] * 2

@@ -150,3 +150,15 @@ def test_what_metal_said_is_explained_by_every_command(
     assert outcome.exit_code == 1
     assert outcome.err.startswith("opd: macOS ended its work on the GPU")
     assert "Let the display sleep" in outcome.err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_an_output_that_takes_no_more_is_named(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "OnPolicyDistill", "runs", "--json", "--workspace", tmp_path],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert ended.returncode == 1
+    assert "What this command prints could not be written" in ended.stderr
+    assert "unexpected" not in ended.stderr

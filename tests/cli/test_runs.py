@@ -159,3 +159,14 @@ def test_the_index_is_built_again_from_the_folders(
 ) -> None:
     assert opd("runs", "reindex", "--json").json() == {"runs": 1}
     assert any(path.suffix in (".db", ".sqlite", ".sqlite3") for path in workspace.iterdir())
+
+
+def test_a_run_with_a_name_that_leads_elsewhere_is_not_worked_with(
+    opd: Opd, tmp_path: Path
+) -> None:
+    run = create_run(tmp_path, OnPolicyConfig())
+    (run.checkpoints / "000030").symlink_to(tmp_path)
+    for command in (["runs", "show"], ["runs", "report"], ["resume"]):
+        ended = opd(*command, run.run_id, "--workspace", str(tmp_path))
+        assert ended.exit_code != 0
+        assert "checkpoints/000030 is a link" in ended.err, command
