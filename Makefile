@@ -180,4 +180,4 @@ bench: setup
 
 lock: | $(UV)
 	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header \
-	  --group dev --extra vlm pyproject.toml --output-file requirements.lock
+	  --group dev --extra vlm --extra gguf pyproject.toml --output-file requirements.lock

@@ -148,6 +148,16 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise
 
 
+def refuse_taken(target: Path) -> None:
+    """Refuse to write a folder that is there.
+
+    Raises:
+        InputError: the target exists.
+    """
+    if target.exists():
+        raise InputError(f"{target} exists already.", "Give another folder, or remove it first.")
+
+
 @contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
     """Give a folder to fill that becomes `target` at the end, or vanishes on an error.
@@ -156,8 +166,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
         InputError: the target exists.
         DiskFullError: the disk has no room.
     """
-    if target.exists():
-        raise InputError(f"{target} exists already.", "Give another folder, or remove it first.")
+    refuse_taken(target)
     partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     with disk_errors(partial):

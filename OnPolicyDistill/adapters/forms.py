@@ -9,34 +9,21 @@ from pathlib import Path
 from typing import Literal
 
 from OnPolicyDistill.errors import ModelError
-from OnPolicyDistill.models.weight_files import read_json
 from OnPolicyDistill.planning.weights import read_header, read_tensors
 
 ExportForm = Literal["adapter", "peft", "fused", "quantized", "gguf"]
+# How a GGUF file stores weights, by ggml's names.
+GgufType = Literal["f16", "bf16", "q8_0"]
 # Forms that are written from the adapter's files alone.
 LIGHT_FORMS: tuple[ExportForm, ...] = ("adapter", "peft")
 GROUP_SIZES = (32, 64, 128)
 GRAFT_OBSTACLE = "Only this program loads a grafted model, and only whole: write it as fused."
-
-# What mlx-lm's converter knows; it writes a SentencePiece vocabulary and nothing else.
-GGUF_FAMILIES = ("llama", "mistral", "mixtral")
 
 _LAYER = re.compile(r"(?P<body>[\w.]*layers)\.(?P<number>\d+)\.(?P<key>[\w.]+)")
 # Text models of transformers keep their layers here; wrapped ones are named otherwise there.
 _BODY = "model.layers"
 _USUAL = re.compile(r"(self_attn|mlp)\.\w+")
 _ROUTER = re.compile(r"(^|\.)(gate|router)$")
-
-
-def gguf_obstacle(folder: Path) -> str | None:
-    """Say why mlx-lm cannot write a model folder as GGUF, or None when it can."""
-    family = read_json(folder / "config.json").get("model_type")
-    if family in GGUF_FAMILIES and (folder / "tokenizer.model").is_file():
-        return None
-    return (
-        f"mlx-lm writes GGUF only for {', '.join(GGUF_FAMILIES)} models with a SentencePiece "
-        f"tokenizer; this one is of the family {family}."
-    )
 
 
 @dataclass(frozen=True, slots=True)

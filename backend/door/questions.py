@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from backend.prompt_sets.lint import preview, ruler_of_folder
 from backend.prompt_sets.views import PreviewPage
-from OnPolicyDistill.adapters.forms import gguf_obstacle
+from OnPolicyDistill.adapters.gguf_support import gguf_obstacle
 from OnPolicyDistill.config import parse_config
 from OnPolicyDistill.datasets.chat_template import ChatTemplate
 from OnPolicyDistill.datasets.conversation_linter import lint_conversations

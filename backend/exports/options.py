@@ -23,6 +23,7 @@ from OnPolicyDistill.adapters.forms import (
     ExportForm,
     peft_obstacle,
 )
+from OnPolicyDistill.adapters.next_steps import Written, next_steps
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.methods import FACTS
 from OnPolicyDistill.planning.checks import NO_PROMPTS
@@ -125,8 +126,8 @@ def _learned_files(run: RunDirectory, checkpoint: Path) -> tuple[str, ...]:
 
 def _card(run: RunDirectory, checkpoint: Path) -> str:
     facts = facts_of_run(run, int(checkpoint.name))
-    usage = f"mlx_lm.generate --model {facts.base_model} --adapter-path FOLDER"
-    return write_card(replace(facts, usage=usage))
+    written = Written("adapter", path="FOLDER", base=facts.base_model, name="", family="")
+    return write_card(replace(facts, usage=next_steps(written)))
 
 
 def _forms_of(

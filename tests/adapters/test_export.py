@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,8 +84,13 @@ def test_an_exported_quantized_model_is_smaller_and_near(
     assert tokenizer.chat_template is not None
 
 
-def test_gguf_is_refused_for_families_mlx_lm_cannot_write(policy: Policy, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"of the family qwen2.*convert_hf_to_gguf"):
+def test_gguf_is_refused_for_families_that_nobody_here_can_write(
+    policy: Policy, tmp_path: Path
+) -> None:
+    policy = replace(policy, path=shutil.copytree(policy.path, tmp_path / "model"))
+    config = json.loads((policy.path / "config.json").read_text())
+    (policy.path / "config.json").write_text(json.dumps({**config, "model_type": "phi3"}))
+    with pytest.raises(ModelError, match=r"of the family phi3.*convert_hf_to_gguf"):
         export_model(policy, ExportRequest("gguf", tmp_path / "out"), FACTS, ignore)
     assert not (tmp_path / "out").exists()
 

@@ -120,8 +120,8 @@ def test_the_card_shows_how_peft_loads_it(tied_folder: Path, tmp_path: Path) -> 
     for words in (
         "library_name: peft",
         "```python\nfrom peft import PeftModel",
-        'AutoModelForCausalLM.from_pretrained("Qwen/Qwen2.5-0.5B")',
-        'PeftModel.from_pretrained(base, "out")',
+        "AutoModelForCausalLM.from_pretrained('Qwen/Qwen2.5-0.5B')",
+        "PeftModel.from_pretrained(base, 'out')",
     ):
         assert words in card
 
