@@ -28,7 +28,7 @@ from backend.exports.views import (
 from backend.exports.work import Workshop
 from backend.models.place import Hub
 from backend.problems import ConflictError, NotFoundError
-from backend.system.room import check_memory
+from backend.system.room import LowMemoryError, check_memory
 from OnPolicyDistill.adapters.export_messages import ExportOrder
 from OnPolicyDistill.adapters.forms import LIGHT_FORMS
 from OnPolicyDistill.errors import DiskFullError, RunError
@@ -38,6 +38,7 @@ EXPORT_COMMAND = (sys.executable, "-m", "OnPolicyDistill.cli.exporting")
 PUSH_COMMAND = (sys.executable, "-m", "backend.exports.pushing")
 RECORDS = ".records"
 SPARE_BYTES = 1_000_000_000
+MEASURE_LATER = "Export it again when nothing has a model in memory."
 
 
 class Exports:
@@ -80,10 +81,7 @@ class Exports:
                 )
             expected_bytes = check_possible(self._backend, self._hub, wish)
             self._check_room(expected_bytes)
-            if wish.form not in LIGHT_FORMS:
-                if blocked:
-                    raise ConflictError(blocked, "Pause it or wait for it.", code="gpu_busy")
-                check_memory(self._backend.settings)
+            why_not = self._why_not_measured(wish, blocked)
             run = self._backend.existing(wish.run_id)
             order = ExportOrder(
                 run=str(run.path),
@@ -93,19 +91,43 @@ class Exports:
                 bits=wish.bits,
                 group_size=wish.group_size,
                 dequantize=wish.dequantize,
+                gguf_type=wish.gguf_type,
+                why_not_measured=why_not,
             )
             command = [*EXPORT_COMMAND, order.model_dump_json()]
             self._settled.discard(wish.name)
             worker = self._workshop.start(wish.name, command, {"HF_HUB_OFFLINE": "1"})
-            record = ExportRecord(wish=wish, created=time.time(), worker=worker)
+            record = ExportRecord(
+                wish=wish, created=time.time(), worker=worker, holds_model=not why_not
+            )
             self._write(record)
             return self._view(wish.name, record)
+
+    def _why_not_measured(self, wish: ExportWish, blocked: str) -> str:
+        """Why an export is written without being measured: the model has no room; mostly empty.
+
+        Raises:
+            ConflictError: it cannot be written without the model either.
+            LowMemoryError: the same.
+        """
+        if wish.form not in LIGHT_FORMS:
+            if blocked:
+                raise ConflictError(blocked, "Pause it or wait for it.", code="gpu_busy")
+            check_memory(self._backend.settings)
+            return ""
+        if blocked:
+            return f"{blocked} {MEASURE_LATER}"
+        try:
+            check_memory(self._backend.settings)
+        except LowMemoryError as error:
+            return f"{error.message} {MEASURE_LATER}"
+        return ""
 
     def at_work(self) -> str | None:
         """Say which export has a model in memory now, or None."""
         for file in (self.folder / RECORDS).glob("*.json"):
             record = None if file.stem in self._settled else self._read(file.stem)
-            if record is None or record.wish.form in LIGHT_FORMS:
+            if record is None or not record.holds_model:
                 continue
             if self._view(file.stem, record).work.state == "running":
                 return f"The export {file.stem} is being written."

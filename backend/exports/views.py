@@ -6,7 +6,7 @@ from pydantic import Field
 
 from backend.exports.work import WorkView
 from backend.history.views import View
-from OnPolicyDistill.adapters.forms import ExportForm
+from OnPolicyDistill.adapters.forms import ExportForm, GgufType
 from OnPolicyDistill.runs.directory import Worker
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$"
@@ -23,6 +23,7 @@ class ExportWish(View):
     bits: int = Field(4, ge=2, le=8, description="Of the quantized form.")
     group_size: int = Field(64, description="Of the quantized form: 32, 64 or 128.")
     dequantize: bool = Field(False, description="Unpack a quantized base: exact, and larger.")
+    gguf_type: GgufType = Field("f16", description="How a GGUF file stores weights.")
 
 
 class Push(View):
@@ -41,6 +42,7 @@ class ExportRecord(View):
     created: float
     worker: Worker
     is_cancelled: bool = False
+    holds_model: bool = Field(True, description="Whether its process has a model in memory.")
     push: Push | None = None
 
 
@@ -62,6 +64,7 @@ class ExportView(View):
     bits: int
     group_size: int
     dequantize: bool
+    gguf_type: GgufType
     created: float
     path: str
     work: WorkView

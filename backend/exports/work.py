@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from backend.history.views import View
 from backend.supervisor.ending import end
@@ -18,6 +18,7 @@ from OnPolicyDistill.adapters.export_messages import (
     ProgressLine,
     WrittenLine,
 )
+from OnPolicyDistill.adapters.measured import Outcome
 from OnPolicyDistill.files import make_private
 from OnPolicyDistill.runs.directory import Worker
 
@@ -33,10 +34,14 @@ class WorkView(View):
     what: str = ""
     done: int = 0
     total: int = 0
+    seconds_left: float | None = Field(None, description="Of what is being done now.")
     where: str | None = None
     num_bytes: int | None = None
     message: str = ""
     action: str = ""
+    outcome: Outcome | None = Field(
+        None, description="Of a finished export: what was measured of it, and what to type next."
+    )
 
 
 class Workshop:
@@ -70,13 +75,18 @@ class Workshop:
         is_alive = worker.is_alive()  # before the lines: who is gone says no more
         last = self._last_line(name)
         if isinstance(last, WrittenLine):
-            return WorkView(state="finished", where=last.where, num_bytes=last.num_bytes)
+            return WorkView(
+                state="finished",
+                where=last.where,
+                num_bytes=last.num_bytes,
+                outcome=last.outcome,
+            )
         if isinstance(last, FailedLine):
             return WorkView(state="failed", message=last.message, action=last.action)
         if is_alive:
             if last is None:
                 return WorkView(state="running", what="starting")
-            return WorkView(state="running", what=last.what, done=last.done, total=last.total)
+            return WorkView(state="running", **last.model_dump(exclude={"kind"}))
         if cancelled:
             return WorkView(state="cancelled")
         return WorkView(

@@ -19,7 +19,7 @@ from OnPolicyDistill.runs.log import EventWriter
 from OnPolicyDistill.settings.training import LoraSettings
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Opd
+    from tests.cli.conftest import Opd, Outcome
 
 
 @pytest.fixture
@@ -50,6 +50,13 @@ def run(workspace: Path, pair: Path) -> RunDirectory:
     return run
 
 
+def named(outcome: Outcome) -> dict[str, object]:
+    """Where an export says that it is, and as what."""
+    said = outcome.json()
+    assert isinstance(said, dict)
+    return {key: said[key] for key in ("path", "form")}
+
+
 def test_the_best_adapter_goes_out_with_its_card_and_no_paths(
     opd: Opd, run: RunDirectory, tmp_path: Path
 ) -> None:
@@ -73,7 +80,7 @@ def test_an_adapter_goes_out_in_pefts_form_as_well(
 ) -> None:
     out = tmp_path / "peft"
     outcome = opd("export", run.run_id, "--as", "peft", "--out", str(out), "--json")
-    assert outcome.json() == {"path": str(out), "form": "peft"}
+    assert named(outcome) == {"path": str(out), "form": "peft"}
     config = json.loads((out / "adapter_config.json").read_text(encoding="utf-8"))
     # alpha 32 is the default, whatever the rank.
     assert (config["peft_type"], config["r"], config["lora_alpha"]) == ("LORA", 2, 32)
@@ -112,7 +119,7 @@ def test_a_fused_model_completes_prompts_without_its_adapter(
 ) -> None:
     out = tmp_path / "fused"
     outcome = opd("export", run.run_id, "--as", "fused", "--out", str(out), "--json")
-    assert outcome.json() == {"path": str(out), "form": "fused"}
+    assert named(outcome) == {"path": str(out), "form": "fused"}
     assert load_policy(str(out)).name == str(out)
     again = opd("export", run.run_id, "--as", "fused", "--out", str(out))
     assert again.exit_code == 2

@@ -35,7 +35,10 @@ def test_a_projector_is_trained_and_its_model_taken_away(opd: Opd, tmp_path: Pat
     assert refused.exit_code == 2
     assert "write it as fused" in refused.err
     written = opd("export", summary["run_id"], "--out", str(out), "--json")
-    assert written.json() == {"path": str(out), "form": "fused"}
+    said = written.json()
+    assert isinstance(said, dict)
+    assert (said["path"], said["form"], said["measured"]) == (str(out), "fused", None)
+    assert "grafted" in said["not_measured"]
     picture = next(tmp_path.glob("held-red-*.png"))
     question = ("--image", str(picture), "--prompt", "What?", "--max-tokens", "2", "--json")
     asked = opd("generate", "--model", str(out), *question)

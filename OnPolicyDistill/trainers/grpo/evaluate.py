@@ -18,7 +18,7 @@ from OnPolicyDistill.rewards.chosen import RIGHT, ChosenReward, Grades, grade_al
 from OnPolicyDistill.rollout import Rollout
 from OnPolicyDistill.runs.prompt_values import PromptValues
 from OnPolicyDistill.settings.grpo import GrpoSettings
-from OnPolicyDistill.trainers.grpo.groups import completion_of
+from OnPolicyDistill.training.completions import completion_of
 from OnPolicyDistill.training.work import Work
 
 

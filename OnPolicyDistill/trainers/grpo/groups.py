@@ -11,19 +11,18 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from OnPolicyDistill.datasets.labelled import THINKING_OPENS
 from OnPolicyDistill.datasets.order import row_at
 from OnPolicyDistill.generation.loop import generate
 from OnPolicyDistill.generation.request import GenerationHooks, GenerationRequest
 from OnPolicyDistill.generation.sampling import SamplingSettings
 from OnPolicyDistill.losses.advantages import Advantages, advantages_of
 from OnPolicyDistill.losses.grpo import row_weights
-from OnPolicyDistill.models.policy import Policy, decode
+from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.rewards.chosen import ChosenReward, Grades, grade_all
-from OnPolicyDistill.rewards.completion import Completion
 from OnPolicyDistill.rollout import EncodedPrompt, Rollout
 from OnPolicyDistill.seeds import derive_seed
 from OnPolicyDistill.settings.grpo import GrpoSettings
+from OnPolicyDistill.training.completions import completion_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,22 +127,6 @@ def grade(
         completions = [completion_of(policy, one.prompt, r, max_tokens) for r in rollouts]
         groups.append(Group(one, rollouts, grade_all(rewards, completions)))
     return groups
-
-
-def completion_of(
-    policy: Policy, prompt: EncodedPrompt, rollout: Rollout, max_tokens: int
-) -> Completion:
-    """A rollout as rewards see it; where the template opens the thinking, that is put in front."""
-    opens = policy.chat_template.opening().rstrip().endswith(THINKING_OPENS)
-    return Completion(
-        prompt=prompt.text,
-        text=(THINKING_OPENS if opens else "") + decode(policy, rollout.completion_ids),
-        answer=prompt.answer,
-        num_tokens=len(rollout.completion_ids),
-        max_tokens=max_tokens,
-        is_finished=rollout.finish_reason == "stop",
-        extras=prompt.extras,
-    )
 
 
 def put_in(groups: Sequence[Group], anew: Sequence[Group]) -> list[Group]:
