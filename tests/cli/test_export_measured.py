@@ -12,6 +12,7 @@ import pytest
 from mlx_lm.utils import load_model, quantize_model, save_config
 
 from backend.command import main
+from OnPolicyDistill.adapters import peft
 from OnPolicyDistill.models.saving import copy_settings, save_weights
 from OnPolicyDistill.registry import find_model
 
@@ -118,9 +119,6 @@ def test_a_damaged_export_is_measured_as_what_it_is(
     opd: Opd, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The adapter's own figures would have hidden this."""
-    import OnPolicyDistill.adapters.peft as peft
-
-    monkeypatch.setattr(peft, "HALVES", {**peft.HALVES})
     forgotten = peft.peft_config
 
     def halved(*arguments: Any) -> object:

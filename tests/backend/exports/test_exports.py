@@ -19,12 +19,13 @@ from backend.exports.views import ExportView, ExportWish, PushWish
 from backend.models.place import Hub
 from backend.problems import ConflictError, WrongFieldError
 from backend.workbench import Workbench
+from OnPolicyDistill.adapters.facts import base_model
 from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.runs.checkpoints import TrainingState, point, save_checkpoint
 from OnPolicyDistill.runs.directory import RunDirectory
 from tests.backend.conftest import ORIGIN, TOKEN, MakeRun, wait_until
 from tests.backend.exports.push_hub import PushHub, taking_pushes
-from tests.backend.tiny import write_tiny_adapter, write_tiny_model
+from tests.backend.tiny import write_jsonl, write_tiny_adapter, write_tiny_model
 
 pytestmark = pytest.mark.timeout(120)
 REPOSITORY = "someone/student"
@@ -40,9 +41,20 @@ def adapter(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_adapter(tmp_path_factory.mktemp("adapters") / "a", model)
 
 
+@pytest.fixture(scope="module")
+def held_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    lines: list[object] = [{"prompt": f"the {word} of March"} for word in ("third", "half", "past")]
+    return write_jsonl(tmp_path_factory.mktemp("held out") / "held_out.jsonl", lines)
+
+
 @pytest.fixture
-def run(make_run: MakeRun, model: Path, adapter: Path) -> RunDirectory:
-    run = make_run(steps=5, student_model=str(model), teacher_model="tiny-teacher")
+def run(make_run: MakeRun, model: Path, adapter: Path, held_out: Path) -> RunDirectory:
+    run = make_run(
+        steps=5,
+        student_model=str(model),
+        teacher_model="tiny-teacher",
+        validation_prompts=str(held_out),
+    )
 
     def write(folder: Path) -> None:
         for file in adapter.iterdir():
@@ -94,6 +106,30 @@ def test_a_fused_student_is_written_by_its_own_process_and_can_be_loaded(
     assert exports.at_work() is None
 
 
+def test_what_was_measured_of_the_files_reaches_whoever_asks_for_the_export(
+    exports: Exports, run: RunDirectory, held_out: Path
+) -> None:
+    exports.start(wish(run, "gguf", gguf_type="q8_0"), blocked="")
+    done = until(exports, ended)
+    assert (done.work.state, done.work.message) == ("finished", "")
+    outcome = done.work.outcome
+    assert outcome is not None
+    assert outcome.measured is not None
+    assert outcome.measured.kl.value > 0
+    assert outcome.measured.source.endswith(f"prompts of {held_out.name}.")
+    assert [step.program for step in outcome.next] == ["LM Studio", "Ollama", "llama.cpp"]
+    assert Path(done.path, "model-q8_0.gguf").is_file()
+
+
+def test_an_adapter_that_is_measured_holds_the_model_meanwhile(
+    exports: Exports, run: RunDirectory
+) -> None:
+    exports.start(wish(run, "adapter"), blocked="")
+    assert exports.at_work() == "The export student is being written."
+    until(exports, ended)
+    assert exports.at_work() is None
+
+
 def test_pefts_form_is_written_while_the_gpu_is_busy_and_holds_no_model(
     exports: Exports, run: RunDirectory
 ) -> None:
@@ -101,6 +137,9 @@ def test_pefts_form_is_written_while_the_gpu_is_busy_and_holds_no_model(
     assert exports.at_work() is None
     done = until(exports, ended)
     assert (done.work.state, done.work.message) == ("finished", "")
+    assert done.work.outcome is not None
+    assert done.work.outcome.measured is None
+    assert "A run is at work. Export it again when" in done.work.outcome.not_measured
     names = sorted(file.name for file in Path(done.path).iterdir())
     assert names == ["README.md", "adapter_config.json", "adapter_model.safetensors"]
 
@@ -151,8 +190,12 @@ def test_while_a_run_has_the_gpu_only_the_adapter_is_written(
 def test_a_form_that_cannot_be_is_refused_with_the_reason(
     exports: Exports, run: RunDirectory
 ) -> None:
-    with pytest.raises(WrongFieldError, match="family qwen2"):
+    config = Path(base_model(run.config()), "config.json")
+    as_it_was = config.read_text(encoding="utf-8")
+    config.write_text(as_it_was.replace('"qwen2"', '"phi3"'), encoding="utf-8")
+    with pytest.raises(WrongFieldError, match="family phi3"):
         exports.start(wish(run, "gguf"), blocked="")
+    config.write_text(as_it_was, encoding="utf-8")
     with pytest.raises(WrongFieldError, match="checkpoint of step 7"):
         exports.start(wish(run, checkpoint=7), blocked="")
     assert not exports.list()
@@ -243,7 +286,7 @@ async def test_the_options_name_forms_obstacles_sizes_and_the_card(
     options = (await client.get(f"/api/runs/{run.run_id}/export-options")).json()
     forms = {form["form"]: form for form in options["forms"]}
     assert options["checkpoints"] == [5]
-    assert forms["gguf"]["obstacle"] is not None
+    assert forms["gguf"]["obstacle"] is None
     assert forms["peft"]["obstacle"] is None
     assert forms["peft"]["num_bytes"] == forms["adapter"]["num_bytes"]
     assert forms["fused"]["num_bytes"] > forms["adapter"]["num_bytes"] > 0

@@ -4,7 +4,7 @@ import { useState } from "react";
 import { adapterUrl, exportOptions, startExport } from "@/api/exports";
 import { describeError } from "@/api/problem";
 import { queryClient } from "@/api/query-client";
-import type { ExportForm as Form, RunSummary } from "@/api/types";
+import type { ExportForm as Form, GgufType, RunSummary } from "@/api/types";
 import { Button } from "@/components/button";
 import { Card } from "@/components/card";
 import { CopyButton } from "@/components/copy-button";
@@ -14,6 +14,7 @@ import { Input } from "@/components/input";
 import { ScrolledText } from "@/components/scrolled-text";
 import { Select } from "@/components/select";
 import { ErrorState, Notice, Skeleton } from "@/components/states";
+import { Switch } from "@/components/switch";
 import { FormChoice } from "@/features/export/form-choice";
 import { expectedBytes, loadsModel, suggestName } from "@/features/export/forms";
 import { showError } from "@/features/runs/run-actions";
@@ -26,12 +27,19 @@ interface ExportFormProps {
 }
 
 const BITS = [2, 3, 4, 5, 6, 8].map((bits) => ({ value: String(bits), label: `${bits} bits` }));
+const GGUF_TYPES: { value: GgufType; label: string }[] = [
+  { value: "f16", label: "16 bits (f16)" },
+  { value: "bf16", label: "16 bits (bf16)" },
+  { value: "q8_0", label: "8 bits (q8_0)" },
+];
 const GROUPS = [32, 64, 128].map((size) => ({ value: String(size), label: `groups of ${size}` }));
 
 export function ExportForm({ run, runs, taken, onRun }: ExportFormProps) {
   const [step, setStep] = useState<number | null>(null);
   const [form, setForm] = useState<Form>("adapter");
   const [packing, setPacking] = useState({ bits: 4, groupSize: 64 });
+  const [unpacks, setUnpacks] = useState(false);
+  const [ggufType, setGgufType] = useState<GgufType>("f16");
   const [typed, setTyped] = useState<string | null>(null);
   const query = useQuery(exportOptions(run.run_id, step));
   const options = query.data;
@@ -95,6 +103,22 @@ export function ExportForm({ run, runs, taken, onRun }: ExportFormProps) {
               />
             </div>
           ) : null}
+          {form === "fused" ? (
+            <div className="flex items-center gap-2">
+              <Switch label="Unpack" checked={unpacks} onChange={setUnpacks} />
+              <span>
+                Unpack quantized weights: larger, and nothing of the adapter is rounded away
+              </span>
+            </div>
+          ) : null}
+          {form === "gguf" ? (
+            <Select
+              label="How the file stores weights"
+              value={ggufType}
+              choices={GGUF_TYPES}
+              onChange={(type) => setGgufType(type as GgufType)}
+            />
+          ) : null}
           {isBlocked ? (
             <Notice tone="warn" title={options.blocked}>
               This form loads the model. Pause the run or wait for it; the adapter can leave now.
@@ -125,7 +149,8 @@ export function ExportForm({ run, runs, taken, onRun }: ExportFormProps) {
                   name,
                   bits: packing.bits,
                   group_size: packing.groupSize,
-                  dequantize: false,
+                  dequantize: form === "fused" && unpacks,
+                  gguf_type: ggufType,
                 })
               }
             >

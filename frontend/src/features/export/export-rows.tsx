@@ -7,8 +7,9 @@ import { Badge, type Tone } from "@/components/badge";
 import { Button } from "@/components/button";
 import { Card } from "@/components/card";
 import { CopyButton } from "@/components/copy-button";
-import { formatBytes, formatTime } from "@/components/format";
+import { formatBytes, formatDuration, formatTime } from "@/components/format";
 import { ProgressBar } from "@/components/progress-bar";
+import { ExportOutcomeView } from "@/features/export/export-outcome";
 import { FORM_WORDS } from "@/features/export/forms";
 import { PushDialog } from "@/features/export/push-dialog";
 import { showError } from "@/features/runs/run-actions";
@@ -88,6 +89,7 @@ function ExportRow({ view }: { view: ExportView }) {
         </div>
       ) : null}
       <Progress work={work} what={`Export ${view.name}`} />
+      {work.outcome ? <ExportOutcomeView outcome={work.outcome} /> : null}
       {push ? <Sent push={push} name={view.name} /> : null}
       {isPushing ? <PushDialog name={view.name} onClose={() => setPushing(false)} /> : null}
     </li>
@@ -112,7 +114,14 @@ function Progress({ work, what }: { work: WorkView; what: string }) {
   return (
     <>
       {work.state === "running" ? (
-        <ProgressBar label={what} share={work.total ? work.done / work.total : 0} />
+        <>
+          <ProgressBar label={what} share={work.total ? work.done / work.total : 0} />
+          {work.seconds_left ? (
+            <p className="num text-sm text-muted">
+              {work.what}: {formatDuration(work.seconds_left)} left
+            </p>
+          ) : null}
+        </>
       ) : null}
       {work.message ? (
         <p className="text-bad">

@@ -17,7 +17,10 @@ export const FORM_WORDS: Record<ExportForm, { title: string; what: string }> = {
     title: "Quantized model",
     what: "Fused, then packed into fewer bits: smaller and faster, slightly less exact.",
   },
-  gguf: { title: "GGUF", what: "One file for llama.cpp and Ollama, where mlx-lm can write it." },
+  gguf: {
+    title: "GGUF",
+    what: "One file for llama.cpp, LM Studio and Ollama: Qwen, and some Llama models.",
+  },
 };
 
 /** Whether a form is made of the whole model, which then has to be in memory. */
