@@ -242,4 +242,4 @@ def _in_words(num_drawn: int, num_available: int, noun: str, file: Path) -> str:
             "two to have an interval.",
             "Name another file: --prompts FILE.",
         )
-    return f"{describe_drawn(num_drawn, num_available, noun)} of {file.name}"
+    return describe_drawn(num_drawn, num_available, f"{noun} of {file.name}")
