@@ -30,7 +30,7 @@ rm -f "$work"/python/lib/python"$version"/EXTERNALLY-MANAGED
 python=$work/python/bin/python3
 
 # The lock file also has what only development needs: its versions, without those packages.
-"$uv" pip compile --quiet --python "$python" --python-platform "$platform" --generate-hashes \
+"$uv" pip compile --quiet --python "$python" --python-platform "$platform" --generate-hashes --extra gguf \
   --constraint "$root/requirements.lock" "$root/pyproject.toml" \
   --output-file "$work/requirements.txt"
 "$uv" pip install --python "$python" --python-platform "$platform" --require-hashes \
