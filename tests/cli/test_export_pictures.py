@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,6 +76,27 @@ def test_a_quantized_student_still_sees(
     (answer,) = completions(opd("generate", "--model", str(out), *shown))
     assert answer["num_picture_tokens"] == 4
     assert "mlx_vlm.generate --model packed --image PICTURE" in card_of(out)
+
+
+@pytest.mark.parametrize(("form", "most"), [("adapter", 1e-6), ("fused", 1e-5)])
+def test_a_student_that_sees_is_measured_on_held_out_pictures(
+    opd: Opd, root: Path, workspace: Path, tmp_path: Path, form: str, most: float
+) -> None:
+    run_id, _ = run_with_adapter(root, workspace)
+    lines = [
+        {"prompt": f"<image> {word}", "images": [str(root / "blue.png")], "answer": word}
+        for word in ("a", "b", "c")
+    ]
+    file = tmp_path / "held_out.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    given = ("--prompts", str(file), "--out", str(tmp_path / "out"), "--json")
+    done = opd("export", run_id, "--as", form, *given)
+    assert done.exit_code == 0, done.err
+    said = done.json()
+    assert isinstance(said, dict)
+    assert said["not_measured"] == ""
+    assert said["measured"]["num_prompts"] == 3
+    assert abs(said["measured"]["kl"]["value"]) < most
 
 
 @pytest.mark.parametrize("form", ["peft", "gguf"])

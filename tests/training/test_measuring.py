@@ -14,9 +14,13 @@ from OnPolicyDistill.adapters.export import ExportRequest
 from OnPolicyDistill.adapters.files import load_adapter, save_adapter
 from OnPolicyDistill.adapters.lora import adapter_disabled, adapter_layers, attach_adapter
 from OnPolicyDistill.errors import InputError, StoppedError
+from OnPolicyDistill.methods import RunSettings
 from OnPolicyDistill.models.loading import load_policy
-from OnPolicyDistill.models.policy import Policy
+from OnPolicyDistill.models.policy import Policy, encode_text
+from OnPolicyDistill.rollout import Rollout
+from OnPolicyDistill.settings.grpo import GrpoSettings, RewardSettings
 from OnPolicyDistill.settings.measuring import MeasureSettings
+from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.settings.training import LoraSettings
 from OnPolicyDistill.stopping import check_stop, stoppable
 from OnPolicyDistill.training.exported import STOPPED, Asked, Source, export_student
@@ -174,3 +178,39 @@ def test_a_light_form_leaves_although_its_model_is_not_here(folder: Path, tmp_pa
     outcome = export_student(gone, request, Asked(MEASURING, folder / "prompts.jsonl"), ignore)
     assert outcome.not_measured == "tiny is not on this machine."
     assert (tmp_path / "out" / "adapters.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "right", "wrong"),
+    [
+        (None, "prompts.jsonl", "six", "6"),
+        (GrpoSettings(), "prompts.jsonl", "six", "half past six"),
+        (
+            GrpoSettings(rewards=(RewardSettings(kind="boxed"),)),
+            "prompts.jsonl",
+            "so \\boxed{six}",
+            "six",
+        ),
+        (
+            PromptDistillationSettings(labels=("six", "past"), answer_prefix="Answer:"),
+            "items.csv",
+            "Final Answer: six",
+            "past",
+        ),
+        (None, "items.csv", "six", "half"),
+    ],
+    ids=["prompts", "reward", "boxed reward", "labels", "labels of the file"],
+)
+def test_completions_are_marked_as_the_runs_evaluations_mark_them(
+    folder: Path, settings: RunSettings | None, name: str, right: str, wrong: str
+) -> None:
+    (folder / "items.csv").write_text("text,label\none,six\ntwo,six\nthree,past\n")
+    policy = with_adapter(folder, "one")
+    text = read_held_out(policy, settings, folder / name, MEASURING)
+    assert text.mark is not None
+    prompt = text.prompts[0]
+    assert prompt.answer == "six"
+    for said, mark in ((right, 1.0), (wrong, 0.0)):
+        ids = (*encode_text(policy, said), min(policy.stop_ids))
+        rollout = Rollout(prompt.index, prompt.ids, ids, (0.0,) * len(ids), "stop")
+        assert text.mark(policy, prompt, rollout) == mark
