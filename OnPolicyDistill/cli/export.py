@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -209,6 +210,9 @@ def _write_grafted(
 def _write(source: Source, request: ExportRequest, asked: Asked, json: bool) -> None:
     from OnPolicyDistill.training.exported import export_student
 
+    if asked.file is not None:
+        named = f"{source.named} --prompts {shlex.quote(str(asked.file))}"
+        source = replace(source, named=named)
     with _working() as tell:
         outcome = export_student(source, request, asked, tell)
     _tell(request.target, request.form, outcome, json)

@@ -192,6 +192,19 @@ def test_what_was_not_measured_says_why_and_shows_no_figure(
     assert "these files |" not in card_of(said)
 
 
+def test_the_command_that_is_named_measures_on_the_same_file(
+    opd: Opd, root: Path, tmp_path: Path
+) -> None:
+    (run,) = (root / "ws" / "runs").iterdir()
+    adapter = ("--adapter", str(run / "checkpoints" / "best"))
+    prompts = ("--prompts", str(root / "held_out.jsonl"))
+    lost = opd("fuse", *adapter, *prompts, "--out", str(tmp_path / "lost"), "--json").json()
+    assert isinstance(lost, dict)
+    kept = exported(opd, *shlex.split(lost["remedy"])[2:])
+    assert kept["measured"]["source"] == lost["measured"]["source"]
+    assert not kept["measured"]["is_lossy"]
+
+
 def test_an_adapter_folder_without_a_held_out_file_is_not_measured(
     opd: Opd, root: Path, tmp_path: Path
 ) -> None:
