@@ -20,7 +20,8 @@ from mlx_lm.models import qwen2, qwen3
 from OnPolicyDistill.adapters.forms import GgufType
 from OnPolicyDistill.adapters.fuse import Progress
 from OnPolicyDistill.adapters.gguf_vocabulary import read_vocabulary
-from OnPolicyDistill.models.weight_files import read_json, weight_files
+from OnPolicyDistill.models.weight_files import read_json
+from OnPolicyDistill.planning.weights import stored_files
 from OnPolicyDistill.stopping import check_stop
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ def stored_tensors(folder: Path) -> dict[str, mx.array]:
 
 
 def _stored(folder: Path) -> Iterator[tuple[str, mx.array]]:
-    for file in weight_files(folder):
+    for file in stored_files(folder):
         loaded = mx.load(str(file))
         assert isinstance(loaded, dict)
         yield from loaded.items()
