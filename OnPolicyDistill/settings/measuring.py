@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from OnPolicyDistill.settings.training import Settings
+from OnPolicyDistill.settings.strict import Settings
 
 
 class MeasureSettings(Settings):
