@@ -82,7 +82,7 @@ def _lines(stream: BinaryIO, first_line: int) -> Iterator[str]:
         text = text_of(raw, line)
         if isinstance(text, BadLine):
             raise _NoTextError(text)
-        yield text.replace("\r\n", "\n")
+        yield text.replace("\r\n", "\n") if "\r" in text else text
 
 
 def _rows(dialect: Dialect, lines: Iterator[str], first_line: int) -> Iterator[Row | BadLine]:

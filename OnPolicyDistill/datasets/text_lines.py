@@ -37,8 +37,8 @@ def raw_lines(stream: BinaryIO) -> Iterator[bytes]:
 
 def text_of(raw: bytes, line: int) -> str | BadLine:
     """A line decoded, or why it is no text."""
-    limit = MAX_PICTURE_LINE_BYTES if PICTURE_MARK in raw else MAX_LINE_BYTES
-    if len(raw) > limit:
+    if len(raw) > MAX_LINE_BYTES and not _is_pictured(raw):
+        limit = MAX_PICTURE_LINE_BYTES if PICTURE_MARK in raw else MAX_LINE_BYTES
         message = f"The line is longer than {limit:,} bytes."
         return BadLine(line, "giant_line", message, "Put one object on each line.")
     if b"\0" in raw:
@@ -75,6 +75,11 @@ def head_of(stream: BinaryIO, num_bytes: int) -> tuple[str, bool]:
     if is_whole or "\n" not in text:
         return text, is_whole
     return text[: text.rindex("\n") + 1], False
+
+
+def _is_pictured(raw: bytes) -> bool:
+    """Whether a long line is so because of its pictures, and still bounded."""
+    return len(raw) <= MAX_PICTURE_LINE_BYTES and PICTURE_MARK in raw
 
 
 def _of_utf16(stream: BinaryIO) -> Iterator[bytes]:

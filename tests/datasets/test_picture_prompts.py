@@ -13,7 +13,7 @@ from PIL import Image
 from pyarrow import Table, parquet
 
 from OnPolicyDistill.datasets.conversations import load_conversations, read_conversations
-from OnPolicyDistill.datasets.conversion import convert_conversations
+from OnPolicyDistill.datasets.conversion import Wanted, convert
 from OnPolicyDistill.datasets.kinds import kind_of
 from OnPolicyDistill.datasets.labelled import load_items, read_items, without_duplicates
 from OnPolicyDistill.datasets.picture_prompts import MAX_PICTURES
@@ -443,8 +443,8 @@ def test_the_hash_of_a_set_sees_which_pictures_it_has(folder):
 
 def test_conversations_with_pictures_are_converted_to_messages_or_refused(folder):
     path = write(folder, ANSWERED["messages"])
-    assert convert_conversations(path, folder / "same.jsonl", "messages") == 1
+    assert convert(path, folder / "same.jsonl", Wanted("messages")).num_lines == 1
     assert json.loads((folder / "same.jsonl").read_text()) == ANSWERED["messages"]
     llava = write(folder, ANSWERED["LLaVA"], name="llava.jsonl")
     with pytest.raises(DatasetError, match="has pictures"):
-        convert_conversations(llava, folder / "out.jsonl", "messages")
+        convert(llava, folder / "out.jsonl", Wanted("messages"))

@@ -110,5 +110,5 @@ def test_a_turn_that_rewrites_history_shows_its_pictures_again(
 def test_a_template_without_a_place_for_pictures_is_refused(policy: Policy, tmp_path: Path) -> None:
     (tmp_path / "chat_template.jinja").write_text(BLIND)
     blind = replace(policy, chat_template=ChatTemplate.load(tmp_path))
-    with pytest.raises(DatasetError, match=r"Line 1 has 1 pictures, .* shows 0"):
+    with pytest.raises(DatasetError, match=r"The conversation has 1 pictures, .* shows 0"):
         rows_of(blind, tmp_path, 1, asked(PART, "?"), {"role": "assistant", "content": "3"})
