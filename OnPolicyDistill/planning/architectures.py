@@ -25,7 +25,7 @@ cohere cohere2 dbrx deepseek deepseek_v2 deepseek_v3 deepseek_v32 dots1 ernie4_5
 exaone4 exaone_moe falcon_h1 gear gemma gemma2 gemma3_text gemma4_text glm glm4 glm4_moe
 glm4_moe_lite glm_moe_dsa gpt2 gpt_bigcode gpt_neox gpt_oss gptj granite granitemoe
 granitemoehybrid helium hunyuan hunyuan_v1_dense internlm2 internlm3 iquestloopcoder jamba
-kimi_linear laguna lfm2 lfm2_moe lille-130m llama llama4 llama4_text longcat_flash
+kimi_k3 kimi_linear laguna lfm2 lfm2_moe lille-130m llama llama4 llama4_text longcat_flash
 longcat_flash_ngram mamba mamba2 mellum mimo mimo_v2_flash minicpm minicpm3 minimax minimax_m3_vl
 ministral3 mistral4 mixtral muse_glimmer nanbeige nanochat nemotron nemotron-nas nemotron_h olmo2
 olmo3 olmo_hybrid olmoe openelm phi phi3 phimoe plamo plamo2 plamo3 qwen qwen2 qwen2_moe qwen3
@@ -53,14 +53,15 @@ REMAPPED = {
 }
 # Models of our own making, read by models/grafted.py.
 _OURS = ("grafted_qwen3",)
+# What samples and does not train, and why.
+_SAMPLED_ONLY = {
+    "deepseek_v41": "mlx-lm balances its residual streams by a Metal kernel that has no gradient, "
+    f"while training too ({_SOURCE}/deepseek_v41.py).",
+}
 # What neither trains nor samples, and why.
 _REFUSED = {
     "bitnet": "mlx-lm multiplies its ternary weights by a Metal kernel that has no gradient "
     f"({_SOURCE}/bitlinear_layers.py).",
-    "deepseek_v41": "mlx-lm balances its residual streams by a Metal kernel that has no gradient "
-    f"({_SOURCE}/deepseek_v41.py), and no small model of it was tried.",
-    "kimi_k3": "mlx-lm mixes its residuals by a Metal kernel that has no gradient "
-    f"({_SOURCE}/kimi_k3.py), and no small model of it was tried.",
     "muse_spark": "its experts run by Metal's kernels alone, and no small model of it was tried "
     f"({_SOURCE}/muse_spark.py).",
     "olmo": "mlx-lm needs the package ai2-olmo for it, which is not installed "
@@ -103,8 +104,9 @@ def _table() -> dict[str, Architecture]:
     names = (*_WORDS.split(), *_WRAPPERS.split(), *_OURS)
     seen = (Architecture(name, True, True) for name in names)
     off_policy = (Architecture(name, True, False, why) for name, why in _OFF_POLICY.items())
+    sampled = (Architecture(name, False, True, why) for name, why in _SAMPLED_ONLY.items())
     refused = (Architecture(name, False, False, reason) for name, reason in _REFUSED.items())
-    table = {each.model_type: each for each in (*seen, *off_policy, *refused)}
+    table = {each.model_type: each for each in (*seen, *off_policy, *sampled, *refused)}
     for name, module in REMAPPED.items():
         same = table[module]
         table[name] = Architecture(name, same.train, same.sample, same.reason)

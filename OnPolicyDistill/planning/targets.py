@@ -31,8 +31,10 @@ DECAYS = frozenset(
         "x_proj", "dt_proj", "bcdt_proj",  # Mamba
     }
 )  # fmt: skip
-# Gemma 3n multiplies with their weights itself, past whatever an adapter adds to them.
-READ_DIRECTLY = frozenset({"prediction_coefs", "correction_coefs"})
+# Gemma 3n and Kimi K3 multiply with their weights themselves, past whatever an adapter adds.
+READ_DIRECTLY = frozenset(
+    {"prediction_coefs", "correction_coefs", "self_attention_res_proj", "mlp_res_proj"}
+)
 
 
 @dataclass(frozen=True, slots=True)

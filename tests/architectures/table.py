@@ -18,7 +18,7 @@ from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.models.recurrences import give_recurrences_gradients
 from OnPolicyDistill.planning.architectures import ARCHITECTURES, MLX_LM, REMAPPED
 from tests.architectures import test_sampling as sampling
-from tests.architectures.learning import CHECKS, EXCEPTIONS, NEVER_CALLED, seen
+from tests.architectures.learning import CHECKS, EXCEPTIONS, NEVER_RECOMPUTED, seen
 from tests.architectures.tiny import ALL
 from tests.models.conftest import write_tiny_model
 
@@ -91,8 +91,8 @@ def written(rows: Mapping[str, Row]) -> str:
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     why = [f"- `{name}`, {check}: {why}." for (name, check), why in sorted(EXCEPTIONS.items())]
     why += [
-        f"- `{name}`, recomputed: its body reaches into its layers, which learn without that."
-        for name in sorted(NEVER_CALLED)
+        f"- `{name}`, recomputed: the gradient is right, without that: {reason}."
+        for name, reason in NEVER_RECOMPUTED.items()
     ]
     why += [
         f"- `{each.model_type}`, re-scored: {each.reason}"
