@@ -182,6 +182,7 @@ def _check_sft(check: Checkup, sft: SftSettings) -> None:
     check.check_leaked_pictures(f"sft.{key}")
     check.check_turn_end(sft.model, "sft.model")
     check.check_rate(sft)
+    check.check_adapter(sft.student_adapter, "sft.student_adapter")
     check.check_disk()
 
 

@@ -233,7 +233,8 @@ def make_workload(config: RunConfig, prompts: PromptFacts, num_held_out: int) ->
         case SftConfig():
             sft = config.sft.settled(prompts.num_prompts)
             model = describe_model(sft.model, sft.mixed_precision)
-            return Workload(sft, model, None, None, sft.lora, prompts, num_held_out)
+            lora = None if sft.lora is None else continued_lora(sft.lora, sft.student_adapter)
+            return Workload(sft, model, None, None, lora, prompts, num_held_out)
         case PromptDistillationConfig():
             return _prompted(config.prompt_distillation, prompts, num_held_out)
         case GrpoConfig():

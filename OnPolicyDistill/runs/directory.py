@@ -64,6 +64,7 @@ NEWER_SETTINGS = (
     "max_pixels",
     "picture_cache_mb",
     "teacher_adapter",
+    "sft.student_adapter",
 )
 
 RunState = Literal["created", "running", "paused", "finished", "failed", "interrupted"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from OnPolicyDistill.settings.problems import refuse
 from OnPolicyDistill.settings.sight import SightSettings
 from OnPolicyDistill.settings.training import LoraSettings, OptimizerSettings
 
@@ -17,6 +18,9 @@ class SftSettings(SightSettings, OptimizerSettings):
 
     model: str = Field(
         "qwen2.5-1.5b", min_length=1, description="Registry alias, hub id or folder of the model."
+    )
+    student_adapter: str | None = Field(
+        None, description="Folder of a LoRA adapter to continue from, for example of another run."
     )
     conversations: str | None = Field(
         None, description="JSONL file of training conversations; required to train."
@@ -41,3 +45,10 @@ class SftSettings(SightSettings, OptimizerSettings):
         default_factory=LoraSettings,
         description="The adapter; empty trains every weight (small models only).",
     )
+
+    @model_validator(mode="after")
+    def _refuse_contradictions(self) -> SftSettings:
+        if self.student_adapter is not None and self.lora is None:
+            reason = "an adapter that learns needs lora; leave student_adapter or lora as it was"
+            refuse(self, [("student_adapter", reason)])
+        return self

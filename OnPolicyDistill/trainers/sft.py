@@ -19,6 +19,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from OnPolicyDistill.adapters.dropout import seed_dropout
+from OnPolicyDistill.adapters.files import load_adapter
 from OnPolicyDistill.adapters.lora import AttachedAdapter
 from OnPolicyDistill.errors import ConfigError
 from OnPolicyDistill.methods import facts_of
@@ -119,7 +120,7 @@ def prepare(work: Work) -> Given:
     settings = settings.settled(len(rows))
     steps = f"{len(rows)} rows, {settings.rows_per_step} a step: {settings.num_steps} steps."
     reporter.phase("loading", steps, num_steps=settings.num_steps)
-    adapter = _choose_what_learns(policy, settings, reporter)
+    policy, adapter = _choose_what_learns(policy, settings, reporter)
     return Given(settings, student_of(policy, adapter, settings, settings.model), rows, held_out)
 
 
@@ -131,14 +132,17 @@ def _encoded(
 
 def _choose_what_learns(
     policy: Policy, settings: SftSettings, reporter: Reporter
-) -> AttachedAdapter | None:
+) -> tuple[Policy, AttachedAdapter | None]:
     """Attach an adapter, or let every weight learn where the settings have no `lora`.
 
     Raises:
         ConfigError: every weight should learn, but they are quantized.
+        ModelError: the adapter to continue from cannot be read, or a target cannot be adapted.
     """
+    if settings.student_adapter is not None:
+        return load_adapter(policy, Path(settings.student_adapter))
     if settings.lora is not None:
-        return attach_fresh_adapter(policy, settings.lora, settings.seed, reporter)
+        return policy, attach_fresh_adapter(policy, settings.lora, settings.seed, reporter)
     if any(isinstance(module, nn.QuantizedLinear) for module in policy.model.modules()):
         raise ConfigError(
             f"{policy.name} is quantized, and packed weights cannot learn.",
@@ -146,4 +150,4 @@ def _choose_what_learns(
             (("sft.lora", "a quantized model needs an adapter"),),
         )
     policy.model.unfreeze()
-    return None
+    return policy, None

@@ -6,6 +6,7 @@ import mlx.core as mx
 import mlx_lm
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from OnPolicyDistill.adapters.lora import adapter_parameters
 from OnPolicyDistill.config import SftConfig
@@ -315,3 +316,22 @@ def test_a_model_that_does_not_stop_where_its_turns_end_is_told_when_it_learns(
     run = new_run(tmp_path, model, conversations, num_steps=1)
     train(run)
     assert not [e for e in read_events(run.events_file) if e.kind == "warning"]
+
+
+def test_a_run_goes_on_from_the_adapter_of_another(
+    model: Path, conversations: Path, tmp_path: Path
+) -> None:
+    first = new_run(tmp_path, model, conversations)
+    train(first)
+    start = last_checkpoint(first)
+    assert start is not None
+    second = new_run(tmp_path, model, conversations, student_adapter=str(start), num_steps=3)
+    train(second)
+    # The same program twice on the same bytes: what was measured last is measured first.
+    assert losses(second)[0] == losses(first)[-1]
+    assert losses(second)[-1] < losses(first)[-1]
+
+
+def test_an_adapter_to_go_on_from_is_refused_where_every_weight_learns() -> None:
+    with pytest.raises(ValidationError, match="an adapter that learns needs lora"):
+        SftSettings(student_adapter="somewhere", lora=None)

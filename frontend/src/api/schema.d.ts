@@ -6712,6 +6712,11 @@ export interface components {
              */
             model?: string;
             /**
+             * Student Adapter
+             * @description Folder of a LoRA adapter to continue from, for example of another run.
+             */
+            student_adapter?: string | null;
+            /**
              * Conversations
              * @description JSONL file of training conversations; required to train.
              */
