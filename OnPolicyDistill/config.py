@@ -264,7 +264,9 @@ def parse_yaml(text: str, source: str) -> object:
             _refuse_traps(text, source)
         return yaml.load(text, Loader=_UniqueKeysLoader)
     except yaml.MarkedYAMLError as error:
-        line = 0 if error.problem_mark is None else error.problem_mark.line + 1
+        # At the end of a text libyaml stands on a line that is not there.
+        last = text.rstrip("\n").count("\n") + 1
+        line = 0 if error.problem_mark is None else min(error.problem_mark.line + 1, last)
         raise ConfigError(
             f"{source}, line {line}: this is not valid YAML ({error.problem}).",
             "Check indentation and quotes.",

@@ -1,14 +1,35 @@
-"""The configs that are shipped: their names, and what each says about itself at its top."""
+"""Configs by file or by preset: the shipped ones, and paths that hold from any working folder."""
 
 from __future__ import annotations
 
 from difflib import get_close_matches
 from pathlib import Path
 
+from OnPolicyDistill.config import (
+    BLOCK_OF_METHOD,
+    RunConfig,
+    parse_config,
+    read_yaml,
+    settings_of,
+)
+from OnPolicyDistill.errors import ConfigError
 from OnPolicyDistill.files import shipped_folder
+from OnPolicyDistill.methods import FILE_KEYS, MODEL_KEYS
 
-# What stands among them and is no config of a run.
-NOT_PRESETS = ("models",)
+# Beside the files of the methods: adapters, the prompt of an evaluation's variant, a reward's file.
+PATH_KEYS = (
+    *FILE_KEYS,
+    "student_adapter",
+    "teacher_adapter",
+    "adapter",
+    "prompt",
+    "grafted_model",
+    "file",
+)
+# Settings that are lists of settings, which name paths of their own.
+LISTED = ("variants", "rewards")
+# What stands among the configs and is none of a run.
+NOT_PRESETS, PIPELINES = ("models",), "pipelines"
 
 
 def preset_files() -> dict[str, Path]:
@@ -16,7 +37,11 @@ def preset_files() -> dict[str, Path]:
     folder = shipped_folder("configs")
     files = sorted(folder.glob("*.yaml")) + sorted(folder.glob("*/*.yaml"))
     named = {file.relative_to(folder).with_suffix("").as_posix(): file for file in files}
-    return {name: file for name, file in named.items() if name not in NOT_PRESETS}
+    return {
+        name: file
+        for name, file in named.items()
+        if name not in NOT_PRESETS and file.parent.name != PIPELINES
+    }
 
 
 def preset_header(text: str) -> tuple[str, str]:
@@ -36,3 +61,67 @@ def propose_preset(name: str) -> str:
     near = get_close_matches(name, names, n=1, cutoff=0.6)
     guess = f"Did you mean {near[0]}? " if near else ""
     return f"{guess}Give a file, or one of the presets: {', '.join(names)}."
+
+
+def read_preset(name: Path) -> dict[str, object]:
+    """Read a config file, or a shipped preset where no file is called so, as plain values.
+
+    Raises:
+        ConfigError: it is neither, or no YAML of settings.
+    """
+    values = read_yaml(preset_file(name))
+    if not isinstance(values, dict):
+        raise ConfigError(f"{name} is not a mapping of settings.", "Start from a preset.")
+    return {str(key): value for key, value in values.items()}
+
+
+def preset_file(name: Path) -> Path:
+    """Return the shipped preset of that name where no file is called so, else the file.
+
+    Raises:
+        ConfigError: there is neither.
+    """
+    preset = preset_files().get(name.as_posix())
+    if preset is None and not name.exists():
+        raise ConfigError(f"There is no config file or preset {name}.", propose_preset(str(name)))
+    return name if preset is None or name.exists() else preset
+
+
+def with_absolute_paths(config: RunConfig) -> RunConfig:
+    """Make paths independent of the working folder, so that a run can be resumed from anywhere.
+
+    A relative path that is not here but among the shipped files, as presets name them, is those.
+    """
+    block = BLOCK_OF_METHOD[config.method]
+    values = _absolute(settings_of(config).model_dump())
+    return parse_config({"method": config.method, block: values})
+
+
+def _absolute(values: dict[str, object]) -> dict[str, object]:
+    changed = dict(values)
+    for key, value in values.items():
+        if key in LISTED:
+            changed[key] = [_absolute(inner) for inner in _mappings(value)]
+        elif isinstance(value, str) and (key in PATH_KEYS or key in MODEL_KEYS):
+            changed[key] = absolute_path(value, is_model=key not in PATH_KEYS)
+    return changed
+
+
+def absolute_path(text: str, is_model: bool = False) -> str:
+    """A path from the root on; a model's name that is no folder here stays a name."""
+    path = Path(text).expanduser()
+    if not is_model and not path.exists() and (shipped := _shipped(path)) is not None:
+        return str(shipped)
+    return str(path.resolve()) if not is_model or path.is_dir() else text
+
+
+def _mappings(values: object) -> list[dict[str, object]]:
+    assert isinstance(values, list | tuple)
+    return [dict(value) for value in values]
+
+
+def _shipped(path: Path) -> Path | None:
+    if path.is_absolute() or not path.parts or path.parts[0] != "data":
+        return None
+    shipped = shipped_folder("data").joinpath(*path.parts[1:])
+    return shipped if shipped.exists() else None

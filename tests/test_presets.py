@@ -14,7 +14,7 @@ from OnPolicyDistill.registry import find_model, lora_targets
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs"
-FILES = sorted(CONFIGS.glob("**/*.yaml"))
+FILES = [file for file in sorted(CONFIGS.glob("**/*.yaml")) if file.parent.name != "pipelines"]
 PRESETS = [str(path.relative_to(CONFIGS).with_suffix("")) for path in FILES]
 PRESETS.remove("models")
 SEED = {

@@ -12,18 +12,11 @@ from OnPolicyDistill.config import (
     RunConfig,
     parse_config,
     parse_yaml,
-    read_yaml,
-    settings_of,
     with_overrides,
 )
-from OnPolicyDistill.errors import ConfigError, InputError
-from OnPolicyDistill.files import shipped_folder
-from OnPolicyDistill.methods import FACTS, FILE_KEYS, MODEL_KEYS, RunKind
-from OnPolicyDistill.presets import preset_files, propose_preset
-
-# Beside the files of the methods: adapters, and the prompt of an evaluation's variant.
-ADAPTER_KEYS = ("student_adapter", "teacher_adapter", "adapter")
-PATH_KEYS = (*FILE_KEYS, *ADAPTER_KEYS, "prompt", "grafted_model")
+from OnPolicyDistill.errors import InputError
+from OnPolicyDistill.methods import FACTS, RunKind
+from OnPolicyDistill.presets import read_preset, with_absolute_paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +33,7 @@ def load_settings(file: Path | None, given: Given, method: RunKind = "on_policy"
     Raises:
         ConfigError: the file or a setting is wrong; every wrong setting is named.
     """
-    values: dict[str, object] = {"method": method} if file is None else _read(file)
+    values: dict[str, object] = {"method": method} if file is None else read_preset(file)
     source = "config" if file is None else str(file)
     block = _block_of(values)
     overrides: dict[str, object] = {}
@@ -51,26 +44,6 @@ def load_settings(file: Path | None, given: Given, method: RunKind = "on_policy"
         if value is not None:
             overrides[f"{block}.{_key_of(option, block)}"] = value
     return with_absolute_paths(parse_config(with_overrides(values, overrides), source))
-
-
-def with_absolute_paths(config: RunConfig) -> RunConfig:
-    """Make paths independent of the working folder, so that a run can be resumed from anywhere.
-
-    A relative path that is not here but among the shipped files, as presets name them, is those.
-    """
-    block = BLOCK_OF_METHOD[config.method]
-    values = _absolute(settings_of(config).model_dump())
-    return parse_config({"method": config.method, block: values})
-
-
-def _read(file: Path) -> dict[str, object]:
-    preset = preset_files().get(file.as_posix())
-    if preset is None and not file.exists():
-        raise ConfigError(f"There is no config file or preset {file}.", propose_preset(str(file)))
-    values = read_yaml(file if preset is None or file.exists() else preset)
-    if not isinstance(values, dict):
-        raise ConfigError(f"{file} is not a mapping of settings.", "Start from a preset.")
-    return {str(key): value for key, value in values.items()}
 
 
 def _block_of(values: Mapping[str, object]) -> str:
@@ -104,30 +77,3 @@ def _key_of(option: str, block: str) -> str:
     if key is None:
         raise InputError(f"--{option} means nothing for method {block}.", "Leave it out.")
     return key
-
-
-def _absolute(values: dict[str, object]) -> dict[str, object]:
-    changed = dict(values)
-    for key, value in values.items():
-        if key == "variants":
-            changed[key] = [_absolute(variant) for variant in _mappings(value)]
-        if not isinstance(value, str):
-            continue
-        path = Path(value).expanduser()
-        if key in PATH_KEYS and not path.exists() and (shipped := _shipped(path)) is not None:
-            changed[key] = str(shipped)
-        elif key in PATH_KEYS or (key in MODEL_KEYS and path.is_dir()):
-            changed[key] = str(path.resolve())
-    return changed
-
-
-def _mappings(values: object) -> list[dict[str, object]]:
-    assert isinstance(values, list | tuple)
-    return [dict(value) for value in values]
-
-
-def _shipped(path: Path) -> Path | None:
-    if path.is_absolute() or not path.parts or path.parts[0] != "data":
-        return None
-    shipped = shipped_folder("data").joinpath(*path.parts[1:])
-    return shipped if shipped.exists() else None

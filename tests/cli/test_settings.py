@@ -6,12 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from OnPolicyDistill.cli.settings import (
-    Given,
-    load_settings,
-    with_absolute_paths,
-)
+from OnPolicyDistill.cli.settings import Given, load_settings
 from OnPolicyDistill.config import (
+    GrpoConfig,
     OnPolicyConfig,
     ProjectorConfig,
     RunConfig,
@@ -19,6 +16,7 @@ from OnPolicyDistill.config import (
     parse_config,
 )
 from OnPolicyDistill.errors import ConfigError, InputError
+from OnPolicyDistill.presets import with_absolute_paths
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.sft import SftSettings
 
@@ -113,6 +111,10 @@ def test_paths_become_independent_of_the_working_folder(
     sft = with_absolute_paths(SftConfig(sft=SftSettings(conversations="c.jsonl")))
     assert isinstance(sft, SftConfig)
     assert sft.sft.conversations == str(tmp_path / "c.jsonl")
+    rewards = [{"kind": "python", "file": "reward.py"}]
+    grpo = with_absolute_paths(parse_config({"grpo": {"rewards": rewards}}))
+    assert isinstance(grpo, GrpoConfig)
+    assert grpo.grpo.rewards[0].file == str(tmp_path / "reward.py")
 
 
 def test_a_presets_data_is_found_from_anywhere(
