@@ -20,10 +20,10 @@ from backend.models.place import Hub, cache_name
 from backend.problems import ConflictError, NotFoundError
 from backend.settings import BackendSettings
 from backend.supervisor.ending import end
-from backend.supervisor.workers import SECRET_VARIABLES
 from OnPolicyDistill.errors import DiskFullError
 from OnPolicyDistill.files import make_private
 from OnPolicyDistill.runs.directory import Worker
+from OnPolicyDistill.runs.workers import SECRET_VARIABLES
 
 MODULE = "backend.downloads.worker"
 

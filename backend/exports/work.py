@@ -11,7 +11,6 @@ from pydantic import Field, ValidationError
 
 from backend.history.views import View
 from backend.supervisor.ending import end
-from backend.supervisor.workers import SECRET_VARIABLES, identify
 from OnPolicyDistill.adapters.export_messages import (
     WORK_LINE,
     FailedLine,
@@ -21,6 +20,7 @@ from OnPolicyDistill.adapters.export_messages import (
 from OnPolicyDistill.adapters.measured import Outcome
 from OnPolicyDistill.files import make_private
 from OnPolicyDistill.runs.directory import Worker
+from OnPolicyDistill.runs.workers import SECRET_VARIABLES, identify
 
 WorkState = Literal["running", "finished", "failed", "cancelled", "interrupted"]
 LINES = ".jsonl"

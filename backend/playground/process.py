@@ -13,8 +13,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from backend.supervisor.ending import end
-from backend.supervisor.workers import SECRET_VARIABLES, identify
 from OnPolicyDistill.evaluation.playground_messages import Ask, Reply, Stop
+from OnPolicyDistill.runs.workers import SECRET_VARIABLES, identify
 
 COMMAND = (sys.executable, "-m", "OnPolicyDistill.cli.playground")
 MAX_LINE_BYTES = 1 << 23

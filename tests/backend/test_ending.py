@@ -16,8 +16,8 @@ import pytest
 from backend.settings import BackendSettings
 from backend.supervisor import ending
 from backend.supervisor.ending import end
-from backend.supervisor.workers import identify
 from OnPolicyDistill.runs.directory import Worker
+from OnPolicyDistill.runs.workers import identify
 from tests.backend.conftest import MakeRun
 from tests.backend.test_supervisor import do, until
 
