@@ -29,6 +29,7 @@ from OnPolicyDistill.evaluation.labelled_report import (
 )
 from OnPolicyDistill.files import append_whole, disk_errors
 from OnPolicyDistill.generation.request import GenerationHooks
+from OnPolicyDistill.memory import memory_metrics, reset_peak
 from OnPolicyDistill.models.loading import load_policy, unload
 from OnPolicyDistill.models.picture_prompts import refuse_blind
 from OnPolicyDistill.models.policy import Policy
@@ -103,17 +104,19 @@ def _evaluate(assignment: Assignment) -> None:
     for number, variant in enumerate(settings.variants, start=1):
         file = assignment.run.path / FOLDER / _file_name(number, variant.name)
         files.append(file.name)
-        done = _kept(file)
+        done, memory = _kept(file), {}
         if len(done) < len(assignment.items):
             loaded = _loaded(loaded, variant, assignment)
+            reset_peak()
             _answer(loaded[1], variant, file, done, assignment)
+            memory = memory_metrics()
         answers[variant.name] = done
         reporter.step = number
         report = classify(variant.name, done, assignment.labels)
         reporter.emit(
             EvaluationFinished(
                 step=number,
-                metrics=variant_metrics(report),
+                metrics={**variant_metrics(report), **memory},
                 intervals=variant_intervals(report),
                 num_prompts=report.num_items,
             )
