@@ -25,6 +25,7 @@ from OnPolicyDistill.cli.generate import generate
 from OnPolicyDistill.cli.graft import graft
 from OnPolicyDistill.cli.models import app as models_app
 from OnPolicyDistill.cli.output import default_workspace, print_note, print_text
+from OnPolicyDistill.cli.pipeline import app as pipeline_app
 from OnPolicyDistill.cli.plan import plan
 from OnPolicyDistill.cli.presets import presets
 from OnPolicyDistill.cli.runs import app as runs_app
@@ -86,6 +87,7 @@ app.command()(presets)
 app.add_typer(runs_app, name="runs")
 app.add_typer(models_app, name="models")
 app.add_typer(data_app, name="data")
+app.add_typer(pipeline_app, name="pipeline")
 app.command()(doctor)
 
 
