@@ -175,10 +175,8 @@ def _going_on(
     model, inner = models[start], values.get(block)
     own = dict(inner) if isinstance(inner, dict) else {}
     if values["method"] == "evaluation":
-        if own.get("variants"):
-            message = f"{where}: it names variants, and a stage to go on from as well."
-            raise ConfigError(message, "Leave one of the two out.")
-        return with_overrides(values, {f"{block}.variants": [{"name": start, "model": model}]})
+        variants = [_asked(own.get("variants"), start, model, where)]
+        return with_overrides(values, {f"{block}.variants": variants})
     key = _student_key(METHOD_OF_BLOCK[block])
     named = own.get(key)
     if isinstance(named, str) and absolute_path(named, is_model=True) != model:
@@ -190,6 +188,24 @@ def _going_on(
         message = f"{where}: it names an adapter, and a stage to go on from as well."
         raise ConfigError(message, "Leave one of the two out.")
     return with_overrides(values, {f"{block}.{key}": model})
+
+
+def _asked(given: object, start: str, model: str, where: str) -> Values:
+    """The one variant of an evaluation that goes on from a stage; a file may say how it is asked.
+
+    Raises:
+        ConfigError: the file names several, an adapter, or another model.
+    """
+    own: Values = {}
+    if isinstance(given, list | tuple) and given:
+        own = dict(given[0]) if len(given) == 1 and isinstance(given[0], dict) else {"adapter": ""}
+    named = own.get("model", model)
+    if own.get("adapter") is not None or absolute_path(str(named), is_model=True) != model:
+        raise ConfigError(
+            f"{where}: only the adapter of {start} answers here, on {model}.",
+            "Leave its variants out, or compare several under compare.",
+        )
+    return {"name": start, **own, "model": model}
 
 
 def _refuse_whole_models(config: RunConfig, where: str) -> None:
