@@ -25,6 +25,7 @@ from backend.routers import (
     files,
     instance,
     models,
+    pipelines,
     planning,
     playground,
     prompt_sets,
@@ -55,6 +56,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     playground.router,
     exports.router,
     evaluations.router,
+    pipelines.router,
 )
 
 

@@ -18,6 +18,7 @@ from backend.exports.exports import Exports
 from backend.live.messages import DownloadsMessage
 from backend.models.library import ModelLibrary
 from backend.models.place import Hub
+from backend.pipelines.pipelines import Pipelines
 from backend.playground.playground import Playground
 from backend.prompt_sets.linter import Linter
 from backend.prompt_sets.store import PromptSets
@@ -40,6 +41,8 @@ class Workbench:
         self.linter = Linter(hub)
         self.exports = Exports(backend, hub)
         backend.holders.append(self.exports.at_work)
+        self.pipelines = Pipelines(backend)
+        backend.holders.append(self.pipelines.at_work)
         self.playground = Playground(backend, hub, self.prompt_sets)
 
     @asynccontextmanager

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from OnPolicyDistill.cli.demo_pipeline import pipeline
 from OnPolicyDistill.cli.demo_run import play
 from OnPolicyDistill.cli.demo_surgery import surgery
 from OnPolicyDistill.cli.device import load_mlx
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(invoke_without_command=True)
 app.command("surgery")(surgery)
+app.command("pipeline")(pipeline)
 
 
 @app.callback()

@@ -150,9 +150,8 @@ def work_on(pipeline: PipelineDirectory, anyway: bool) -> None:
     from OnPolicyDistill.runs.reporting import StopRequest
 
     stop = StopRequest(on_hang_up=forget_terminal)
-    print_note(f"Pipeline {pipeline.pipeline_id} in {pipeline.path}")
     with awake(), stop.on_signals():
-        Runner(pipeline, StageLines(pipeline), stop, Launch(anyway)).run()
+        Runner(pipeline, StageLines(), stop, Launch(anyway)).run()
 
 
 def tell(pipeline: PipelineDirectory, json: bool) -> None:

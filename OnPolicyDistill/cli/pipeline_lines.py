@@ -18,12 +18,17 @@ from OnPolicyDistill.runs.wording import format_seconds
 class StageLines:
     """Plain lines on stderr; those that come often carry the time left of all stages together."""
 
-    def __init__(self, pipeline: PipelineDirectory) -> None:
-        self._pipeline = pipeline
+    def __init__(self) -> None:
+        self._pipeline: PipelineDirectory | None = None
         self._name = ""
         self._narrator: Narrator | None = None
         self._lines: PlainLines | None = None
         self._is_frequent = False
+
+    def begin(self, pipeline: PipelineDirectory) -> None:
+        """Say which pipeline it is."""
+        self._pipeline = pipeline
+        print_note(f"Pipeline {pipeline.pipeline_id} in {pipeline.path}")
 
     def stage(self, number: int, stage: Stage, record: PipelineRecord) -> None:
         """Say which stage it is and whether anything is left to do."""
@@ -33,6 +38,7 @@ class StageLines:
             print_note(f"{what}: finished already, run {known.run_id}.")
             return
         assert known.run_id is not None, "a stage at work has a run"
+        assert self._pipeline is not None, "it was begun"
         run = self._pipeline.run(known.run_id)
         goes_on = " goes on" if run.events_file.exists() else ""
         print_note(f"{what}: run {known.run_id}{goes_on}.{self._left()}")
@@ -56,5 +62,6 @@ class StageLines:
         print_note(f"[{self._name}] {line}{self._left() if self._is_frequent else ''}")
 
     def _left(self) -> str:
+        assert self._pipeline is not None, "it was begun"
         left = status_of(self._pipeline).left_seconds
         return "" if left is None else f"  (all stages: about {format_seconds(left)} left)"

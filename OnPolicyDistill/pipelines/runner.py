@@ -41,6 +41,9 @@ WAIT_SECONDS = 1.0
 class Watcher(Protocol):
     """Whoever is told what a pipeline does."""
 
+    def begin(self, pipeline: PipelineDirectory) -> None:
+        """Work on the pipeline begins."""
+
     def stage(self, number: int, stage: Stage, record: PipelineRecord) -> None:
         """A stage begins, goes on or is skipped; the record says which."""
 
@@ -82,6 +85,7 @@ class Runner:
         with self.pipeline.occupied():
             refuse_beside_another(self.pipeline)
             with self._ending_told():
+                self._watcher.begin(self.pipeline)
                 self._forecast()
                 for number, stage in enumerate(self.stages):
                     self._check_stop()

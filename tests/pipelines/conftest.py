@@ -32,6 +32,9 @@ class Heard:
         self.notes: list[str] = []
         self.on_event: Callable[[Event], None] = lambda _event: None
 
+    def begin(self, pipeline: PipelineDirectory) -> None:
+        self.notes.clear()
+
     def stage(self, number: int, stage: Stage, record: PipelineRecord) -> None:
         self.stages.append(f"{stage.name} {record.stages[number].state}")
 

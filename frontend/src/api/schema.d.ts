@@ -1578,6 +1578,130 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/shipped-pipelines": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Shipped
+         * @description List the pipelines that are shipped, as files to start from.
+         */
+        get: operations["read_shipped_api_shipped_pipelines_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pipelines": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Pipelines
+         * @description List pipelines with their stages, newest first.
+         */
+        get: operations["list_pipelines_api_pipelines_get"];
+        put?: never;
+        /**
+         * Create
+         * @description Make a pipeline from the text of its file, and begin it.
+         */
+        post: operations["create_api_pipelines_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pipelines/{pipeline_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read
+         * @description Return a pipeline with its stages, their runs and, once it is finished, its table.
+         */
+        get: operations["read_api_pipelines__pipeline_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pipelines/{pipeline_id}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start
+         * @description Begin a pipeline, or go on with one that was paused, killed, or failed in a stage.
+         */
+        post: operations["start_api_pipelines__pipeline_id__start_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pipelines/{pipeline_id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pause
+         * @description Ask a pipeline to pause with the stage that is at work.
+         */
+        post: operations["pause_api_pipelines__pipeline_id__pause_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pipelines/{pipeline_id}/files/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read File
+         * @description Send the final table as CSV, JSON, text or picture.
+         */
+        get: operations["read_file_api_pipelines__pipeline_id__files__name__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1789,6 +1913,24 @@ export interface components {
              * @default []
              */
             pictures?: (components["schemas"]["SentPicture"] | components["schemas"]["SetPicture"])[];
+        };
+        /**
+         * Baseline
+         * @description How often a rule is right, of the items that it applies to; `says` is the rule in words.
+         */
+        Baseline: {
+            /**
+             * Rule
+             * @enum {string}
+             */
+            rule: "majority" | "adjacency" | "length";
+            /** Says */
+            says: string;
+            /** Num Items */
+            num_items: number;
+            /** Accuracy */
+            accuracy: number;
+            interval: components["schemas"]["Interval"];
         };
         /**
          * Calibration
@@ -4506,6 +4648,150 @@ export interface components {
             largest_height: number;
         };
         /**
+         * PipelineCreation
+         * @description A pipeline to make; the same again goes on with one that is not finished.
+         */
+        PipelineCreation: {
+            /**
+             * Yaml
+             * @description As in its file.
+             */
+            yaml: string;
+            /**
+             * Start
+             * @description Begin at once.
+             * @default true
+             */
+            start?: boolean;
+            /**
+             * Fresh
+             * @description Repeat every stage, also those finished before.
+             * @default false
+             */
+            fresh?: boolean;
+            /**
+             * Anyway
+             * @description Start even if less memory is free than it needs.
+             * @default false
+             */
+            anyway?: boolean;
+        };
+        /**
+         * PipelineDetail
+         * @description A pipeline's own page; `runs` are those of its stages that exist, in their order.
+         */
+        PipelineDetail: {
+            status: components["schemas"]["PipelineStatus"];
+            /** Runs */
+            runs: components["schemas"]["RunSummary"][];
+            table: components["schemas"]["PipelineTable"] | null;
+            /**
+             * Config Yaml
+             * @description Every setting of every stage.
+             */
+            config_yaml: string;
+            /**
+             * Log Tail
+             * @description The last that its process said, where the screen began it.
+             */
+            log_tail: string;
+        };
+        /**
+         * PipelineList
+         * @description Every pipeline of the workspace, newest first.
+         */
+        PipelineList: {
+            /** Pipelines */
+            pipelines: components["schemas"]["PipelineStatus"][];
+            /** Damaged */
+            damaged: components["schemas"]["DamagedPipeline"][];
+        };
+        /**
+         * PipelineStart
+         * @description How to begin or go on.
+         */
+        PipelineStart: {
+            /**
+             * Anyway
+             * @description Start even if less memory is free than it needs.
+             * @default false
+             */
+            anyway?: boolean;
+        };
+        /**
+         * PipelineStatus
+         * @description A pipeline; `left_seconds` is null where the time of some stage is unknown.
+         */
+        PipelineStatus: {
+            /** Pipeline Id */
+            pipeline_id: string;
+            /** Name */
+            name: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "created" | "running" | "paused" | "failed" | "finished" | "interrupted";
+            /**
+             * Created
+             * @description Unix seconds.
+             */
+            created: number;
+            /** Num Finished */
+            num_finished: number;
+            /** Stages */
+            stages: components["schemas"]["StageStatus"][];
+            /**
+             * Seconds
+             * @description Active time of the finished stages.
+             */
+            seconds: number;
+            /** Left Seconds */
+            left_seconds: number | null;
+            /**
+             * Message
+             * @description Why it does not go on by itself.
+             */
+            message: string;
+            /** Action */
+            action: string;
+            /** Has Table */
+            has_table: boolean;
+            /** Path */
+            path: string;
+        };
+        /**
+         * PipelineTable
+         * @description Variants in their order, and rules that need no model.
+         *
+         *     `winner` is null where another variant is as good as the best within the interval.
+         */
+        PipelineTable: {
+            /** Pipeline Id */
+            pipeline_id: string;
+            /** Name */
+            name: string;
+            /** Inputs */
+            inputs: string;
+            /** Labels */
+            labels: string[];
+            /** Num Items */
+            num_items: number;
+            /** Best */
+            best: string;
+            /** Winner */
+            winner: string | null;
+            /** Variants */
+            variants: components["schemas"]["VariantRow"][];
+            /** Baselines */
+            baselines: components["schemas"]["Baseline"][];
+            /**
+             * Seconds
+             * @description Active time of all its stages, skipped ones included.
+             */
+            seconds: number;
+        };
+        /**
          * Plan
          * @description What a run will need on a machine; `parts` are those of the phase that needs most.
          */
@@ -6749,6 +7035,20 @@ export interface components {
             lora?: components["schemas"]["LoraSettings"] | null;
         };
         /**
+         * ShippedPipeline
+         * @description A pipeline that is shipped, with what its comment says about it.
+         */
+        ShippedPipeline: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
+            /** Description */
+            description: string;
+            /** Yaml */
+            yaml: string;
+        };
+        /**
          * ShownPicture
          * @description A picture as a model reads it, and the tokens of the prompt that are its places.
          */
@@ -6779,6 +7079,58 @@ export interface components {
              * @enum {string}
              */
             runs?: "keep" | "pause";
+        };
+        /**
+         * StageStatus
+         * @description A stage and its run; seconds are active time.
+         */
+        StageStatus: {
+            /** Name */
+            name: string;
+            /**
+             * Method
+             * @enum {string}
+             */
+            method: "on_policy" | "prompt_distillation" | "sft" | "vlm_distillation" | "grpo" | "projector" | "evaluation";
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "waiting" | "running" | "paused" | "failed" | "finished";
+            /**
+             * Start
+             * @description The stage whose adapter it goes on from.
+             */
+            start: string | null;
+            /**
+             * Variant
+             * @description The variant that answers, of the comparison's stages.
+             */
+            variant: string | null;
+            /** Run Id */
+            run_id: string | null;
+            /**
+             * Taken Over
+             * @description Its run was finished by an earlier pipeline.
+             */
+            taken_over: boolean;
+            /** Step */
+            step: number;
+            /**
+             * Num Steps
+             * @description Steps in all; 0 where the rows decide, not yet known.
+             */
+            num_steps: number;
+            /**
+             * Seconds
+             * @description Null until it is finished.
+             */
+            seconds: number | null;
+            /**
+             * Left Seconds
+             * @description Null where nobody can tell; 0 when finished.
+             */
+            left_seconds: number | null;
         };
         /**
          * Start
@@ -7043,6 +7395,79 @@ export interface components {
              * @default 0
              */
             kept_bytes?: number;
+        };
+        /**
+         * VariantRow
+         * @description A variant on all items. Times are wall-clock seconds, memory is MLX's, in GB of 1e9 bytes.
+         */
+        VariantRow: {
+            /** Name */
+            name: string;
+            /** Model */
+            model: string;
+            /**
+             * Stage
+             * @description The stage whose adapter answers; null is the model.
+             */
+            stage: string | null;
+            /** Train Run Id */
+            train_run_id: string | null;
+            /** Evaluation Run Id */
+            evaluation_run_id: string;
+            /** Num Items */
+            num_items: number;
+            /** Num Correct */
+            num_correct: number;
+            /** Accuracy */
+            accuracy: number;
+            /** @description 95 % interval of the accuracy over the items. */
+            interval: components["schemas"]["Interval"];
+            /**
+             * Parse Rate
+             * @description Share of replies from which a label could be read.
+             */
+            parse_rate: number;
+            /**
+             * Truncated Share
+             * @description Share of replies that were cut at their longest.
+             */
+            truncated_share: number;
+            /** Tokens Per Answer */
+            tokens_per_answer: number;
+            /** Seconds Per Answer */
+            seconds_per_answer: number;
+            /**
+             * Answer Peak Gb
+             * @description While answering; null where not measured.
+             */
+            answer_peak_gb: number | null;
+            /**
+             * Train Peak Gb
+             * @description Of any step of its training, from the start.
+             */
+            train_peak_gb: number | null;
+            /**
+             * Train Seconds
+             * @description Of its own stage's steps.
+             */
+            train_seconds: number | null;
+            /**
+             * All Train Seconds
+             * @description With those of the stages it goes on from.
+             */
+            all_train_seconds: number | null;
+            /**
+             * Behind Best
+             * @description The best accuracy minus this one, on the same items.
+             */
+            behind_best: number;
+            /** @description 95 % interval of that by paired bootstrap; null for the best itself. */
+            behind_interval: components["schemas"]["Interval"] | null;
+            /**
+             * Is As Good As Best
+             * @description It is the best, or that interval holds 0.
+             */
+            is_as_good_as_best: boolean;
         };
         /**
          * VariantSettings
@@ -15113,6 +15538,608 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EvaluationComparison"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` says which. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_shipped_api_shipped_pipelines_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShippedPipeline"][];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_pipelines_api_pipelines_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PipelineList"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_api_pipelines_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PipelineCreation"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PipelineStatus"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of things does not allow it now; the detail says why. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has the wrong type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` says which. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk has no room for it. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_api_pipelines__pipeline_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The pipeline's folder name. */
+                pipeline_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PipelineDetail"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of things does not allow it now; the detail says why. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` says which. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_api_pipelines__pipeline_id__start_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The pipeline's folder name. */
+                pipeline_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PipelineStart"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PipelineStatus"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of things does not allow it now; the detail says why. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has the wrong type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` says which. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk has no room for it. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pause_api_pipelines__pipeline_id__pause_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The pipeline's folder name. */
+                pipeline_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PipelineStatus"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of things does not allow it now; the detail says why. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has the wrong type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` says which. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_file_api_pipelines__pipeline_id__files__name__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The pipeline's folder name. */
+                pipeline_id: string;
+                name: "table.csv" | "table.json" | "table.png" | "table.txt";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
                 };
             };
             /** @description The path or the JSON is not acceptable. */

@@ -1,0 +1,1 @@
+"""Pipelines as the screen shows them, and their processes."""
