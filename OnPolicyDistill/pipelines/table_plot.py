@@ -41,8 +41,9 @@ def plot_table(table: PipelineTable, path: Path) -> None:
 def _draw_variants(axes: Axes, table: PipelineTable) -> None:
     places = range(len(table.variants))
     shares = [100 * row.accuracy for row in table.variants]
-    below = [100 * (row.accuracy - row.interval.low) for row in table.variants]
-    above = [100 * (row.interval.high - row.accuracy) for row in table.variants]
+    # At 0 and at 1 an end of the interval is the share itself but for rounding.
+    below = [max(100 * (row.accuracy - row.interval.low), 0.0) for row in table.variants]
+    above = [max(100 * (row.interval.high - row.accuracy), 0.0) for row in table.variants]
     colours = [AS_GOOD if row.is_as_good_as_best else BEHIND for row in table.variants]
     axes.barh(places, shares, color=colours, height=0.6)
     axes.errorbar(

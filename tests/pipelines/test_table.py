@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from OnPolicyDistill.errors import InputError
+from OnPolicyDistill.evaluation.intervals import wilson_interval
 from OnPolicyDistill.evaluation.labelled_files import Answered, write_evaluation
 from OnPolicyDistill.evaluation.labelled_report import FOLDER, Prediction
 from OnPolicyDistill.pipelines.beginning import write_again
@@ -21,6 +22,7 @@ from OnPolicyDistill.pipelines.directory import (
 )
 from OnPolicyDistill.pipelines.stages import stages_of
 from OnPolicyDistill.pipelines.table import PipelineTable, read_table
+from OnPolicyDistill.pipelines.table_plot import plot_table
 from OnPolicyDistill.pipelines.table_text import describe_table, verdict
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from OnPolicyDistill.runs.events import EvaluationFinished, RunFinished, StepFinished
@@ -168,6 +170,17 @@ def test_the_table_is_written_for_people_programs_and_spreadsheets(
     assert float(rows[1]["accuracy"]) == 0.95
     assert float(rows[1]["interval_low"]) == table.variants[1].interval.low
     assert rows[1]["behind_interval_low"] == ""
+
+
+def test_an_interval_that_rounding_leaves_beside_its_share_is_drawn(
+    measured: PipelineDirectory, tmp_path: Path
+) -> None:
+    assert wilson_interval(0, 24).low > 0, "a share of 0 lies below its own interval"
+    table = write_again(measured)
+    none = {"accuracy": 0.0, "interval": wilson_interval(0, 24)}
+    rows = (table.variants[0].model_copy(update=none), *table.variants[1:])
+    plot_table(table.model_copy(update={"variants": rows}), tmp_path / "table.png")
+    assert (tmp_path / "table.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_pipeline_that_is_not_finished_has_no_table(measured: PipelineDirectory) -> None:
