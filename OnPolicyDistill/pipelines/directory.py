@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import psutil
 import yaml
@@ -50,7 +50,7 @@ class StageRecord(Record):
 
     name: str
     state: StageState = "waiting"
-    run_id: str | None = None
+    run_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$")] | None = None
     key: str | None = None
     taken_over: bool = Field(False, description="Its run was finished by an earlier pipeline.")
     forecast_seconds: float | None = Field(None, description="By the plan, before it began.")
