@@ -1707,6 +1707,19 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * Accuracies
+         * @description Shares of labelled prompts that greedy completions answer rightly; `change` is paired.
+         */
+        Accuracies: {
+            base: components["schemas"]["Figure"];
+            adapter: components["schemas"]["Figure"];
+            export: components["schemas"]["Figure"];
+            /** @description The export's minus the adapter's, prompt by prompt. */
+            change: components["schemas"]["Figure"];
+            /** Num Graded */
+            num_graded: number;
+        };
+        /**
          * ActiveRun
          * @description The run whose process the supervisor owns.
          */
@@ -2303,6 +2316,39 @@ export interface components {
              * @description Lines without an answer.
              */
             num_left_out: number;
+        };
+        /**
+         * Difference
+         * @description An export beside the adapter that it was made of, on the same held-out tokens.
+         *
+         *     Losses are nats a token of what `source` says; `kl` is KL(adapter || export) in nats a token,
+         *     exact over the vocabulary.
+         */
+        Difference: {
+            /**
+             * Source
+             * @description What it was measured on, as a sentence.
+             */
+            source: string;
+            /** Num Prompts */
+            num_prompts: number;
+            /** Num Tokens */
+            num_tokens: number;
+            kl: components["schemas"]["Figure"];
+            base_loss: components["schemas"]["Figure"];
+            adapter_loss: components["schemas"]["Figure"];
+            export_loss: components["schemas"]["Figure"];
+            /** @description The export's loss minus the adapter's, paired. */
+            loss_change: components["schemas"]["Figure"];
+            /** @description Share of the adapter's gain over the base model that the export has too; null where the adapter gains nothing outside its interval. */
+            kept_share: components["schemas"]["Figure"] | null;
+            /** @description Null where no prompt has a right answer. */
+            accuracy: components["schemas"]["Accuracies"] | null;
+            /**
+             * Is Lossy
+             * @description Whether the export is really worse than its adapter.
+             */
+            is_lossy: boolean;
         };
         /**
          * DifferentSetting
@@ -2967,6 +3013,11 @@ export interface components {
             group_size: number;
             /** Dequantize */
             dequantize: boolean;
+            /**
+             * Gguf Type
+             * @enum {string}
+             */
+            gguf_type: "f16" | "bf16" | "q8_0";
             /** Created */
             created: number;
             /** Path */
@@ -3014,6 +3065,13 @@ export interface components {
              * @default false
              */
             dequantize?: boolean;
+            /**
+             * Gguf Type
+             * @description How a GGUF file stores weights.
+             * @default f16
+             * @enum {string}
+             */
+            gguf_type?: "f16" | "bf16" | "q8_0";
         };
         /**
          * Face
@@ -3067,6 +3125,18 @@ export interface components {
              * @default
              */
             action: string;
+        };
+        /**
+         * Figure
+         * @description A mean over held-out prompts with its 95 % interval.
+         */
+        Figure: {
+            /** Value */
+            value: number;
+            /** Low */
+            low: number;
+            /** High */
+            high: number;
         };
         /**
          * FileSetting
@@ -4408,6 +4478,21 @@ export interface components {
             token: string;
         };
         /**
+         * NextStep
+         * @description What to type to use an export in a program; `language` is sh or python.
+         */
+        NextStep: {
+            /** Program */
+            program: string;
+            /** Commands */
+            commands: string[];
+            /**
+             * Language
+             * @default sh
+             */
+            language: string;
+        };
+        /**
          * NoteMessage
          * @description Something to know; the work goes on.
          */
@@ -4431,6 +4516,36 @@ export interface components {
              */
             method: "on_policy";
             distillation?: components["schemas"]["DistillationSettings"];
+        };
+        /**
+         * Outcome
+         * @description What is known of an export once it is written.
+         *
+         *     Exactly one of `measured` and `not_measured`, which is the reason, says something. `remedy` is
+         *     the command that avoids what `warning` is about, where there is one.
+         */
+        Outcome: {
+            measured: components["schemas"]["Difference"] | null;
+            /**
+             * Not Measured
+             * @default
+             */
+            not_measured: string;
+            /**
+             * Warning
+             * @default
+             */
+            warning: string;
+            /**
+             * Remedy
+             * @default
+             */
+            remedy: string;
+            /**
+             * Next
+             * @default []
+             */
+            next: components["schemas"]["NextStep"][];
         };
         /**
          * PairComparison
@@ -7923,6 +8038,11 @@ export interface components {
              * @default 0
              */
             total: number;
+            /**
+             * Seconds Left
+             * @description Of what is being done now.
+             */
+            seconds_left: number | null;
             /** Where */
             where: string | null;
             /** Num Bytes */
@@ -7937,6 +8057,8 @@ export interface components {
              * @default
              */
             action: string;
+            /** @description Of a finished export: what was measured of it, and what to type next. */
+            outcome: components["schemas"]["Outcome"] | null;
         };
         /**
          * Worker
