@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from OnPolicyDistill.settings.problems import Contradiction, refuse
-from OnPolicyDistill.settings.training import Settings
+from OnPolicyDistill.settings.strict import Settings
 
 StageMethod = Literal[
     "sft", "grpo", "prompt_distillation", "on_policy", "vlm_distillation", "evaluation"

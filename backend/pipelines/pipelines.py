@@ -24,7 +24,6 @@ from backend.pipelines.views import (
 from backend.problems import ConflictError, NotFoundError
 from backend.supervisor.ending import ask_to_end
 from backend.system.room import check_disk
-from backend.yaml_limits import check_yaml
 from OnPolicyDistill.errors import ConfigError, DistillError, RunError
 from OnPolicyDistill.pipelines.beginning import begin_pipeline, begun_before
 from OnPolicyDistill.pipelines.directory import PIPELINES, PipelineDirectory, list_pipelines
@@ -229,7 +228,6 @@ def _settled(text: str) -> PipelineSettings:
     Raises:
         ConfigError: a setting is wrong.
     """
-    check_yaml(text)
     source = Source(text, "pipeline")
     settings = parse_pipeline(source)
     for place, stage in enumerate(settings.stages):

@@ -7,11 +7,13 @@ from typing import Literal
 from pydantic import Field
 
 from backend.history.views import RunSummary, View
-from backend.yaml_limits import MAX_CHARACTERS
 from OnPolicyDistill.pipelines.status import PipelineStatus
 from OnPolicyDistill.pipelines.table import PipelineTable
 
 TableFile = Literal["table.csv", "table.json", "table.png", "table.txt"]
+
+
+MAX_CHARACTERS = 100_000
 
 
 class ShippedPipeline(View):

@@ -2318,6 +2318,16 @@ export interface components {
             num_left_out: number;
         };
         /**
+         * DamagedPipeline
+         * @description A pipeline whose folder cannot be read.
+         */
+        DamagedPipeline: {
+            /** Pipeline Id */
+            pipeline_id: string;
+            /** Problem */
+            problem: string;
+        };
+        /**
          * Difference
          * @description An export beside the adapter that it was made of, on the same held-out tokens.
          *
