@@ -93,10 +93,10 @@ def test_the_shipped_files_are_as_their_checksums_say() -> None:
         assert hashlib.sha256((DATA / "models" / name).read_bytes()).hexdigest() == digest
 
 
-def test_everything_embedded_takes_less_than_seventeen_megabytes() -> None:
-    folders = ("models", "dates", "languages", "squares")
+def test_everything_embedded_takes_less_than_nineteen_and_a_half_megabytes() -> None:
+    folders = ("models", "dates", "languages", "squares", "causal")
     files = [file for name in folders for file in (DATA / name).rglob("*")]
-    assert sum(file.stat().st_size for file in files if file.is_file()) < 17e6
+    assert sum(file.stat().st_size for file in files if file.is_file()) < 19.5e6
 
 
 def test_both_models_speak_the_same_tokens_and_pad_their_logits_differently() -> None:
