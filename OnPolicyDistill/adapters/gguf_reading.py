@@ -14,13 +14,13 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 from mlx_lm.gguf import permute_weights, translate_weight_names
-from mlx_lm.utils import load_model
 from numpy.typing import NDArray
 
 from OnPolicyDistill.adapters.fuse import Progress
 from OnPolicyDistill.adapters.gguf_support import INSTALL, OWN_FAMILIES
 from OnPolicyDistill.adapters.gguf_writing import name_map, stored_tensors
 from OnPolicyDistill.errors import ModelError
+from OnPolicyDistill.models.loading import lay_out
 from OnPolicyDistill.models.parameters import flat_arrays
 from OnPolicyDistill.models.weight_files import read_json
 from OnPolicyDistill.stopping import check_stop
@@ -91,7 +91,7 @@ def model_of_gguf(folder: Path, file: Path) -> nn.Module:
     Raises:
         ModelError: the file cannot be read, or is of another model.
     """
-    model, config = load_model(folder, lazy=True, strict=False)
+    model, config = lay_out(folder)
     tensors = {tensor.name: tensor for tensor in open_gguf(file).tensors}
     try:
         model.load_weights(list(_weights(model, tensors, config)))

@@ -127,6 +127,17 @@ def open_model(
     return model, config
 
 
+def lay_out(folder: Path) -> tuple[nn.Module, dict[str, JsonValue]]:
+    """Lay out a model by its config alone; its weights are whatever a file elsewhere has.
+
+    The device's limits are set for them. Raises what mlx-lm raises.
+    """
+    model, config = load_model(folder, lazy=True, strict=False)
+    weights = flat_arrays(model.parameters()).values()
+    prepare_device(mx.get_active_memory() + sum(array.nbytes for array in weights))
+    return model, config
+
+
 def unload(policy: Policy) -> None:
     """Give a policy's memory back to the system, whoever still holds a reference to it.
 

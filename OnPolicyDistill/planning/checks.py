@@ -11,7 +11,6 @@ from typing import Literal
 
 from OnPolicyDistill.config import (
     EvaluationConfig,
-    ProjectorConfig,
     RunConfig,
     settings_of,
 )
@@ -115,8 +114,11 @@ class Checkup:
                 fix = "Choose two models of one family and generation."
                 self.add(severity, finding.code, field, finding.message, fix)
 
-    def check_turn_end(self, model: str, field: str) -> None:
-        """Say so where a model that is here does not stop where its template ends a turn."""
+    def check_turn_end(self, model: str, field: str, learns_answers: bool = False) -> None:
+        """Say so where a model that is here does not stop where its template ends a turn.
+
+        A template that leaves answers out is an error where they are learned.
+        """
         folder = local_folder(model)
         if folder is None:
             return
@@ -124,9 +126,8 @@ class Checkup:
             files = load_tokenizer_files(folder)
             closing = ChatTemplate.load(folder).closing()
         except (ModelError, DatasetError) as error:
-            if self.config.method == "sft":
+            if learns_answers:
                 self.add("error", "model", field, error.message, error.action)
-            # Where nothing is learned from answers, another check says what is wrong.
             return
         unstopped = find_unstopped_turn(closing, files.end_texts)
         if unstopped is not None:
@@ -188,8 +189,6 @@ class Checkup:
 
     def check_folders(self) -> None:
         """Look into the folders of the models that are here, as the loaders will."""
-        if isinstance(self.config, ProjectorConfig):
-            return  # parts of models are read there, and the check of the graft looks at them
         for field, name, _ in _models_of(self.config):
             folder = local_folder(name)
             if folder is None:

@@ -180,7 +180,7 @@ def _check_sft(check: Checkup, sft: SftSettings) -> None:
         fix = "Remove them from one of the files, or held-out numbers mean nothing."
         check.add("warning", "leaked", f"sft.{key}", message, fix)
     check.check_leaked_pictures(f"sft.{key}")
-    check.check_turn_end(sft.model, "sft.model")
+    check.check_turn_end(sft.model, "sft.model", learns_answers=True)
     check.check_rate(sft)
     check.check_adapter(sft.student_adapter, "sft.student_adapter")
     check.check_disk()
