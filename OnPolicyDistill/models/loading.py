@@ -127,7 +127,7 @@ def open_model(
     return model, config
 
 
-def lay_out(folder: Path) -> tuple[nn.Module, dict[str, JsonValue]]:
+def lay_out(folder: Path) -> tuple[nn.Module, dict[str, object]]:
     """Lay out a model by its config alone; its weights are whatever a file elsewhere has.
 
     The device's limits are set for them. Raises what mlx-lm raises.
