@@ -6,12 +6,12 @@ of the deletion. The screen shows the same trash.
 
 from __future__ import annotations
 
-import shutil
+import os
 from pathlib import Path
 
 from OnPolicyDistill.errors import InputError, RunError
-from OnPolicyDistill.files import make_private
-from OnPolicyDistill.runs.directory import RunDirectory
+from OnPolicyDistill.files import make_private, remove_any
+from OnPolicyDistill.runs.directory import RunDirectory, is_run_folder, run_of
 
 
 def trash_of(run: RunDirectory) -> Path:
@@ -27,10 +27,9 @@ def put_in_trash(run: RunDirectory) -> Path:
     """
     if run.state() == "running":
         raise RunError(f"Run {run.run_id} is running.", "Stop it before deleting it.")
-    target = trash_of(run) / run.run_id
+    target = trash_of(run) / run.path.name
     make_private(target.parent)
-    if target.exists():
-        shutil.rmtree(target)
+    remove_any(target)
     run.path.rename(target)
     target.touch()
     return target
@@ -41,7 +40,9 @@ def trashed_runs(workspace: Path) -> list[RunDirectory]:
     trash = workspace / "trash"
     if not trash.is_dir():
         return []
-    found = [path for path in trash.iterdir() if (path / "config.yaml").is_file()]
+    with os.scandir(trash) as entries:
+        folders = [trash / entry.name for entry in entries if is_run_folder(entry)]
+    found = [path for path in folders if RunDirectory(path).is_there]
     by_time = sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
     return [RunDirectory(path) for path in by_time]
 
@@ -55,7 +56,7 @@ def restore(workspace: Path, run_id: str) -> RunDirectory:
     found = next((run for run in trashed_runs(workspace) if run.run_id == run_id), None)
     if found is None:
         raise InputError(f"Run {run_id} is not in the trash.", "List it: opd runs trash.")
-    target = workspace / "runs" / run_id
+    target = run_of(workspace, run_id).path
     if target.exists():
         raise InputError(f"There is a run {run_id} already.", "Delete or move that one first.")
     found.path.rename(target)
