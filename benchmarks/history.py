@@ -76,9 +76,13 @@ def measure(num_runs: int, workspace: Path) -> list[Timing]:
     write_runs(workspace, num_runs)
     index = RunIndex(workspace, RunLogs(workspace / KEPT_FOLDER))
     try:
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.process_time()
         assert index.rebuild() == num_runs
         first = Timing("first index", time.perf_counter() - began, FIRST_INDEX_SECONDS)
+        # Beside it, since the clock of a busy machine counts what others do.
+        its_own = Timing(
+            "first index, processor", time.process_time() - worked, FIRST_INDEX_SECONDS
+        )
         asked = [
             Timing(name, _median(partial(find_runs, index, query)), QUERY_SECONDS)
             for name, query in QUESTIONS.items()
@@ -87,7 +91,7 @@ def measure(num_runs: int, workspace: Path) -> list[Timing]:
         look = Timing("a look without news", _median(index.reconcile), 10 * QUERY_SECONDS)
     finally:
         index.engine.dispose()
-    return [first, *asked, keys, look]
+    return [first, its_own, *asked, keys, look]
 
 
 def _median(question: Callable[[], object]) -> float:

@@ -17,6 +17,10 @@ from OnPolicyDistill.files import kind_of, make_private, remove_any, set_aside
 
 LAYOUT = 6
 INDEX_FILE = "index.sqlite"
+# Negative sizes are kB: the first index of many runs writes all over its trees.
+SETTINGS = (
+    "journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "cache_size = -32000",
+)  # fmt: skip
 _OTHER_TABLES = ("no such", "table ", "foreign key mismatch")
 _DAMAGE_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR)
 
@@ -45,21 +49,25 @@ class RunRow(Base):
 
 
 class ValueRow(Base):
-    """A config key, a metric or a tag of a run, to filter and sort by."""
+    """A config key, a metric or a tag of a run, to filter and sort by.
+
+    Rows lie in the order of their key, and one index answers every filter by itself: a run has a
+    hundred of them, and each further tree would double what the first index has to write.
+    """
 
     __tablename__ = "run_values"
 
-    number_in_run: Mapped[int] = mapped_column(primary_key=True)
     run_id: Mapped[str] = mapped_column(
         ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True
     )
-    key: Mapped[str]
+    key: Mapped[str] = mapped_column(primary_key=True)
+    number_in_run: Mapped[int] = mapped_column(primary_key=True)
     number: Mapped[float | None]
     words: Mapped[str | None]
 
     __table_args__ = (
-        Index("values_by_key", "key", "number"),
-        Index("values_by_run", "run_id", "key"),
+        Index("values_by_key", "key", "number", "words"),
+        {"sqlite_with_rowid": False},
     )
 
 
@@ -126,6 +134,6 @@ def is_damage(error: DatabaseError) -> bool:
 
 def _configure(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
-    for setting in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+    for setting in SETTINGS:
         cursor.execute(f"PRAGMA {setting}")
     cursor.close()
