@@ -1,5 +1,6 @@
 """The rooms: what the documents say is what the linter enforces and what processes load."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -54,3 +55,22 @@ def test_the_library_imports_nothing_by_name() -> None:
         if by_name.search(file.read_text(encoding="utf-8"))
     ]
     assert found == []
+
+
+def test_the_web_process_reads_models_and_data_behind_the_door_only() -> None:
+    """Whoever asks imports questions; the readers themselves belong to the process behind."""
+    readers = re.compile(
+        r"\b(load_tokenizer_files|ChatTemplate|describe_model|read_header|read_tensors|read_config"
+        r"|stored_layers|plan_run|plan_start|forecast_of|check_run|check_pair|check_pair_by_name"
+        r"|peft_obstacle|gguf_obstacle|make_workload|read_adapter_config|facts_of_run"
+        r"|lint_prompts|lint_inputs|lint_conversations|sight_of_folder|refuse_unusable_folder)\b"
+    )
+    behind = {"backend/door/questions.py", "backend/prompt_sets/lint.py"}
+    found = {
+        str(file.relative_to(ROOT))
+        for file in (ROOT / "backend").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        and any(readers.fullmatch(alias.name) for alias in node.names)
+    }
+    assert found == behind

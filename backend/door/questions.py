@@ -6,7 +6,7 @@ and nothing else. Nothing of the web is imported here, since every child of the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -14,20 +14,29 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from backend.prompt_sets.lint import preview, ruler_of_folder
 from backend.prompt_sets.views import PreviewPage
+from OnPolicyDistill.adapters.card import write_card
+from OnPolicyDistill.adapters.facts import facts_of_run
+from OnPolicyDistill.adapters.forms import peft_obstacle
 from OnPolicyDistill.adapters.gguf_support import gguf_obstacle
-from OnPolicyDistill.config import parse_config
+from OnPolicyDistill.adapters.next_steps import Written, next_steps
+from OnPolicyDistill.config import RunConfig, parse_config
 from OnPolicyDistill.datasets.chat_template import ChatTemplate
 from OnPolicyDistill.datasets.conversation_linter import lint_conversations
 from OnPolicyDistill.datasets.input_linter import lint_inputs
 from OnPolicyDistill.datasets.kinds import SetKind
 from OnPolicyDistill.datasets.linter import LintReport, lint_prompts
 from OnPolicyDistill.datasets.tokenizer_files import load_tokenizer_files
-from OnPolicyDistill.errors import DistillError
+from OnPolicyDistill.errors import DistillError, ModelError
+from OnPolicyDistill.methods import FACTS
 from OnPolicyDistill.planning.check_report import CheckReport
+from OnPolicyDistill.planning.checks import NO_PROMPTS
 from OnPolicyDistill.planning.checkup import check_run
 from OnPolicyDistill.planning.models import describe_model
 from OnPolicyDistill.planning.pair import PairReport, check_pair_by_name
 from OnPolicyDistill.planning.plan import Plan, plan_run
+from OnPolicyDistill.planning.saved_adapters import WEIGHTS_FILE
+from OnPolicyDistill.planning.workload import make_workload
+from OnPolicyDistill.runs.directory import RunDirectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +242,57 @@ class PreviewQuestion(Asked):
         return preview(self.file, self.set_kind, ruler, self.offset, self.limit)
 
 
+class CheckpointFacts(BaseModel):
+    """A checkpoint as it leaves: its card, what PEFT cannot say, and a grafted model's size."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    card: str
+    peft_obstacle: str | None
+    graft_bytes: int | None = None
+    graft_parameters: int | None = None
+    graft_obstacle: str | None = None
+
+
+class CheckpointQuestion(Asked):
+    """What can be made of a checkpoint of a run, beside what its base model decides?"""
+
+    kind: Literal["checkpoint"] = "checkpoint"
+    run: Path
+    step: int
+    base: Path | None
+
+    @property
+    def subject(self) -> str:
+        """What is read."""
+        return f"The run {self.run.name} or its model"
+
+    def answer(self) -> CheckpointFacts:
+        """Read the run, the checkpoint's headers and what its models are.
+
+        Raises:
+            RunError: the run's log cannot be read.
+        """
+        run = RunDirectory(self.run)
+        checkpoint = run.checkpoints / f"{self.step:06d}"
+        facts = facts_of_run(run, self.step)
+        written = Written("adapter", path="FOLDER", base=facts.base_model, name="", family="")
+        told = CheckpointFacts(
+            card=write_card(replace(facts, usage=next_steps(written))),
+            peft_obstacle=_peft_obstacle(checkpoint / WEIGHTS_FILE, self.base),
+        )
+        config = run.config()
+        return told.model_copy(update=_graft(config)) if FACTS[config.method].grafts else told
+
+
 Question = Annotated[
-    FolderQuestion | PlanQuestion | CheckQuestion | PairQuestion | LintQuestion | PreviewQuestion,
+    FolderQuestion
+    | PlanQuestion
+    | CheckQuestion
+    | PairQuestion
+    | LintQuestion
+    | PreviewQuestion
+    | CheckpointQuestion,
     Field(discriminator="kind"),
 ]
 QUESTION: TypeAdapter[Question] = TypeAdapter(Question)
@@ -246,3 +304,18 @@ def _has_template(folder: Path) -> bool:
     except DistillError:
         return False
     return True
+
+
+def _peft_obstacle(weights: Path, base: Path | None) -> str | None:
+    try:
+        return peft_obstacle(weights, base)
+    except ModelError as error:
+        return f"{error.message} {error.action}"
+
+
+def _graft(config: RunConfig) -> dict[str, int | str]:
+    try:
+        facts = make_workload(config, NO_PROMPTS, num_held_out=0).student
+    except ModelError as error:
+        return {"graft_obstacle": f"{error.message} {error.action}"}
+    return {"graft_bytes": facts.loaded_bytes, "graft_parameters": facts.num_parameters}

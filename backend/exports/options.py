@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from backend.backend import Backend
 from backend.bundles.outgoing import Outlet, add_file
+from backend.door.door import DOOR
 from backend.door.folders import facts_of_folder
+from backend.door.questions import CheckpointFacts, CheckpointQuestion
 from backend.exports.views import ExportOptions, ExportWish, FormOption
 from backend.models.place import Hub
 from backend.paths import probe
 from backend.problems import WrongFieldError
-from OnPolicyDistill.adapters.card import write_card
-from OnPolicyDistill.adapters.facts import base_model, facts_of_run, public_name
+from OnPolicyDistill.adapters.facts import base_model, public_name
 from OnPolicyDistill.adapters.forms import (
     GRAFT_OBSTACLE,
     GROUP_SIZES,
     LIGHT_FORMS,
     ExportForm,
-    peft_obstacle,
 )
-from OnPolicyDistill.adapters.next_steps import Written, next_steps
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.methods import FACTS
-from OnPolicyDistill.planning.checks import NO_PROMPTS
-from OnPolicyDistill.planning.workload import make_workload
 from OnPolicyDistill.registry import local_folder
 from OnPolicyDistill.runs.checkpoints import list_checkpoints, pointed
 from OnPolicyDistill.runs.directory import RunDirectory
@@ -70,7 +66,8 @@ def read_options(
     chosen = checkpoint_folder(run, step)
     best = pointed(run, "best")
     model = base_model(run.config())
-    forms, num_parameters = _forms_of(hub, run, chosen)
+    facts = _facts_of(hub, run, chosen)
+    forms, num_parameters = _forms_of(hub, run, chosen, facts)
     return ExportOptions(
         run_id=run.run_id,
         checkpoint=int(chosen.name),
@@ -79,7 +76,7 @@ def read_options(
         base_model=public_name(model),
         num_parameters=num_parameters,
         forms=forms,
-        card=_card(run, chosen),
+        card=facts.card,
         blocked=blocked,
     )
 
@@ -96,7 +93,8 @@ def check_possible(backend: Backend, hub: Hub, wish: ExportWish) -> int:
         raise WrongFieldError("body.group_size", f"It is one of {sizes}.")
     run = backend.existing(wish.run_id)
     checkpoint = checkpoint_folder(run, wish.checkpoint)
-    forms, num_parameters = _forms_of(hub, run, checkpoint)
+    facts = _facts_of(hub, run, checkpoint)
+    forms, num_parameters = _forms_of(hub, run, checkpoint, facts)
     option = next(option for option in forms if option.form == wish.form)
     if option.obstacle is not None:
         raise WrongFieldError("body.form", option.obstacle)
@@ -105,12 +103,20 @@ def check_possible(backend: Backend, hub: Hub, wish: ExportWish) -> int:
     return (option.num_bytes or 0) + (unpacked if wish.form in ("quantized", "gguf") else 0)
 
 
-def stream_adapter(run: RunDirectory, checkpoint: Path) -> Iterator[bytes]:
-    """Yield a checkpoint's adapter with its card as a zip file; nothing is written for it."""
+def stream_adapter(hub: Hub, run: RunDirectory, checkpoint: Path) -> Iterator[bytes]:
+    """A checkpoint's adapter with its card as a zip file; nothing is written for it.
+
+    Raises:
+        DistillError: run or checkpoint cannot be read, said before the first byte.
+    """
+    return _zipped(run, checkpoint, _facts_of(hub, run, checkpoint).card)
+
+
+def _zipped(run: RunDirectory, checkpoint: Path, card: str) -> Iterator[bytes]:
     outlet = Outlet()
     top = f"{run.run_id}-{int(checkpoint.name)}"
     with zipfile.ZipFile(outlet, "w", allowZip64=True) as archive:
-        archive.writestr(f"{top}/README.md", _card(run, checkpoint))
+        archive.writestr(f"{top}/README.md", card)
         for name in _learned_files(run, checkpoint):
             yield from add_file(archive, outlet, checkpoint / name, f"{top}/{name}")
     yield outlet.take()
@@ -124,23 +130,26 @@ def _learned_files(run: RunDirectory, checkpoint: Path) -> tuple[str, ...]:
     return tuple(name for name in names if name not in RESUMED_FILES)
 
 
-def _card(run: RunDirectory, checkpoint: Path) -> str:
-    facts = facts_of_run(run, int(checkpoint.name))
-    written = Written("adapter", path="FOLDER", base=facts.base_model, name="", family="")
-    return write_card(replace(facts, usage=next_steps(written)))
+def _facts_of(hub: Hub, run: RunDirectory, checkpoint: Path) -> CheckpointFacts:
+    """What is read of a run and its checkpoint, behind the door.
+
+    Raises:
+        DistillError: they cannot be read.
+    """
+    model = base_model(run.config())
+    probe(model)
+    base = local_folder(model, hub.cache_dir)
+    question = CheckpointQuestion(run=run.path, step=int(checkpoint.name), base=base)
+    return DOOR.ask(question, CheckpointFacts)
 
 
 def _forms_of(
-    hub: Hub, run: RunDirectory, checkpoint: Path
+    hub: Hub, run: RunDirectory, checkpoint: Path, facts: CheckpointFacts
 ) -> tuple[tuple[FormOption, ...], int | None]:
     config = run.config()
     if not FACTS[config.method].grafts:
-        return _forms(hub, base_model(config), checkpoint)
-    try:
-        facts = make_workload(config, NO_PROMPTS, num_held_out=0).student
-    except ModelError as error:
-        return _nothing_but(None, f"{error.message} {error.action}"), None
-    return _nothing_but(facts.loaded_bytes, None), facts.num_parameters
+        return _forms(hub, base_model(config), checkpoint, facts)
+    return _nothing_but(facts.graft_bytes, facts.graft_obstacle), facts.graft_parameters
 
 
 def _nothing_but(num_bytes: int | None, obstacle: str | None) -> tuple[FormOption, ...]:
@@ -153,11 +162,12 @@ def _nothing_but(num_bytes: int | None, obstacle: str | None) -> tuple[FormOptio
     )
 
 
-def _forms(hub: Hub, model: str, checkpoint: Path) -> tuple[tuple[FormOption, ...], int | None]:
+def _forms(
+    hub: Hub, model: str, checkpoint: Path, facts: CheckpointFacts
+) -> tuple[tuple[FormOption, ...], int | None]:
     """Return every form with what it would weigh, and the number of the model's parameters."""
-    probe(model)
     folder = local_folder(model, hub.cache_dir)
-    light = _light_forms(checkpoint / ADAPTER_FILES[1], folder)
+    light = _light_forms(checkpoint / ADAPTER_FILES[1], facts.peft_obstacle)
     try:
         about = None if folder is None else facts_of_folder(folder)
     except ModelError as error:
@@ -175,13 +185,9 @@ def _forms(hub: Hub, model: str, checkpoint: Path) -> tuple[tuple[FormOption, ..
     ), about.parameters
 
 
-def _light_forms(weights: Path, base: Path | None) -> tuple[FormOption, ...]:
+def _light_forms(weights: Path, obstacle: str | None) -> tuple[FormOption, ...]:
     """The adapter itself, and PEFT's form of it: both weigh what its file does."""
     num_bytes = weights.stat().st_size if weights.is_file() else None
-    try:
-        obstacle = peft_obstacle(weights, base)
-    except ModelError as error:
-        obstacle = f"{error.message} {error.action}"
     return (
         FormOption(form="adapter", obstacle=None, num_bytes=num_bytes),
         FormOption(form="peft", obstacle=obstacle, num_bytes=num_bytes),

@@ -44,13 +44,15 @@ def read_export_options(
     response_class=StreamingResponse,
     responses={200: {"description": "The adapter.", **ZIP_BODY}, **refusals(404)},
 )
-def download_adapter(backend: Here, run_id: RunId, checkpoint: Step = None) -> StreamingResponse:
+def download_adapter(
+    backend: Here, bench: Bench, run_id: RunId, checkpoint: Step = None
+) -> StreamingResponse:
     """Send a checkpoint's adapter with its card as a zip file."""
     run = backend.existing(run_id)
     chosen = checkpoint_folder(run, checkpoint)
     name = f"{run_id}-adapter-{int(chosen.name)}.zip"
     return StreamingResponse(
-        stream_adapter(run, chosen),
+        stream_adapter(bench.hub, run, chosen),
         media_type="application/zip",
         headers={"content-disposition": f'attachment; filename="{name}"'},
     )

@@ -71,7 +71,7 @@ def test_the_whole_model_is_written_with_the_projector_of_its_checkpoint(
 
 
 def test_a_projector_alone_is_sent_as_a_zip_file(run: RunDirectory) -> None:
-    data = b"".join(stream_adapter(run, run.checkpoints / "000005"))
+    data = b"".join(stream_adapter(Hub(), run, run.checkpoints / "000005"))
     names = zipfile.ZipFile(BytesIO(data)).namelist()
     assert sorted(Path(name).name for name in names) == [
         "README.md",

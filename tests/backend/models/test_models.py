@@ -150,3 +150,25 @@ async def test_names_that_are_no_model_delete_nothing(
 ) -> None:
     assert (await client.delete(f"/api/models/local/{name}")).status_code in (400, 404, 422)
     assert (hub.cache_dir / CACHED).is_dir()
+
+
+async def test_a_hostile_folder_is_shown_as_unreadable_and_can_be_removed(
+    client: httpx.AsyncClient, model: Path, tmp_path: Path
+) -> None:
+    hostile = tmp_path / "hostile"
+    shutil.copytree(model, hostile)
+    (hostile / "model.safetensors").write_bytes(b"\x40\x0d\x03\0\0\0\0\0" + b"[" * 200_000)
+    added = (await client.post("/api/models/folders", json={"path": str(hostile)})).json()
+    assert "damaged" in added["problem"]
+    listed = await local(client)
+    assert listed[CACHED]["problem"] is None
+    assert "damaged" in str(listed[added["id"]]["problem"])
+    pair = {"student": str(hostile), "teacher": str(model)}
+    assert (await client.post("/api/pair", json=pair)).status_code < 500
+    config = {"method": "sft", "sft": {"model": str(hostile)}}
+    report = (await client.post("/api/check", json={"config": config})).json()
+    messages = [finding["message"] for finding in report["findings"]]
+    assert any(str(hostile) in message for message in messages), messages
+    assert (await client.delete(f"/api/models/local/{added['id']}")).status_code == 204
+    assert added["id"] not in await local(client)
+    assert (hostile / "config.json").is_file()
