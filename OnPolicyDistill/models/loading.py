@@ -33,7 +33,11 @@ from OnPolicyDistill.models.vision_loading import open_eyes, open_seeing_model, 
 from OnPolicyDistill.models.weight_files import fingerprint_model, read_json
 from OnPolicyDistill.pictures import PictureBook
 from OnPolicyDistill.planning.architectures import architecture_problem
-from OnPolicyDistill.planning.model_folders import refuse_unusable_folder
+from OnPolicyDistill.planning.model_folders import (
+    embedding_rows,
+    read_all_headers,
+    refuse_unusable_folder,
+)
 from OnPolicyDistill.planning.weights import stored_files
 from OnPolicyDistill.registry import find_model, local_folder, propose_model
 from OnPolicyDistill.settings.sight import SightSettings
@@ -89,6 +93,10 @@ def policy_of(
     stops = stop_ids(folder, tokenizer)
     tokenizer.eos_token_ids = stops
     vocab_size = real_vocab_size(tokenizer)
+    rows = embedding_rows(read_json(folder / "config.json"), read_all_headers(folder))
+    if rows is not None:
+        # Tokens beyond are in no prompt (encode_text) and never drawn.
+        vocab_size = min(vocab_size, rows)
     fingerprint = fingerprint_model(folder) + ("" if mixed_precision else "-float32")
     return Policy(
         name=name,

@@ -130,9 +130,21 @@ def encode_prompt(
 
 
 def encode_text(policy: Policy, text: str) -> list[int]:
-    """Token ids of a text in which special tokens are already written out."""
+    """Token ids of a text in which special tokens are already written out.
+
+    Raises:
+        DatasetError: the model has no embedding of a token in it.
+    """
     check_stop()
     ids: list[int] = policy.tokenizer.encode(text, add_special_tokens=False)
+    beyond = next((token for token in ids if token >= policy.vocab_size), None)
+    if beyond is not None:
+        token = policy.tokenizer.convert_ids_to_tokens(beyond)
+        raise DatasetError(
+            f"The text has the token {token} ({beyond}), of which {policy.name} has no embedding: "
+            f"it has {policy.vocab_size:,}.",
+            "Leave it out of the text, or enlarge the model's embedding.",
+        )
     return ids
 
 

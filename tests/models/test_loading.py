@@ -6,10 +6,10 @@ import pytest
 from mlx_lm.utils import load_model, quantize_model, save_config, save_model
 
 from OnPolicyDistill import memory
-from OnPolicyDistill.errors import ModelError
+from OnPolicyDistill.errors import DatasetError, ModelError
 from OnPolicyDistill.models.loading import load_policy, unload
 from OnPolicyDistill.models.parameters import flat_arrays
-from OnPolicyDistill.models.policy import vocabulary_head
+from OnPolicyDistill.models.policy import encode_text, vocabulary_head
 
 
 def change_config(folder: Path, **values: object) -> None:
@@ -203,3 +203,22 @@ def test_a_model_without_a_chat_template_is_refused(own_folder: Path) -> None:
     (own_folder / "chat_template.jinja").unlink()
     with pytest.raises(ModelError, match="has no chat template"):
         load_policy(str(own_folder))
+
+
+def test_a_token_that_the_model_never_learned_is_refused_in_a_text_and_never_drawn(
+    own_folder: Path,
+) -> None:
+    """Some models ship one: Gemma 3's for pictures lies behind the rows of its text models."""
+    policy = load_policy(str(own_folder))
+    rows = policy.model.model.embed_tokens.weight.shape[0]
+    tokenizer = json.loads((own_folder / "tokenizer.json").read_text())
+    last = tokenizer["added_tokens"][-1]
+    tokenizer["added_tokens"] += [
+        {**last, "id": number, "content": f"<|spare{number}|>"}
+        for number in range(last["id"] + 1, rows + 1)
+    ]
+    (own_folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    policy = load_policy(str(own_folder))
+    assert policy.vocab_size == rows
+    with pytest.raises(DatasetError, match=rf"has the token <\|spare{rows}\|>"):
+        encode_text(policy, f"a <|spare{rows}|>")
