@@ -20,6 +20,8 @@ from typing import BinaryIO
 from OnPolicyDistill.errors import DiskFullError, InputError, RunError
 from OnPolicyDistill.macos import full_sync
 
+# Three times the largest tokenizer.json that was seen.
+MAX_MODEL_FILE_BYTES = 100_000_000
 MAX_RECORD_BYTES = 1_000_000
 _NEITHER_WAIT_NOR_FOLLOW = os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 _OTHER_KINDS = {
@@ -111,6 +113,35 @@ def read_plain(file: Path, max_bytes: int = MAX_RECORD_BYTES) -> bytes:
         raise RunError(
             f"{file} is larger than {max_bytes / 1e6:g} MB.", "No such file is; restore it."
         )
+    return found
+
+
+def open_model_file(file: Path) -> BinaryIO:
+    """Open a file of a model's folder: a regular one, and nothing is waited for.
+
+    Links are followed, since the hub's cache consists of them.
+
+    Raises:
+        OSError: nothing is there, something else is, or it may not be read.
+    """
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file", str(file))
+    return os.fdopen(descriptor, "rb")
+
+
+def read_model_file(file: Path) -> bytes:
+    """What is in a file of a model's folder that is read whole: config, tokenizer, template.
+
+    Raises:
+        OSError: as `open_model_file`, or it is larger than any that was published.
+    """
+    with open_model_file(file) as stream:
+        found = stream.read(MAX_MODEL_FILE_BYTES + 1)
+    if len(found) > MAX_MODEL_FILE_BYTES:
+        size = f"{MAX_MODEL_FILE_BYTES // 10**6} MB"
+        raise OSError(errno.EFBIG, f"it is larger than {size}", str(file))
     return found
 
 

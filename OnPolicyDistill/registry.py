@@ -18,7 +18,7 @@ from huggingface_hub.errors import HFValidationError
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from OnPolicyDistill.config import read_yaml
-from OnPolicyDistill.files import shipped_folder
+from OnPolicyDistill.files import read_model_file, shipped_folder
 
 Form = Literal["bf16", "8bit", "6bit", "5bit", "4bit", "3bit"]
 Thinking = Literal["never", "optional", "always"]
@@ -206,7 +206,7 @@ def _is_complete(folder: Path) -> bool:
     try:
         if index.stat().st_size > MAX_INDEX_BYTES:
             return False
-        shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        shards = json.loads(read_model_file(index))["weight_map"].values()
         return all((folder / str(shard)).is_file() for shard in shards)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False
@@ -263,7 +263,7 @@ def _known(alias: str, line: ModelLine, file: RegistryFile) -> KnownModel:
 def _embedded_config(folder: Path) -> dict[str, JsonValue]:
     """Dimensions of an embedded model; none while its folder has not been built."""
     try:
-        values: Mapping[str, JsonValue] = json.loads((folder / "config.json").read_bytes())
+        values: Mapping[str, JsonValue] = json.loads(read_model_file(folder / "config.json"))
     except FileNotFoundError:
         return {}
     return dict(values)

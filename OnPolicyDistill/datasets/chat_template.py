@@ -24,6 +24,7 @@ from OnPolicyDistill.datasets.tokenizer_files import (
 )
 from OnPolicyDistill.datasets.tool_calls import ArgumentForm, argument_form, with_arguments
 from OnPolicyDistill.errors import DatasetError, ModelError
+from OnPolicyDistill.files import read_model_file
 
 TEMPLATE_FILE = "chat_template.jinja"
 PROCESSOR_TEMPLATE_FILE = "chat_template.json"
@@ -186,7 +187,7 @@ def _find_source(folder: Path) -> str | None:
     file = folder / TEMPLATE_FILE
     if file.is_file():
         try:
-            return file.read_text(encoding="utf-8")
+            return read_model_file(file).decode("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ModelError(f"{file} is not UTF-8 text.", "Download it again.") from error
     for name in (TOKENIZER_CONFIG, PROCESSOR_TEMPLATE_FILE):

@@ -10,6 +10,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from OnPolicyDistill.errors import ModelError
+from OnPolicyDistill.files import read_model_file
 
 TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
@@ -65,7 +66,7 @@ def load_tokenizer_files(folder: Path) -> TokenizerFiles:
     if not file.is_file():
         raise ModelError(f"{folder} has no {TOKENIZER_FILE}.", "Download the model again.")
     try:
-        tokenizer = Tokenizer.from_file(str(file))
+        tokenizer = Tokenizer.from_buffer(read_model_file(file))
     except Exception as error:  # the library raises bare Exceptions
         raise ModelError(f"{file} is damaged ({error}).", "Download it again.") from error
     tokenizer.no_truncation()
@@ -99,7 +100,7 @@ def read_settings(folder: Path, name: str) -> dict[str, object]:
     """
     file = folder / name
     try:
-        value = json.loads(file.read_text(encoding="utf-8"))
+        value = json.loads(read_model_file(file))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from OnPolicyDistill.errors import ModelError
+from OnPolicyDistill.files import open_model_file, read_model_file
 from OnPolicyDistill.planning.weights import stored_files
 from OnPolicyDistill.stopping import check_stop
 
@@ -22,7 +23,7 @@ def read_json(file: Path) -> dict[str, object]:
         ModelError: the file is missing or is no JSON object.
     """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(read_model_file(file))
     except FileNotFoundError:
         raise ModelError(
             f"The model folder {file.parent} has no {file.name}.",
@@ -64,7 +65,7 @@ def fingerprint_files(*files: Path) -> str:
 
 def _update_from_file(digest: hashlib._Hash, file: Path) -> None:
     size = file.stat().st_size
-    with file.open("rb") as stream:
+    with open_model_file(file) as stream:
         if size <= WHOLE_FILE_BYTES:
             digest.update(stream.read())
             return

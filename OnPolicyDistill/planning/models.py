@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from OnPolicyDistill.errors import ModelError
+from OnPolicyDistill.files import read_model_file
 from OnPolicyDistill.planning.dimensions import (
     Dimensions,
     body_weights,
@@ -110,7 +111,7 @@ def read_config(folder: Path) -> dict[str, object]:
     """
     file = folder / "config.json"
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
+        values = json.loads(read_model_file(file))
     except FileNotFoundError as error:
         raise ModelError(f"{folder} has no config.json.", "Give a model's folder.") from error
     except (OSError, ValueError, RecursionError) as error:

@@ -17,6 +17,7 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from OnPolicyDistill.errors import ModelError
+from OnPolicyDistill.files import read_model_file
 from OnPolicyDistill.planning.weights import StoredTensor, read_header
 
 CONFIG_FILE = "adapter_config.json"
@@ -171,7 +172,7 @@ def _config_values(folder: Path) -> dict[str, object]:
         raise ModelError(f"There is no adapter folder {folder}.", "Check the path.")
     file = folder / CONFIG_FILE
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
+        values = json.loads(read_model_file(file))
     except FileNotFoundError:
         raise ModelError(
             f"The adapter folder {folder} has no {CONFIG_FILE}.",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from OnPolicyDistill.errors import ModelError
+from OnPolicyDistill.files import open_model_file, read_model_file
 
 INDEX_FILE = "model.safetensors.index.json"
 MAX_HEADER_BYTES = 100_000_000
@@ -80,7 +81,7 @@ def read_header(file: Path) -> dict[str, StoredTensor]:
         ModelError: the file is cut short or its header is no JSON of offsets.
     """
     try:
-        with file.open("rb") as stream:
+        with open_model_file(file) as stream:
             (length,) = struct.unpack("<Q", stream.read(LENGTH_BYTES))
             if length > MAX_HEADER_BYTES:
                 raise ValueError("the header is impossibly long")
@@ -133,27 +134,21 @@ def check_whole(file: Path) -> None:
     Raises:
         ModelError: the file is shorter, or no safetensors file.
     """
-    size = file.stat().st_size
-    with file.open("rb") as stream:
-        header_bytes = int.from_bytes(stream.read(LENGTH_BYTES), "little")
-        try:
+    try:
+        size = file.stat().st_size
+        with open_model_file(file) as stream:
+            header_bytes = int.from_bytes(stream.read(LENGTH_BYTES), "little")
             if not 0 < header_bytes <= min(size, MAX_HEADER_BYTES):
                 raise ValueError("no header")
             header = json.loads(stream.read(header_bytes))
-            ends = [entry["data_offsets"][1] for name, entry in header.items() if name[:2] != "__"]
-            expected = LENGTH_BYTES + header_bytes + max(ends, default=0)
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            IndexError,
-            AttributeError,
-            RecursionError,
-        ) as error:
-            raise ModelError(
-                f"{file} is not a safetensors file.", "Download the model again."
-            ) from error
-    if size < expected:
+        ends = [entry["data_offsets"][1] for name, entry in header.items() if name[:2] != "__"]
+        expected = LENGTH_BYTES + header_bytes + max(ends, default=0)
+        is_truncated = size < expected
+    except UNREADABLE as error:
+        raise ModelError(
+            f"{file} is not a safetensors file.", "Download the model again."
+        ) from error
+    if is_truncated:
         raise ModelError(
             f"{file} is truncated: it has {size:,} of {expected:,} bytes.",
             "Delete it and start the download again.",
@@ -163,7 +158,7 @@ def check_whole(file: Path) -> None:
 def _indexed_files(folder: Path) -> set[str]:
     file = folder / INDEX_FILE
     try:
-        weight_map = json.loads(file.read_text(encoding="utf-8"))["weight_map"]
+        weight_map = json.loads(read_model_file(file))["weight_map"]
         return {str(name) for name in weight_map.values()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(

@@ -26,12 +26,13 @@ from OnPolicyDistill.runs.annotations import Annotations, write_annotations
 from OnPolicyDistill.runs.checkpoints import TrainingState, point, save_checkpoint
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from tests.backend.conftest import wait_until, write_steps
+from tests.backend.tiny import write_tiny_model
 from tests.mutations import mutate
 
 pytestmark = pytest.mark.timeout(300)
 
 MAX_GROWTH_BYTES = 300_000_000
-NUM_FOLDERS, NUM_BUNDLES = 240, 60
+NUM_FOLDERS, NUM_BUNDLES, NUM_MODELS = 240, 60, 60
 PATHS = ("", "/checkpoints", "/rollouts", "/log", "/artifacts", "/metrics", "/marks", "/events")
 
 
@@ -259,3 +260,35 @@ async def test_links_in_the_workspace_itself_are_not_followed(
         assert backend.index.fingerprints().keys() == {run.run_id}
         assert [it.step for it in read_checkpoints(run)] == [10]
     assert (elsewhere / "precious").read_text() == "x"
+
+
+def test_sixty_damaged_model_folders_cost_the_other_models_nothing(
+    tmp_path: Path, fuzz_rounds: int
+) -> None:
+    sound = write_tiny_model(tmp_path / "sound")
+    for round_number in range(fuzz_rounds):
+        workspace, choice = tmp_path / str(round_number), random.Random(round_number)
+        workspace.mkdir()
+        with bounded(workspace) as backend:
+            added = backend.ask("/models/folders", {"path": str(sound)})
+            assert added.json()["problem"] is None
+            for number in range(NUM_MODELS):
+                copy = workspace / f"model{number}"
+                shutil.copytree(sound, copy)
+                ask_about(backend, sound, copy, mutate(copy, choice))
+            models = backend.ask("/models").json()["local"]
+            (still,) = [model for model in models if model["id"] == added.json()["id"]]
+            assert still["problem"] is None
+
+
+def ask_about(backend: BackendProcess, sound: Path, hurt: Path, damage: str) -> None:
+    """What the pages ask about a model; any answer will do that is one."""
+    pair = {"student": str(hurt), "teacher": str(sound)}
+    config = {"method": "sft", "sft": {"model": str(hurt)}}
+    for path, body in (
+        ("/models/folders", {"path": str(hurt)}),
+        ("/pair", pair),
+        ("/check", {"config": config}),
+    ):
+        response = backend.ask(path, body)
+        assert response.status_code < 500, (damage, path, response.text)
