@@ -18,8 +18,10 @@ from backend.history.digest import MAX_NUMBER
 from backend.history.runlog import KEPT_FOLDER, RunLog, RunLogs
 from backend.history.summary import RunFacts, config_values, read_facts, summarize
 from backend.history.tables import (
+    ENTRIES,
     RUN_VALUES,
     RUNS,
+    EntryRow,
     IndexDamagedError,
     RunRow,
     ValueRow,
@@ -127,6 +129,7 @@ class RunIndex:
             session.execute(delete(RunRow).where(RunRow.run_id.in_(old)))
             rows = [_row(reading.summary, reading.fingerprint) for reading in news]
             session.execute(insert(RUNS), rows)
+            session.execute(insert(ENTRIES), [_entry(reading.summary) for reading in news])
             values = [value for reading in news for value in reading.values]
             if values:
                 session.execute(insert(RUN_VALUES), values)
@@ -182,7 +185,7 @@ class RunIndex:
     def get(self, run_id: str) -> RunSummary | None:
         """Return a run's entry."""
         with self.session() as session:
-            row = session.get(RunRow, run_id)
+            row = session.get(EntryRow, run_id)
             return None if row is None else RunSummary.model_validate_json(row.summary)
 
     def contents(self) -> list[tuple[str, list[tuple[str, float | None, str | None]]]]:
@@ -191,7 +194,7 @@ class RunIndex:
             values: dict[str, list[tuple[str, float | None, str | None]]] = {}
             for row in session.scalars(select(ValueRow).order_by(ValueRow.number_in_run)):
                 values.setdefault(row.run_id, []).append((row.key, row.number, row.words))
-            rows = session.scalars(select(RunRow).order_by(RunRow.run_id))
+            rows = session.scalars(select(EntryRow).order_by(EntryRow.run_id))
             return [(row.summary, values.get(row.run_id, [])) for row in rows]
 
 
@@ -230,7 +233,9 @@ def _news(session: Session, readings: list[_Reading]) -> list[_Reading]:
     """What says anything else than its row; settings change only with the fingerprint."""
     run_ids = [reading.summary.run_id for reading in readings]
     rows = session.execute(
-        select(RunRow.run_id, RunRow.fingerprint, RunRow.summary).where(RunRow.run_id.in_(run_ids))
+        select(RunRow.run_id, RunRow.fingerprint, EntryRow.summary)
+        .join(EntryRow, EntryRow.run_id == RunRow.run_id)
+        .where(RunRow.run_id.in_(run_ids))
     )
     said = {run_id: (fingerprint, summary) for run_id, fingerprint, summary in rows}
     return [
@@ -259,8 +264,11 @@ def _row(summary: RunSummary, fingerprint: str) -> dict[str, object]:
         "favourite": notes.favourite,
         "archived": notes.archived,
         "words": words.casefold(),
-        "summary": summary.model_dump_json(),
     }
+
+
+def _entry(summary: RunSummary) -> dict[str, object]:
+    return {"run_id": summary.run_id, "summary": summary.model_dump_json()}
 
 
 def _values(summary: RunSummary, facts: RunFacts) -> list[dict[str, object]]:

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, aliased
 
 from backend.history.index import RunIndex
-from backend.history.tables import RunRow, ValueRow
+from backend.history.tables import EntryRow, RunRow, ValueRow
 from backend.history.views import RunSummary, Value, View
 from backend.problems import WrongFieldError
 
@@ -88,7 +88,7 @@ def find_runs(index: RunIndex, query: RunQuery) -> RunPage:
         # Sorted are ids alone: whole entries would all go through the sorting.
         page = _sorted(matching, query.sort).offset(query.offset).limit(query.limit)
         run_ids = session.scalars(page).all()
-        entries = select(RunRow.run_id, RunRow.summary).where(RunRow.run_id.in_(run_ids))
+        entries = select(EntryRow.run_id, EntryRow.summary).where(EntryRow.run_id.in_(run_ids))
         summaries = dict(session.execute(entries).all())
         runs = tuple(RunSummary.model_validate_json(summaries[run_id]) for run_id in run_ids)
         values = _columns(session, [run.run_id for run in runs], query.columns)

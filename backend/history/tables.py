@@ -15,7 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from backend.problems import RefusedError
 from OnPolicyDistill.files import kind_of, make_private, remove_any, set_aside
 
-LAYOUT = 6
+LAYOUT = 7
 INDEX_FILE = "index.sqlite"
 # Negative sizes are kB: the first index of many runs writes all over its trees.
 SETTINGS = (
@@ -30,7 +30,7 @@ class Base(DeclarativeBase):
 
 
 class RunRow(Base):
-    """A run: what lists sort and filter by, and its whole entry as JSON."""
+    """A run: what lists sort and filter by. Rows are short, since every list goes through them."""
 
     __tablename__ = "runs"
 
@@ -45,6 +45,16 @@ class RunRow(Base):
     favourite: Mapped[bool]
     archived: Mapped[bool]
     words: Mapped[str]
+
+
+class EntryRow(Base):
+    """A run's whole entry as JSON, which only the runs of a page need."""
+
+    __tablename__ = "run_entries"
+
+    run_id: Mapped[str] = mapped_column(
+        ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True
+    )
     summary: Mapped[str]
 
 
@@ -83,7 +93,9 @@ class IndexDamagedError(RefusedError):
         )
 
 
-RUNS, RUN_VALUES = Base.metadata.tables["runs"], Base.metadata.tables["run_values"]
+RUNS, ENTRIES, RUN_VALUES = (
+    Base.metadata.tables[name] for name in ("runs", "run_entries", "run_values")
+)
 
 
 def open_index(workspace: Path) -> Engine:
