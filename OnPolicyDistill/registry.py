@@ -22,6 +22,7 @@ from OnPolicyDistill.files import read_model_file, shipped_folder
 
 Form = Literal["bf16", "8bit", "6bit", "5bit", "4bit", "3bit"]
 Thinking = Literal["never", "optional", "always"]
+SystemRole = Literal["own", "folded"]
 
 MLX_ORGANISATION = "mlx-community"
 # Anchored: in Qwen3-4B-Thinking-2507 the word is part of another model's name.
@@ -46,6 +47,9 @@ class Chat(Facts):
     end_ids: tuple[int, ...] = Field((), description="First the one that closes a turn.")
     header: str = Field("", description="What opens the assistant's turn.")
     thinking: Thinking = "never"
+    system: SystemRole = Field(
+        "own", description="A turn of its own for system messages, or folded into the user's."
+    )
 
 
 class KnownModel(Facts):
@@ -53,6 +57,8 @@ class KnownModel(Facts):
 
     `config` has the keys of Hugging Face's config.json. `form` is how the weights are stored;
     `hub_id` is the repository that holds them in that form. Embedded models have a `folder`.
+    `lora_targets` is None where the family has no list. `mlx_name` is what conversions are named
+    after, where that is not the original's own name.
     """
 
     alias: str
@@ -64,17 +70,18 @@ class KnownModel(Facts):
     base_name: str
     config: dict[str, JsonValue]
     params: int | None = None
-    lora_targets: tuple[str, ...]
+    lora_targets: tuple[str, ...] | None
     chat: Chat
     instruct: bool = True
     folder: Path | None = None
+    mlx_name: str | None = None
 
     @property
     def hub_id(self) -> str | None:
         """The repository to download; None for embedded models."""
         if self.original_id is None or self.form == "bf16":
             return self.original_id
-        return f"{MLX_ORGANISATION}/{_last_part(self.original_id)}-{self.form}"
+        return f"{MLX_ORGANISATION}/{self.mlx_name or _last_part(self.original_id)}-{self.form}"
 
     @property
     def hub_ids(self) -> dict[str, str]:
@@ -121,6 +128,7 @@ class ModelLine(Facts):
     forms: tuple[Form, ...] = ()
     aliases: tuple[str, ...] = ()
     instruct: bool = True
+    mlx_name: str | None = None
 
 
 class RegistryFile(Facts):
@@ -226,11 +234,11 @@ def _by_alias() -> dict[str, KnownModel]:
 
 @cache
 def _by_hub_name() -> dict[str, KnownModel]:
-    return {
-        _last_part(model.original_id).lower(): model
-        for model in all_models()
-        if model.original_id is not None
-    }
+    """Models by the last part of their repositories, without the suffix of a form."""
+    named = [(model, model.original_id) for model in all_models() if model.original_id is not None]
+    names = {_last_part(hub_id).lower(): model for model, hub_id in named}
+    conversions = {m.mlx_name.lower(): m for m, _ in named if m.mlx_name is not None}
+    return {FORM_SUFFIX.sub("", name): model for name, model in {**conversions, **names}.items()}
 
 
 def _from_there(organisation: str, model: KnownModel) -> bool:
@@ -253,10 +261,11 @@ def _known(alias: str, line: ModelLine, file: RegistryFile) -> KnownModel:
         base_name=configuration,
         config=config,
         params=line.params,
-        lora_targets=file.families[family],
+        lora_targets=file.families.get(family),
         chat=file.chats[line.chat],
         instruct=line.instruct,
         folder=folder,
+        mlx_name=line.mlx_name,
     )
 
 

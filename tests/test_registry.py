@@ -41,6 +41,9 @@ def test_dimensions_add_up_to_the_published_number_of_parameters(name):
 def test_every_default_lora_target_is_a_linear_layer_of_its_model(name):
     model = find_model(name)
     layers = decoder_layers(dimensions_of(name))
+    if model.lora_targets is None:
+        assert model.family == "granitemoehybrid"
+        return
     assert set(model.lora_targets) <= {found.name for layer in layers for found in layer}
 
 

@@ -186,7 +186,7 @@ def describe(model: KnownModel) -> dict[str, object]:
         "thinking": model.chat.thinking,
         "vision": model.vision,
         "instruct": model.instruct,
-        "lora_targets": list(model.lora_targets),
+        "lora_targets": list(model.lora_targets or ()),
         "local_path": None if folder is None else str(folder),
     }
 

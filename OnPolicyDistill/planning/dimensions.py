@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from OnPolicyDistill.errors import ModelError
+from OnPolicyDistill.planning.counts import read_count
 from OnPolicyDistill.planning.kept import Kept, parse_kept
+from OnPolicyDistill.planning.layer_parts import Config
+from OnPolicyDistill.planning.layouts import Layout, block_width, parse_layout
+from OnPolicyDistill.planning.mixtures import NOTHING_DENSE, Mixture, parse_mixture
 from OnPolicyDistill.planning.targets import Layers, LinearMap
 from OnPolicyDistill.planning.vision import VisionDimensions, parse_vision
 
@@ -22,12 +25,10 @@ FUSED_TYPES = ("phi3",)
 # No attention: their layers have about the weights of a feed-forward part twice as wide as the
 # hidden states, which is what a forecast then takes them for.
 ATTENTION_FREE = ("falcon_mamba", "mamba", "mamba2")
-# An expert's width is called intermediate_size there, and the experts' block has another name.
+# The experts' block has another name there.
 MIXTRAL_TYPES = ("mixtral",)
-
-
-# Above every real size; what is above it was not written by whoever trained a model.
-MAX_COUNT = 10**9
+# gpt-oss was published with its experts in blocks of 32 weights of 4 bits and a byte of scale.
+MXFP4_BITS = 4 + 8 / 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Dimensions:
 
     `expert_layers` are the numbers of the layers that have experts; the others are dense. Every
     token also passes through an expert of `shared_intermediate_size`, where that is not 0.
+    `layout` is None for layers like Llama's. `expert_bits` is not 0 where the experts alone are
+    packed.
     """
 
     model_type: str
@@ -57,6 +60,8 @@ class Dimensions:
     kept: Kept
     bits: int = 16
     group_size: int = DEFAULT_GROUP_SIZE
+    layout: Layout | None = None
+    expert_bits: float = 0.0
 
     @property
     def vision_parameters(self) -> int:
@@ -95,49 +100,51 @@ def parse_dimensions(config: Mapping[str, object], source: str) -> Dimensions:
     """
     nested = config.get("text_config")
     text: Mapping[str, object] = {**config, **nested} if isinstance(nested, dict) else config
-    hidden_size = _count(text, "hidden_size", source)
-    model_type = str(config.get("model_type", ""))
-    has_attention = model_type not in ATTENTION_FREE
-    heads, width = (None, None) if has_attention else (0, 2 * hidden_size)
-    num_heads = _count(text, "num_attention_heads", source, default=heads)
-    num_layers = _count(text, "num_hidden_layers", source)
-    # Mixtral's name for them, and transformers 5's for everybody's.
-    is_local = model_type in MIXTRAL_TYPES or "num_experts" not in text
-    experts_key = "num_local_experts" if is_local else "num_experts"
-    width_key = "intermediate_size" if model_type in MIXTRAL_TYPES else "moe_intermediate_size"
-    num_experts = _count(text, experts_key, source, default=0)
-    bits, group_size = _quantization(config, source)
-    num_kv_heads = _count(text, "num_key_value_heads", source, default=num_heads)
-    head_dim = _count(text, "head_dim", source, default=hidden_size // max(num_heads, 1))
 
     def count(key: str, default: int) -> int:
-        return _count(text, key, source, default)
+        return read_count(text, key, source, default)
 
+    family = str(text.get("model_type", "")).removesuffix("_text")
+    hidden_size = read_count(text, "hidden_size", source)
+    num_layers = read_count(text, "num_hidden_layers", source)
+    num_heads = read_count(text, "num_attention_heads", source, 0 if _is_free(config) else None)
+    num_kv_heads = count("num_key_value_heads", num_heads)
+    head_dim = count("head_dim", hidden_size // max(num_heads, 1))
+    mixture = parse_mixture(text, family, num_layers, count)
+    inner = _inner(text, family, source, hidden_size if _is_free(config) else 0)
+    sizes = Config(
+        text, count, hidden_size, num_layers, num_heads, num_kv_heads, head_dim, inner, mixture
+    )
+    bits, group_size = _quantization(config, source)
     return Dimensions(
-        model_type=model_type,
+        model_type=str(config.get("model_type", "")),
         hidden_size=hidden_size,
         num_layers=num_layers,
         num_heads=num_heads,
         num_kv_heads=num_kv_heads,
         head_dim=head_dim,
-        intermediate_size=_count(text, "intermediate_size", source, default=width),
-        logit_width=_count(text, "vocab_size", source),
+        intermediate_size=inner,
+        logit_width=read_count(text, "vocab_size", source),
         tied=text.get("tie_word_embeddings") is True,
-        num_experts=num_experts,
-        experts_per_token=_count(text, "num_experts_per_tok", source, default=0),
-        moe_intermediate_size=_count(text, width_key, source, default=0),
-        shared_intermediate_size=_count(text, "shared_expert_intermediate_size", source, default=0),
-        expert_layers=_expert_layers(text, num_layers, source) if num_experts else (),
-        vision=parse_vision(config.get("vision_config"), model_type),
-        max_positions=_count(text, "max_position_embeddings", source, default=0),
+        num_experts=mixture.num_experts,
+        experts_per_token=mixture.chosen,
+        moe_intermediate_size=mixture.width,
+        shared_intermediate_size=mixture.shared_width,
+        expert_layers=mixture.layers,
+        vision=parse_vision(config.get("vision_config"), str(config.get("model_type", ""))),
+        max_positions=count("max_position_embeddings", 0),
         kept=parse_kept(text, num_layers, num_kv_heads * head_dim, count),
         bits=bits,
         group_size=group_size,
+        layout=parse_layout(family, sizes),
+        expert_bits=_expert_bits(config, mixture),
     )
 
 
 def decoder_layers(dimensions: Dimensions) -> Layers:
     """The linear maps of every layer, named as mlx-lm's modules are."""
+    if dimensions.layout is not None:
+        return dimensions.layout.layers
     dense, mixed = dense_layer(dimensions), mixed_layer(dimensions)
     return tuple(
         mixed if number in dimensions.expert_layers else dense
@@ -180,11 +187,13 @@ def mixed_layer(dimensions: Dimensions) -> tuple[LinearMap, ...]:
 def body_weights(dimensions: Dimensions, experts: int | None = None) -> int:
     """Weights of all layers' linear maps; all experts, or `experts` of them."""
     d = dimensions
+    copies = d.num_experts if experts is None else experts
+    if d.layout is not None:
+        return sum(_weights(maps, copies) for maps in d.layout.layers) + d.layout.multiplied
     num_mixed = len(d.expert_layers)
     dense = (d.num_layers - num_mixed) * _weights(dense_layer(d), 1)
     if not num_mixed:
         return dense
-    copies = d.num_experts if experts is None else experts
     return dense + num_mixed * _weights(mixed_layer(d), copies)
 
 
@@ -202,6 +211,8 @@ def head_weights(dimensions: Dimensions) -> int:
 def num_parameters(dimensions: Dimensions) -> int:
     """Every parameter, vision tower included; a tied head counts once."""
     embeddings = head_weights(dimensions) * (1 if dimensions.tied else 2)
+    if dimensions.layout is not None:
+        embeddings += dimensions.layout.looked_up
     vectors = _vectors(dimensions)
     return body_weights(dimensions) + embeddings + vectors + dimensions.vision_parameters
 
@@ -210,7 +221,11 @@ def weight_bytes(dimensions: Dimensions) -> int:
     """Bytes of all weights as stored; quantization leaves norms, biases and vision in 16-bit."""
     linear = num_parameters(dimensions) - _vectors(dimensions) - dimensions.vision_parameters
     sixteen_bit = _vectors(dimensions) + dimensions.vision_parameters
-    return round(linear * bytes_per_weight(dimensions)) + 2 * sixteen_bit
+    packed = 0
+    if dimensions.expert_bits:
+        packed = body_weights(dimensions) - body_weights(dimensions, 0)
+    unpacked = round((linear - packed) * bytes_per_weight(dimensions))
+    return unpacked + round(packed * dimensions.expert_bits / 8) + 2 * sixteen_bit
 
 
 def bytes_per_weight(dimensions: Dimensions) -> float:
@@ -247,6 +262,8 @@ def _weights(maps: tuple[LinearMap, ...], experts: int) -> int:
 def _vectors(dimensions: Dimensions) -> int:
     """Norms and biases."""
     d = dimensions
+    if d.layout is not None:
+        return d.layout.vectors
     per_layer = 2 * d.hidden_size
     if d.model_type in QKV_BIAS_TYPES:
         per_layer += d.query_width + 2 * d.kv_width
@@ -255,38 +272,28 @@ def _vectors(dimensions: Dimensions) -> int:
     return d.num_layers * per_layer + d.hidden_size
 
 
-def _expert_layers(text: Mapping[str, object], num_layers: int, source: str) -> tuple[int, ...]:
-    """Numbers of the layers with experts: all, but for those that the configuration takes out."""
-    stride = _count(text, "decoder_sparse_step", source, default=1)
-    dense = text.get("mlp_only_layers")
-    taken = dense if isinstance(dense, list) else []
-    return tuple(
-        number for number in range(num_layers) if (number + 1) % stride == 0 and number not in taken
-    )
+def _is_free(config: Mapping[str, object]) -> bool:
+    return config.get("model_type") in ATTENTION_FREE
+
+
+def _inner(text: Mapping[str, object], family: str, source: str, hidden_size: int) -> int:
+    """Width of a dense feed-forward part; `hidden_size` is 0 for models with attention."""
+    if family == "lfm2":
+        return block_width(text, lambda key, default: read_count(text, key, source, default))
+    default = 2 * hidden_size or (0 if family in NOTHING_DENSE else None)
+    return read_count(text, "intermediate_size", source, default)
+
+
+def _expert_bits(config: Mapping[str, object], mixture: Mixture) -> float:
+    """Bits of an expert's weight where the publisher packed the experts alone, else 0."""
+    packing = config.get("quantization_config")
+    is_mxfp4 = isinstance(packing, dict) and packing.get("quant_method") == "mxfp4"
+    return MXFP4_BITS if is_mxfp4 and mixture.num_experts and "quantization" not in config else 0.0
 
 
 def _quantization(config: Mapping[str, object], source: str) -> tuple[int, int]:
     settings = config.get("quantization")
     if not isinstance(settings, dict):
         return 16, DEFAULT_GROUP_SIZE
-    bits = _count(settings, "bits", source)
-    return bits, _count(settings, "group_size", source, default=DEFAULT_GROUP_SIZE)
-
-
-def _count(values: Mapping[str, object], key: str, source: str, default: int | None = None) -> int:
-    value = values.get(key)
-    if value is None:
-        value = default
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ModelError(
-            f"The configuration of {source} has no usable {key}.",
-            "A model folder needs the config.json it was published with.",
-        )
-    if value > MAX_COUNT:
-        raise ModelError(
-            f"The configuration of {source} says {key} is above {MAX_COUNT:,}: no model has that.",
-            "A model folder needs the config.json it was published with.",
-        )
-    if value == 0 and default != 0:
-        raise ModelError(f"The configuration of {source} says {key} is 0.", "Check config.json.")
-    return value
+    bits = read_count(settings, "bits", source)
+    return bits, read_count(settings, "group_size", source, default=DEFAULT_GROUP_SIZE)

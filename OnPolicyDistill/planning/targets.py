@@ -146,7 +146,9 @@ def choose_targets(
     kept = layers if lora.layers <= 0 else layers[-lora.layers :]
     distinct = {found for layer in kept for found in layer}
     names = lora.targets or family
-    problems = [] if names is None else [_problem(name, distinct, lora) for name in names]
+    # A family's list is that of a whole model: the last layers of some lack a kind of map.
+    asked = distinct if lora.targets else {found for layer in layers for found in layer}
+    problems = [] if names is None else [_problem(name, asked, lora) for name in names]
     able = {found for found in distinct if _is_able(found, lora)}
     chosen = {found for found in able if _is_wanted(found, names)}
     if not chosen and not any(problems):

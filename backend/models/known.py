@@ -32,7 +32,7 @@ def _entry(model: KnownModel, here: Mapping[str, LocalModel], limit: int) -> Kno
         thinking=model.chat.thinking,
         vision=model.vision,
         instruct=model.instruct,
-        lora_targets=model.lora_targets,
+        lora_targets=model.lora_targets or (),
         forms=tuple(_form(form, here.get(canonical(form.name)), limit) for form in forms),
     )
 
