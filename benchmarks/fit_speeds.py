@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import statistics
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from OnPolicyDistill.config import read_yaml
+from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.planning.chips import Chip, find_chip
 from OnPolicyDistill.planning.dimensions import decoder_layers, parse_dimensions, weight_bytes
 from OnPolicyDistill.planning.models import ModelFacts
@@ -146,12 +147,19 @@ def _forecast(row: Row, facts: ModelFacts, chip: Chip) -> float:
 
 @cache
 def _facts(row: Row) -> ModelFacts:
-    known = find_model(row.model)
-    config = published().models[row.model] if known is None else known.config
+    # The file's own dimensions come first: with them the constants were fitted.
+    config = published().models.get(row.model) or _known_config(row.model)
     packed = {} if row.bits == 16 else {"quantization": {"bits": row.bits}}
     dimensions = parse_dimensions({**config, **packed}, row.model)
     loaded, layers = weight_bytes(dimensions), decoder_layers(dimensions)
     return ModelFacts(row.model, dimensions, loaded, "registry", None, (), layers)
+
+
+def _known_config(name: str) -> Mapping[str, object]:
+    known = find_model(name)
+    if known is None:
+        raise ModelError(f"{name} is neither in the file nor known.", "Add its dimensions.")
+    return known.config
 
 
 def main() -> None:

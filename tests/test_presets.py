@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmarks.models_page import MACS
 from OnPolicyDistill.config import load_config
 from OnPolicyDistill.datasets.linter import lint_prompts
+from OnPolicyDistill.planning.architectures import training_reason
 from OnPolicyDistill.planning.checkup import check_run
+from OnPolicyDistill.planning.pair import check_pair_by_name
 from OnPolicyDistill.planning.plan import plan_run
 from OnPolicyDistill.registry import find_model, lora_targets
 
@@ -73,6 +76,26 @@ def test_the_other_presets_fit_in_128_gb_and_pass_the_check(name, tmp_path):
     report = check_run(preset(name), tmp_path)
     assert report.pair.verdict == "ok"
     assert [finding.code for finding in report.findings if finding.code != "disk"] == []
+
+
+@pytest.mark.parametrize(("memory_gb", "chip"), MACS.items())
+def test_a_macs_preset_fits_it_with_a_pair_that_shares_tokens_and_trains(memory_gb, chip):
+    config = preset(f"macs/{memory_gb}gb")
+    plan = plan_run(config, memory_gb, chip)
+    pair = check_pair_by_name(config.distillation.student_model, config.distillation.teacher_model)
+    assert (plan.verdict, pair.verdict) == ("fits", "ok")
+    assert not any("cut" in warning for warning in plan.warnings)
+    models = config.distillation.student_model, config.distillation.teacher_model
+    assert all(training_reason(find_model(name).family) is None for name in models)
+    assert all(find_model(name).form in find_model(name).hub_ids for name in models)
+
+
+def test_every_mac_has_a_preset_and_a_larger_one_a_larger_run():
+    assert [f"macs/{memory}gb" for memory in MACS] == sorted(
+        (name for name in PRESETS if name.startswith("macs/")), key=lambda name: int(name[5:-2])
+    )
+    sizes = [plan_run(preset(f"macs/{gb}gb"), gb, chip).needed_gb for gb, chip in MACS.items()]
+    assert sizes == sorted(sizes)
 
 
 def test_fast_mac_says_the_pace_that_is_forecast_on_the_biggest_laptop():

@@ -39,26 +39,30 @@ def list_by_default(context: typer.Context, json: JsonOption = False) -> None:
 
 @app.command("list")
 def list_all(json: JsonOption = False) -> None:
-    """List known models and where they are."""
+    """List known models: size, memory by bits a weight, what fits here and what trains."""
+    from OnPolicyDistill.planning.sizes import BITS
     from OnPolicyDistill.registry import all_models
 
-    facts = [describe(model) for model in all_models()]
+    models = all_models()
     if json:
-        print_json(facts)
+        print_json([describe(model) for model in models])
         return
-    rows = [
+    gb = [f"GB at {bits}" for bits in BITS]
+    print_table(
         [
-            str(fact["alias"]),
-            _billions(fact["params"]),
-            str(fact["family"]),
-            str(fact["thinking"]),
-            "yes" if fact["vision"] else "",
-            "here" if fact["local_path"] else "",
-            str(fact["hub_id"] or "embedded"),
-        ]
-        for fact in facts
-    ]
-    print_table(["alias", "size", "family", "thinking", "vision", "local", "hub id"], rows)
+            "alias",
+            "size",
+            "family",
+            *gb,
+            "fits here",
+            "trains",
+            "thinking",
+            "vision",
+            "local",
+            "hub id",
+        ],
+        [_row(model) for model in models],
+    )
 
 
 @app.command("architectures")
@@ -169,11 +173,36 @@ class _Milestones:
             self._last = now
 
 
+def _row(model: KnownModel) -> list[str]:
+    """A line of the list; gigabytes are those of the weights."""
+    from OnPolicyDistill.planning.sizes import BITS
+
+    fact = describe(model)
+    sizes = fact["weights_gb"]
+    assert isinstance(sizes, dict)
+    fits = fact["fits_at_bits"]
+    return [
+        str(fact["alias"]),
+        _billions(fact["params"]),
+        str(fact["family"]),
+        *(f"{sizes[bits]:.1f}" if bits in sizes else "" for bits in BITS),
+        "no" if fits is None else f"{fits} bit",
+        "yes" if fact["trains"] else "no",
+        str(fact["thinking"]),
+        "yes" if fact["vision"] else "",
+        "here" if fact["local_path"] else "",
+        str(fact["hub_id"] or "embedded"),
+    ]
+
+
 def describe(model: KnownModel) -> dict[str, object]:
-    """What a list says of a model."""
+    """What a list says of a model; `fits_at_bits` is the most bits a weight that fit here."""
+    from OnPolicyDistill.planning.architectures import training_reason
+    from OnPolicyDistill.planning.sizes import bytes_by_bits, largest_that_fits, memory_limit
     from OnPolicyDistill.registry import local_folder
 
     folder = local_folder(model.alias)
+    sizes = bytes_by_bits(model)
     return {
         "alias": model.alias,
         "aliases": list(model.aliases),
@@ -181,9 +210,14 @@ def describe(model: KnownModel) -> dict[str, object]:
         "hub_ids": model.hub_ids,
         "params": model.params,
         "family": model.family,
+        "weights_gb": {bits: round(size / 1e9, 3) for bits, size in sizes.items()},
+        "fits_at_bits": largest_that_fits(sizes, memory_limit()),
+        "trains": training_reason(model.family) is None,
         "logit_width": model.logit_width,
         "tokenizer": model.chat.tokenizer,
         "thinking": model.chat.thinking,
+        "system_role": model.chat.system,
+        "end_ids": list(model.chat.end_ids),
         "vision": model.vision,
         "instruct": model.instruct,
         "lora_targets": list(model.lora_targets or ()),

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from functools import cache
 
 from backend.models.local import canonical
-from backend.models.place import fits
 from backend.models.views import KnownEntry, KnownForm, LocalModel
 from OnPolicyDistill.planning.dimensions import parse_dimensions, weight_bytes
+from OnPolicyDistill.planning.sizes import fits
 from OnPolicyDistill.registry import KnownModel, all_models, find_model
 
 

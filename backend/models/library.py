@@ -14,13 +14,14 @@ from backend.history.tables import ValueRow
 from backend.history.views import View
 from backend.models.known import list_known
 from backend.models.local import CACHE_PREFIX, canonical, folder_id, list_local
-from backend.models.place import Hub, memory_limit
+from backend.models.place import Hub
 from backend.models.views import LocalModel, ModelList
 from backend.paths import PathError
 from backend.problems import ConflictError, NotFoundError
 from OnPolicyDistill.errors import RunError
 from OnPolicyDistill.files import read_plain, write_text_atomically
 from OnPolicyDistill.methods import ALL_FACTS
+from OnPolicyDistill.planning.sizes import memory_limit
 
 FOLDERS_FILE = "model_folders.json"
 MODEL_KEYS = tuple(f"{facts.block}.{model.key}" for facts in ALL_FACTS for model in facts.models)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from backend.door.folders import facts_of_folder
 from backend.door.questions import FolderFacts
-from backend.models.place import Hub, cache_name, fits
+from backend.models.place import Hub, cache_name
 from backend.models.views import LocalModel, Origin
 from OnPolicyDistill.errors import DistillError
+from OnPolicyDistill.planning.sizes import fits
 from OnPolicyDistill.registry import all_models, find_model, local_folder
 
 CACHE_PREFIX = "models--"

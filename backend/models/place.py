@@ -1,17 +1,11 @@
-"""Where models come from and lie: the hub and its cache, and what a machine can hold."""
+"""Where models come from and lie: the hub and its cache."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 from huggingface_hub import constants, get_token
-
-from OnPolicyDistill.planning.advice import Verdict, verdict_of
-from OnPolicyDistill.planning.chips import OTHER_PROCESSOR, this_chip
-from OnPolicyDistill.planning.memory import RUNTIME_BYTES
-from OnPolicyDistill.planning.plan import OTHER_SHARE, gpu_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +30,3 @@ def hub_headers() -> dict[str, str]:
     token = get_token()
     plain = {"user-agent": "OnPolicyDistill"}
     return plain if token is None else {**plain, "authorization": f"Bearer {token}"}
-
-
-def memory_limit() -> int:
-    """Bytes that a model may use on this machine."""
-    total = psutil.virtual_memory().total
-    return round(total * OTHER_SHARE) if this_chip() is OTHER_PROCESSOR else gpu_limit(total)
-
-
-def fits(weight_bytes: int, limit: int) -> Verdict:
-    """Say whether a model's weights fit on this machine, with what MLX itself needs."""
-    return verdict_of(weight_bytes + RUNTIME_BYTES, limit)

@@ -8,7 +8,7 @@ from pathlib import Path
 from backend.backend import Backend
 from backend.door.folders import facts_of_folder
 from backend.history.summary import named_models
-from backend.models.place import Hub, memory_limit
+from backend.models.place import Hub
 from backend.paths import picked_folder, probe
 from backend.playground.views import AskedMessage, Question, SetPicture
 from backend.problems import ConflictError, WrongFieldError
@@ -23,6 +23,7 @@ from OnPolicyDistill.evaluation.playground_messages import (
 )
 from OnPolicyDistill.planning.memory import RUNTIME_BYTES
 from OnPolicyDistill.planning.sight import own_limits
+from OnPolicyDistill.planning.sizes import memory_limit
 from OnPolicyDistill.registry import local_folder
 from OnPolicyDistill.runs.checkpoints import list_checkpoints, pointed
 from OnPolicyDistill.settings.sight import SightSettings, sight_of

@@ -5,16 +5,39 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
+from OnPolicyDistill.planning import sizes
+
 if TYPE_CHECKING:
     from tests.cli.conftest import Opd
 
 
 def test_known_models_are_listed_with_size_and_hub_id(opd: Opd) -> None:
     (line,) = [line for line in opd("models").out.splitlines() if line.startswith("qwen2.5-7b ")]
-    assert line.split() == ["qwen2.5-7b", "7.6B", "qwen2", "never", "Qwen/Qwen2.5-7B-Instruct"]
+    name, size, family, *gb = line.split()[:6]
+    assert (name, size, family, gb) == ("qwen2.5-7b", "7.6B", "qwen2", ["15.2", "8.1", "4.3"])
+    assert line.split()[-3:] == ["yes", "never", "Qwen/Qwen2.5-7B-Instruct"]
     listed = opd("models", "list", "--json").json()
     assert isinstance(listed, list)
     assert {"qwen2.5-32b", "qwen3-8b", "tiny-student"} <= {model["alias"] for model in listed}
+
+
+def test_what_fits_this_machine_is_said_of_every_model(
+    opd: Opd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sizes, "memory_limit", lambda: 20 * 10**9)
+    listed = opd("models", "--json").json()
+    assert isinstance(listed, list)
+    by_alias = {model["alias"]: model for model in listed}
+    assert by_alias["qwen2.5-7b"]["fits_at_bits"] == 16
+    assert by_alias["qwen2.5-14b"]["fits_at_bits"] == 8
+    assert by_alias["qwen2.5-32b"]["fits_at_bits"] == 4
+    assert by_alias["qwen2.5-72b"]["fits_at_bits"] is None
+    assert by_alias["qwen2.5-72b"]["trains"] is True
+    assert by_alias["gemma-3-4b"]["system_role"] == "folded"
+    # Its experts were published packed, so that it has one size.
+    assert by_alias["gpt-oss-20b"]["weights_gb"] == {"16": pytest.approx(13.76, abs=0.01)}
 
 
 def test_a_model_is_shown_by_alias_or_hub_id(opd: Opd) -> None:
