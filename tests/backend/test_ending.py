@@ -1,4 +1,4 @@
-"""Nothing is killed on an ordinary path, and only one place of the sources can kill."""
+"""No run is killed on an ordinary path, and only one place of the sources can kill one."""
 
 from __future__ import annotations
 
@@ -29,6 +29,10 @@ MAY_SIGNAL = {
     "backend/supervisor/ending.py",  # the one place that may kill
     "backend/supervisor/explain.py",  # reads how a process ended
     "OnPolicyDistill/cli/watching.py",  # passes on what it hears
+    "OnPolicyDistill/pipelines/process.py",  # asks a stage to pause, and kills nothing
+    # Processes that hold no state of a run and write nothing that is kept.
+    "OnPolicyDistill/runs/loggers/following.py",
+    "backend/door/door.py",
 }
 
 

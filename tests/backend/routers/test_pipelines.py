@@ -133,7 +133,7 @@ async def test_a_wrong_pipeline_is_refused_with_its_line(
         ("name: [", "is not valid YAML"),
         (text.replace("on_policy", "sft"), "sft."),
         ("name: x\nstages: [{name: a, config: /dev/zero}]", "no regular file"),
-        ("[" * 60, "nests deeper"),
+        ("[" * 60, "too deep"),
         (text, "Stage first: Training and held-out prompts are the same file."),
     ):
         answer = await client.post("/api/pipelines", json={"yaml": wrong})
