@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from OnPolicyDistill.errors import ModelError
+from OnPolicyDistill.planning.positions import position_problem
 
 Asked = Literal["train", "sample"]
 
@@ -137,7 +138,10 @@ def sampling_reason(model_type: str) -> str | None:
 def architecture_problem(
     config: Mapping[str, object], name: str, asked: Collection[Asked] = ()
 ) -> ModelError | None:
-    """What keeps a model of this config.json from what is asked of it; it must at least load."""
+    """What keeps a model of this config.json from what is asked of it; it must at least load.
+
+    Its rotary positions count: a scaling that mlx-lm does not know ends the loading.
+    """
     model_type = str(config.get("model_type", ""))
     found = find_architecture(model_type)
     if "train" in asked and not found.train:
@@ -145,7 +149,7 @@ def architecture_problem(
     elif "sample" in asked and not found.sample:
         what = "cannot learn from its own completions"
     elif found.train or found.sample:
-        return None
+        return position_problem(config, name)
     else:
         what = "can neither answer nor grade here"
     return ModelError(

@@ -30,6 +30,7 @@ from OnPolicyDistill.planning.lengths import ruler_of_model
 from OnPolicyDistill.planning.model_folders import refuse_unusable_folder
 from OnPolicyDistill.planning.models import known_config
 from OnPolicyDistill.planning.pair import PairReport, check_pair_by_name
+from OnPolicyDistill.planning.positions import position_note
 from OnPolicyDistill.planning.rates import endless_warmup
 from OnPolicyDistill.planning.saved_adapters import read_adapter_config
 from OnPolicyDistill.planning.sight import common_sight
@@ -162,9 +163,14 @@ class Checkup:
         """Refuse architectures that do not do what the run asks, from config.json alone."""
         for field, model, asked in _models_of(self.config):
             config = known_config(model)
-            problem = None if config is None else architecture_problem(config, model, asked)
+            if config is None:
+                continue
+            problem = architecture_problem(config, model, asked)
             if problem is not None:
                 self.add("error", "architecture", field, problem.message, problem.action)
+            note = position_note(config, model)
+            if note is not None:
+                self.add("warning", "positions", field, note.message, note.action)
 
     def check_adapter(self, folder: str | None, field: str) -> None:
         """Read the config of an adapter and the header of its weights, where one is named."""
