@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from OnPolicyDistill.planning.counts import read_count
+from OnPolicyDistill.planning.counts import language_part, read_count
 from OnPolicyDistill.planning.kept import Kept, parse_kept
 from OnPolicyDistill.planning.layer_parts import Config
 from OnPolicyDistill.planning.layouts import Layout, block_width, parse_layout
@@ -98,8 +98,7 @@ def parse_dimensions(config: Mapping[str, object], source: str) -> Dimensions:
     Raises:
         ModelError: a key is missing or no positive number; names `source`.
     """
-    nested = config.get("text_config")
-    text: Mapping[str, object] = {**config, **nested} if isinstance(nested, dict) else config
+    text = language_part(config)
 
     def count(key: str, default: int) -> int:
         return read_count(text, key, source, default)

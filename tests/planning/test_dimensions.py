@@ -1,5 +1,7 @@
 """Dimensions: one parser for config.json files and registry entries."""
 
+from dataclasses import replace
+
 import pytest
 
 from OnPolicyDistill.errors import ModelError
@@ -76,6 +78,31 @@ def test_a_vision_config_without_a_size_is_refused():
     config = {**TINY, "vision_config": {"model_type": "qwen3_vl", "hidden_size": 4}}
     with pytest.raises(ModelError, match="vision_config has no"):
         parse_dimensions(config, "some model")
+
+
+def test_gemma_3_is_read_though_its_config_leaves_out_what_all_of_it_have():
+    text = {
+        "model_type": "gemma3_text",
+        "hidden_size": 2560,
+        "intermediate_size": 10240,
+        "num_hidden_layers": 34,
+        "rope_scaling": {"factor": 8.0, "rope_type": "linear"},
+        "sliding_window": 1024,
+    }
+    tower = {"model_type": "siglip_vision_model", "hidden_size": 1152, "num_hidden_layers": 27}
+    published = {"model_type": "gemma3", "text_config": text, "vision_config": tower}
+    known = find_model("gemma-3-4b")
+    assert parse_dimensions(published, "mine") == replace(
+        parse_dimensions(known.config, "gemma-3-4b"), max_positions=0
+    )
+
+
+def test_a_mixture_of_windows_and_experts_has_the_size_of_its_published_files():
+    # The small one's published files take 12.8 GiB: experts in four bits, and a byte for each 32.
+    for name, gigabytes in (("gpt-oss-20b", 13.76), ("gpt-oss-120b", 65.25)):
+        dimensions = parse_dimensions(find_model(name).config, name)
+        assert weight_bytes(dimensions) / 1e9 == pytest.approx(gigabytes, abs=0.01)
+        assert dimensions.bits == 16
 
 
 def test_a_model_without_attention_is_read_from_the_keys_that_it_has():
