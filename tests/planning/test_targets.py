@@ -298,3 +298,18 @@ def test_an_adapter_that_cannot_be_read_leaves_the_settings_to_the_plan(text, tm
         (tmp_path / "adapter_config.json").write_text(text)
     lora = LoraSettings(rank=8)
     assert continued_lora(lora, str(tmp_path)) == lora
+
+
+@pytest.mark.parametrize("name", ["qwen3.5-4b", "lfm2-1.2b", "gemma-4-e2b"])
+def test_a_familys_list_is_of_the_whole_model_and_not_of_its_last_layers(name):
+    known = find_model(name)
+    layers = decoder_layers(parse_dimensions(known.config, name))
+    last = LoraSettings(rank=2, layers=1)
+    assert not set(known.lora_targets) <= {found.name for found in layers[-1]}
+    choice = choose_targets(layers, last, known.lora_targets)
+    assert choice.problems == ()
+    assert len(choice.layers) == 1
+    assert choice.num_modules > 3
+    (missing, *_) = set(known.lora_targets) - {found.name for found in layers[-1]}
+    asked = choose_targets(layers, last.model_copy(update={"targets": (missing,)}), None)
+    assert "matches no linear layer" in asked.problems[0].message
