@@ -31,7 +31,8 @@ LINK_USED = _PAGE.format(
 
 # The screen's own pages (frontend/src/app/router.tsx); whatever else is asked for is not there.
 PAGE = re.compile(
-    r"(?:runs(?:/[^/]+)?|new(?:/[^/]+)?|compare|models|data|playground|export|evaluate|settings)?/?"
+    r"(?:(?:runs|pipelines|new)(?:/[^/]+)?"
+    r"|compare|models|data|playground|export|evaluate|settings)?/?"
 )
 
 

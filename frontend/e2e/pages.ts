@@ -32,6 +32,7 @@ export function pagesOf({ first, second, prompt, evaluation }: ShownRuns): Shown
     { name: "run-log", path: `/runs/${second}?tab=log`, ready: "Log" },
     { name: "run-config", path: `${run}?tab=config`, ready: "Config" },
     { name: "compare", path: `/compare?run=${compared}`, ready: "Held out, last values" },
+    { name: "pipelines", path: "/pipelines", ready: "Shipped pipelines" },
     { name: "models", path: "/models", ready: "tiny-teacher" },
     { name: "data", path: "/data", ready: "train" },
     { name: "playground", path: `/playground?run=${first}`, ready: "Base model" },

@@ -110,6 +110,10 @@ export function learnRun(run: RunSummary): void {
   if (!isListed || known?.state !== run.state) {
     void queryClient.invalidateQueries({ queryKey: ["runs", "page"] });
   }
+  if (known?.state !== run.state) {
+    // It may be a stage's; a pipeline has no message of its own.
+    void queryClient.invalidateQueries({ queryKey: ["pipelines"] });
+  }
   if (known && known.state !== run.state) {
     void queryClient.invalidateQueries({ queryKey: ["run", run.run_id] });
   }

@@ -9,6 +9,7 @@ import {
   Plus,
   Rows3,
   Settings,
+  Workflow,
 } from "lucide-react";
 
 export interface Place {
@@ -16,6 +17,7 @@ export interface Place {
     | "/"
     | "/new"
     | "/runs"
+    | "/pipelines"
     | "/models"
     | "/data"
     | "/playground"
@@ -33,6 +35,7 @@ export const PLACES: readonly Place[] = [
   { to: "/", label: "Home", icon: House, key: "H" },
   { to: "/new", label: "New run", icon: Plus, key: "N" },
   { to: "/runs", label: "Runs", icon: Rows3, key: "R" },
+  { to: "/pipelines", label: "Pipelines", icon: Workflow, key: "L" },
   { to: "/models", label: "Models", icon: Box, key: "M" },
   { to: "/data", label: "Data", icon: FileText, key: "D" },
   { to: "/playground", label: "Playground", icon: MessagesSquare, key: "P" },

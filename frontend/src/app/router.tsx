@@ -62,6 +62,21 @@ const compare = createRoute({
   component: lazyRouteComponent(() => import("@/features/compare/compare-page"), "ComparePage"),
 });
 
+const pipelines = createRoute({
+  getParentRoute: () => root,
+  path: "/pipelines",
+  component: lazyRouteComponent(
+    () => import("@/features/pipelines/pipelines-page"),
+    "PipelinesPage",
+  ),
+});
+
+const pipeline = createRoute({
+  getParentRoute: () => root,
+  path: "/pipelines/$pipelineId",
+  component: lazyRouteComponent(() => import("@/features/pipelines/pipeline-page"), "PipelinePage"),
+});
+
 const models = createRoute({
   getParentRoute: () => root,
   path: "/models",
@@ -116,6 +131,8 @@ export const router = createRouter({
     runs,
     run,
     compare,
+    pipelines,
+    pipeline,
     models,
     data,
     playground,
