@@ -3,7 +3,7 @@ import { ImageDown } from "lucide-react";
 import { type ReactNode, useId, useMemo, useState } from "react";
 import { ChartTable } from "@/charts/chart-table";
 import { roleColor, roleStroke } from "@/charts/colors";
-import { type Curve, describeCurve, intervalAt } from "@/charts/curves";
+import { type Curve, describeCurve, intervalAt, smoothingOf } from "@/charts/curves";
 import { type Mark, marksNear } from "@/charts/marks";
 import { savePicture } from "@/charts/picture";
 import { useKeyboardCursor } from "@/charts/use-keyboard-cursor";
@@ -16,7 +16,8 @@ export interface ChartProps {
   unit: string;
   curves: readonly Curve[];
   marks?: readonly Mark[];
-  smoothing: number;
+  /** The weight of the past per point, 0 to 1; null leaves it to each curve's length. */
+  smoothing: number | null;
   log: boolean;
   height: number;
   compact?: boolean;
@@ -132,6 +133,9 @@ function Readout({ title, unit, curves, marks, data, index, at, action, ...rest 
             {curves.length > MOST_VALUES && index === null ? null : (
               <span>{valueText(data, curve, place, index, rest.formatY)}</span>
             )}
+            {smoothingOf(curve, rest.smoothing) > 0 ? (
+              <span className="text-faint">smoothed</span>
+            ) : null}
           </span>
         ))}
       </span>
@@ -140,6 +144,7 @@ function Readout({ title, unit, curves, marks, data, index, at, action, ...rest 
   );
 }
 
+/** What the bold line says, under the cursor or at its end. */
 function valueText(
   data: ReturnType<typeof usePlot>["data"],
   curve: Curve,
@@ -148,7 +153,7 @@ function valueText(
   format: (value: number) => string,
 ): string {
   const column = data[1 + place * 4];
-  const value = index === null ? curve.mean.at(-1) : column?.[index];
+  const value = index === null ? column?.findLast((each) => each !== null) : column?.[index];
   if (value === null || value === undefined) {
     return "–";
   }

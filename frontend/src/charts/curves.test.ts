@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { alignCurves, type Curve, describeCurve, sampleRows } from "@/charts/curves";
+import { alignCurves, type Curve, describeCurve, sampleRows, smoothingOf } from "@/charts/curves";
 
 function curve(part: Partial<Curve>): Curve {
   return {
@@ -28,6 +28,21 @@ test("the raw line stands behind only when there is smoothing", () => {
   expect(withoutSmoothing).toEqual([null, null, null]);
   const [, , raw] = alignCurves([curve({})], 0.9);
   expect(raw).toEqual([3, 2, 1]);
+});
+
+test("a curve is drawn as measured until it is long, and gauges and evaluations always are", () => {
+  const steps = (count: number) => Array.from({ length: count }, (_, step) => step);
+  const short = curve({ x: steps(199), mean: steps(199) });
+  const long = curve({ x: steps(200), mean: steps(200) });
+  expect(smoothingOf(short, null)).toBe(0);
+  expect(smoothingOf(long, null)).toBeCloseTo(0.6);
+  expect(smoothingOf(curve({ x: steps(50), bucket: 4 }), null)).toBeCloseTo(0.6);
+  expect(smoothingOf(short, 0.9)).toBe(0.9);
+  expect(smoothingOf({ ...long, exact: true }, 0.9)).toBe(0);
+  expect(smoothingOf({ ...long, sparse: true }, 0.9)).toBe(0);
+  const rate = curve({ mean: [3e-3, 1e-3, 3e-4], exact: true });
+  const [, line] = alignCurves([rate], 0.9);
+  expect(line?.at(-1)).toBe(3e-4);
 });
 
 test("the band of held-out values is their interval, and a screen reader hears it", () => {

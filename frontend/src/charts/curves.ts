@@ -28,6 +28,8 @@ export interface Curve {
   bucket: number;
   /** Sparse points (evaluations) are drawn with dots and never smoothed. */
   sparse?: boolean;
+  /** A setting or a gauge, such as a learning rate or memory: drawn as it is, never smoothed. */
+  exact?: boolean;
 }
 
 export type Column = (number | null)[];
@@ -35,12 +37,31 @@ export type Column = (number | null)[];
 /** Columns that uPlot draws of a curve: smoothed, raw, and the band's two edges. */
 export const COLUMNS_PER_CURVE = 4;
 
-/** One x column for all curves, then four columns a curve; null where a curve has no point. */
-export function alignCurves(curves: readonly Curve[], smoothing: number): [number[], ...Column[]] {
+/** With fewer points than this every one of them can be seen, and a mean would hide how it went. */
+const FEW_POINTS = 200;
+const LIGHT_SMOOTHING = 0.6;
+
+/** How much a curve is smoothed: as wished, else lightly where it has many points; 0 is not at all. */
+export function smoothingOf(curve: Curve, wished: number | null): number {
+  if (curve.sparse || curve.exact) {
+    return 0;
+  }
+  const isShort = curve.x.length * curve.bucket < FEW_POINTS;
+  return wished ?? (isShort ? 0 : LIGHT_SMOOTHING);
+}
+
+/**
+ * One x column for all curves, then four columns a curve; null where a curve has no point. Without
+ * a wish each curve is smoothed by its length.
+ */
+export function alignCurves(
+  curves: readonly Curve[],
+  smoothing: number | null,
+): [number[], ...Column[]] {
   const xs = [...new Set(curves.flatMap((curve) => curve.x))].sort((a, b) => a - b);
   const place = new Map(xs.map((x, index) => [x, index]));
   const columns = curves.flatMap((curve) => {
-    const smooth = curve.sparse ? 0 : smoothing;
+    const smooth = smoothingOf(curve, smoothing);
     const line = debiasedEma(curve.mean, smooth, curve.bucket);
     const raw = smooth > 0 ? curve.mean : [];
     const [low, high] = bandOf(curve);

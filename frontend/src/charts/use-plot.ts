@@ -9,7 +9,7 @@ import { throttled } from "@/charts/throttle";
 interface PlotInput {
   curves: readonly Curve[];
   marks: readonly Mark[];
-  smoothing: number;
+  smoothing: number | null;
   log: boolean;
   height: number;
   compact?: boolean;

@@ -15,7 +15,8 @@ import type { XAxis, Zoom } from "@/features/curves/history-curve";
 interface Board {
   axis: XAxis;
   log: boolean;
-  smoothing: number;
+  /** Null until somebody moves it: then each curve is smoothed by its length. */
+  smoothing: number | null;
   zoom: Zoom | null;
   setZoom: (zoom: Zoom | null) => void;
   syncKey: string;
@@ -40,7 +41,7 @@ interface ChartBoardProps {
 export function ChartBoard({ syncKey, children }: ChartBoardProps) {
   const [axis, setAxis] = useState<XAxis>("step");
   const [log, setLog] = useState(false);
-  const [smoothing, setSmoothing] = useState(0.9);
+  const [smoothing, setSmoothing] = useState<number | null>(null);
   const [zoom, changeZoom] = useState<Zoom | null>(null);
   // Every chart of the board is drawn anew: in slices, so that the pointer never waits for all.
   const setZoom = useCallback((next: Zoom | null) => startTransition(() => changeZoom(next)), []);
@@ -60,14 +61,14 @@ export function ChartBoard({ syncKey, children }: ChartBoardProps) {
         <span className="w-20">
           <Slider
             label="Smoothing"
-            value={smoothing}
+            value={smoothing ?? 0}
             min={0}
             max={0.99}
             step={0.01}
             onChange={setSmoothing}
           />
         </span>
-        <span className="num w-7">{smoothing.toFixed(2)}</span>
+        <span className="num w-7">{smoothing === null ? "auto" : smoothing.toFixed(2)}</span>
       </span>
       <Segments
         label="Horizontal axis"

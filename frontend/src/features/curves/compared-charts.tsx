@@ -6,7 +6,7 @@ import { Chart } from "@/charts/chart";
 import { Card } from "@/components/card";
 import { formatDuration, formatNumber } from "@/components/format";
 import { ChartBoard, useBoard } from "@/features/curves/chart-board";
-import { curveOf, zoomTo } from "@/features/curves/history-curve";
+import { curveOf, isExact, zoomTo } from "@/features/curves/history-curve";
 
 const OFFERED = [
   "eval_reverse_kl",
@@ -79,10 +79,11 @@ function ComparedChart({ runs, metricKey, height }: ComparedChartProps) {
               axis: board.axis,
               startTime: run.started ?? run.created,
               sparse,
+              exact: isExact(metric),
             })
           : [];
       }),
-    [...histories, runs, board.axis, sparse],
+    [...histories, runs, board.axis, sparse, metric],
   );
   const longest = histories.reduce((best, next) =>
     (next?.step.at(-1) ?? 0) > (best?.step.at(-1) ?? 0) ? next : best,

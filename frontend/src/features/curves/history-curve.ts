@@ -1,4 +1,4 @@
-import type { EventOf, MetricHistory } from "@/api/types";
+import type { EventOf, Metric, MetricHistory } from "@/api/types";
 import type { Curve, CurveRole } from "@/charts/curves";
 
 export type XAxis = "step" | "time" | "tokens";
@@ -50,6 +50,12 @@ interface CurveSettings {
   axis: XAxis;
   startTime: number;
   sparse?: boolean;
+  exact?: boolean;
+}
+
+/** What is set or read off rather than sampled: smoothed, it would show values that never were. */
+export function isExact(metric: Metric | undefined): boolean {
+  return metric?.key === "learning_rate" || metric?.group === "memory" || metric?.group === "cache";
 }
 
 export function curveOf(history: MetricHistory, settings: CurveSettings): Curve {
@@ -65,6 +71,7 @@ export function curveOf(history: MetricHistory, settings: CurveSettings): Curve 
     low: history.low,
     high: history.high,
     sparse: settings.sparse ?? false,
+    exact: settings.exact ?? false,
   };
 }
 

@@ -12,7 +12,7 @@ import { download, toCsv } from "@/components/download";
 import { formatDuration, formatNumber } from "@/components/format";
 import { Skeleton } from "@/components/states";
 import { useBoard } from "@/features/curves/chart-board";
-import { curveOf, withTail, type XAxis, zoomTo } from "@/features/curves/history-curve";
+import { curveOf, isExact, withTail, type XAxis, zoomTo } from "@/features/curves/history-curve";
 
 interface MetricChartProps {
   runId: string;
@@ -135,6 +135,7 @@ function useCurves(
           axis,
           startTime,
           sparse,
+          exact: isExact(catalogue?.get(key)),
         });
       }),
     [...histories, live.steps, startTime, axis, catalogue],
