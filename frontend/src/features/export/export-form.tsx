@@ -64,7 +64,7 @@ export function ExportForm({ run, runs, taken, onRun }: ExportFormProps) {
   const bytes = expectedBytes(options, form, packing);
   return (
     <div className="grid items-start gap-3 xl:grid-cols-[minmax(0,1fr)_minmax(0,480px)]">
-      <Card title="What leaves">
+      <Card title="What to export">
         <div className="flex flex-col gap-3">
           <div className="flex flex-wrap gap-2">
             <Select

@@ -75,8 +75,9 @@ function Proof({ detail }: { detail: RunDetail }) {
     <Card title="Proof of learning">
       {detail.self_test.length === 0 ? (
         <p className="text-muted">
-          Every run first proves that it can learn: the models differ, gradients flow, the adapter
-          moves and nothing else does. The result appears here.
+          {detail.run.state === "finished"
+            ? "This run was made without a proof of learning, so nothing was checked before its first step."
+            : "Every run first proves that it can learn: the models differ, gradients flow, the adapter moves and nothing else does. The result appears here."}
         </p>
       ) : (
         <ProofTable checks={detail.self_test} />

@@ -2,7 +2,7 @@ import { createElement } from "react";
 import { renderToStaticMarkup } from "react-dom/server";
 import { expect, test } from "vitest";
 import type { Check } from "@/api/types";
-import { ProofTable } from "@/features/run/proof-badge";
+import { ProofBadge, ProofTable } from "@/features/run/proof-badge";
 
 const CHECK: Check = {
   name: "logprobs_match",
@@ -27,4 +27,12 @@ test("a failed claim is shown with its advice, also where it came out as no numb
   const shown = renderToStaticMarkup(createElement(ProofTable, { checks: [failed] }));
   expect(shown).toContain("Check top_p.");
   expect(shown).toContain("no number");
+});
+
+test("a run that is over does not promise a proof that never comes", () => {
+  const shown = (isOver: boolean) =>
+    renderToStaticMarkup(createElement(ProofBadge, { passed: null, checks: [], isOver }));
+  expect(shown(false)).toContain("not run yet");
+  expect(shown(true)).toContain("Without proof of learning");
+  expect(shown(true)).not.toContain("yet");
 });

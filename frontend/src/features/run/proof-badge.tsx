@@ -7,15 +7,17 @@ import { Popover } from "@/components/popover";
 interface ProofBadgeProps {
   passed: boolean | null;
   checks: readonly Check[];
+  /** A run that is over proves nothing any more. */
+  isOver: boolean;
 }
 
 /** Whether the run proved that it can learn; opens the evidence. */
-export function ProofBadge({ passed, checks }: ProofBadgeProps) {
+export function ProofBadge({ passed, checks, isOver }: ProofBadgeProps) {
   if (passed === null) {
     return (
       <Badge>
         <ShieldQuestion aria-hidden />
-        Proof of learning not run yet
+        {isOver ? "Without proof of learning" : "Proof of learning not run yet"}
       </Badge>
     );
   }

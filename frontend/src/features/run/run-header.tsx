@@ -56,7 +56,8 @@ export function RunHeader({ detail, connection }: RunHeaderProps) {
           <RunName run={run} />
         </h1>
         <div className="flex shrink-0 items-center gap-2">
-          <Verbs run={run} />
+          {/* A run whose settings cannot be read can neither start nor go on. */}
+          {run.damage && !isAtWork(run.state) ? null : <Verbs run={run} />}
           <NextSteps run={run} />
           <MoreMenu run={run} />
         </div>
@@ -64,7 +65,11 @@ export function RunHeader({ detail, connection }: RunHeaderProps) {
       <div className="flex flex-wrap items-center gap-x-2 gap-y-1">
         <RunStateBadge state={run.state} />
         {faceOf(detail).proves ? (
-          <ProofBadge passed={run.proof_passed} checks={detail.self_test} />
+          <ProofBadge
+            passed={run.proof_passed}
+            checks={detail.self_test}
+            isOver={run.state === "finished"}
+          />
         ) : null}
         <span className="num min-w-0 grow basis-0 truncate text-muted">
           {whatHappens(run)}
