@@ -35,13 +35,15 @@ if TYPE_CHECKING:
 class Cast:
     """Which models complete the prompt; `adapter` belongs to the student.
 
-    `sight` is how large a run read pictures; without it the student's folder says so.
+    `teacher_adapter` is what the teacher of a run wears. `sight` is how large a run read pictures;
+    without it the student's folder says so.
     """
 
     student: str | None
     adapter: Path | None
     teacher: str | None
     sight: SightSettings | None = None
+    teacher_adapter: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +153,13 @@ def roles_of(named: Cast, run: RunDirectory) -> Cast:
     adapter = named.adapter or pointed(run, "best") or pointed(run, "last")
     if adapter is None:
         raise InputError(f"Run {run.run_id} has no checkpoint yet.", "Let it take some steps.")
-    _, teacher = models_of(settings_of(config))
+    settings = settings_of(config)
+    _, teacher = models_of(settings)
     student = named.student or base_model(config)
-    return Cast(student, adapter, named.teacher or teacher, sight_of(settings_of(config)))
+    # Not every method has a teacher that wears one; another teacher than the run's wears none.
+    worn = None if named.teacher else settings.model_dump().get("teacher_adapter")
+    teacher_adapter = None if worn is None else Path(worn)
+    return Cast(student, adapter, named.teacher or teacher, sight_of(settings), teacher_adapter)
 
 
 def _figures(answer: Answer) -> str:
@@ -230,7 +236,7 @@ def _alone(roles: Cast, ask: Ask, quiet: bool) -> Iterator[Answer]:
 def _compared(roles: Cast, ask: Ask, quiet: bool) -> Iterator[Answer]:
     """Base, student and teacher; the student's weights are loaded once and left for the teacher."""
     from OnPolicyDistill.adapters.lora import adapter_disabled
-    from OnPolicyDistill.models.loading import load_policy, unload
+    from OnPolicyDistill.models.loading import unload
 
     student = _student(roles)
     turns = ["student"] if roles.adapter is None else ["base", "student"]
@@ -242,7 +248,7 @@ def _compared(roles: Cast, ask: Ask, quiet: bool) -> Iterator[Answer]:
     if roles.teacher is not None:
         unload(student)
         _announce("teacher", roles.teacher, quiet)
-        yield _answer(load_policy(roles.teacher, sight=_sight(roles)), "teacher", ask, quiet)
+        yield _answer(_worn(roles.teacher, roles.teacher_adapter, roles), "teacher", ask, quiet)
 
 
 def _announce(role: str, name: str, quiet: bool) -> None:
@@ -251,12 +257,17 @@ def _announce(role: str, name: str, quiet: bool) -> None:
 
 
 def _student(roles: Cast) -> Policy:
+    assert roles.student is not None
+    return _worn(roles.student, roles.adapter, roles)
+
+
+def _worn(model: str, adapter: Path | None, roles: Cast) -> Policy:
+    """A model with the adapter that it wears, if any."""
     from OnPolicyDistill.adapters.files import load_adapter
     from OnPolicyDistill.models.loading import load_policy
 
-    assert roles.student is not None
-    policy = load_policy(roles.student, sight=_sight(roles))
-    return policy if roles.adapter is None else load_adapter(policy, roles.adapter)[0]
+    policy = load_policy(model, sight=_sight(roles))
+    return policy if adapter is None else load_adapter(policy, adapter)[0]
 
 
 def _refuse_blind(roles: Cast, prompt: Pictured, compare: bool) -> None:

@@ -11,7 +11,7 @@ import pytest
 from OnPolicyDistill.adapters.files import save_adapter
 from OnPolicyDistill.adapters.lora import adapter_layers, attach_adapter
 from OnPolicyDistill.cli.generate import Cast, roles_of
-from OnPolicyDistill.config import load_config
+from OnPolicyDistill.config import load_config, parse_config
 from OnPolicyDistill.errors import InputError
 from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.runs.checkpoints import TrainingState, save_checkpoint
@@ -115,6 +115,21 @@ def test_what_cannot_be_generated_is_refused(opd: Opd, arguments: list[str], sen
     outcome = opd("generate", *arguments)
     assert outcome.exit_code == 2
     assert sentence in outcome.err
+
+
+def test_a_teacher_answers_with_the_adapter_that_its_run_gave_it(
+    opd: Opd, run: RunDirectory, workspace: Path, pair: Path
+) -> None:
+    worn, student = run.path / "checkpoints" / "000005", str(pair / "student")
+    values = load_config(pair / "config.yaml").model_dump()
+    values["distillation"] |= {"teacher_model": student, "teacher_adapter": str(worn)}
+    taught = create_run(workspace, parse_config(values, "test"))
+    named = ("--run", taught.run_id, "--adapter", str(worn), "--compare", "--json", *ASKED)
+    base, own, teacher = completions(opd("generate", *named))
+    assert base["text"] != own["text"]
+    assert teacher["text"] == own["text"]
+    *_, plain = completions(opd("generate", *named, "--teacher", student))
+    assert plain["text"] == base["text"]
 
 
 def test_a_run_names_model_adapter_and_teacher_unless_options_do(
