@@ -102,11 +102,7 @@ def body(model: nn.Module) -> nn.Module:
         part = _holder(part, layers[0])  # a mere container
     inside: list[nn.Module] = [] if part is None else part.modules()  # type: ignore[no-untyped-call]
     if part is None or not any(isinstance(each, EMBEDDINGS) for each in inside):
-        raise ModelError(
-            f"The architecture {architecture_of(model)} is not laid out as "
-            "embeddings, layers, final norm and output head.",
-            "Use a model of a family that opd models architectures lists as trainable.",
-        )
+        raise _laid_out_otherwise(model)
     return part
 
 
@@ -127,16 +123,36 @@ def body_states(model: nn.Module, tokens: mx.array, cache: Sequence[object] | No
 
 
 def head_layer(model: nn.Module) -> nn.Module:
-    """The layer that makes logits of hidden states, the embeddings where they are tied."""
+    """The layer that makes logits of hidden states, the embeddings where they are tied.
+
+    Raises:
+        ModelError: there is none where it should be.
+    """
     inner, name = text_model(model), architecture_of(model)
     if name in _INSIDE:
         found = (_at(inner, path) for path in _INSIDE[name])
-        return next(layer for layer in found if layer is not None)
+        return _first((layer for layer in found if layer is not None), model)
     heads = [part for part in inner.children().values() if isinstance(part, LINEAR)]
     if heads and not (name in _UNUSED_HEAD and inner.args.tie_word_embeddings):
         return heads[0]
     # Word embeddings come before those of positions.
-    return next(each for each in body(model).children().values() if isinstance(each, EMBEDDINGS))
+    parts: list[nn.Module] = list(body(model).children().values())
+    return _first((each for each in parts if isinstance(each, EMBEDDINGS)), model)
+
+
+def _first(found: Iterator[nn.Module], model: nn.Module) -> nn.Module:
+    layer = next(found, None)
+    if layer is None:
+        raise _laid_out_otherwise(model)
+    return layer
+
+
+def _laid_out_otherwise(model: nn.Module) -> ModelError:
+    return ModelError(
+        f"The architecture {architecture_of(model)} is not laid out as embeddings, layers, final "
+        "norm and output head.",
+        "Use a model of a family that opd models architectures lists as trainable.",
+    )
 
 
 def output_head(model: nn.Module, vocab_size: int) -> VocabularyHead:

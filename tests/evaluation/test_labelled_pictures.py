@@ -89,7 +89,7 @@ def test_a_free_answer_is_right_where_its_box_is(root: Path, tmp_path: Path) -> 
     assert predicted_of(free, "", "48.5", rules) is None
     assert predicted_of(free, "<think>", r"\boxed{48.5}", rules) is None
     assert predicted_of(labelled, "", "Final Answer: 48.5", rules) == "48.5"
-    assert predicted_of(labelled, "", r"So \boxed{48.5}.", rules) is None
+    assert predicted_of(labelled, "", r"So \boxed{48.5}.", rules) == "48.5"
 
 
 @pytest.mark.parametrize("gold", [48.5, True, ["a"]])

@@ -87,7 +87,10 @@ def test_a_settled_pipeline_is_its_own_file(
         ({"variants: [sft,": "variants: [stf,"}, "variants.0.stage: there is no stage stf"),
         ({"variants: [sft,": "variants: [look,"}, "line 20: look trains nothing"),
         ({"method: sft": "method: grpo"}, "line 3, stage sft has"),
-        ({"grpo/demo": "grpo/dmeo"}, "line 9, stage rewards: There is no config file or preset grpo/dmeo"),
+        (
+            {"grpo/demo": "grpo/dmeo"},
+            "stage rewards: There is no config file or preset grpo/dmeo",
+        ),
         ({"grpo/demo": "vision_surgery/demo"}, "projector is no method of a stage"),
         ({"{num_steps: 4": "{num_stps: 4"}, r"grpo.num_stps: there is no such setting \(is it"),
         ({"{num_steps: 4": "{model: tiny-teacher"}, "An adapter belongs to one model"),
