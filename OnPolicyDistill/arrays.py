@@ -89,3 +89,8 @@ def float_list(values: mx.array) -> list[float]:
 def int_list(values: mx.array) -> list[int]:
     """Evaluate a one-dimensional array as Python ints."""
     return cast(list[int], values.tolist())
+
+
+def load_tensors(file: str) -> tuple[dict[str, mx.array], dict[str, str]]:
+    """Arrays of a safetensors file and what its header says beside them."""
+    return cast("tuple[dict[str, mx.array], dict[str, str]]", mx.load(file, return_metadata=True))

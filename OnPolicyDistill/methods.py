@@ -421,7 +421,9 @@ def facts_of(settings: RunSettings) -> KindFacts:
 def models_of(settings: RunSettings) -> tuple[str | None, str | None]:
     """Return who learns and its teacher, of which a run may have only one, or neither."""
     match settings:
-        case DistillationSettings() | PromptDistillationSettings():
+        case DistillationSettings():
+            return settings.student_model, settings.teacher_name
+        case PromptDistillationSettings():
             return settings.student_model, settings.teacher_model
         case SftSettings() | GrpoSettings():
             return settings.model, None

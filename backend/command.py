@@ -40,6 +40,49 @@ def serve(
     raise typer.Exit(serve_workspace(folder, port, open_page and not json, json))
 
 
+@app.command("serve-teacher")
+def serve_teacher(
+    model: Annotated[str, typer.Argument(help="Alias, hub id or folder of the teacher.")],
+    *,
+    host: Annotated[
+        str, typer.Option(help="Address of this machine that others reach it by.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="0 lets the system choose a free one.")
+    ] = 0,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            help="What callers must send; better in $OPD_TEACHER_TOKEN, which no list of "
+            "processes shows. Left out: one is made and shown."
+        ),
+    ] = None,
+    batch_tokens: Annotated[
+        int, typer.Option(min=256, max=1_000_000, help="Tokens read at once; bounds memory.")
+    ] = 16_384,
+    json: Annotated[bool, typer.Option("--json", help="Say in one JSON line when ready.")] = False,
+) -> None:
+    """Serve a teacher to students on other machines, until Ctrl-C."""
+    if not json:
+        print_note(f"Loading {model} ...")
+    from OnPolicyDistill.cli.device import load_mlx
+
+    load_mlx()
+    from serving.server import TeacherOptions
+    from serving.server import serve_teacher as serve_with
+
+    serve_with(
+        TeacherOptions(
+            model=model,
+            host=host,
+            port=port,
+            token=token,
+            batch_tokens=batch_tokens,
+            ready_json=json,
+        )
+    )
+
+
 @runs_app.command()
 def reindex(workspace: WorkspaceOption = None, json: JsonOption = False) -> None:
     """Build the index that the screen searches again from the run folders."""

@@ -80,6 +80,14 @@ PLACES: dict[str, tuple[Group, str]] = {
     "top_k": ("teacher", "tokens*"),
     "teacher_cache_size_mb": ("teacher", "MB"),
     "keep_teacher_loaded": ("teacher", ""),
+    "teacher_endpoint.url": ("teacher", "*"),
+    "teacher_endpoint.model": ("teacher", "*"),
+    "teacher_endpoint.server": ("teacher", "*"),
+    "teacher_endpoint.key_env": ("teacher", "*"),
+    "teacher_endpoint.top_k": ("teacher", "tokens*"),
+    "teacher_endpoint.timeout_s": ("teacher", "seconds*"),
+    "teacher_endpoint.retries": ("teacher", "times*"),
+    "teacher_endpoint.in_flight": ("teacher", "requests*"),
     "rank": ("adapter", ""),
     "alpha": ("adapter", ""),
     "dropout": ("adapter", "share*"),
@@ -237,7 +245,7 @@ def _shape(about: Schema, definitions: Schema) -> tuple[Schema, bool]:
 
 
 def _field(key: str, about: Schema, shape: Schema, nullable: bool) -> FormField:
-    name = key.rpartition(".")[2]
+    name = place_of(key)
     group, unit = PLACES.get(name, ("other", ""))
     choices = shape.get("enum", [shape["const"]] if "const" in shape else [])
     kind = SPECIAL_KINDS.get(name, KINDS[str(shape.get("type", "string"))])
@@ -260,8 +268,14 @@ def _field(key: str, about: Schema, shape: Schema, nullable: bool) -> FormField:
     )
 
 
+def place_of(key: str) -> str:
+    """A setting's name in PLACES: with the name of its part where that has a place of its own."""
+    inner = ".".join(key.split(".")[-2:])
+    return inner if inner in PLACES else key.rpartition(".")[2]
+
+
 def _title(name: str) -> str:
-    first, *rest = name.split("_")
+    first, *rest = name.replace(".", "_").split("_")
     words = [ACRONYMS.get(word.capitalize(), word) for word in rest]
     return " ".join([ACRONYMS.get(first.capitalize(), first.capitalize()), *words])
 

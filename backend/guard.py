@@ -151,7 +151,8 @@ class Guard:
 
 
 def _is_api(path: str) -> bool:
-    return path == "/api" or path.startswith("/api/")
+    """Whether a path asks for the token: ours, and those of a served teacher (serving/)."""
+    return path.split("/", 2)[1:2] in (["api"], ["v1"])
 
 
 def _check_path(scope: Scope) -> None:

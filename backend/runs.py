@@ -13,11 +13,18 @@ from backend.history.views import View
 from backend.problems import ConflictError, NotFoundError
 from backend.starting import check_start, enqueue
 from backend.system.room import check_disk
-from OnPolicyDistill.config import BLOCK_OF_METHOD, parse_config, with_overrides
+from OnPolicyDistill.config import (
+    BLOCK_OF_METHOD,
+    RunConfig,
+    parse_config,
+    settings_of,
+    with_overrides,
+)
 from OnPolicyDistill.errors import RunError
 from OnPolicyDistill.files import remove_any
 from OnPolicyDistill.runs.annotations import Annotations, read_annotations, write_annotations
 from OnPolicyDistill.runs.directory import RunDirectory, create_run, is_run_folder
+from OnPolicyDistill.settings.distillation import DistillationSettings
 
 
 class TrashedRun(View):
@@ -35,15 +42,19 @@ def make_run(
     annotations: Annotations,
     start: bool,
     anyway: bool = False,
+    confirm: bool = False,
 ) -> RunDirectory:
     """Make a run from plain config values, and queue it if asked to.
 
     Raises:
         ConfigError: a setting is wrong; every location is named.
+        ConflictError: prompts would leave this machine, and `confirm` is false.
         DiskFullError: there is no room.
         MemoryInUseError: it would start now, needs more than is free, and `anyway` is false.
     """
     config = parse_config(dict(values))
+    if not confirm:
+        _refuse_leaving(config)
     check_disk(backend.settings)
     if start:
         check_start(backend, config, anyway)
@@ -53,6 +64,18 @@ def make_run(
     if start:
         enqueue(backend, run, "train", anyway=True)
     return run
+
+
+def _refuse_leaving(config: RunConfig) -> None:
+    """Ask once before a run is made whose prompts go to a teacher on another machine."""
+    settings = settings_of(config)
+    if isinstance(settings, DistillationSettings) and settings.teacher_endpoint.leaves_machine:
+        raise ConflictError(
+            "This run sends its prompts and completions to "
+            f"{settings.teacher_endpoint.base}, out of this machine.",
+            "Confirm that they may leave it, or take a teacher that runs here.",
+            code="leaves_machine",
+        )
 
 
 def duplicate(run: RunDirectory, changes: dict[str, object]) -> dict[str, object]:

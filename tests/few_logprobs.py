@@ -33,6 +33,9 @@ class FewLogprobs:
     def policy(self) -> Policy:
         raise RunError("This teacher is elsewhere.")
 
+    def expect(self, rollout: Rollout) -> None:
+        pass
+
     def compresses_anew(self, form: TargetForm | None = None) -> bool:
         return False
 

@@ -151,7 +151,10 @@ def _collected(
 ) -> list[list[Token]]:
     completions: list[list[Token]] = [[] for _ in request.prompts]
     for token in stream(model, request, hooks):
-        completions[token.prompt_index].append(token)
+        completion = completions[token.prompt_index]
+        completion.append(token)
+        if token.finish_reason is not None:
+            hooks.finished(_rollout(request, token.prompt_index, completion))
     return completions
 
 

@@ -10,7 +10,7 @@ import mlx.core as mx
 from OnPolicyDistill.generation.prefill import Prefix
 from OnPolicyDistill.generation.sampling import THE_POLICY, SamplingSettings
 from OnPolicyDistill.pictures import FIRST_PICTURE_ID
-from OnPolicyDistill.rollout import FinishReason, TopLogprobs
+from OnPolicyDistill.rollout import FinishReason, Rollout, TopLogprobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +66,24 @@ def _ignore(_num_tokens: int) -> None:
     pass
 
 
+def _unheard(_rollout: Rollout) -> None:
+    pass
+
+
 def _never() -> bool:
     return False
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationHooks:
-    """`progress` hears the number of tokens of each step; `should_stop` is asked before each."""
+    """`progress` hears the number of tokens of each step; `should_stop` is asked before each.
+
+    `finished` hears each rollout as soon as it is whole, while others are still written.
+    """
 
     progress: Callable[[int], None] = _ignore
     should_stop: Callable[[], bool] = _never
+    finished: Callable[[Rollout], None] = _unheard
 
 
 NO_HOOKS = GenerationHooks()

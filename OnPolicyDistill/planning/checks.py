@@ -5,6 +5,7 @@ Findings are collected, so that one problem does not hide the next.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -37,6 +38,7 @@ from OnPolicyDistill.planning.sight import common_sight
 from OnPolicyDistill.planning.targets import PlannedAdapter
 from OnPolicyDistill.planning.workload import PromptFacts, Workload, make_workload
 from OnPolicyDistill.registry import local_folder
+from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.sight import SightSettings
 from OnPolicyDistill.settings.training import OptimizerSettings
 
@@ -114,6 +116,18 @@ class Checkup:
                 field = f"{block}.student_model"
                 fix = "Choose two models of one family and generation."
                 self.add(severity, finding.code, field, finding.message, fix)
+
+    def check_served(self, settings: DistillationSettings, block: str) -> None:
+        """Say what leaves the machine, and whether the key is there; nothing is sent yet."""
+        endpoint, field = settings.teacher_endpoint, f"{block}.teacher_endpoint"
+        if endpoint.leaves_machine:
+            message = f"Prompts and completions are sent to {endpoint.base}."
+            fix = "Take a teacher that runs on this machine if they must not leave it."
+            self.add("warning", "leaves_machine", f"{field}.url", message, fix)
+        if endpoint.key_env is not None and not os.environ.get(endpoint.key_env):
+            message = f"The variable {endpoint.key_env} is not set, which holds the teacher's key."
+            fix = "Set it where the run is started."
+            self.add("warning", "no_key", f"{field}.key_env", message, fix)
 
     def check_turn_end(self, model: str, field: str, learns_answers: bool = False) -> None:
         """Say so where a model that is here does not stop where its template ends a turn.
@@ -311,8 +325,12 @@ def _models_of(config: RunConfig) -> Iterator[tuple[str, str, tuple[Asked, ...]]
     samples = any(words.phase == "self_test" for words in facts.phases)
     learning: tuple[Asked, ...] = ("train", "sample") if samples else ("train",)
     named = settings_of(config).model_dump()
+    settings = settings_of(config)
+    is_served = isinstance(settings, DistillationSettings) and settings.is_served
     for model in facts.models:
-        if model.role != "tower" and isinstance(named[model.key], str):
+        if model.role == "tower" or (model.role == "teacher" and is_served):
+            continue
+        if isinstance(named[model.key], str):
             asked = learning if model.role == "student" else ()
             yield f"{facts.block}.{model.key}", named[model.key], asked
 

@@ -72,8 +72,10 @@ def check_run(config: RunConfig, workspace: Path | None = None) -> CheckReport:
 
 def _check_distillation(check: Checkup, settings: DistillationSettings, block: str) -> None:
     """Check pair, files, adapter and disk."""
-    wears_another = settings.teacher_adapter not in (None, settings.student_adapter)
-    check.check_pair(settings.student_model, settings.teacher_model, block, wears_another)
+    if settings.is_served:
+        check.check_served(settings, block)
+    else:
+        _check_both(check, settings, block)
     ruler = _ruler(check, settings)
     _check_prompts(check, settings, block, ruler)
     check.check_turn_end(settings.student_model, f"{block}.student_model")
@@ -81,6 +83,12 @@ def _check_distillation(check: Checkup, settings: DistillationSettings, block: s
     check.check_adapter(settings.student_adapter, f"{block}.student_adapter")
     check.check_adapter(settings.teacher_adapter, f"{block}.teacher_adapter")
     check.check_disk()
+
+
+def _check_both(check: Checkup, settings: DistillationSettings, block: str) -> None:
+    """Check the pair where both are loaded here."""
+    wears_another = settings.teacher_adapter not in (None, settings.student_adapter)
+    check.check_pair(settings.student_model, settings.teacher_model, block, wears_another)
 
 
 def _check_seeing(check: Checkup, settings: VlmDistillationSettings) -> None:

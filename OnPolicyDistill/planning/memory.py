@@ -70,8 +70,10 @@ def forecast_memory(work: Workload) -> list[PhaseMemory]:
     """The phases of a run with their memory, in the order they come."""
     if work.groups is not None:
         return [_sampling(work, {}), _learning(work, {})]
-    if work.teacher is None or work.distillation is None:
+    if work.distillation is None:
         return [_learning(work, resident={})]
+    if work.teacher is None:
+        return [_sampling(work, {}), _learning(work, {})]
     teacher = {"teacher": work.teacher.loaded_bytes}
     if work.distillation.keep_teacher_loaded:
         cached = {**teacher, "teacher_cache": work.cache_bytes}

@@ -49,8 +49,9 @@ class PairReport(BaseModel):
 
     student: str
     teacher: str
-    basis: Literal["files", "registry"] = Field(
-        description="registry: a model is not on this machine, so only known facts were compared."
+    basis: Literal["files", "registry", "rows"] = Field(
+        description="registry: a model is not on this machine, so only known facts were compared. "
+        "rows: the teacher is served elsewhere and said what tokens of known rows mean."
     )
     verdict: PairVerdict
     summary: str

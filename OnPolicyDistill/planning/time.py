@@ -125,15 +125,20 @@ def _step(work: Workload, chip: Chip) -> StepSeconds:
             scoring=forward_seconds(work.student, work, chip, rows * work.groups.has_reference),
             learning=learning * work.groups.num_updates,
         )
-    if work.teacher is None or work.distillation is None:
+    if work.distillation is None:
         return StepSeconds(0.0, 0.0, learning)
     fresh = 0.0 if work.keeps_rollouts else rows * work.distillation.on_policy_fraction
     scored = fresh + (rows - fresh) * (1 - _cached_share(work))
     return StepSeconds(
         sampling=sampling_seconds(work.student, work, chip, round(fresh)),
-        scoring=forward_seconds(work.teacher, work, chip, scored),
+        scoring=_teacher_seconds(work, chip, scored),
         learning=learning,
     )
+
+
+def _teacher_seconds(work: Workload, chip: Chip, rows: float) -> float:
+    """Seconds that the teacher reads; 0 where it is served elsewhere, how fast is not known."""
+    return 0.0 if work.teacher is None else forward_seconds(work.teacher, work, chip, rows)
 
 
 def _learning_seconds(work: Workload, chip: Chip, rows: int) -> float:
@@ -154,11 +159,11 @@ def _evaluation(work: Workload, chip: Chip) -> float:
     if work.groups is not None:
         return sampling_seconds(work.student, work, chip, rows)
     reading = forward_seconds(work.student, work, chip, rows)
-    if work.teacher is None or work.distillation is None:
+    if work.distillation is None:
         return reading
     if not work.distillation.keep_teacher_loaded:
         return reading
-    scoring = forward_seconds(work.teacher, work, chip, rows)
+    scoring = _teacher_seconds(work, chip, rows)
     return sampling_seconds(work.student, work, chip, rows) + scoring + reading
 
 

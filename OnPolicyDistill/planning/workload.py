@@ -82,7 +82,11 @@ class GroupFacts:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One run in numbers; where there is no teacher, `groups` says whether anything is sampled."""
+    """One run in numbers.
+
+    Where there is no teacher here, `groups` or `distillation` says that something is sampled: in
+    the second case the teacher is served elsewhere.
+    """
 
     settings: OptimizerSettings
     student: ModelFacts
@@ -174,7 +178,7 @@ class Workload:
     @property
     def num_kept_rows(self) -> int:
         """Completions that are scored into the cache: fixed ones, or the teacher's own."""
-        if self.distillation is None:
+        if self.distillation is None or self.teacher is None:
             return 0
         seen = min(self.prompts.num_prompts, self.settings.num_steps * self.settings.rows_per_step)
         held_out = 0 if self.distillation.keep_teacher_loaded else self.num_held_out
@@ -247,10 +251,13 @@ def make_workload(config: RunConfig, prompts: PromptFacts, num_held_out: int) ->
 
 def _distilled(settings: DistillationSettings, prompts: PromptFacts, num_held_out: int) -> Workload:
     student = describe_model(settings.student_model, settings.mixed_precision)
+    lora = continued_lora(settings.lora, settings.student_adapter)
+    if settings.is_served:
+        # What it costs is its server's; how long an answer takes cannot be known here.
+        return Workload(settings, student, None, settings, lora, prompts, num_held_out)
     teacher = describe_model(settings.teacher_model, settings.mixed_precision)
     worn = adapter_bytes(settings.teacher_adapter)
     teacher = replace(teacher, loaded_bytes=teacher.loaded_bytes + worn)
-    lora = continued_lora(settings.lora, settings.student_adapter)
     return Workload(settings, student, teacher, settings, lora, prompts, num_held_out)
 
 

@@ -65,6 +65,7 @@ NEWER_SETTINGS = (
     "picture_cache_mb",
     "teacher_adapter",
     "sft.student_adapter",
+    "teacher_endpoint",
 )
 
 RunState = Literal["created", "running", "paused", "finished", "failed", "interrupted"]

@@ -100,9 +100,7 @@ def describe_models(settings: RunSettings) -> str:
     """Who learns, and from whom; of paths only the last part."""
     match settings:
         case DistillationSettings():
-            worn = "" if settings.teacher_adapter is None else " with an adapter"
-            teacher = f"{_short(settings.teacher_model)}{worn}"
-            return f"{_short(settings.student_model)} learns from {teacher}"
+            return f"{_short(settings.student_model)} learns from {_teacher_of(settings)}"
         case SftSettings():
             source = settings.conversations or "conversations"
             return f"{_short(settings.model)} learns from {_short(source)}"
@@ -121,6 +119,13 @@ def describe_models(settings: RunSettings) -> str:
             return f"{names} on {_short(settings.inputs or 'no items')}"
         case _:
             assert_never(settings)
+
+
+def _teacher_of(settings: DistillationSettings) -> str:
+    if settings.is_served:
+        return f"{_short(settings.teacher_name)} at {settings.teacher_endpoint.base}"
+    worn = "" if settings.teacher_adapter is None else " with an adapter"
+    return f"{_short(settings.teacher_model)}{worn}"
 
 
 def _describe_prompted(settings: PromptDistillationSettings) -> str:

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from OnPolicyDistill.divergences import FACTS, IN_WORDS, Divergence
+from OnPolicyDistill.settings.endpoint import TeacherEndpoint, beyond_endpoint
 from OnPolicyDistill.settings.problems import Contradiction, refuse
 from OnPolicyDistill.settings.training import LoraSettings, OptimizerSettings
 
@@ -109,6 +110,20 @@ class DistillationSettings(OptimizerSettings):
         default_factory=LoraSettings,
         description="The student's adapter, all that learns.",
     )
+    teacher_endpoint: TeacherEndpoint = Field(
+        TeacherEndpoint(), description="A teacher that lives elsewhere, in teacher_model's stead."
+    )
+
+    @property
+    def is_served(self) -> bool:
+        """Whether the teacher lives elsewhere."""
+        return self.teacher_endpoint.url is not None
+
+    @property
+    def teacher_name(self) -> str:
+        """What the teacher is called, wherever it lives."""
+        served = self.teacher_endpoint.model if self.is_served else None
+        return served or self.teacher_model
 
     @property
     def samples_policy(self) -> bool:
@@ -123,6 +138,8 @@ class DistillationSettings(OptimizerSettings):
     def _contradictions(self) -> Iterator[Contradiction]:
         if self.kl_weight == 0 and self.ce_weight == 0:
             yield "kl_weight", "kl_weight and ce_weight are both 0, so nothing would be learned"
+        if self.is_served:
+            yield from beyond_endpoint(self)
         if FACTS[self.divergence].is_sampled:
             yield from self._biased_sampling()
         if self.keep_teacher_loaded is False and self.teacher_cache_size_mb == 0:

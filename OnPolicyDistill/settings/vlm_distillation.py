@@ -8,11 +8,12 @@ without hard labels the loss is the divergence that held-out numbers measure.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from pydantic import Field
 
 from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.problems import Contradiction
 from OnPolicyDistill.settings.sight import SightSettings
 from OnPolicyDistill.settings.training import LoraSettings
 
@@ -77,3 +78,12 @@ class VlmDistillationSettings(DistillationSettings, SightSettings):
         LoraSettings(rank=32, alpha=64),
         description="The student's adapter, all that learns; the vision tower never does.",
     )
+
+    def _contradictions(self) -> Iterator[Contradiction]:
+        yield from super()._contradictions()
+        if self.is_served:
+            yield (
+                "teacher_endpoint.url",
+                "a served teacher is sent token ids alone and sees no pictures, so url must be "
+                "empty",
+            )

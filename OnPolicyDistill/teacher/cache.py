@@ -83,6 +83,17 @@ class TeacherCache:
         self.num_bytes += size
         return True
 
+    def metrics_since(self, seen: tuple[int, int]) -> dict[str, float]:
+        """Bytes held, evictions, and the hit rate since there were `seen` hits and misses."""
+        hits, misses = self.hits - seen[0], self.misses - seen[1]
+        metrics = {
+            "teacher_cache_mb": self.num_bytes / 1e6,
+            "teacher_cache_evictions": float(self.evictions),
+        }
+        if hits + misses:
+            metrics["teacher_cache_hit_rate"] = hits / (hits + misses)
+        return metrics
+
     def clear(self) -> None:
         """Forget everything; the counts stay."""
         self._entries.clear()

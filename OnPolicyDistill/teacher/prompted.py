@@ -64,6 +64,9 @@ class PromptedTeacher:
             "Set on_policy_fraction to 1, so that every completion is the student's.",
         )
 
+    def expect(self, rollout: Rollout) -> None:
+        """Nothing, as its teacher does."""
+
     def compresses_anew(self, form: TargetForm | None = None) -> bool:
         """Whether kept rows need the ids that the student likes now."""
         return self._teacher.compresses_anew(form)

@@ -2,7 +2,8 @@
 
 A scorer says what it can hand over, and everybody who needs its targets asks for what is offered
 instead of assuming a loaded model. `Teacher` has its policy in this process (teacher/scoring.py);
-`PromptedTeacher` is one behind another prompt (teacher/prompted.py). A scorer that hands over no
+`PromptedTeacher` is one behind another prompt (teacher/prompted.py), `RemoteTeacher` one behind
+HTTP (teacher/remote.py). A scorer that hands over no
 hidden states hands over top-k logprobs with their tail, at temperature 1 only: distances against
 them are lower bounds, and are named so.
 """
@@ -79,6 +80,12 @@ class Scorer(Protocol):
 
         Raises:
             RunError: it is not.
+        """
+
+    def expect(self, rollout: Rollout) -> None:
+        """Hear of a fresh row that the run's own form will be asked of, as soon as it is sampled.
+
+        One that lives elsewhere may begin to read it; nothing has to come of it.
         """
 
     def compresses_anew(self, form: TargetForm | None = None) -> bool:

@@ -94,15 +94,12 @@ class Teacher:
 
     def cache_metrics(self) -> dict[str, float]:
         """Hit rate since the last call, bytes held and evictions since the start."""
-        hits, misses = self.cache.hits - self._seen[0], self.cache.misses - self._seen[1]
+        metrics = self.cache.metrics_since(self._seen)
         self._seen = (self.cache.hits, self.cache.misses)
-        metrics = {
-            "teacher_cache_mb": self.cache.num_bytes / 1e6,
-            "teacher_cache_evictions": float(self.cache.evictions),
-        }
-        if hits + misses:
-            metrics["teacher_cache_hit_rate"] = hits / (hits + misses)
         return metrics
+
+    def expect(self, rollout: Rollout) -> None:
+        """Nothing: it reads in this process, where reading ahead would hold up the sampling."""
 
     def compresses_anew(self, form: TargetForm | None = None) -> bool:
         """Whether kept rows need the ids that the student likes now, see `score`."""

@@ -9,6 +9,7 @@ Letters: B rows, T padded length, N completion positions of a micro-batch, D hid
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -66,10 +67,13 @@ def sample(
 ) -> list[MicroBatch]:
     """Complete a step's rows: the student samples what is fresh, for all micro-batches at once.
 
+    A teacher that lives elsewhere reads the first of them while the others are still sampled.
+
     The rest comes from the store, where the teacher adds what comes up for the first time.
     """
     fresh_rows = [row for row in rows if row.is_fresh]
-    fresh = complete_rows(student.policy, fresh_rows, settings, hooks)
+    ahead = replace(hooks, finished=teacher.expect)
+    fresh = complete_rows(student.policy, fresh_rows, settings, ahead)
     missing = store.missing("teacher", rows)
     if missing:
         store.add("teacher", complete_rows(teacher.policy, missing, settings, hooks))

@@ -30,6 +30,7 @@ from OnPolicyDistill.teacher.scorer import (
 from OnPolicyDistill.teacher.scoring import Teacher
 from OnPolicyDistill.training.distillation import PROBE_ROWS, prove
 from OnPolicyDistill.training.prompts import read_prompts
+from OnPolicyDistill.training.reaching import reach_teacher
 from OnPolicyDistill.training.rollouts import (
     COMPLETIONS_FILE,
     CompletionStore,
@@ -57,8 +58,8 @@ EncodeFor = Callable[[Policy, Path], tuple[EncodedPrompt, ...]]
 class Pair:
     """A student and its teacher with what they are taught by; only the student's arrays change.
 
-    `teacher_marks` say which held-out prompts the teacher answers rightly; the store has the
-    completions that come again.
+    `teacher_marks` say which held-out prompts the teacher answers rightly, and are empty where it
+    writes nothing; the store has the completions that come again.
     """
 
     settings: DistillationSettings
@@ -81,6 +82,8 @@ def prepare_pair(work: Work, settings: DistillationSettings, load: Load, encode:
     Raises:
         DistillError: a file, a model or the pair cannot be used.
     """
+    if settings.is_served:
+        return _prepare_served(work, settings, load, encode)
     reporter = work.reporter
     reporter.phase("loading", "Comparing the tokenizers of student and teacher.")
     vocab_size = compare_folders(settings.student_model, settings.teacher_model)
@@ -105,6 +108,23 @@ def prepare_pair(work: Work, settings: DistillationSettings, load: Load, encode:
         policy, adapter = _load_student(work, settings, load, vocab_size)
     student = student_of(policy, adapter, settings, settings.student_model)
     return Pair(settings, student, teacher, prompts.train, held_out, marks, store)
+
+
+def _prepare_served(
+    work: Work, settings: DistillationSettings, load: Load, encode: EncodeFor
+) -> Pair:
+    """Prepare a pair whose teacher lives elsewhere: nothing of it is loaded here."""
+    student = LocalModel(settings.student_model, find_folder(settings.student_model))
+    teacher, vocab_size = reach_teacher(work, settings, student)
+    require_served(teacher, settings, BLOCK_OF_METHOD[work.config.method])
+    policy, adapter = _load_student(work, settings, load, vocab_size)
+    warn_of_unstopped_turns(policy, work.reporter)
+    prompts, settings = read_prompts(settings, lambda file: encode(policy, file), work.reporter)
+    store = CompletionStore(work.run.path / COMPLETIONS_FILE)
+    coming_again = first_epoch(settings, prompts.train) if uses_fixed_rollouts(settings) else []
+    make_completions("student", policy, coming_again, store, settings, work)
+    learner = student_of(policy, adapter, settings, settings.student_model)
+    return Pair(settings, learner, teacher, prompts.train, prompts.held_out, (), store)
 
 
 def prove_pair(work: Work, pair: Pair) -> None:

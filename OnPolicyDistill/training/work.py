@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic
 
@@ -75,8 +75,9 @@ def begun(
         ConfigError: the run's settings changed since the checkpoint.
         StoppedError: a stop was asked for; the run can be resumed.
     """
-    with occupying(run, observer, stop) as (reporter, asked):
+    with ExitStack() as held, occupying(run, observer, stop) as (reporter, asked):
         work = Work(run, reporter, asked)
+        held.push(work.closing)
         work.begin(checkpoint)
         try:
             yield work
@@ -111,6 +112,7 @@ class Work:
             data_cursor=0,
             num_tokens=0,
         )
+        self.closing = ExitStack()
         self._because: FinishedBecause = "completed"
         self._schedule: tuple[OptimizerSettings, Callable[[Path], None]] | None = None
 

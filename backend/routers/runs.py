@@ -34,6 +34,9 @@ class RunCreation(View):
     annotations: Annotations = Annotations()
     start: bool = Field(False, description="Queue it at once.")
     anyway: bool = Field(False, description="Start even if less memory is free than it needs.")
+    confirm: bool = Field(
+        False, description="Prompts may leave this machine, for a teacher served elsewhere."
+    )
 
 
 class RunDuplication(View):
@@ -46,6 +49,9 @@ class RunDuplication(View):
     annotations: Annotations = Annotations()
     start: bool = Field(False, description="Queue it at once.")
     anyway: bool = Field(False, description="Start even if less memory is free than it needs.")
+    confirm: bool = Field(
+        False, description="Prompts may leave this machine, for a teacher served elsewhere."
+    )
 
 
 class AnnotationChange(View):
@@ -108,7 +114,10 @@ def list_runs(backend: Here, listing: Annotated[RunListing, Query()]) -> RunPage
 @router.post("/runs", status_code=201, responses=refusals(409, 507))
 def create(backend: Here, creation: RunCreation) -> RunSummary:
     """Make a run from a config; every call makes another one."""
-    run = make_run(backend, creation.config, creation.annotations, creation.start, creation.anyway)
+    asked = creation
+    run = make_run(
+        backend, asked.config, asked.annotations, asked.start, asked.anyway, asked.confirm
+    )
     return backend.changed(run.run_id)
 
 
@@ -159,5 +168,6 @@ def change_annotations(backend: Here, run_id: RunId, change: AnnotationChange) -
 def make_duplicate(backend: Here, run_id: RunId, duplication: RunDuplication) -> RunSummary:
     """Make a run with another run's settings and some changes."""
     values = duplicate(backend.existing(run_id), dict(duplication.changes))
-    run = make_run(backend, values, duplication.annotations, duplication.start, duplication.anyway)
+    asked = duplication
+    run = make_run(backend, values, asked.annotations, asked.start, asked.anyway, asked.confirm)
     return backend.changed(run.run_id)

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { ApiError, describeError, isMemoryInUse, OfflineError } from "@/api/problem";
+import { ApiError, describeError, isMemoryInUse, leavesMachine, OfflineError } from "@/api/problem";
 
 function refusal(code: string): ApiError {
   return new ApiError({
@@ -18,6 +18,8 @@ test("only a start that others' memory stands against can be asked for again", (
   expect(isMemoryInUse(refusal("low_memory"))).toBe(false);
   expect(isMemoryInUse(new OfflineError())).toBe(false);
   expect(isMemoryInUse(null)).toBe(false);
+  expect(leavesMachine(refusal("leaves_machine"))).toBe(true);
+  expect(leavesMachine(refusal("memory_in_use"))).toBe(false);
 });
 
 test("what is missing and what to do are both told", () => {

@@ -25,6 +25,11 @@ export function isProblem(body: unknown): body is ProblemBody {
   return typeof body === "object" && body !== null && "code" in body && "detail" in body;
 }
 
+/** Whether a run was refused because its prompts would leave this machine unasked. */
+export function leavesMachine(error: unknown): boolean {
+  return error instanceof ApiError && error.problem.code === "leaves_machine";
+}
+
 /** Whether a start was refused only because others hold the memory: it may be asked again. */
 export function isMemoryInUse(error: unknown): boolean {
   return error instanceof ApiError && error.problem.code === "memory_in_use";

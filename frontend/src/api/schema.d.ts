@@ -2686,6 +2686,17 @@ export interface components {
             keep_teacher_loaded?: boolean;
             /** @description The student's adapter, all that learns. */
             lora?: components["schemas"]["LoraSettings"];
+            /**
+             * @description A teacher that lives elsewhere, in teacher_model's stead.
+             * @default {
+             *       "server": "vllm",
+             *       "top_k": 20,
+             *       "timeout_s": 120,
+             *       "retries": 5,
+             *       "in_flight": 4
+             *     }
+             */
+            teacher_endpoint?: components["schemas"]["TeacherEndpoint"];
         };
         /**
          * DoneMessage
@@ -4613,10 +4624,10 @@ export interface components {
             teacher: string;
             /**
              * Basis
-             * @description registry: a model is not on this machine, so only known facts were compared.
+             * @description registry: a model is not on this machine, so only known facts were compared. rows: the teacher is served elsewhere and said what tokens of known rows mean.
              * @enum {string}
              */
-            basis: "files" | "registry";
+            basis: "files" | "registry" | "rows";
             /**
              * Verdict
              * @enum {string}
@@ -6417,6 +6428,12 @@ export interface components {
              * @default false
              */
             anyway?: boolean;
+            /**
+             * Confirm
+             * @description Prompts may leave this machine, for a teacher served elsewhere.
+             * @default false
+             */
+            confirm?: boolean;
         };
         /**
          * RunDetail
@@ -6505,6 +6522,12 @@ export interface components {
              * @default false
              */
             anyway?: boolean;
+            /**
+             * Confirm
+             * @description Prompts may leave this machine, for a teacher served elsewhere.
+             * @default false
+             */
+            confirm?: boolean;
         };
         /**
          * RunFailed
@@ -7383,6 +7406,58 @@ export interface components {
             gpu_memory_gb: number | null;
         };
         /**
+         * TeacherEndpoint
+         * @description Where a served teacher answers; without a url the teacher is loaded here.
+         */
+        TeacherEndpoint: {
+            /**
+             * Url
+             * @description Address of a server that scores in the teacher's stead, such as http://192.168.1.20:8100: prompts and completions then leave this machine. Empty: teacher_model is loaded here.
+             */
+            url?: string | null;
+            /**
+             * Model
+             * @description What that server calls the teacher.
+             */
+            model?: string | null;
+            /**
+             * Server
+             * @description What it speaks: vllm and sglang hand over a few logprobs at temperature 1, opd (`opd serve-teacher`) is exact at any temperature.
+             * @default vllm
+             * @enum {string}
+             */
+            server?: "vllm" | "sglang" | "opd";
+            /**
+             * Key Env
+             * @description Environment variable that holds the server's key or token; the key itself is never written anywhere.
+             */
+            key_env?: string | null;
+            /**
+             * Top K
+             * @description Logprobs a token that the server hands over at most (vLLM: --max-logprobs).
+             * @default 20
+             */
+            top_k?: number;
+            /**
+             * Timeout S
+             * @description Seconds to wait for one answer before asking again.
+             * @default 120
+             */
+            timeout_s?: number;
+            /**
+             * Retries
+             * @description How often a request is sent again that was refused for now (429, 5xx), or whose answer was cut off.
+             * @default 5
+             */
+            retries?: number;
+            /**
+             * In Flight
+             * @description Requests under way at once.
+             * @default 4
+             */
+            in_flight?: number;
+        };
+        /**
          * Token
          * @description A candidate token of one position with its probability.
          */
@@ -7954,6 +8029,17 @@ export interface components {
              *     }
              */
             lora?: components["schemas"]["LoraSettings"];
+            /**
+             * @description A teacher that lives elsewhere, in teacher_model's stead.
+             * @default {
+             *       "server": "vllm",
+             *       "top_k": 20,
+             *       "timeout_s": 120,
+             *       "retries": 5,
+             *       "in_flight": 4
+             *     }
+             */
+            teacher_endpoint?: components["schemas"]["TeacherEndpoint"];
             /**
              * Instruction
              * @description Added to every problem that does not ask for \boxed{} itself. Thinking models need none; an Instruct model is asked so to box its answer.

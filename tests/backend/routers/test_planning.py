@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from backend.form import PLACES, form_fields
+from backend.form import PLACES, form_fields, place_of
 from backend.paths import NAMED_FILES
 from backend.presets import shipped_presets
 from OnPolicyDistill.config import parse_config, parse_yaml, settings_of
@@ -53,7 +53,7 @@ def test_presets_of_a_method_are_named_with_their_folder() -> None:
 
 def test_every_setting_has_help_and_a_place_in_the_form() -> None:
     for field in form_fields():
-        assert field.key.rpartition(".")[2] in PLACES, field.key
+        assert place_of(field.key) in PLACES, field.key
         assert field.help, field.key
         assert field.group != "other"
 

@@ -1,7 +1,7 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { checkedConfig, formFields, presets, runCheck } from "@/api/planning";
-import { describeError, isMemoryInUse } from "@/api/problem";
+import { describeError, isMemoryInUse, leavesMachine } from "@/api/problem";
 import { createRun } from "@/api/runs";
 import type { CheckReport } from "@/api/types";
 import { learnRun, useWorkspace } from "@/api/workspace";
@@ -18,6 +18,7 @@ import {
   plain,
   useDraft,
 } from "@/features/new-run/draft";
+import { Leaving } from "@/features/new-run/leaving";
 import { useMethod } from "@/features/new-run/methods";
 import { SettingField } from "@/features/new-run/setting-field";
 import { wordsOf } from "@/features/new-run/setting-text";
@@ -26,11 +27,12 @@ import { showError } from "@/features/runs/run-actions";
 interface Creation {
   start: boolean;
   anyway: boolean;
+  confirm: boolean;
 }
 
-const START: Creation = { start: true, anyway: false };
-const START_ANYWAY: Creation = { start: true, anyway: true };
-const SAVE: Creation = { start: false, anyway: false };
+const START: Creation = { start: true, anyway: false, confirm: false };
+const START_ANYWAY = { start: true, anyway: true };
+const SAVE: Creation = { start: false, anyway: false, confirm: false };
 
 /** Everything once more: what is wrong, what differs from the preset, the YAML, and Start. */
 export function ReviewStep() {
@@ -105,7 +107,7 @@ function StartCard({ canStart }: { canStart: boolean }) {
       void navigate({ to: "/runs/$runId", params: { runId: run.run_id } });
     },
     onError: (error) => {
-      if (!isMemoryInUse(error)) {
+      if (!isMemoryInUse(error) && !leavesMachine(error)) {
         showError(error);
       }
     },
@@ -141,11 +143,23 @@ function StartCard({ canStart }: { canStart: boolean }) {
           <Notice
             tone="warn"
             title={describeError(create.error).title}
-            action={<Button onClick={() => create.mutate(START_ANYWAY)}>Start anyway</Button>}
+            action={
+              <Button
+                onClick={() => create.mutate({ ...START, ...create.variables, ...START_ANYWAY })}
+              >
+                Start anyway
+              </Button>
+            }
           >
             {describeError(create.error).reason}
           </Notice>
         </div>
+      ) : null}
+      {leavesMachine(create.error) && create.variables ? (
+        <Leaving
+          error={create.error}
+          onConfirm={() => create.mutate({ ...START, ...create.variables, confirm: true })}
+        />
       ) : null}
     </Card>
   );

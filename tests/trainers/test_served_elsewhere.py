@@ -1,0 +1,158 @@
+"""Runs whose teacher is in another process: what they learn is what they learn from one here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from OnPolicyDistill.config import parse_config
+from OnPolicyDistill.errors import ConfigError, RunError
+from OnPolicyDistill.planning.checkup import check_run
+from OnPolicyDistill.planning.plan import plan_run
+from OnPolicyDistill.runs.directory import RunDirectory
+from OnPolicyDistill.runs.events import EvaluationFinished, StepFinished
+from OnPolicyDistill.runs.log import read_events
+from OnPolicyDistill.runs.wording import describe_models
+from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.trainers import on_policy
+from tests.serving.process import TOKEN, served
+
+LOGPROBS = {"temperature": 1.0, "teacher_targets": "top_k", "top_k": 8, "divergence": "forward_kl"}
+# Ten of Adam's first steps magnify what float32 rounds differently in batches of other sizes.
+CLOSE = 1e-3
+
+
+class Classroom(Protocol):
+    root: Path
+
+    def create(self, **settings: object) -> RunDirectory: ...
+
+
+@pytest.fixture(scope="module")
+def address(school: Path) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch, served(str(school / "teacher")) as url:
+        patch.setenv("TEACHER_KEY", TOKEN)
+        yield url
+
+
+def trained(classroom: Classroom, **settings: object) -> RunDirectory:
+    run = classroom.create(num_steps=4, eval_every=4, gradient_accumulation_steps=2, **settings)
+    on_policy.train(run)
+    return run
+
+
+def endpoint(school: Path, url: str, **settings: object) -> dict[str, object]:
+    model = str(school / "teacher")
+    return {"url": url, "model": model, "server": "opd", "key_env": "TEACHER_KEY", **settings}
+
+
+def figures(run: RunDirectory) -> dict[str, float]:
+    """The loss of every step and all that the evaluations measured, but the teacher's answers."""
+    found: dict[str, float] = {}
+    for event in read_events(run.events_file):
+        if isinstance(event, StepFinished):
+            found[f"loss {event.step}"] = event.metrics["loss"]
+        if isinstance(event, EvaluationFinished):
+            own = {k: v for k, v in event.metrics.items() if k.startswith("eval_")}
+            found |= {f"{event.step} {key}": value for key, value in own.items()}
+    return {key: value for key, value in found.items() if "seconds" not in key}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"teacher_targets": "top_k", "top_k": 16}, {"fixed_rollouts": True, "num_epochs": 1}],
+)
+def test_a_run_taught_from_elsewhere_ends_with_the_figures_of_one_taught_here(
+    classroom: Classroom, school: Path, address: str, settings: dict[str, object]
+) -> None:
+    here = figures(trained(classroom, **settings))
+    place = endpoint(school, address)
+    there = figures(trained(classroom, **settings, teacher_endpoint=place))
+    assert there == pytest.approx(here, rel=CLOSE, abs=CLOSE)
+    assert len(here) > 10
+
+
+def test_a_run_taught_by_logprobs_alone_comes_nearer_to_its_teacher(
+    classroom: Classroom, school: Path, address: str
+) -> None:
+    place = endpoint(school, address, server="vllm")
+    found = figures(
+        trained(classroom, **LOGPROBS, kl_weight=1.0, ce_weight=0.0, teacher_endpoint=place)
+    )
+    assert 0 < found["4 eval_forward_kl_bound"] < found["0 eval_forward_kl_bound"]
+    assert "4 eval_forward_kl" not in found
+
+
+def test_nothing_of_a_run_has_the_key_in_it(
+    classroom: Classroom, school: Path, address: str
+) -> None:
+    run = trained(classroom, teacher_endpoint=endpoint(school, address))
+    files = [file for file in run.path.rglob("*") if file.is_file()]
+    assert any("TEACHER_KEY" in file.read_text(errors="ignore") for file in files)
+    assert not any(TOKEN.encode() in file.read_bytes() for file in files)
+
+
+def test_a_teacher_that_is_not_there_ends_the_run_in_words(classroom: Classroom) -> None:
+    place = {"url": "http://127.0.0.1:9", "model": "big", "server": "opd", "retries": 0}
+    with pytest.raises(RunError, match=r"The teacher at http://127\.0\.0\.1:9 was asked once"):
+        trained(classroom, teacher_endpoint=place)
+
+
+VLLM = {"url": "http://192.168.1.20:8000/v1/", "model": "big"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"temperature": 2.0}, "temperature"),
+        ({"divergence": "reverse_kl"}, "divergence"),
+        ({"teacher_targets": "hidden_states"}, "teacher_targets"),
+        ({"top_k": 21}, "top_k"),
+        ({"on_policy_fraction": 0.5}, "on_policy_fraction"),
+        ({"keep_teacher_loaded": False}, "keep_teacher_loaded"),
+        ({"teacher_adapter": "worn"}, "teacher_adapter"),
+        ({"teacher_endpoint": {"url": "http://a:b@h", "model": "big"}}, "teacher_endpoint.url"),
+        ({"teacher_endpoint": {"url": "ftp://h", "model": "big"}}, "teacher_endpoint.url"),
+        ({"teacher_endpoint": {"url": "http://h:x", "model": "big"}}, "teacher_endpoint.url"),
+        ({"teacher_endpoint": {"url": "http://h"}}, "teacher_endpoint.model"),
+    ],
+)
+def test_what_an_endpoint_cannot_serve_is_refused_when_the_config_is_read(
+    changed: dict[str, object], field: str
+) -> None:
+    fine = {**LOGPROBS, "teacher_endpoint": VLLM}
+    parse_config({"distillation": fine})
+    with pytest.raises(ConfigError) as refused:
+        parse_config({"distillation": {**fine, **changed}})
+    assert [place for place, _ in refused.value.locations] == [f"distillation.{field}"]
+
+
+def test_models_that_see_are_not_taught_from_elsewhere() -> None:
+    with pytest.raises(ConfigError, match="sees no pictures"):
+        parse_config({"vlm_distillation": {**LOGPROBS, "teacher_endpoint": VLLM}})
+
+
+def test_check_and_plan_need_no_teacher_here_and_say_what_leaves_the_machine(
+    classroom: Classroom, tmp_path: Path
+) -> None:
+    run = classroom.create(**LOGPROBS, teacher_model="nowhere", teacher_endpoint=VLLM)
+    report = check_run(run.config(), tmp_path)
+    assert report.verdict == "warning"
+    told = {finding.code: finding for finding in report.findings}
+    assert told["leaves_machine"].field == "distillation.teacher_endpoint.url"
+    assert "http://192.168.1.20:8000" in told["leaves_machine"].message
+    plan = plan_run(run.config(), find_chip("Apple M2 Ultra"), 64_000_000_000)
+    assert plan.teacher is None
+
+
+def test_a_run_says_where_its_teacher_is() -> None:
+    settings = DistillationSettings.model_validate(
+        {**LOGPROBS, "student_model": "small", "teacher_endpoint": VLLM}
+    )
+    assert describe_models(settings) == "small learns from big at http://192.168.1.20:8000"
+    assert settings.teacher_endpoint.leaves_machine
+    here = settings.teacher_endpoint.model_copy(update={"url": "http://localhost:1"})
+    assert not here.leaves_machine
