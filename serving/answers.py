@@ -17,7 +17,8 @@ from OnPolicyDistill.losses.chunks import map_chunks, rows_per_chunk
 from OnPolicyDistill.losses.softened import soften
 from OnPolicyDistill.losses.targets import HiddenTargets, top_k_targets
 from OnPolicyDistill.rollout import Rollout
-from OnPolicyDistill.teacher.wire import NO_MASS, packed
+from OnPolicyDistill.teacher.packed import packed
+from OnPolicyDistill.teacher.wire import NO_MASS
 from serving.asked import Asked, Extension
 
 # Text of a token.

@@ -23,7 +23,7 @@ from pydantic import JsonValue
 from OnPolicyDistill.errors import ConfigError, DistillError, RunError
 from OnPolicyDistill.settings.endpoint import TeacherEndpoint
 from OnPolicyDistill.stopping import check_stop
-from OnPolicyDistill.teacher.wire import AnswerError
+from OnPolicyDistill.teacher.packed import AnswerError
 
 T = TypeVar("T")
 

@@ -23,14 +23,8 @@ from OnPolicyDistill.planning.pair import PairFinding, PairReport, PairVerdict
 from OnPolicyDistill.rollout import Rollout
 from OnPolicyDistill.settings.endpoint import TeacherEndpoint
 from OnPolicyDistill.teacher.asking import Asking, RefusedError, wait
-from OnPolicyDistill.teacher.wire import (
-    PATHS,
-    AnswerError,
-    Position,
-    Wanted,
-    question,
-    read_positions,
-)
+from OnPolicyDistill.teacher.packed import AnswerError
+from OnPolicyDistill.teacher.wire import PATHS, Position, Wanted, question, read_positions
 
 ABOUT_PATH, HEAD_PATH = "/v1/teacher", "/v1/teacher/head"
 CHECKED_IDS = 512

@@ -21,8 +21,9 @@ from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.rollout import Rollout
 from OnPolicyDistill.teacher.asking import Asking, wait
 from OnPolicyDistill.teacher.cache import CacheKey, Entry, TeacherCache, digest_tokens
+from OnPolicyDistill.teacher.packed import to_mlx
 from OnPolicyDistill.teacher.scorer import EXACT, Offer, TargetForm
-from OnPolicyDistill.teacher.wire import PATHS, Row, Wanted, question, read_answer, to_mlx
+from OnPolicyDistill.teacher.wire import PATHS, Row, Wanted, question, read_answer
 
 ROWS_PER_REQUEST = 8
 

@@ -9,18 +9,16 @@ Answers come from elsewhere: one that is not as it should be is an `AnswerError`
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import mlx.core as mx
 import numpy as np
 from pydantic import JsonValue
 
 from OnPolicyDistill.rollout import Rollout
 from OnPolicyDistill.settings.endpoint import Server
+from OnPolicyDistill.teacher.packed import AnswerError, Packed, as_list, as_object, unpacked
 
 # What vLLM writes for -inf, which JSON has not.
 NO_MASS = -9999.0
@@ -33,21 +31,6 @@ PATHS: Mapping[Server, str] = {
     "sglang": "/generate",
     "opd": "/v1/completions",
 }
-_NUMPY = {"float32": "<f4", "float16": "<f2", "bfloat16": "<u2", "uint32": "<u4"}
-_MLX = {"float32": mx.float32, "float16": mx.float16, "bfloat16": mx.bfloat16, "uint32": mx.uint32}
-
-
-class AnswerError(ValueError):
-    """What is wrong with an answer, as the end of a sentence."""
-
-
-@dataclass(frozen=True, slots=True)
-class Packed:
-    """An array as bytes, little-endian; made and read without MLX's threads."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    data: bytes
 
 
 Row = tuple[Packed, ...]
@@ -153,7 +136,7 @@ def read_positions(
 def _told_by_vllm(answer: JsonValue, rows: Sequence[Sequence[int]]) -> list[list[Position]]:
     told: list[list[Position]] = []
     for choice, row in zip(_choices(answer, len(rows)), rows, strict=True):
-        positions = _list(choice.get("prompt_logprobs"), "prompt_logprobs")
+        positions = as_list(choice.get("prompt_logprobs"), "prompt_logprobs")
         if len(positions) != len(row):
             raise AnswerError(f"tells of {len(positions)} positions of {len(row)}")
         first: list[Position] = [Position({}, None)]
@@ -164,29 +147,29 @@ def _told_by_vllm(answer: JsonValue, rows: Sequence[Sequence[int]]) -> list[list
 def _entry(entries: JsonValue, token: int) -> Position:
     """One position of vLLM's: ids are strings, the given token stands beside the k best."""
     logprobs: dict[int, float] = {}
-    for key, about in _object(entries, "a position").items():
+    for key, about in as_object(entries, "a position").items():
         if not key.isdecimal() or len(key) > MAX_ID_DIGITS:
             raise AnswerError(f"has {key[:20]!r} where a token id belongs")
-        logprobs[int(key)] = _logprob(_object(about, "a token").get("logprob"))
+        logprobs[int(key)] = _logprob(as_object(about, "a token").get("logprob"))
     given = entries.get(str(token)) if isinstance(entries, dict) else None
     text = given.get("decoded_token") if isinstance(given, dict) else None
     return Position(logprobs, text if isinstance(text, str) else None)
 
 
 def _told_by_sglang(answer: JsonValue, rows: Sequence[Sequence[int]]) -> list[list[Position]]:
-    answers = [answer] if isinstance(answer, dict) else _list(answer, "the answer")
+    answers = [answer] if isinstance(answer, dict) else as_list(answer, "the answer")
     if len(answers) != len(rows):
         raise AnswerError(f"has {len(answers)} rows of {len(rows)}")
     told: list[list[Position]] = []
     for one in answers:
-        about = _object(_object(one, "a row").get("meta_info"), "meta_info")
-        given = _list(about.get("input_token_logprobs"), "input_token_logprobs")
-        best = _list(about.get("input_top_logprobs"), "input_top_logprobs")
+        about = as_object(as_object(one, "a row").get("meta_info"), "meta_info")
+        given = as_list(about.get("input_token_logprobs"), "input_token_logprobs")
+        best = as_list(about.get("input_top_logprobs"), "input_top_logprobs")
         if len(given) != len(best):
             raise AnswerError("has unequal numbers of positions")
         positions: list[Position] = [Position({}, None)]
         for token, others in zip(given[1:], best[1:], strict=True):
-            listed = [_triple(t) for t in [*_list(others or [], "a position"), token]]
+            listed = [_triple(t) for t in [*as_list(others or [], "a position"), token]]
             positions.append(Position({i: lp for lp, i, _ in listed}, listed[-1][2]))
         told.append(positions)
     return told
@@ -194,7 +177,7 @@ def _told_by_sglang(answer: JsonValue, rows: Sequence[Sequence[int]]) -> list[li
 
 def _triple(value: JsonValue) -> tuple[float, int, str | None]:
     """Logprob, id and text."""
-    parts = _list(value, "a token")
+    parts = as_list(value, "a token")
     token = parts[1] if len(parts) > 1 else None
     if not isinstance(token, int) or token < 0:
         raise AnswerError("has a token without an id")
@@ -232,7 +215,7 @@ def _few(positions: Sequence[Position], row: Rollout, wanted: Wanted) -> Row:
 
 
 def _arrays(choice: Mapping[str, JsonValue], row: Rollout, wanted: Wanted) -> Row:
-    listed = _list(choice.get("distill"), "distill")
+    listed = as_list(choice.get("distill"), "distill")
     if len(listed) != (5 if wanted.top_k else 1):
         raise AnswerError(f"has {len(listed)} arrays for a row")
     arrays = tuple(unpacked(value) for value in listed)
@@ -241,53 +224,11 @@ def _arrays(choice: Mapping[str, JsonValue], row: Rollout, wanted: Wanted) -> Ro
     return arrays
 
 
-def packed(array: mx.array) -> dict[str, JsonValue]:
-    """An evaluated array as JSON."""
-    name = str(array.dtype).removeprefix("mlx.core.")
-    bits = array.view(mx.uint16) if name == "bfloat16" else array
-    data = np.array(bits).astype(_NUMPY[name]).tobytes()
-    return {
-        "dtype": name,
-        "shape": list(array.shape),
-        "data": base64.b64encode(data).decode("ascii"),
-    }
-
-
-def unpacked(value: JsonValue) -> Packed:
-    """An array of an answer, its size checked.
-
-    Raises:
-        AnswerError: type, shape and bytes do not belong together.
-    """
-    told = _object(value, "an array")
-    name, shape, text = told.get("dtype"), told.get("shape"), told.get("data")
-    if not isinstance(name, str) or name not in _NUMPY or not isinstance(text, str):
-        raise AnswerError("has an array of no known type")
-    sizes = [size for size in _list(shape, "a shape") if isinstance(size, int) and size > 0]
-    if not 1 <= len(sizes) <= 2 or len(sizes) != len(_list(shape, "a shape")):
-        raise AnswerError("has an array of no usable shape")
-    try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise AnswerError("has an array that is cut off") from error
-    if len(data) != math.prod(sizes) * np.dtype(_NUMPY[name]).itemsize:
-        raise AnswerError("has an array that is cut off")
-    return Packed(name, tuple(sizes), data)
-
-
-def to_mlx(array: Packed) -> mx.array:
-    """The array as MLX has it, in the type that it was sent in."""
-    values = mx.array(np.frombuffer(array.data, _NUMPY[array.dtype]).reshape(array.shape))
-    return (
-        values.view(mx.bfloat16) if array.dtype == "bfloat16" else values.astype(_MLX[array.dtype])
-    )
-
-
 def _choices(answer: JsonValue, num_rows: int) -> list[Mapping[str, JsonValue]]:
     """The rows of a completion, by their index."""
     listed = [
-        _object(c, "a choice")
-        for c in _list(_object(answer, "the answer").get("choices"), "choices")
+        as_object(c, "a choice")
+        for c in as_list(as_object(answer, "the answer").get("choices"), "choices")
     ]
     by_index = {choice.get("index"): choice for choice in listed}
     if len(listed) != num_rows or any(i not in by_index for i in range(num_rows)):
@@ -299,15 +240,3 @@ def _logprob(value: JsonValue) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not value <= 0.01:
         raise AnswerError("has something else where a logprob belongs")
     return -math.inf if value <= NO_MASS else min(float(value), 0.0)
-
-
-def _object(value: JsonValue, what: str) -> Mapping[str, JsonValue]:
-    if not isinstance(value, dict):
-        raise AnswerError(f"has no object where {what} belongs")
-    return value
-
-
-def _list(value: JsonValue, what: str) -> list[JsonValue]:
-    if not isinstance(value, list):
-        raise AnswerError(f"has no list where {what} belongs")
-    return value

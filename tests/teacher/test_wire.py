@@ -13,17 +13,8 @@ import numpy as np
 import pytest
 
 from OnPolicyDistill.rollout import Rollout
-from OnPolicyDistill.teacher.wire import (
-    SMALLEST_TAIL,
-    AnswerError,
-    Packed,
-    Wanted,
-    packed,
-    question,
-    read_answer,
-    to_mlx,
-    unpacked,
-)
+from OnPolicyDistill.teacher.packed import AnswerError, Packed, packed, to_mlx, unpacked
+from OnPolicyDistill.teacher.wire import SMALLEST_TAIL, Wanted, question, read_answer
 
 ROW = Rollout(0, (5, 6), (7, 8), (), "stop")
 VLLM = Wanted("big", "vllm", vocab_size=20, top_k=2)

@@ -13,4 +13,3 @@ export function Leaving({ error, onConfirm }: { error: unknown; onConfirm: () =>
     </div>
   );
 }
-
