@@ -29,6 +29,7 @@ from OnPolicyDistill.faces import (
     rewarded,
 )
 from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.endpoint import TeacherEndpoint
 from OnPolicyDistill.settings.evaluation import EvaluationSettings
 from OnPolicyDistill.settings.grpo import GrpoSettings
 from OnPolicyDistill.settings.projector import ProjectorSettings
@@ -416,6 +417,12 @@ def facts_of(settings: RunSettings) -> KindFacts:
             return _EVALUATION
         case _:
             assert_never(settings)
+
+
+def endpoint_of(settings: RunSettings) -> TeacherEndpoint | None:
+    """Where a run's teacher is served; None where it has none, or loads it."""
+    is_served = isinstance(settings, DistillationSettings) and settings.is_served
+    return settings.teacher_endpoint if is_served else None
 
 
 def models_of(settings: RunSettings) -> tuple[str | None, str | None]:

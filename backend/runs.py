@@ -22,9 +22,9 @@ from OnPolicyDistill.config import (
 )
 from OnPolicyDistill.errors import RunError
 from OnPolicyDistill.files import remove_any
+from OnPolicyDistill.methods import endpoint_of
 from OnPolicyDistill.runs.annotations import Annotations, read_annotations, write_annotations
 from OnPolicyDistill.runs.directory import RunDirectory, create_run, is_run_folder
-from OnPolicyDistill.settings.distillation import DistillationSettings
 
 
 class TrashedRun(View):
@@ -68,11 +68,10 @@ def make_run(
 
 def _refuse_leaving(config: RunConfig) -> None:
     """Ask once before a run is made whose prompts go to a teacher on another machine."""
-    settings = settings_of(config)
-    if isinstance(settings, DistillationSettings) and settings.teacher_endpoint.leaves_machine:
+    endpoint = endpoint_of(settings_of(config))
+    if endpoint is not None and endpoint.leaves_machine:
         raise ConflictError(
-            "This run sends its prompts and completions to "
-            f"{settings.teacher_endpoint.base}, out of this machine.",
+            f"This run sends its prompts and completions to {endpoint.base}, out of this machine.",
             "Confirm that they may leave it, or take a teacher that runs here.",
             code="leaves_machine",
         )

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 import uvicorn
 
@@ -57,8 +58,8 @@ class TeacherOptions:
     ready_json: bool = False
 
 
-def serve_teacher(options: TeacherOptions) -> None:
-    """Serve until SIGINT or SIGTERM.
+def serve_teacher(options: TeacherOptions) -> NoReturn:
+    """Serve until SIGINT or SIGTERM, then end the process with 0.
 
     Raises:
         InputError: the port is taken, or the token is too short.
@@ -87,6 +88,9 @@ def serve_teacher(options: TeacherOptions) -> None:
         server = _Server(config, lambda: _announce(options, about, port, shown))
         server.run(sockets=[listener])
         desk.close()
+    # MLX's own threads may still be there when the interpreter goes, which then aborts.
+    sys.stdout.flush()
+    os._exit(0)
 
 
 class _Server(uvicorn.Server):

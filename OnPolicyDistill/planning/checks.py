@@ -21,7 +21,7 @@ from OnPolicyDistill.datasets.set_files import is_set
 from OnPolicyDistill.datasets.tokenizer_files import load_tokenizer_files
 from OnPolicyDistill.datasets.turn_ends import find_unstopped_turn
 from OnPolicyDistill.errors import DatasetError, InputError, ModelError
-from OnPolicyDistill.methods import FACTS, facts_of
+from OnPolicyDistill.methods import FACTS, endpoint_of, facts_of
 from OnPolicyDistill.pictures import Sight
 from OnPolicyDistill.planning.answering import answering_stages
 from OnPolicyDistill.planning.architectures import Asked, architecture_problem
@@ -38,7 +38,7 @@ from OnPolicyDistill.planning.sight import common_sight
 from OnPolicyDistill.planning.targets import PlannedAdapter
 from OnPolicyDistill.planning.workload import PromptFacts, Workload, make_workload
 from OnPolicyDistill.registry import local_folder
-from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.endpoint import TeacherEndpoint
 from OnPolicyDistill.settings.sight import SightSettings
 from OnPolicyDistill.settings.training import OptimizerSettings
 
@@ -117,9 +117,9 @@ class Checkup:
                 fix = "Choose two models of one family and generation."
                 self.add(severity, finding.code, field, finding.message, fix)
 
-    def check_served(self, settings: DistillationSettings, block: str) -> None:
+    def check_served(self, endpoint: TeacherEndpoint, block: str) -> None:
         """Say what leaves the machine, and whether the key is there; nothing is sent yet."""
-        endpoint, field = settings.teacher_endpoint, f"{block}.teacher_endpoint"
+        field = f"{block}.teacher_endpoint"
         if endpoint.leaves_machine:
             message = f"Prompts and completions are sent to {endpoint.base}."
             fix = "Take a teacher that runs on this machine if they must not leave it."
@@ -325,8 +325,7 @@ def _models_of(config: RunConfig) -> Iterator[tuple[str, str, tuple[Asked, ...]]
     samples = any(words.phase == "self_test" for words in facts.phases)
     learning: tuple[Asked, ...] = ("train", "sample") if samples else ("train",)
     named = settings_of(config).model_dump()
-    settings = settings_of(config)
-    is_served = isinstance(settings, DistillationSettings) and settings.is_served
+    is_served = endpoint_of(settings_of(config)) is not None
     for model in facts.models:
         if model.role == "tower" or (model.role == "teacher" and is_served):
             continue

@@ -73,7 +73,7 @@ def check_run(config: RunConfig, workspace: Path | None = None) -> CheckReport:
 def _check_distillation(check: Checkup, settings: DistillationSettings, block: str) -> None:
     """Check pair, files, adapter and disk."""
     if settings.is_served:
-        check.check_served(settings, block)
+        check.check_served(settings.teacher_endpoint, block)
     else:
         _check_both(check, settings, block)
     ruler = _ruler(check, settings)

@@ -68,6 +68,9 @@ class TeacherEndpoint(Settings):
 
     def _contradictions(self) -> Iterator[Contradiction]:
         if self.url is None:
+            # Who names a server's model means it, and would else be taught by another teacher.
+            if self.model is not None:
+                yield "url", "model names a served teacher, so url must say where it is served"
             return
         if self.model is None:
             yield "model", "a url is given, so model must say what the server calls the teacher"

@@ -37,6 +37,36 @@ async def test_a_run_is_made_from_a_config(client: httpx.AsyncClient, backend: B
     assert read_annotations(backend.directory(made["run_id"])).tags == ("a",)
 
 
+SERVED = {
+    "teacher_endpoint": {"url": "http://192.168.1.20:8000", "model": "big"},
+    "temperature": 1.0,
+    "teacher_targets": "top_k",
+    "top_k": 8,
+    "divergence": "forward_kl",
+}
+
+
+async def test_prompts_leave_the_machine_only_once_that_is_confirmed(
+    client: httpx.AsyncClient, backend: Backend
+) -> None:
+    body = {"config": {"distillation": SERVED}}
+    refused = await client.post("/api/runs", json=body)
+    assert (refused.status_code, refused.json()["code"]) == (409, "leaves_machine")
+    assert "http://192.168.1.20:8000" in refused.json()["detail"]
+    assert await ids(client) == []
+    made = await client.post("/api/runs", json={**body, "confirm": True})
+    assert made.status_code == 201, made.text
+    path = f"/api/runs/{made.json()['run_id']}/duplicate"
+    assert (await client.post(path, json={})).json()["code"] == "leaves_machine"
+    assert (await client.post(path, json={"confirm": True})).status_code == 201
+
+
+async def test_a_teacher_served_on_this_machine_asks_nothing(client: httpx.AsyncClient) -> None:
+    here = {"url": "http://127.0.0.1:8000", "model": "big"}
+    body = {"config": {"distillation": {**SERVED, "teacher_endpoint": here}}}
+    assert (await client.post("/api/runs", json=body)).status_code == 201
+
+
 async def test_annotations_change_field_by_field(
     client: httpx.AsyncClient, make_run: MakeRun
 ) -> None:

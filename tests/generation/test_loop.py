@@ -396,6 +396,21 @@ def test_progress_counts_every_token_once(model: nn.Module):
     assert max(heard) <= 3
 
 
+def test_a_rollout_is_heard_of_as_soon_as_it_is_whole(model: nn.Module):
+    heard: list[tuple[Rollout, int]] = []
+    written = 0
+
+    def count(num_tokens: int) -> None:
+        nonlocal written
+        written += num_tokens
+
+    hooks = GenerationHooks(progress=count, finished=lambda row: heard.append((row, written)))
+    request = asked(RAGGED, THE_POLICY, stop_ids=frozenset(range(0, 100, 7)), max_rows=3)
+    rollouts = generate(model, request, hooks)
+    assert sorted((row for row, _ in heard), key=lambda row: row.prompt_index) == rollouts
+    assert heard[0][1] < written
+
+
 def test_a_stop_request_is_heard_within_a_step(model: nn.Module):
     heard: list[int] = []
     hooks = GenerationHooks(progress=heard.append, should_stop=lambda: len(heard) == 2)

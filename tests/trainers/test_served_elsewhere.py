@@ -118,6 +118,7 @@ VLLM = {"url": "http://192.168.1.20:8000/v1/", "model": "big"}
         ({"teacher_endpoint": {"url": "ftp://h", "model": "big"}}, "teacher_endpoint.url"),
         ({"teacher_endpoint": {"url": "http://h:x", "model": "big"}}, "teacher_endpoint.url"),
         ({"teacher_endpoint": {"url": "http://h"}}, "teacher_endpoint.model"),
+        ({"teacher_endpoint": {"url": None, "model": "big"}}, "teacher_endpoint.url"),
     ],
 )
 def test_what_an_endpoint_cannot_serve_is_refused_when_the_config_is_read(
