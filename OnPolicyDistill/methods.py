@@ -421,8 +421,9 @@ def facts_of(settings: RunSettings) -> KindFacts:
 
 def endpoint_of(settings: RunSettings) -> TeacherEndpoint | None:
     """Where a run's teacher is served; None where it has none, or loads it."""
-    is_served = isinstance(settings, DistillationSettings) and settings.is_served
-    return settings.teacher_endpoint if is_served else None
+    if isinstance(settings, DistillationSettings) and settings.is_served:
+        return settings.teacher_endpoint
+    return None
 
 
 def models_of(settings: RunSettings) -> tuple[str | None, str | None]:
