@@ -11,6 +11,7 @@ DistillError                exit 1: the work failed
 |  |- DiskFullError         no room for the next checkpoint
 |  |- GpuError              the GPU refused or ended the work; its code is the cause
 |  |  `- GpuInterruptedError   exit 75: it may succeed in another process, which the parent starts
+|  |- RankLostError         another rank of the run is gone
 |  |- ProofError            the proof of learning failed: the trainer would not train
 |  `- DivergedError         loss or gradient stopped being a number
 |- OutputError              what is printed cannot be written
@@ -115,6 +116,12 @@ class GpuInterruptedError(GpuError):
     """The GPU ended the work, and whoever started this process tries it again in another one."""
 
     exit_code = 75
+
+
+class RankLostError(RunError):
+    """Another rank of the run is gone; what was learned up to the last step is kept."""
+
+    code = "rank_lost"
 
 
 class ProofError(RunError):

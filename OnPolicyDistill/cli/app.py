@@ -28,6 +28,7 @@ from OnPolicyDistill.cli.output import default_workspace, print_note, print_text
 from OnPolicyDistill.cli.pipeline import app as pipeline_app
 from OnPolicyDistill.cli.plan import plan
 from OnPolicyDistill.cli.presets import presets
+from OnPolicyDistill.cli.rank import rank
 from OnPolicyDistill.cli.runs import app as runs_app
 from OnPolicyDistill.cli.training import resume, train
 from OnPolicyDistill.errors import DistillError
@@ -89,6 +90,7 @@ app.add_typer(models_app, name="models")
 app.add_typer(data_app, name="data")
 app.add_typer(pipeline_app, name="pipeline")
 app.command()(doctor)
+app.command(hidden=True)(rank)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

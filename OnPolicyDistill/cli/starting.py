@@ -20,10 +20,12 @@ AnywayOption = Annotated[
 ]
 
 
-def refuse_without_memory(config: RunConfig, anyway: bool, workspace: Path) -> None:
+def refuse_without_memory(
+    config: RunConfig, anyway: bool, workspace: Path, num_processes: int = 1
+) -> None:
     """Refuse to start a run that needs more memory than is free now; warn if it starts anyway.
 
-    A run that cannot be forecast is not refused.
+    Each of `num_processes` needs as much. A run that cannot be forecast is not refused.
 
     Raises:
         MemoryInUseError: it needs more, and `anyway` is false.
@@ -34,7 +36,7 @@ def refuse_without_memory(config: RunConfig, anyway: bool, workspace: Path) -> N
     plan = plan_start(config, workspace)
     if plan is None:
         return
-    shortage = find_shortage(plan.needed_gb)
+    shortage = find_shortage(plan.needed_gb * num_processes)
     if shortage is not None:
         if not anyway:
             action = (

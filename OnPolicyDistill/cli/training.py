@@ -19,12 +19,21 @@ from OnPolicyDistill.cli.output import (
     print_text,
 )
 from OnPolicyDistill.cli.plan import AssignmentsOption
+from OnPolicyDistill.cli.ranks import (
+    BackendOption,
+    HostsOption,
+    RanksOption,
+    chosen_places,
+    ranks_here,
+    work_as_ranks,
+)
 from OnPolicyDistill.cli.runs import RunArgument, open_run
 from OnPolicyDistill.cli.starting import AnywayOption, refuse_without_memory
 from OnPolicyDistill.errors import InputError, StoppedError
 
 if TYPE_CHECKING:
     from OnPolicyDistill.config import RunConfig
+    from OnPolicyDistill.distributed.launching import Places
     from OnPolicyDistill.methods import EveryKind
     from OnPolicyDistill.runs.directory import RunDirectory
     from OnPolicyDistill.runs.reporting import Observer, StopRequest
@@ -47,6 +56,9 @@ def train(
         str | None, typer.Option(help="Start a run whose folder exists; nothing else is read.")
     ] = None,
     anyway: AnywayOption = False,
+    num_ranks: RanksOption = 1,
+    hosts: HostsOption = None,
+    backend: BackendOption = None,
     workspace: WorkspaceOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -55,6 +67,7 @@ def train(
     from OnPolicyDistill.cli.settings import Given, load_settings
     from OnPolicyDistill.runs.directory import create_run
 
+    places = chosen_places(num_ranks, hosts, backend)
     options = {
         "prompts": prompts,
         "validation": validation,
@@ -65,18 +78,19 @@ def train(
     if run is not None:
         if config is not None or assignments or any(options.values()):
             raise InputError("--run takes the settings of the run's folder.", "Give no others.")
-        _work(_unstarted(run, workspace), None, json)
+        _work(_unstarted(run, workspace), None, json, places)
         return
     settings = load_settings(config, Given(options, assignments or ()))
     folder = workspace or default_workspace()
     for warning in refuse_what_cannot_work(settings, folder):
         print_note(f"Warning: {warning}")
-    refuse_without_memory(settings, anyway, folder)
-    _work(create_run(folder, settings), None, json)
+    refuse_without_memory(settings, anyway, folder, ranks_here(places))
+    _work(create_run(folder, settings), None, json, places)
 
 
 def resume(
     run: RunArgument,
+    *,
     checkpoint: Annotated[
         str | None,
         typer.Option(
@@ -86,6 +100,9 @@ def resume(
         ),
     ] = None,
     anyway: AnywayOption = False,
+    num_ranks: RanksOption = 1,
+    hosts: HostsOption = None,
+    backend: BackendOption = None,
     workspace: WorkspaceOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -93,19 +110,26 @@ def resume(
     from OnPolicyDistill.runs.checkpoints import last_checkpoint
     from OnPolicyDistill.runs.soundness import check_resumable
 
+    places = chosen_places(num_ranks, hosts, backend)
     found = open_run(run, workspace)
     if checkpoint is None:
         refuse_finished(found)
     chosen = last_checkpoint(found) if checkpoint is None else choose_checkpoint(found, checkpoint)
     check_resumable(found, chosen)
-    refuse_without_memory(found.config(), anyway, found.path.parent.parent)
-    _work(found, chosen, json)
+    refuse_without_memory(found.config(), anyway, found.path.parent.parent, ranks_here(places))
+    _work(found, chosen, json, places)
 
 
-def _work(run: RunDirectory, checkpoint: Path | None, json: bool) -> None:
-    """Work on a run here, or in a child where macOS may end what uses the GPU."""
+def _work(
+    run: RunDirectory, checkpoint: Path | None, json: bool, places: Places | None = None
+) -> None:
+    """Work on a run here, as ranks, or in a child where macOS may end what uses the GPU."""
     from OnPolicyDistill.cli import watching
 
+    if places is not None:
+        work_as_ranks(run, checkpoint, places)
+        tell(run, json)
+        return
     if not watching.is_needed():
         work_on(run, checkpoint, json)
         return
@@ -124,9 +148,19 @@ def work_on(run: RunDirectory, checkpoint: Path | None, json: bool) -> None:
         StoppedError: the run was paused and can be resumed.
         DistillError: the run failed; its log says so too.
     """
+    train_on(run, checkpoint)
+    tell(run, json)
+
+
+def train_on(run: RunDirectory, checkpoint: Path | None) -> None:
+    """Train in this process until the run ends, is paused or fails.
+
+    Raises:
+        StoppedError: the run was paused and can be resumed.
+        DistillError: the run failed; its log says so too.
+    """
     from OnPolicyDistill.cli.progress import watched
     from OnPolicyDistill.config import num_steps_of
-    from OnPolicyDistill.evaluation.report import write_report
     from OnPolicyDistill.macos import awake
     from OnPolicyDistill.planning.starting import kept_forecast
     from OnPolicyDistill.runs.pace import route_of
@@ -139,11 +173,17 @@ def work_on(run: RunDirectory, checkpoint: Path | None, json: bool) -> None:
     known = kept_forecast(run)
     with awake(), stop.on_signals(), watched(route, run.log_file, known) as observer:
         load_mlx()
-        work = _trainer(config)
+        work = trainer_of(config)
         try:
             work(run, observer, stop, checkpoint)
         except StoppedError as error:
             raise StoppedError(_paused(run), f"Go on with: opd resume {run.run_id}") from error
+
+
+def tell(run: RunDirectory, json: bool) -> None:
+    """Write a finished run's report and print it."""
+    from OnPolicyDistill.evaluation.report import write_report
+
     text = write_report(run)
     if json:
         print_json(_summary(run))
@@ -192,7 +232,8 @@ def refuse_finished(run: RunDirectory) -> None:
         )
 
 
-def _trainer(config: RunConfig) -> Train:
+def trainer_of(config: RunConfig) -> Train:
+    """The loop of a run's method."""
     from OnPolicyDistill.evaluation.labelled_run import evaluate_run
     from OnPolicyDistill.trainers import on_policy, sft, vlm_distillation
     from OnPolicyDistill.trainers.grpo import train as grpo

@@ -28,7 +28,6 @@ from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.optim.gradients import Gradients, add_gradients
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.reporting import Observer, StopRequest
-from OnPolicyDistill.seeds import derive_seed
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.stopping import check_stop
 from OnPolicyDistill.training.distillation import (
@@ -65,7 +64,7 @@ def train(
             prove_pair(work, pair)
         else:
             student.load(checkpoint)
-        objective = objective_of(settings)
+        objective, ranks = objective_of(settings), work.ranks
 
         for step in work.steps(
             settings,
@@ -76,9 +75,9 @@ def train(
             with report.timed("sampling"):
                 rows = rows_of_step(settings, pair.prompts, step)
                 batches = sample(rows, student, teacher, pair.store, settings, work.hooks)
+                num_tokens = ranks.total(sum(batch.num_tokens for batch in batches))
 
-            num_tokens = sum(batch.num_tokens for batch in batches)
-            seed_dropout(student.policy.model, derive_seed(settings.seed, "dropout", step))
+            seed_dropout(student.policy.model, ranks.seed(settings.seed, "dropout", step))
             gradients: Gradients = {}
             for batch in batches:
                 check_stop()
@@ -92,6 +91,8 @@ def train(
                 report.add(learned)
 
             with report.timed("learning"):
+                report.of_all(ranks)
+                gradients, report.loss = ranks.add_up(gradients, report.loss, student.policy.model)
                 update = student.updater.apply(gradients, report.loss, step)
             metrics = work.report(step, report.metrics() | teacher.cache_metrics(), update)
             show(work, report, student, pair.texts)

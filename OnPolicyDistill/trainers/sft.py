@@ -28,7 +28,6 @@ from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.optim.gradients import Gradients, add_gradients
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.reporting import Observer, Reporter, StopRequest
-from OnPolicyDistill.seeds import derive_seed
 from OnPolicyDistill.settings.sft import SftSettings
 from OnPolicyDistill.stopping import check_stop
 from OnPolicyDistill.training.conversation_rows import ConversationRow, encode_file
@@ -60,7 +59,7 @@ def train(
     """
     with begun(run, observer, stop, checkpoint) as work:
         given = prepare(work)
-        settings, student = given.settings, given.student
+        settings, student, ranks = given.settings, given.student, work.ranks
         if checkpoint is None:
             first = rows_of_step(given.rows, settings, 1, settings.length_buckets)
             prove_supervised(work, student, first[: settings.batch_size], given.rows, settings)
@@ -73,9 +72,9 @@ def train(
             save=student.save,
         ):
             started = time.perf_counter()
-            rows = rows_of_step(given.rows, settings, step, settings.length_buckets)
-            num_tokens = sum(len(row.learned) for row in rows)
-            seed_dropout(student.policy.model, derive_seed(settings.seed, "dropout", step))
+            rows = ranks.own(rows_of_step(given.rows, settings, step, settings.length_buckets))
+            num_tokens = ranks.total(sum(len(row.learned) for row in rows))
+            seed_dropout(student.policy.model, ranks.seed(settings.seed, "dropout", step))
             loss = 0.0
             gradients: Gradients = {}
             for batch in in_micro_batches(rows, settings.batch_size):
@@ -84,6 +83,7 @@ def train(
                 gradients = add_gradients(gradients, more)
                 mx.eval(gradients)
                 loss += share
+            gradients, loss = ranks.add_up(gradients, loss, student.policy.model)
             update = student.updater.apply(gradients, loss, step)
             seconds = time.perf_counter() - started
             work.report(step, step_metrics(loss, num_tokens, seconds), update)

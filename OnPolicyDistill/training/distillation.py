@@ -15,6 +15,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from OnPolicyDistill.arrays import as_float
+from OnPolicyDistill.distributed.ranks import this_process
 from OnPolicyDistill.evaluation.heldout import BOUND, HeldOut, evaluate_student
 from OnPolicyDistill.evaluation.intervals import share_of
 from OnPolicyDistill.evaluation.proof import Probe, prove_learning, require
@@ -37,6 +38,7 @@ from OnPolicyDistill.training.rollouts import (
     MicroBatch,
     Row,
     complete_rows,
+    complete_together,
     in_micro_batches,
 )
 from OnPolicyDistill.training.shown_pictures import keep_copies, shown_pictures
@@ -65,19 +67,20 @@ def sample(
     settings: DistillationSettings,
     hooks: GenerationHooks,
 ) -> list[MicroBatch]:
-    """Complete a step's rows: the student samples what is fresh, for all micro-batches at once.
+    """Complete this rank's share of a step's rows: the student samples what is fresh, all at once.
 
     A teacher that lives elsewhere reads the first of them while the others are still sampled.
 
-    The rest comes from the store, where the teacher adds what comes up for the first time.
+    The rest comes from the store, where the teacher adds what any rank meets for the first time.
     """
-    fresh_rows = [row for row in rows if row.is_fresh]
+    own = this_process().own(rows)
+    fresh_rows = [row for row in own if row.is_fresh]
     ahead = replace(hooks, finished=teacher.expect)
     fresh = complete_rows(student.policy, fresh_rows, settings, ahead)
     missing = store.missing("teacher", rows)
     if missing:
-        store.add("teacher", complete_rows(teacher.policy, missing, settings, hooks))
-    return in_micro_batches(rows, fresh, store, settings.batch_size)
+        store.add("teacher", complete_together(teacher.policy, missing, settings, hooks))
+    return in_micro_batches(own, fresh, store, settings.batch_size)
 
 
 def score(teacher: Scorer, student: Student, batch: MicroBatch) -> Targets:

@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import mlx.core as mx
+from pydantic import BaseModel, ConfigDict
 
 from OnPolicyDistill.arrays import as_float, float_list
+from OnPolicyDistill.distributed.ranks import Ranks
 from OnPolicyDistill.head import VocabularyHead
 from OnPolicyDistill.losses.distillation import TokenStats
 from OnPolicyDistill.losses.targets import HiddenTargets, Targets, top_k_targets
@@ -35,6 +37,17 @@ class Scored:
     stats: TokenStats
     hidden: mx.array
     targets: Targets
+
+
+class RankCounts(BaseModel):
+    """What one rank counted in a step; sums that are not finite stay so."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
+
+    lengths: list[int]
+    num_truncated: int
+    num_sampled_tokens: int
+    sums: dict[str, float]
 
 
 @dataclass(slots=True)
@@ -78,6 +91,25 @@ class StepReport:
         }
         for key, values in named.items():
             self.sums[key] = self.sums.get(key, 0.0) + as_float(values.sum())
+
+    def of_all(self, ranks: Ranks) -> None:
+        """Take in what the other ranks counted; times and recorded rollouts stay this one's own."""
+        if ranks.is_alone:
+            return
+        every = [RankCounts.model_validate_json(said) for said in ranks.gather(self._counts())]
+        self.lengths = [length for counts in every for length in counts.lengths]
+        self.num_truncated = sum(counts.num_truncated for counts in every)
+        self.num_sampled_tokens = sum(counts.num_sampled_tokens for counts in every)
+        names = dict.fromkeys(name for counts in every for name in counts.sums)
+        self.sums = {name: sum(counts.sums.get(name, 0.0) for counts in every) for name in names}
+
+    def _counts(self) -> str:
+        return RankCounts(
+            lengths=self.lengths,
+            num_truncated=self.num_truncated,
+            num_sampled_tokens=self.num_sampled_tokens,
+            sums=self.sums,
+        ).model_dump_json()
 
     def metrics(self) -> dict[str, float]:
         """Metrics of the step; keys and units are declared in runs/metrics.py."""

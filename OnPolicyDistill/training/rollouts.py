@@ -20,9 +20,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from OnPolicyDistill.datasets.order import row_at
+from OnPolicyDistill.distributed.ranks import this_process
 from OnPolicyDistill.files import disk_errors
 from OnPolicyDistill.generation.loop import generate
 from OnPolicyDistill.generation.request import GenerationHooks, GenerationRequest
@@ -37,6 +38,8 @@ from OnPolicyDistill.training.work import Work
 COMPLETIONS_FILE = "completions.jsonl"
 
 Source = Literal["student", "teacher"]
+
+ROLLOUTS = TypeAdapter(list[Rollout])
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,15 @@ def complete_rows(
     ]
 
 
+def complete_together(
+    policy: Policy, rows: Sequence[Row], settings: DistillationSettings, hooks: GenerationHooks
+) -> list[Rollout]:
+    """Complete rows that every rank will need: each its share, and all of them get all."""
+    ranks = this_process()
+    own = complete_rows(policy, ranks.own(rows), settings, hooks)
+    return ranks.together(own, ROLLOUTS)
+
+
 @dataclass(frozen=True, slots=True)
 class MicroBatch:
     """Rows of one forward and backward pass: fresh completions first, then kept ones."""
@@ -166,7 +178,7 @@ def make_completions(
     size = 4 * settings.rows_per_step
     for start in range(0, len(own), size):
         missing = store.missing(source, own[start : start + size])
-        store.add(source, complete_rows(policy, missing, settings, work.hooks))
+        store.add(source, complete_together(policy, missing, settings, work.hooks))
         done = min(start + size, len(own))
         work.reporter.phase("generating", f"Completions of the {source}.", done, len(own))
 

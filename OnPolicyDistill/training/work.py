@@ -19,8 +19,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic
 
+from pydantic import BaseModel, ConfigDict
+
 from OnPolicyDistill.config import settings_of
-from OnPolicyDistill.errors import ConfigError, StoppedError
+from OnPolicyDistill.distributed.ranks import this_process
+from OnPolicyDistill.errors import ConfigError, RankLostError, StoppedError
 from OnPolicyDistill.evaluation.intervals import Measured
 from OnPolicyDistill.generation.request import GenerationHooks
 from OnPolicyDistill.memory import memory_metrics, reset_peak
@@ -68,12 +71,13 @@ def begun(
 ) -> Iterator[Work]:
     """Hold a run, announce it or its return to a checkpoint, and tell in its log how it ends.
 
-    A stop between the first and the last step saves what is learned by then. It ends the block
-    without an exception where the user wants the run finished.
+    A stop between the first and the last step saves what is learned by then, and so does a rank
+    that is lost. A stop ends the block without an exception where the user wants the run finished.
 
     Raises:
         ConfigError: the run's settings changed since the checkpoint.
         StoppedError: a stop was asked for; the run can be resumed.
+        RankLostError: another rank is gone; the run can be resumed.
     """
     with ExitStack() as held, occupying(run, observer, stop) as (reporter, asked):
         work = Work(run, reporter, asked)
@@ -88,13 +92,29 @@ def begun(
             if run.control().action == "pause":
                 raise
             work.finish(because="stopped")
+        except RankLostError:
+            # The sum came to nothing, so that no step was taken since the last one was reported.
+            if work.is_learning and not work.is_halfway:
+                work.save()
+            raise
+
+
+class Judgement(BaseModel):
+    """What the first rank tells the others of an evaluation: what it means, and the state then."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    verdict: Verdict
+    state: TrainingState
 
 
 class Work:
     """One process's work on a run: its config, read once, where it reports, and how far it is.
 
     `settings` are the block of the config's method; `state` is that of the last finished step.
-    `book` numbers the run's pictures, for all its models.
+    `book` numbers the run's pictures, for all its models. `ranks` are the processes that work on
+    it together, each of which has a Work; all take the steps, the first one does the rest.
+    `is_halfway` says that the student has taken a part of a step that is not reported yet.
     """
 
     def __init__(self, run: RunDirectory, reporter: Reporter, stop: StopRequest) -> None:
@@ -113,6 +133,8 @@ class Work:
             num_tokens=0,
         )
         self.closing = ExitStack()
+        self.ranks = this_process()
+        self.is_halfway = False
         self._because: FinishedBecause = "completed"
         self._schedule: tuple[OptimizerSettings, Callable[[Path], None]] | None = None
 
@@ -174,7 +196,7 @@ class Work:
         saved_at = monotonic()
         while True:
             if is_evaluation_due(settings, self.state):
-                verdict = evaluate()
+                verdict = self._evaluated(evaluate)
             minutes = (monotonic() - saved_at) / 60
             if is_checkpoint_due(settings, self.state, verdict, minutes):
                 self.save()
@@ -205,6 +227,7 @@ class Work:
         }
         finite = {key: value for key, value in everything.items() if math.isfinite(value)}
         self.reporter.finish_step(step, finite)
+        self.is_halfway = False
         self.state = self.state.model_copy(
             update={
                 "step": step,
@@ -234,7 +257,9 @@ class Work:
         return verdict
 
     def save(self) -> None:
-        """Write a checkpoint of the state unless it is there."""
+        """Write a checkpoint of the state unless it is there; the first rank does."""
+        if not self.ranks.is_first:
+            return
         assert self._schedule is not None, "what is saved is known once steps are taken"
         settings, write_arrays = self._schedule
         write_checkpoint(self.reporter, self.state, settings, write_arrays)
@@ -244,9 +269,23 @@ class Work:
     ) -> None:
         """Write the last event; `because` is known where no stop ended the steps.
 
-        `figures` are added to its report as they are.
+        `figures` are added to its report as they are. The first rank writes it.
         """
+        if not self.ranks.is_first:
+            return
         write_end(self.reporter, self.state, because or self._because, figures)
+
+    def _evaluated(self, evaluate: Callable[[], Verdict]) -> Verdict:
+        """What an evaluation means; the first rank evaluates, and the others take its word."""
+        if self.ranks.is_alone:
+            return evaluate()
+        told = self.ranks.from_first(lambda: self._judgement(evaluate()).encode())
+        judged = Judgement.model_validate_json(told)
+        self.state = judged.state
+        return judged.verdict
+
+    def _judgement(self, verdict: Verdict) -> str:
+        return Judgement(verdict=verdict, state=self.state).model_dump_json()
 
     def _settings(self) -> OptimizerSettings:
         """The settings with the number of steps, once that is known."""

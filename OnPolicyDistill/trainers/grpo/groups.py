@@ -11,7 +11,10 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pydantic import TypeAdapter
+
 from OnPolicyDistill.datasets.order import row_at
+from OnPolicyDistill.distributed.ranks import this_process
 from OnPolicyDistill.generation.loop import generate
 from OnPolicyDistill.generation.request import GenerationHooks, GenerationRequest
 from OnPolicyDistill.generation.sampling import SamplingSettings
@@ -46,6 +49,9 @@ class Group:
     def is_dead(self) -> bool:
         """Whether its rewards say nothing: all equal, or fewer than two of them."""
         return all(advantages_of(self.grades.totals, len(self.rollouts)).is_dead)
+
+
+GROUPS = TypeAdapter(list[Group])
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +156,10 @@ def compare(groups: Sequence[Group], settings: GrpoSettings) -> Advantages:
 def micro_batches(
     groups: Sequence[Group], advantages: Advantages, settings: GrpoSettings
 ) -> list[list[WeightedRow]]:
-    """The rows that are learned from, `batch_size` groups a micro-batch, none of them empty.
+    """The rows that this rank learns from, `batch_size` groups a micro-batch, none of them empty.
 
-    Weights are of the whole step. What has no gradient is left out: rows that do not count, and,
-    unless the settings want it otherwise, dead groups where no KL pulls at them.
+    `groups` and weights are of the whole step. What has no gradient is left out: rows that do not
+    count, and, unless the settings want it otherwise, dead groups where no KL pulls at them.
     """
     rollouts = [rollout for group in groups for rollout in group.rollouts]
     counts = [
@@ -161,11 +167,12 @@ def micro_batches(
     ]
     lengths = [len(rollout.completion_ids) for rollout in rollouts]
     weights = row_weights(lengths, counts, settings.loss_type, settings.max_generation_tokens)
+    own = this_process().own(range(len(groups)))
     leaves_out = settings.skip_dead_groups and settings.beta == 0
-    size = settings.batch_size * settings.num_completions
+    size, K = settings.batch_size, settings.num_completions
     batches = []
-    for start in range(0, len(rollouts), size):
-        places = range(start, min(start + size, len(rollouts)))
+    for start in range(0, len(own), size):
+        places = [group * K + place for group in own[start : start + size] for place in range(K)]
         batches.append(
             [
                 WeightedRow(rollouts[place], advantages.values[place], weights[place])

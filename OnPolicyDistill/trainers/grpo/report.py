@@ -11,6 +11,7 @@ from statistics import fmean
 import mlx.core as mx
 
 from OnPolicyDistill.arrays import as_float
+from OnPolicyDistill.distributed.ranks import Ranks
 from OnPolicyDistill.losses.advantages import Advantages
 from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.runs.events import RolloutRecord
@@ -70,6 +71,18 @@ class StepReport:
         self.num_learned_tokens += num_tokens
         for key, values in named.items():
             self.sums[key] = self.sums.get(key, 0.0) + as_float(values.sum())
+
+    def of_all(self, ranks: Ranks) -> None:
+        """Take in what the other ranks learned from; every rank counted all groups already."""
+        if ranks.is_alone:
+            return
+        num_gap_tokens = sum(tokens for _, tokens in self.gaps)
+        told = {"learned": self.num_learned_tokens, "gap": sum(gap for gap, _ in self.gaps)}
+        counts = ranks.add_counts({**told, "gap_tokens": num_gap_tokens})
+        self.sums = ranks.add_counts(self.sums)
+        self.num_learned_tokens = int(counts["learned"])
+        num_gap_tokens = int(counts["gap_tokens"])
+        self.gaps = [(counts["gap"], num_gap_tokens)] if num_gap_tokens else []
 
     def metrics(self, groups: Sequence[Group], advantages: Advantages) -> dict[str, float]:
         """Metrics of the step with its groups; keys and units are declared in runs/metrics.py.

@@ -36,11 +36,11 @@ from OnPolicyDistill.rewards.chosen import ChosenReward, choose_rewards
 from OnPolicyDistill.rollout import EncodedPrompt
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.reporting import Observer, StopRequest
-from OnPolicyDistill.seeds import derive_seed
 from OnPolicyDistill.settings.grpo import GrpoSettings
 from OnPolicyDistill.stopping import check_stop
 from OnPolicyDistill.trainers.grpo.evaluate import evaluate
 from OnPolicyDistill.trainers.grpo.groups import (
+    GROUPS,
     Group,
     asked_anew,
     asked_in_step,
@@ -85,7 +85,7 @@ def train(
             prove(work, student, asked_in_step(settings, task.prompts, 1), settings)
         else:
             student.load(checkpoint)
-        head, objective = student.head, objective_of(settings)
+        head, objective, ranks = student.head, objective_of(settings), work.ranks
 
         # `evaluate` runs before the first step too, as evaluation 0: what the start was worth.
         for step in work.steps(
@@ -103,7 +103,7 @@ def train(
                 batches = [with_reference(task, batch_of(some), objective) for some in rows]
 
             for update_number in range(settings.num_iterations):
-                seed_dropout(policy.model, derive_seed(settings.seed, "dropout", step))
+                seed_dropout(policy.model, ranks.seed(settings.seed, "dropout", step))
                 gradients: Gradients = {}
                 loss = 0.0
                 for place, batch in enumerate(batches):
@@ -121,9 +121,10 @@ def train(
                     loss += learned.loss
                     report.add(learned)
                 with report.timed("learning"):
-                    update = move(student, gradients, loss, step, settings)
+                    update, loss = move(work, student, gradients, loss, step)
                 report.losses.append(loss)
 
+            report.of_all(ranks)
             metrics = work.report(step, report.metrics(groups, advantages), update)
             for record in rollout_records(step, groups, advantages, policy):
                 work.reporter.rollout(record)
@@ -171,15 +172,18 @@ def prepare(work: Work) -> Task:
 def sample_and_grade(work: Work, task: Task, report: StepReport) -> list[Group]:
     """Complete the step's prompts and grade what is said; dead groups are asked something else.
 
-    That is done `max_resamples` times at most; groups that are dead then stay as they are.
+    The ranks share the work, and each gets all groups: advantages and weights are of the whole
+    step. That is done `max_resamples` times at most; groups that are dead then stay as they are.
     """
     settings, policy = task.settings, task.student.policy
     asked, groups = asked_in_step(settings, task.prompts, report.step), list[Group]()
     for _ in range(1 + settings.max_resamples):
         with report.timed("sampling"):
-            sampled = sample(policy, asked, settings, work.hooks)
+            own = work.ranks.own(asked)
+            sampled = sample(policy, own, settings, work.hooks)
         with report.timed("grading"):
-            graded = grade(policy, asked, sampled, task.rewards, settings.max_generation_tokens)
+            graded = grade(policy, own, sampled, task.rewards, settings.max_generation_tokens)
+            graded = work.ranks.together(graded, GROUPS)
         report.add_sampled(graded)
         # Only dead groups are asked anew, each another prompt under its own number. What comes
         # takes the dead one's place, dead or not, so that a step keeps its size and its order.
@@ -201,9 +205,17 @@ def with_reference(task: Task, batch: MicroBatch, objective: PolicyObjective) ->
 
 
 def move(
-    student: Student, gradients: Gradients, loss: float, step: int, settings: GrpoSettings
-) -> Update:
-    """Take one update; without anything that was learned from, none, whatever moments hold."""
-    if not gradients:
-        return Update(0.0, learning_rate(settings, step), was_taken=True)
-    return student.updater.apply(gradients, loss, step)
+    work: Work, student: Student, gradients: Gradients, loss: float, step: int
+) -> tuple[Update, float]:
+    """Take one update with what all ranks learned; returns it and the loss over all ranks.
+
+    Without anything that was learned from, on any rank, it takes none, whatever moments hold.
+    """
+    settings, ranks = work.settings, work.ranks
+    assert isinstance(settings, GrpoSettings)
+    if ranks.total(len(gradients)) == 0:
+        return Update(0.0, learning_rate(settings, step), was_taken=True), loss
+    gradients, loss = ranks.add_up(gradients, loss, student.policy.model)
+    update = student.updater.apply(gradients, loss, step)
+    work.is_halfway = True
+    return update, loss

@@ -61,7 +61,7 @@ def train(
     """
     with begun(run, observer, stop, checkpoint) as work:
         surgery = prepare(work)
-        settings, student = surgery.settings, surgery.student
+        settings, student, ranks = surgery.settings, surgery.student, work.ranks
         if checkpoint is None:
             prove(work, surgery, learn)
         else:
@@ -71,8 +71,8 @@ def train(
             settings, evaluate=lambda: evaluate(work, surgery), save=student.save
         ):
             started = time.perf_counter()
-            rows = rows_of_step(surgery.rows, settings, step)
-            num_tokens = sum(len(row.learned) for row in rows)
+            rows = ranks.own(rows_of_step(surgery.rows, settings, step))
+            num_tokens = ranks.total(sum(len(row.learned) for row in rows))
             loss = 0.0
             gradients: Gradients = {}
             for batch in in_micro_batches(rows, settings.batch_size):
@@ -81,11 +81,14 @@ def train(
                 gradients = add_gradients(gradients, more)
                 mx.eval(gradients)
                 loss += share
+            gradients, loss = ranks.add_up(gradients, loss, student.policy.model)
             update = student.updater.apply(gradients, loss, step)
             seconds = time.perf_counter() - started
             metrics = step_metrics(loss, num_tokens, seconds) | surgery.picture_metrics()
             work.report(step, metrics, update)
 
+        if not ranks.is_first:
+            return
         surgery.fill_with_best(run)
         answers = ask(work, surgery)
         work.finish({**final_figures(work, surgery), **answers})

@@ -32,6 +32,7 @@ from OnPolicyDistill.adapters.dropout import seed_dropout
 from OnPolicyDistill.adapters.files import fill_adapter, read_adapter_weights
 from OnPolicyDistill.adapters.lora import AttachedAdapter
 from OnPolicyDistill.datasets.answers import CONVERSATION_FILES, Split
+from OnPolicyDistill.distributed.copies import share_files
 from OnPolicyDistill.evaluation.heldout import HeldOut
 from OnPolicyDistill.models.loading import load_policy, unload
 from OnPolicyDistill.models.policy import Policy, refuse_different_sight
@@ -40,7 +41,6 @@ from OnPolicyDistill.rollout import EncodedPrompt
 from OnPolicyDistill.runs.checkpoints import pointed
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.reporting import Observer, StopRequest
-from OnPolicyDistill.seeds import derive_seed
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.stopping import check_stop
@@ -98,16 +98,21 @@ def train(
     with begun(run, observer, stop, checkpoint) as work:
         assert isinstance(work.settings, PromptDistillationSettings)
         inputs = read_inputs(work.settings, work.reporter)
-        prepare_answers(work, inputs)
+        if work.ranks.is_first:
+            prepare_answers(work, inputs)
         policy = _generate(work, inputs)
+        share_files(work.ranks, run, [folder_of(run)])
         warn_of_unstopped_turns(policy, work.reporter)
         policy, adapter = put_adapter_on(policy, inputs.settings, work.reporter)
-        measure_variant(work, inputs, "student_before", policy)
-        measure_variant(work, inputs, "student_with_prompt", policy)
+        if work.ranks.is_first:
+            measure_variant(work, inputs, "student_before", policy)
+            measure_variant(work, inputs, "student_with_prompt", policy)
         if inputs.settings.training == "sft":
             _learn_answers(work, _given(work, inputs, policy, adapter), checkpoint)
         else:
             _learn_from_scores(work, _pair(work, inputs, policy, adapter), checkpoint)
+        if not work.ranks.is_first:
+            return
         _fill_with_best(run, policy)
         measure_variant(work, inputs, "student_after", policy)
         work.finish(summary(run))
@@ -115,7 +120,7 @@ def train(
 
 def _learn_answers(work: Work, given: Given, checkpoint: Path | None) -> None:
     """Learn what the teacher answered, token by token."""
-    settings, student = given.settings, given.student
+    settings, student, ranks = given.settings, given.student, work.ranks
     if checkpoint is None:
         first = supervised.rows_of_step(given.rows, settings, 1)[: settings.batch_size]
         prove_supervised(work, student, first, given.rows, settings)
@@ -128,9 +133,9 @@ def _learn_answers(work: Work, given: Given, checkpoint: Path | None) -> None:
         save=student.save,
     ):
         started = time.perf_counter()
-        rows = supervised.rows_of_step(given.rows, settings, step)
-        num_tokens = sum(len(row.learned) for row in rows)
-        seed_dropout(student.policy.model, derive_seed(settings.seed, "dropout", step))
+        rows = ranks.own(supervised.rows_of_step(given.rows, settings, step))
+        num_tokens = ranks.total(sum(len(row.learned) for row in rows))
+        seed_dropout(student.policy.model, ranks.seed(settings.seed, "dropout", step))
         loss = 0.0
         gradients: Gradients = {}
         for batch in supervised.in_micro_batches(rows, settings.batch_size):
@@ -139,6 +144,7 @@ def _learn_answers(work: Work, given: Given, checkpoint: Path | None) -> None:
             gradients = add_gradients(gradients, more)
             mx.eval(gradients)
             loss += share
+        gradients, loss = ranks.add_up(gradients, loss, student.policy.model)
         update = student.updater.apply(gradients, loss, step)
         seconds = time.perf_counter() - started
         work.report(step, supervised.step_metrics(loss, num_tokens, seconds), update)
@@ -151,7 +157,7 @@ def _learn_from_scores(work: Work, pair: Pair, checkpoint: Path | None) -> None:
         _prove(work, pair)
     else:
         student.load(checkpoint)
-    objective = distillation.objective_of(settings)
+    objective, ranks = distillation.objective_of(settings), work.ranks
 
     for step in work.steps(
         settings,
@@ -160,11 +166,11 @@ def _learn_from_scores(work: Work, pair: Pair, checkpoint: Path | None) -> None:
     ):
         report = StepReport(step)
         with report.timed("sampling"):
-            rows = rows_of_step(settings, pair.prompts, step)
+            rows = ranks.own(rows_of_step(settings, pair.prompts, step))
             rollouts = complete_rows(student.policy, rows, settings, work.hooks)
+            num_tokens = ranks.total(sum(len(rollout.completion_ids) for rollout in rollouts))
 
-        num_tokens = sum(len(rollout.completion_ids) for rollout in rollouts)
-        seed_dropout(student.policy.model, derive_seed(settings.seed, "dropout", step))
+        seed_dropout(student.policy.model, ranks.seed(settings.seed, "dropout", step))
         gradients: Gradients = {}
         for start in range(0, len(rollouts), settings.batch_size):
             batch = MicroBatch(rollouts[start : start + settings.batch_size], [])
@@ -179,6 +185,8 @@ def _learn_from_scores(work: Work, pair: Pair, checkpoint: Path | None) -> None:
             report.add(learned)
 
         with report.timed("learning"):
+            report.of_all(ranks)
+            gradients, report.loss = ranks.add_up(gradients, report.loss, student.policy.model)
             update = student.updater.apply(gradients, report.loss, step)
         metrics = work.report(step, report.metrics() | teacher.cache_metrics(), update)
         distillation.show(work, report, student, pair.texts)
@@ -212,10 +220,14 @@ class Pair:
 
 
 def _generate(work: Work, inputs: Inputs) -> Policy:
-    """Let the teacher answer and leave memory; returns the student, its adapter not yet on."""
+    """Let the teacher answer and leave memory; returns the student, its adapter not yet on.
+
+    Only the first rank asks the teacher: the others load the student and wait for the answers.
+    """
     settings, reporter = inputs.settings, work.reporter
     needs_answers = settings.training == "sft" and not is_generated(work.run)
-    if needs_answers or not is_measured(work.run, "teacher_with_prompt"):
+    is_asked = needs_answers or not is_measured(work.run, "teacher_with_prompt")
+    if is_asked and work.ranks.is_first:
         reporter.phase("loading", f"Loading the teacher {settings.teacher_model}.")
         teacher = _load(work, inputs, settings.teacher_model)
         if needs_answers:

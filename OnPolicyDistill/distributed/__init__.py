@@ -1,0 +1,1 @@
+"""Several processes that train one student: which this is, and what they say."""
