@@ -23,6 +23,7 @@ from OnPolicyDistill.cli.evaluate import evaluate
 from OnPolicyDistill.cli.export import export, fuse
 from OnPolicyDistill.cli.generate import generate
 from OnPolicyDistill.cli.graft import graft
+from OnPolicyDistill.cli.hosts import app as hosts_app
 from OnPolicyDistill.cli.models import app as models_app
 from OnPolicyDistill.cli.output import default_workspace, print_note, print_text
 from OnPolicyDistill.cli.pipeline import app as pipeline_app
@@ -91,6 +92,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(pipeline_app, name="pipeline")
 app.command()(doctor)
 app.command(hidden=True)(rank)
+app.add_typer(hosts_app, name="hosts")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

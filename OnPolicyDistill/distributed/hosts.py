@@ -25,7 +25,7 @@ class Host(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    ssh: str = Field(min_length=1, pattern=r"^[A-Za-z0-9_.@:%-]+$")
+    ssh: str = Field(min_length=1, pattern=r"^[A-Za-z0-9_.@:%][A-Za-z0-9_.@:%-]*$")
     ips: tuple[str, ...] = Field(min_length=1)
     rdma: tuple[str | None, ...] = ()
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,19 +13,24 @@ import pytest
 
 from OnPolicyDistill.cli.training import trainer_of
 from OnPolicyDistill.config import parse_config
-from OnPolicyDistill.distributed.launching import _free_ports as free_ports
+from OnPolicyDistill.distributed.launching import Places, run_ranks
+from OnPolicyDistill.errors import DistillError
 from OnPolicyDistill.runs.checkpoints import last_checkpoint
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from OnPolicyDistill.runs.log import read_events
+from tests.grafts import write_colours, write_language, write_vision
 from tests.rounding import parted
-from tests.trainers.conftest import Classroom
+from tests.seeing_models import write_seeing_model
+from tests.trainers.conftest import Classroom, write_weights
+from tests.trainers.test_projector import new_run
+from tests.trainers.test_vlm_distillation import Gallery, bend_words, draw, problems
 
 # Two ranks were seen to part from one process by 4e-7 to 1.1e-6; a step that is averaged
 # wrongly, or a row that is learned twice, parts them by percents.
 SAME_STEP = 1e-5
 PROGRAM = Path(__file__).parents[1] / "rank_program.py"
 LETTERS = "def reward(completion):\n    return sum(map(str.isalpha, completion.text)) / 6\n"
-SIZES = {"num_steps": 4, "eval_every": 2, "checkpoint_every": 2, "learning_rate": 0.01}
+SIZES = {"num_steps": 4, "eval_every": 4, "checkpoint_every": 4, "learning_rate": 0.01}
 ADAPTER = {"lora": {"rank": 4, "alpha": 8}, "grad_checkpoint": False}
 
 Make = Callable[[Path], RunDirectory]
@@ -87,58 +91,86 @@ def prompted(school: Path, **settings: object) -> Make:
     return lambda workspace: create_run(workspace, parse_config({"prompt_distillation": values}))
 
 
+def seeing(school: Path, **settings: object) -> Make:
+    museum = school / "museum"
+    if not museum.exists():
+        write_seeing_model(museum / "student", "qwen3_vl")
+        shutil.copytree(museum / "student", museum / "teacher")
+        write_weights(museum / "teacher", bend_words)
+        for seed in range(24):
+            draw(museum / f"{seed}.png", seed)
+    gallery = Gallery(museum)
+    gallery.write_prompts("prompts.jsonl", problems(0, 9))
+    gallery.write_prompts("validation.jsonl", problems(12, 6))
+    return lambda workspace: gallery.create(**{**SIZES, **settings})
+
+
+def grafted(school: Path, **settings: object) -> Make:
+    folder = school / "graft"
+    if not folder.exists():
+        write_vision(folder / "vision")
+        write_language(folder / "language")
+        write_colours(folder, "train", repeats=2, thought="<think>\nLook.\n</think>\n\n")
+        write_colours(folder, "held")
+    return lambda workspace: new_run(workspace, folder, folder, **{**SIZES, **settings})
+
+
+TWO_OF_TWO = {"batch_size": 2, "gradient_accumulation_steps": 2}
+ONE_OF_THREE = {"batch_size": 3, "gradient_accumulation_steps": 1}
 CASES: dict[str, Callable[[Path], Make]] = {
-    "on_policy_accumulated": lambda s: distilled(s, batch_size=2, gradient_accumulation_steps=2),
-    "on_policy_of_seven_rows": lambda s: distilled(s, batch_size=7),
-    "kept_rollouts": lambda s: distilled(
-        s, batch_size=3, fixed_rollouts=True, on_policy_fraction=0.5, num_steps=8
+    "on_policy_accumulated": lambda s: distilled(s, **TWO_OF_TWO, checkpoint_every=2),
+    "kept_rollouts_in_seven_rows": lambda s: distilled(
+        s, batch_size=7, fixed_rollouts=True, on_policy_fraction=0.5
     ),
-    "teachers_own_rows": lambda s: distilled(s, batch_size=3, on_policy_fraction=0.5, num_steps=8),
-    "unloaded_teacher": lambda s: distilled(s, keep_teacher_loaded=False),
-    "a_rank_without_rows": lambda s: distilled(s, batch_size=1),
-    "sft": lambda s: fine_tuned(s, batch_size=2, gradient_accumulation_steps=2),
-    "grpo": lambda s: rewarded(s, batch_size=2, gradient_accumulation_steps=2),
-    "grpo_of_three_groups": lambda s: rewarded(
-        s, batch_size=3, gradient_accumulation_steps=1, num_iterations=2, scale_rewards="batch"
+    "teachers_own_rows": lambda s: distilled(s, batch_size=5, on_policy_fraction=0.4),
+    "sft_accumulated": lambda s: fine_tuned(s, **TWO_OF_TWO),
+    "sft_with_a_rank_without_rows": lambda s: fine_tuned(
+        s, batch_size=1, gradient_accumulation_steps=1
     ),
-    "prompt_distillation": lambda s: prompted(s, batch_size=3, gradient_accumulation_steps=1),
-    "prompt_distillation_scored": lambda s: prompted(
-        s, batch_size=3, gradient_accumulation_steps=1, training="on_policy"
+    "grpo": lambda s: rewarded(s, **TWO_OF_TWO),
+    "grpo_of_three_groups_and_two_updates": lambda s: rewarded(
+        s, **ONE_OF_THREE, num_iterations=2, scale_rewards="batch"
     ),
+    "prompt_distillation": lambda s: prompted(s, **ONE_OF_THREE),
+    "prompt_distillation_scored": lambda s: prompted(s, **ONE_OF_THREE, training="on_policy"),
+    "vlm_distillation": lambda s: seeing(s, **ONE_OF_THREE),
+    "projector": lambda s: grafted(s, **ONE_OF_THREE),
 }
+RESUMED = "on_policy_accumulated"
 
 
 @pytest.fixture(scope="module")
-def trained(school: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Twins]:
-    """Every case, trained by two ranks and by this process alone."""
+def trained(
+    school: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, Twins], RunDirectory]:
+    """Every case, trained by two ranks and by this process alone; one of these taken up by ranks.
+
+    All in one launch, whose processes take longer to begin than to train.
+    """
     twins = {}
     for name, case in CASES.items():
-        make = case(school)
-        workspace = tmp_path_factory.mktemp(name)
+        make, workspace = case(school), tmp_path_factory.mktemp(name)
         twins[name] = (make(workspace / "ranks"), make(workspace / "alone"))
-    by_ranks([str(pair[0].path) for pair in twins.values()])
-    for _, alone in twins.values():
+        alone = twins[name][1]
         trainer_of(alone.config())(alone, None, None, None)
-    return twins
+    resumed = RunDirectory(tmp_path_factory.mktemp("resumed") / twins[RESUMED][1].run_id)
+    shutil.copytree(twins[RESUMED][1].path, resumed.path, symlinks=True)
+    folders = [str(ranks.path) for ranks, _ in twins.values()]
+    last = twins["projector"][0]
+    by_ranks(last, [f"{resumed.path}=000002", *folders])
+    return twins, resumed
 
 
-def by_ranks(arguments: list[str]) -> None:
-    launcher = str(Path(sys.executable).with_name("mlx.launch"))
-    options = ["-n", "2", "--backend", "ring", "--starting-port", str(free_ports(2))]
-    command = [launcher, *options, "--", sys.executable, str(PROGRAM), *arguments]
-    root = PROGRAM.parents[1]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=root, env=with_root(root)) as ranks:
-        ranks.wait(timeout=300)
-
-
-def with_root(root: Path) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(root)}
+def by_ranks(last: RunDirectory, arguments: list[str]) -> None:
+    """Let two ranks work on runs; the log of the last one says how that ended."""
+    run_ranks(last, Places(2, "ring"), [sys.executable, str(PROGRAM), *arguments])
 
 
 def adapter_of(run: RunDirectory) -> dict[str, mx.array]:
     checkpoint = last_checkpoint(run)
     assert checkpoint is not None, f"{run.run_id} was never saved"
-    loaded = mx.load(str(checkpoint / "adapters.safetensors"))
+    file = next(checkpoint.glob("adapters.safetensors"), checkpoint / "projector.safetensors")
+    loaded = mx.load(str(file))
     assert isinstance(loaded, dict)
     return loaded
 
@@ -147,12 +179,64 @@ def steps_of(run: RunDirectory) -> list[dict[str, float]]:
     return [e.metrics for e in read_events(run.events_file) if e.kind == "step_finished"]
 
 
+def apart(one: RunDirectory, other: RunDirectory) -> float:
+    """How far what two runs learned is apart, relative to it; of a projector, to all of it."""
+    left, right = adapter_of(one), adapter_of(other)
+    if any(name.endswith(".lora_a") for name in right):
+        return parted(left, right)
+    difference = sum(float(mx.square(left[name] - right[name]).sum().item()) for name in right)
+    return (difference / sum(float(mx.square(a).sum().item()) for a in right.values())) ** 0.5
+
+
 @pytest.mark.parametrize("case", CASES)
-def test_two_ranks_learn_what_one_process_learns(trained: dict[str, Twins], case: str) -> None:
-    ranks, alone = trained[case]
+def test_two_ranks_learn_what_one_process_learns(
+    trained: tuple[dict[str, Twins], RunDirectory], case: str
+) -> None:
+    ranks, alone = trained[0][case]
     for ours, theirs in zip(steps_of(ranks), steps_of(alone), strict=True):
         assert ours["num_tokens"] == theirs["num_tokens"]
         assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4, abs=1e-6)
         # A rank has a cache of its own, where fewer rows come again.
         assert theirs.keys() - ours.keys() <= {"teacher_cache_hit_rate"}
-    assert parted(adapter_of(ranks), adapter_of(alone)) < SAME_STEP
+    assert apart(ranks, alone) < SAME_STEP
+
+
+def test_ranks_take_up_what_one_process_began_and_take_the_same_steps(
+    trained: tuple[dict[str, Twins], RunDirectory],
+) -> None:
+    twins, resumed = trained
+    assert [e.step for e in read_events(resumed.events_file) if e.kind == "run_resumed"] == [2]
+    assert apart(resumed, twins[RESUMED][1]) < SAME_STEP
+
+
+@pytest.mark.parametrize("how", ["exit 0", "exit 1", "kill"])
+def test_a_rank_that_dies_ends_the_run_in_words_with_a_checkpoint_that_resumes(
+    trained: tuple[dict[str, Twins], RunDirectory],
+    school: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+) -> None:
+    run = distilled(school, **TWO_OF_TWO, checkpoint_every=100)(tmp_path)
+    monkeypatch.setenv("DIES", f"1:{how}")
+    with pytest.raises(DistillError, match="Another rank of the run is gone") as caught:
+        by_ranks(run, [str(run.path)])
+    assert caught.value.exit_code == 1
+    saved = last_checkpoint(run)
+    assert run.state() == "failed"
+    assert saved is not None
+    assert saved.name == "000002"
+
+    trainer_of(run.config())(run, None, None, saved)
+    assert run.state() == "finished"
+    assert apart(run, trained[0]["on_policy_accumulated"][1]) < SAME_STEP
+
+
+def test_a_first_rank_that_is_killed_leaves_the_last_checkpoint_and_a_sentence(
+    school: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = fine_tuned(school, **TWO_OF_TWO, checkpoint_every=1)(tmp_path)
+    monkeypatch.setenv("DIES", "0:kill")
+    with pytest.raises(DistillError, match="ended without a word; it stands at step 1"):
+        by_ranks(run, [str(run.path)])
+    assert run.state() == "interrupted"
