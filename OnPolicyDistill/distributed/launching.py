@@ -76,8 +76,10 @@ def run_ranks(run: RunDirectory, places: Places, command: Sequence[str]) -> None
     with ExitStack() as stack:
         launch = [str(_launcher()), *_options(places, stack), "--", *_in_shell(command)]
         # It reads its input all the time: a pipe that says nothing keeps it from spinning.
-        ranks = subprocess.Popen(launch, stdin=subprocess.PIPE, process_group=0)
-        with _signals_passed_on(run, ranks):
+        with (
+            subprocess.Popen(launch, stdin=subprocess.PIPE, process_group=0) as ranks,
+            _signals_passed_on(run, ranks),
+        ):
             ranks.wait()
     _judge(run, before)
 
