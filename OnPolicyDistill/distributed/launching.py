@@ -134,7 +134,9 @@ def _signals_passed_on(run: RunDirectory, ranks: subprocess.Popen[bytes]) -> Ite
     def pass_on(number: int, _frame: FrameType | None) -> None:
         worker = run.worker()
         with suppress(ProcessLookupError):
-            if not asked and worker is not None and worker.is_alive():
+            if asked:
+                os.killpg(ranks.pid, signal.SIGKILL)  # one that waits for a host hears nothing else
+            elif worker is not None and worker.is_alive():
                 os.kill(worker.pid, signal.SIGTERM)
             else:
                 os.killpg(ranks.pid, signal.SIGTERM)

@@ -214,6 +214,7 @@ def test_a_rank_that_dies_ends_the_run_in_words_with_a_checkpoint_that_resumes(
 ) -> None:
     run, whole = (fine_tuned(school, **TWO_OF_TWO, checkpoint_every=100)(tmp_path) for _ in "12")
     monkeypatch.setenv("DIES", f"1:{how}")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # it leaves its copy of the run
     with pytest.raises(DistillError, match="Another rank of the run is gone") as caught:
         by_ranks(run, [str(run.path)])
     assert caught.value.exit_code == 1
