@@ -196,7 +196,7 @@ def test_two_ranks_learn_what_one_process_learns(
         assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4, abs=1e-6)
         # A rank has a cache of its own, where fewer rows come again.
         assert theirs.keys() - ours.keys() <= {"teacher_cache_hit_rate"}
-    # 1.1e-5 was seen with pictures, and 1.6e-5 of one process whose micro-batches are cut otherwise.
+    # 1.1e-5 was seen with pictures, and 1.6e-5 of one process with other micro-batches.
     assert apart(ranks, alone) < (SAME_ADAPTER if case == "vlm_distillation" else SAME_STEP)
 
 
