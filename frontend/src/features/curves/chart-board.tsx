@@ -69,6 +69,11 @@ export function ChartBoard({ syncKey, children }: ChartBoardProps) {
           />
         </span>
         <span className="num w-7">{smoothing === null ? "auto" : smoothing.toFixed(2)}</span>
+        {smoothing === null ? null : (
+          <Button size="sm" look="quiet" onClick={() => setSmoothing(null)}>
+            Auto
+          </Button>
+        )}
       </span>
       <Segments
         label="Horizontal axis"

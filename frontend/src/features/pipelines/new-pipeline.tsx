@@ -47,6 +47,7 @@ export function NewPipeline({ text, onClose }: NewPipelineProps) {
       }
     >
       <div className="flex flex-col gap-3">
+        {create.error ? <Refusal error={create.error} /> : null}
         <FileDrop
           label="Drop a pipeline file here"
           hint="YAML, as for opd pipeline run"
@@ -65,7 +66,6 @@ export function NewPipeline({ text, onClose }: NewPipelineProps) {
           <Switch id="fresh" checked={isFresh} onChange={setFresh} />
           Repeat stages that an earlier pipeline finished
         </label>
-        {create.error ? <Refusal error={create.error} /> : null}
       </div>
     </Dialog>
   );

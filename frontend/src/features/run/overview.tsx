@@ -2,6 +2,7 @@ import type { LiveRun } from "@/api/live-run";
 import type { RunDetail } from "@/api/types";
 import { Alarms, LatestAlarm } from "@/features/run/alarms";
 import { AnswersReport } from "@/features/run/answers-report";
+import { useRunAtBest } from "@/features/run/best-figures";
 import { Ending } from "@/features/run/ending";
 import { LearningCharts } from "@/features/run/learning-charts";
 import { LiveStrip } from "@/features/run/live-strip";
@@ -60,8 +61,10 @@ export function Overview({ detail, live }: OverviewProps) {
   );
 }
 
-function Report({ face, detail }: { face: RunFace; detail: RunDetail }) {
-  const { run, facts } = detail;
+function Report({ face, detail: lastDetail }: { face: RunFace; detail: RunDetail }) {
+  const run = useRunAtBest(lastDetail.run);
+  const detail = { ...lastDetail, run };
+  const { facts } = detail;
   // Before the first evaluation there is nothing to report of a run at work.
   const isEarly = isAtWork(run.state) && !run.metrics[facts?.best_metric ?? ""];
   switch (face.report) {

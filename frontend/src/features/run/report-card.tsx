@@ -76,6 +76,9 @@ export function ChosenNote({ run, noun }: { run: RunSummary; noun: string }) {
   }
   return (
     <p className="mt-3 border-t pt-2 text-sm text-muted">
+      {run.best_step
+        ? `Held-out figures are those of step ${run.best_step}, the best checkpoint, which Export takes. `
+        : ""}
       In brackets: 95&nbsp;% intervals over {run.num_held_out} held-out {noun}. The best checkpoint
       was chosen on these same {noun}, so its own figures flatter it a little.
     </p>
