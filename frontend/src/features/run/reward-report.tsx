@@ -1,13 +1,14 @@
 import type { RunDetail } from "@/api/types";
 import { Card, Figure } from "@/components/card";
 import { formatDuration, formatNumber, formatPercent } from "@/components/format";
-import { withInterval } from "@/components/interval";
+import { intervalText, withInterval } from "@/components/interval";
 import { bestNote, ChosenNote } from "@/features/run/report-card";
 
 /** What learning from rewards is worth: how much more often the model is right. */
 export function RewardReport({ detail }: { detail: RunDetail }) {
   const { run } = detail;
   const accuracy = run.metrics["eval_accuracy"];
+  const sure = intervalText(accuracy?.last_interval, "share");
   const reward = run.metrics["reward"];
   const dead = run.metrics["dead_share"];
   const seconds = run.started && run.updated ? run.updated - run.started : null;
@@ -21,7 +22,7 @@ export function RewardReport({ detail }: { detail: RunDetail }) {
           unit={accuracy ? "%" : undefined}
           note={
             accuracy
-              ? `from ${withInterval(formatPercent(accuracy.first), accuracy.first_interval, "share")} %, ${formatNumber(graded)} prompts`
+              ? `${sure ? `(${sure}\u00a0%) ` : ""}from ${withInterval(formatPercent(accuracy.first), accuracy.first_interval, "share")} %, ${formatNumber(graded)} prompts`
               : "not measured yet"
           }
         />
