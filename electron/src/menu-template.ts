@@ -3,6 +3,7 @@ export const PLACES = [
   { label: "Home", path: "/", accelerator: "CmdOrCtrl+1" },
   { label: "New Run", path: "/new", accelerator: "CmdOrCtrl+N" },
   { label: "Runs", path: "/runs", accelerator: "CmdOrCtrl+2" },
+  { label: "Pipelines", path: "/pipelines", accelerator: "CmdOrCtrl+8" },
   { label: "Models", path: "/models", accelerator: "CmdOrCtrl+3" },
   { label: "Data", path: "/data", accelerator: "CmdOrCtrl+4" },
   { label: "Playground", path: "/playground", accelerator: "CmdOrCtrl+5" },
