@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 OPENBLAS := libopenblas.so.0
 # uv from the machine where there is one, else a private copy.
 UV := $(shell command -v uv 2>/dev/null || echo build/uv/bin/uv)
-SOURCES := OnPolicyDistill backend benchmarks serving tests
+SOURCES := OnPolicyDistill backend benchmarks tests
 
 # Which of MLX's wheels a Mac gets. Pythons built before macOS was called 26 are told that it is 16
 # (cpython issue 135675), and would get the one without the M5's accelerators. The one for 26 installs

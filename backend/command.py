@@ -68,8 +68,8 @@ def serve_teacher(
     from OnPolicyDistill.cli.device import load_mlx
 
     load_mlx()
-    from serving.server import TeacherOptions
-    from serving.server import serve_teacher as serve_with
+    from backend.teaching.server import TeacherOptions
+    from backend.teaching.server import serve_teacher as serve_with
 
     serve_with(
         TeacherOptions(

@@ -151,7 +151,7 @@ class Guard:
 
 
 def _is_api(path: str) -> bool:
-    """Whether a path asks for the token: ours, and those of a served teacher (serving/)."""
+    """Whether a path asks for the token: ours, and those of a served teacher (teaching/)."""
     return path.split("/", 2)[1:2] in (["api"], ["v1"])
 
 

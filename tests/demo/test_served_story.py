@@ -10,7 +10,7 @@ from OnPolicyDistill.demo.story import demo_config, finished, numbers, proof_pas
 from OnPolicyDistill.runs.directory import create_run
 from OnPolicyDistill.runs.events import RunFinished
 from OnPolicyDistill.trainers.on_policy import train
-from tests.serving.process import TOKEN, served
+from tests.backend.teaching.process import TOKEN, served
 
 # Requests are batched otherwise than one forward here, and 75 steps magnify what that rounds.
 CLOSE_KL, CLOSE_SHARE = 0.02, 0.03

@@ -18,7 +18,7 @@ from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.wording import describe_models
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.trainers import on_policy
-from tests.serving.process import TOKEN, served
+from tests.backend.teaching.process import TOKEN, served
 
 LOGPROBS = {"temperature": 1.0, "teacher_targets": "top_k", "top_k": 8, "divergence": "forward_kl"}
 # Ten of Adam's first steps magnify what float32 rounds differently in batches of other sizes.

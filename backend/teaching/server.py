@@ -19,10 +19,10 @@ import uvicorn
 from backend.access import Access
 from backend.guard import Guard
 from backend.settings import BackendSettings, new_secret
+from backend.teaching.app import create_app
+from backend.teaching.desk import Desk
 from OnPolicyDistill.errors import InputError
 from OnPolicyDistill.teacher.reached import ServedTeacher
-from serving.app import create_app
-from serving.desk import Desk
 
 TOKEN_VARIABLE = "OPD_TEACHER_TOKEN"
 # 64 rows of thousands of ids, each with further ids to be scored.

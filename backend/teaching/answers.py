@@ -11,6 +11,7 @@ from dataclasses import replace
 import mlx.core as mx
 from pydantic import JsonValue
 
+from backend.teaching.asked import Asked, Extension
 from OnPolicyDistill.arrays import float_list, int_list
 from OnPolicyDistill.head import VocabularyHead
 from OnPolicyDistill.losses.chunks import map_chunks, rows_per_chunk
@@ -19,7 +20,6 @@ from OnPolicyDistill.losses.targets import HiddenTargets, top_k_targets
 from OnPolicyDistill.rollout import Rollout
 from OnPolicyDistill.teacher.packed import packed
 from OnPolicyDistill.teacher.wire import NO_MASS
-from serving.asked import Asked, Extension
 
 # Text of a token.
 Read = Callable[[int], str]

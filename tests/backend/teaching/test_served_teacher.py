@@ -25,7 +25,7 @@ from OnPolicyDistill.teacher.remote import RemoteTeacher
 from OnPolicyDistill.teacher.scorer import EXACT, LocalModel, TargetForm, shared_vocab_size
 from OnPolicyDistill.teacher.scoring import Teacher
 from OnPolicyDistill.teacher.wire import Wanted
-from tests.serving.process import TOKEN, served
+from tests.backend.teaching.process import TOKEN, served
 
 TEXTS = ["the third of March 1998, half past six", "1998-03-03 18:30", "user assistant system"] * 2
 SHAPE = TinyShape(32, 2, 4, 2, 64, 320, True)

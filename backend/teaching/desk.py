@@ -16,6 +16,8 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from backend.teaching.answers import answer_row
+from backend.teaching.asked import Asked
 from OnPolicyDistill.errors import DistillError, RunError
 from OnPolicyDistill.losses.targets import HiddenTargets
 from OnPolicyDistill.models.loading import load_policy
@@ -25,8 +27,6 @@ from OnPolicyDistill.teacher.cache import TeacherCache
 from OnPolicyDistill.teacher.reached import ServedTeacher, save_head
 from OnPolicyDistill.teacher.scorer import EXACT
 from OnPolicyDistill.teacher.scoring import Teacher
-from serving.answers import answer_row
-from serving.asked import Asked
 
 MAX_WAITING = 64
 MAX_ROW_TOKENS = 32_768

@@ -14,10 +14,10 @@ from fastapi.responses import FileResponse, Response
 from pydantic import JsonValue
 
 from backend.problems import RefusedError, install_problem_handlers
+from backend.teaching.asked import CompletionRequest, Limits, admitted
+from backend.teaching.desk import Desk, FullError
 from OnPolicyDistill.errors import InputError
 from OnPolicyDistill.teacher.reached import ABOUT_PATH, HEAD_PATH, ServedTeacher
-from serving.asked import CompletionRequest, Limits, admitted
-from serving.desk import Desk, FullError
 
 PAUSE_SECONDS = 1
 
