@@ -1,8 +1,14 @@
 import type { Page } from "@playwright/test";
 import { expect, SLOW, TRAIN, test, untilState, VALIDATION } from "./stage";
 
-/** Walks with Tab until a control of this name has the focus. */
+/** Walks with Tab until a control of this name has the focus; Tab itself waits for nothing. */
 async function tabTo(page: Page, name: string | RegExp): Promise<void> {
+  const named = { exact: typeof name === "string" };
+  const control = page
+    .getByLabel(name, named)
+    .or(page.getByRole("button", { name, ...named }))
+    .or(page.getByRole("link", { name, ...named }));
+  await expect(control.first()).toBeVisible(SLOW);
   for (let presses = 0; presses < 80; presses += 1) {
     await page.keyboard.press("Tab");
     const label = await page.evaluate(() => {
@@ -36,8 +42,6 @@ async function proceedByKey(page: Page, step: string): Promise<void> {
 test("a run is planned and started without the mouse", async ({ page, backend }) => {
   await expect(page.getByRole("navigation", { name: "Pages" })).toBeVisible();
   await go(page, "n", "/new/method");
-  // Tab does not wait for presets that are still being fetched.
-  await expect(page.getByRole("button", { name: /demonstration/i }).first()).toBeVisible(SLOW);
   await tabTo(page, /demonstration/i);
   await page.keyboard.press("Enter");
   await proceedByKey(page, "models");

@@ -8,6 +8,7 @@ import { Badge } from "@/components/badge";
 import { Button } from "@/components/button";
 import { Card } from "@/components/card";
 import { PicturedText } from "@/components/pictured-text";
+import { Scrolled } from "@/components/scrolled";
 import { ErrorState, SkeletonRows } from "@/components/states";
 import { picturesOf } from "@/features/run/rollout-pictures";
 import { divergenceText } from "@/features/run/tokens";
@@ -119,10 +120,12 @@ function Completions({ name, color, completions }: CompletionsProps) {
       {completions.map((completion) => (
         <div key={completion.offset}>
           <p className="num text-right text-sm text-muted">{sizeText(completion)}</p>
-          <p className="max-h-40 overflow-y-auto break-words whitespace-pre-wrap">
-            {completion.text || <span className="text-faint">It said nothing</span>}{" "}
-            {completion.finish_reason === "length" ? <Badge tone="warn">truncated</Badge> : null}
-          </p>
+          <Scrolled label="Completion" className="max-h-40">
+            <p className="break-words whitespace-pre-wrap">
+              {completion.text || <span className="text-faint">It said nothing</span>}{" "}
+              {completion.finish_reason === "length" ? <Badge tone="warn">truncated</Badge> : null}
+            </p>
+          </Scrolled>
         </div>
       ))}
       {completions.length === 0 ? <p className="text-faint">Did not sample this prompt</p> : null}

@@ -9,6 +9,7 @@ import { Dialog } from "@/components/dialog";
 import { Field } from "@/components/field";
 import { formatBytes } from "@/components/format";
 import { Input } from "@/components/input";
+import { Scrolled } from "@/components/scrolled";
 import { Notice } from "@/components/states";
 import { Switch } from "@/components/switch";
 import { HubTokenForm } from "@/features/hub/hub-token";
@@ -92,14 +93,16 @@ function Planned({ plan, onToken }: { plan: PushPlan; onToken: () => void }) {
         <p className="border-b px-3 py-1.5 font-medium">
           {plan.files.length} files, {formatBytes(plan.num_bytes)}, to {plan.repository}
         </p>
-        <ul className="num max-h-48 divide-y overflow-y-auto">
-          {plan.files.map((file) => (
-            <li key={file.name} className="flex justify-between gap-4 px-3 py-1">
-              <span className="truncate font-mono text-sm">{file.name}</span>
-              <span className="text-muted">{formatBytes(file.num_bytes)}</span>
-            </li>
-          ))}
-        </ul>
+        <Scrolled label="Files" className="max-h-48">
+          <ul className="num divide-y">
+            {plan.files.map((file) => (
+              <li key={file.name} className="flex justify-between gap-4 px-3 py-1">
+                <span className="truncate font-mono text-sm">{file.name}</span>
+                <span className="text-muted">{formatBytes(file.num_bytes)}</span>
+              </li>
+            ))}
+          </ul>
+        </Scrolled>
       </div>
       {plan.has_token ? null : (
         <section className="flex flex-col gap-3 rounded-md border border-warn/40 p-3">

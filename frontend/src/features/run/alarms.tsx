@@ -4,6 +4,7 @@ import { runMarks } from "@/api/metrics";
 import type { ChartMark, EventOf } from "@/api/types";
 import { Card } from "@/components/card";
 import { formatTime } from "@/components/format";
+import { Scrolled } from "@/components/scrolled";
 import { Notice } from "@/components/states";
 
 /** Warnings with what can be done, newest first; repeated ones once, with their count. */
@@ -21,21 +22,23 @@ export function Alarms({
       {grouped.length === 0 ? (
         <p className="p-3 text-muted">Nothing to report.</p>
       ) : (
-        <ul className="max-h-64 divide-y overflow-y-auto">
-          {grouped.map(({ alarm, count }) => (
-            <li key={alarm.seq} className="flex gap-2 px-3 py-2">
-              <TriangleAlert className="mt-0.5 size-4 shrink-0 text-warn" aria-hidden />
-              <div className="min-w-0">
-                <p>{alarm.message}</p>
-                {alarm.action ? <p className="text-muted">{alarm.action}</p> : null}
-                <p className="num label">
-                  step {alarm.step}, {formatTime(alarm.time)}
-                  {count > 1 ? `, ${count} times` : ""}
-                </p>
-              </div>
-            </li>
-          ))}
-        </ul>
+        <Scrolled label="Alarms" className="max-h-64">
+          <ul className="divide-y">
+            {grouped.map(({ alarm, count }) => (
+              <li key={alarm.seq} className="flex gap-2 px-3 py-2">
+                <TriangleAlert className="mt-0.5 size-4 shrink-0 text-warn" aria-hidden />
+                <div className="min-w-0">
+                  <p>{alarm.message}</p>
+                  {alarm.action ? <p className="text-muted">{alarm.action}</p> : null}
+                  <p className="num label">
+                    step {alarm.step}, {formatTime(alarm.time)}
+                    {count > 1 ? `, ${count} times` : ""}
+                  </p>
+                </div>
+              </li>
+            ))}
+          </ul>
+        </Scrolled>
       )}
     </Card>
   );

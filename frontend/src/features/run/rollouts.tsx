@@ -9,6 +9,7 @@ import { Button } from "@/components/button";
 import { Card } from "@/components/card";
 import { formatCount } from "@/components/format";
 import { PicturedText } from "@/components/pictured-text";
+import { Scrolled } from "@/components/scrolled";
 import { EmptyState, ErrorState, SkeletonRows } from "@/components/states";
 import { BesidePictures, picturesOf } from "@/features/run/rollout-pictures";
 import { TokenView } from "@/features/run/token-view";
@@ -113,9 +114,11 @@ export function RolloutGroup({ runId, group }: RolloutGroupProps) {
       }
       actions={isAlone ? <Badges record={first} /> : null}
     >
-      <p className="mb-2 max-h-20 overflow-y-auto whitespace-pre-wrap text-muted">
-        <PicturedText text={first.prompt} pictures={pictures} />
-      </p>
+      <Scrolled label="Prompt" className="mb-2 max-h-20">
+        <p className="whitespace-pre-wrap text-muted">
+          <PicturedText text={first.prompt} pictures={pictures} />
+        </p>
+      </Scrolled>
       <BesidePictures pictures={pictures}>
         {group.map((record, place) => (
           <div key={record.index}>
