@@ -65,8 +65,10 @@ class Guard:
         access: Access,
         uploads: tuple[Upload, ...] = (),
         large_bodies: tuple[LargeBody, ...] = (),
+        roots: tuple[str, ...] = ("api",),
     ) -> None:
         self.app = app
+        self._roots = roots  # what stands first in paths that ask for the token
         self._settings = settings
         self._access = access
         self._uploads = uploads
@@ -100,7 +102,8 @@ class Guard:
             )
         self._check_origin(scope, headers)
         _check_path(scope)
-        if _is_api(scope["path"]) and scope["path"] not in OPEN_PATHS:
+        is_ours = scope["path"].split("/", 2)[1:2] in [[root] for root in self._roots]
+        if is_ours and scope["path"] not in OPEN_PATHS:
             self._check_token(headers)
 
     def _check_origin(self, scope: Scope, headers: Headers) -> None:
@@ -151,7 +154,7 @@ class Guard:
 
 
 def _is_api(path: str) -> bool:
-    """Whether a path asks for the token: ours, and those of a served teacher (teaching/)."""
+    """Whether a path is answered to programs: ours, and those of a served teacher (teaching/)."""
     return path.split("/", 2)[1:2] in (["api"], ["v1"])
 
 

@@ -76,7 +76,7 @@ def serve_teacher(options: TeacherOptions) -> NoReturn:
             workspace=Path(folder), host=options.host, port=port, token=token
         )
         access = Access(token, new_secret(), port)
-        app = Guard(create_app(desk, about, head_file), settings, access)
+        app = Guard(create_app(desk, about, head_file), settings, access, roots=("api", "v1"))
         config = uvicorn.Config(
             app,
             log_level="warning",

@@ -33,6 +33,9 @@ MAY_SIGNAL = {
     # Processes that hold no state of a run and write nothing that is kept.
     "OnPolicyDistill/runs/loggers/following.py",
     "backend/door/door.py",
+    "OnPolicyDistill/distributed/checking.py",  # ssh that asks a host, and writes nothing
+    # Asks ranks to pause; kills them only where a second signal is heard.
+    "OnPolicyDistill/distributed/launching.py",
 }
 
 
