@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
 
 from backend.backend import Backend
 from backend.history.summary import created_time
@@ -21,10 +19,10 @@ from OnPolicyDistill.config import (
     with_overrides,
 )
 from OnPolicyDistill.errors import RunError
-from OnPolicyDistill.files import remove_any
 from OnPolicyDistill.methods import endpoint_of
 from OnPolicyDistill.runs.annotations import Annotations, read_annotations, write_annotations
-from OnPolicyDistill.runs.directory import RunDirectory, create_run, is_run_folder
+from OnPolicyDistill.runs.directory import RunDirectory, create_run
+from OnPolicyDistill.runs.trash import put_in_trash, trashed_runs
 
 
 class TrashedRun(View):
@@ -110,9 +108,7 @@ def delete_run(backend: Backend, run_id: str) -> None:
         raise ConflictError(
             f"Run {run_id} is at work or waits in the queue.", "Stop it first.", code="run_busy"
         )
-    remove_any(trashed)
-    run.path.rename(trashed)
-    trashed.touch()
+    put_in_trash(run)
     backend.removed(run_id)
 
 
@@ -137,17 +133,13 @@ def purge_run(backend: Backend, run_id: str) -> None:
 
 def list_trash(backend: Backend) -> tuple[TrashedRun, ...]:
     """Return deleted runs, the last deleted first."""
-    with os.scandir(backend.settings.trash) as entries:
-        folders = [Path(entry.path) for entry in entries if is_run_folder(entry)]
-    found = [_describe(path) for path in folders if RunDirectory(path).is_there]
-    return tuple(sorted(found, key=lambda run: run.deleted, reverse=True))
+    return tuple(_describe(run) for run in trashed_runs(backend.settings.workspace))
 
 
-def _describe(path: Path) -> TrashedRun:
-    run = RunDirectory(path)
+def _describe(run: RunDirectory) -> TrashedRun:
     try:
         name = read_annotations(run).name or run.run_id
     except RunError:
         name = run.run_id
-    deleted = path.stat().st_mtime
+    deleted = run.path.stat().st_mtime
     return TrashedRun(run_id=run.run_id, name=name, created=created_time(run), deleted=deleted)

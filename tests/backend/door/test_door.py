@@ -90,33 +90,34 @@ def test_a_tokenizer_that_grows_without_end_is_ended_and_the_asker_stays_small(
     assert psutil.Process().memory_info().rss < before + 50_000_000
 
 
+COLLECTED = (
+    "{%% set ns = namespace(x=[]) %%}{%% for i in range(999) %%}"
+    "{%% set ns.x = ns.x + [range(99999)|%s|list] %%}{%% endfor %%}{{ ns.x|length }}"
+)
 TEMPLATE_BOMBS = {
-    "center": "{{ 'a'.center(1000000) * 1 }}" + "{{ ('a'|center(999999))|center(999999) }}" * 2000,
+    "center": "{{ ('a'|center(999999))|center(999999) }}" * 2000,
     "replace": "{% set x = 'a' * 1000 %}"
     "{% set x = x|replace('a', x) %}{% set x = x|replace('a', x) %}",
-    "join": "{% set x = ('a' * 999999).split('b') * 99 %}{% set y = x|join %}{{ [y]*99|join }}",
+    "join": "{% set x = (['a' * 999999] * 999)|join %}{{ x|length }}",
     "doubling": "{% set ns = namespace(x='a') %}{% for i in range(40) %}"
     "{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x|length }}",
     "sum": "{% set ns = namespace(x=[1]) %}{% for i in range(40) %}"
     "{% set ns.x = ns.x + ns.x %}{% endfor %}{{ ns.x|length }}",
-    "indent": "{% set x = ('\\n' * 900000)|indent(900000) %}",
-    "format": "{{ '%999999s' * 9000|int }}{% set x = ('%999999s'|format('a')) * 9 %}"
-    "{% for i in range(9000) %}{{ x }}{% endfor %}",
-    "slice": "{% set x = range(900000)|list %}{% for i in range(900) %}"
-    "{% set y = x|slice(900000)|list|batch(900000)|list %}{% endfor %}",
+    "indent": "{% set x = ('a\n' * 900000)|indent(9999) %}{{ x|length }}",
+    "format": "{% for i in range(9000) %}{{ '%999999s'|format('a') }}{% endfor %}",
+    "slice": COLLECTED % "slice(1)",
+    "batch": COLLECTED % "batch(99999)",
 }
 
 
 @pytest.mark.parametrize("name", TEMPLATE_BOMBS)
 def test_a_template_that_fills_the_memory_is_ended(name: str, folder: Path, tmp_path: Path) -> None:
     (folder / "chat_template.jinja").write_text(TEMPLATE_BOMBS[name])
+    before = psutil.Process().memory_info().rss
     question = SmallLint(file=lines(tmp_path), set_kind="prompts", folder=folder)
-    try:
-        report = DOOR.ask(question, LintReport)
-    except ModelError as error:
-        assert "Remove it" in str(error) or "template" in str(error)  # noqa: PT017  (both ways end)
-    else:
-        assert report.num_lines == 3
+    with pytest.raises(ModelError, match=r"it takes more than|no memory|not come to an end"):
+        DOOR.ask(question, LintReport)
+    assert psutil.Process().memory_info().rss < before + 50_000_000
 
 
 @pytest.mark.parametrize(
