@@ -170,8 +170,6 @@ KINDS: Mapping[str, Kind] = {
     "array": "list",
     "string": "text",
 }
-ACRONYMS = {"Kl": "KL", "Ce": "CE", "Mb": "MB", "Grad": "Gradient", "Eval": "Evaluation"}
-ACRONYMS |= {"Tensorboard": "TensorBoard", "Wandb": "W&B"}
 
 
 class FormField(View):
@@ -251,7 +249,7 @@ def _field(key: str, about: Schema, shape: Schema, nullable: bool) -> FormField:
     kind = SPECIAL_KINDS.get(name, KINDS[str(shape.get("type", "string"))])
     return FormField(
         key=key,
-        title=_title(name),
+        title=str(about["title"]),
         help=str(about.get("description", "")),
         kind="choice" if choices else kind,
         group=group,
@@ -272,12 +270,6 @@ def place_of(key: str) -> str:
     """A setting's name in PLACES: with the name of its part where that has a place of its own."""
     inner = ".".join(key.split(".")[-2:])
     return inner if inner in PLACES else key.rpartition(".")[2]
-
-
-def _title(name: str) -> str:
-    first, *rest = name.replace(".", "_").split("_")
-    words = [ACRONYMS.get(word.capitalize(), word) for word in rest]
-    return " ".join([ACRONYMS.get(first.capitalize(), first.capitalize()), *words])
 
 
 def _number(shape: Schema, key: str) -> float | None:

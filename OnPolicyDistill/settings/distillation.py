@@ -17,101 +17,163 @@ class DistillationSettings(OptimizerSettings):
     """A student samples, a teacher scores, the divergence between them teaches."""
 
     teacher_model: str = Field(
-        "qwen2.5-32b", min_length=1, description="Registry alias, hub id or folder of the teacher."
+        "qwen2.5-32b",
+        min_length=1,
+        title="Teacher model",
+        description="Registry alias, hub id or folder of the teacher.",
     )
     student_model: str = Field(
-        "qwen2.5-7b", min_length=1, description="Registry alias, hub id or folder of the student."
+        "qwen2.5-7b",
+        min_length=1,
+        title="Student model",
+        description="Registry alias, hub id or folder of the student.",
     )
     student_adapter: str | None = Field(
-        None, description="Folder of a LoRA adapter to continue from, for example of an SFT run."
+        None,
+        title="Adapter to go on from",
+        description="Folder of a LoRA adapter to continue from, for example of an SFT run.",
     )
     teacher_adapter: str | None = Field(
         None,
+        title="Teacher's adapter",
         description="Folder of a LoRA adapter that the teacher wears, for example of a GRPO run.",
     )
     prompts: str | None = Field(
-        None, description="JSONL file of training prompts; required to train, not to plan."
+        None,
+        title="Training prompts",
+        description="JSONL file of training prompts; required to train, not to plan.",
     )
     validation_source: Literal["separate_file"] = Field(
         "separate_file",
+        title="Validation comes from",
         description="Held-out prompts come from a file of their own; nothing is split off.",
     )
     validation_prompts: str | None = Field(
-        None, description="JSONL file of held-out prompts; training without one is refused."
+        None,
+        title="Validation prompts",
+        description="JSONL file of held-out prompts; training without one is refused.",
     )
     eval_fraction: float = Field(
         1.0,
         gt=0,
         le=1,
+        title="Share kept for validation",
         description="Share of the validation file that evaluations use, drawn once by the seed, "
         "evenly over the file.",
     )
     eval_prompts: int | None = Field(
         64,
         ge=1,
+        title="Prompts per evaluation",
         description="At most this many validation prompts, drawn once by the seed, evenly over the "
         "file; empty means all.",
     )
     temperature: float = Field(
-        2.0, ge=1.0, le=4.0, description="Softens both distributions in the KL term (1.0 to 4.0)."
+        2.0,
+        ge=1.0,
+        le=4.0,
+        title="Loss temperature",
+        description="Softens both distributions in the KL term (1.0 to 4.0).",
     )
-    kl_weight: float = Field(0.8, ge=0, le=100, description="Weight of the divergence term.")
+    kl_weight: float = Field(
+        0.8,
+        ge=0,
+        le=100,
+        title="Weight of the divergence",
+        description="Weight of the divergence term.",
+    )
     ce_weight: float = Field(
-        0.2, ge=0, le=100, description="Weight of the cross-entropy on the teacher's top token."
+        0.2,
+        ge=0,
+        le=100,
+        title="Weight of the cross-entropy",
+        description="Weight of the cross-entropy on the teacher's top token.",
     )
-    divergence: Divergence = Field("reverse_kl", description=IN_WORDS)
+    divergence: Divergence = Field("reverse_kl", title="Divergence", description=IN_WORDS)
     teacher_weight: float = Field(
-        0.5, gt=0, lt=1, description="Teacher's share of the mixture in the generalized JSD."
+        0.5,
+        gt=0,
+        lt=1,
+        title="Teacher's share in the mixture",
+        description="Teacher's share of the mixture in the generalized JSD.",
     )
     on_policy_fraction: float = Field(
         1.0,
         ge=0,
         le=1,
+        title="Share of own completions",
         description="Share of completions the student samples; the rest are the teacher's own.",
     )
     fixed_rollouts: bool = Field(
         False,
+        title="Fixed completions",
         description="Sample one completion a prompt once and train on them again each epoch: the "
         "teacher's scores then come from the cache.",
     )
     max_generation_tokens: int = Field(
-        512, ge=1, le=131_072, description="Longest completion, in tokens."
+        512,
+        ge=1,
+        le=131_072,
+        title="Longest completion",
+        description="Longest completion, in tokens.",
     )
     max_prompt_tokens: int = Field(
-        2048, ge=1, le=131_072, description="Longer prompts are left out and counted, never cut."
+        2048,
+        ge=1,
+        le=131_072,
+        title="Longest prompt",
+        description="Longer prompts are left out and counted, never cut.",
     )
     generation_temperature: float = Field(
         1.0,
         ge=0,
         le=4,
+        title="Sampling temperature",
         description="Temperature of rollouts; 1 samples the policy itself.",
     )
     top_p: float = Field(
-        1.0, gt=0, le=1, description="Nucleus truncation of rollouts; 1 leaves nothing out."
+        1.0,
+        gt=0,
+        le=1,
+        title="Top-p",
+        description="Nucleus truncation of rollouts; 1 leaves nothing out.",
     )
     logprob_method: Literal["manual_loop"] = Field(
-        "manual_loop", description="Rollouts come from our own batched generation loop."
+        "manual_loop",
+        title="What the teacher hands over",
+        description="Rollouts come from our own batched generation loop.",
     )
     teacher_targets: Literal["hidden_states", "top_k"] = Field(
         "hidden_states",
+        title="Teacher's targets",
         description="What the teacher hands over: final hidden states (exact over the whole "
         "vocabulary) or its k best logprobs and the mass of the rest (compact).",
     )
-    top_k: int = Field(64, ge=1, le=4096, description="k of the top_k targets.")
+    top_k: int = Field(
+        64, ge=1, le=4096, title="Top-k logprobs kept", description="k of the top_k targets."
+    )
     teacher_cache_size_mb: int = Field(
-        4096, ge=0, le=1_000_000, description="Memory for the teacher cache, in MB; 0 turns it off."
+        4096,
+        ge=0,
+        le=1_000_000,
+        title="Teacher cache",
+        description="Memory for the teacher cache, in MB; 0 turns it off.",
     )
     keep_teacher_loaded: bool = Field(
         True,
+        title="Keep the teacher in memory",
         description="Off: sample once, score everything into the cache, unload the teacher, train. "
         "Fits Macs where both models do not fit together.",
     )
     lora: LoraSettings = Field(
         default_factory=LoraSettings,
+        title="LoRA adapter",
         description="The student's adapter, all that learns.",
     )
     teacher_endpoint: TeacherEndpoint = Field(
-        TeacherEndpoint(), description="A teacher that lives elsewhere, in teacher_model's stead."
+        TeacherEndpoint(),
+        title="Teacher on a server",
+        description="A teacher that lives elsewhere, in teacher_model's stead.",
     )
 
     @property

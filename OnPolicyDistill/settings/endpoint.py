@@ -25,21 +25,28 @@ class TeacherEndpoint(Settings):
     url: str | None = Field(
         None,
         max_length=500,
+        title="Server's address",
         description="Address of a server that scores in the teacher's stead, such as "
         "http://192.168.1.20:8100: prompts and completions then leave this machine. Empty: "
         "teacher_model is loaded here.",
     )
     model: str | None = Field(
-        None, min_length=1, max_length=300, description="What that server calls the teacher."
+        None,
+        min_length=1,
+        max_length=300,
+        title="Model on the server",
+        description="What that server calls the teacher.",
     )
     server: Server = Field(
         "vllm",
+        title="Kind of server",
         description="What it speaks: vllm and sglang hand over a few logprobs at temperature 1, "
         "opd (`opd serve-teacher`) is exact at any temperature.",
     )
     key_env: str | None = Field(
         None,
         pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$",
+        title="Variable with the key",
         description="Environment variable that holds the server's key or token; the key itself "
         "is never written anywhere.",
     )
@@ -47,19 +54,27 @@ class TeacherEndpoint(Settings):
         20,
         ge=1,
         le=4096,
+        title="Top-k asked of the server",
         description="Logprobs a token that the server hands over at most (vLLM: --max-logprobs).",
     )
     timeout_s: float = Field(
-        120.0, gt=0, le=3600, description="Seconds to wait for one answer before asking again."
+        120.0,
+        gt=0,
+        le=3600,
+        title="Longest wait",
+        description="Seconds to wait for one answer before asking again.",
     )
     retries: int = Field(
         5,
         ge=0,
         le=100,
+        title="Further tries",
         description="How often a request is sent again that was refused for now (429, 5xx), or "
         "whose answer was cut off.",
     )
-    in_flight: int = Field(4, ge=1, le=64, description="Requests under way at once.")
+    in_flight: int = Field(
+        4, ge=1, le=64, title="Requests at once", description="Requests under way at once."
+    )
 
     @model_validator(mode="after")
     def _refuse_contradictions(self) -> TeacherEndpoint:

@@ -21,29 +21,44 @@ class RewardSettings(Settings):
     """One way to grade a completion, and how much it counts."""
 
     kind: RewardKind = Field(
+        title="Kind of reward",
         description="exact compares with the prompt's answer; label reads a label from the reply "
         "and compares it; boxed compares what stands in the last \\boxed{}; format_think wants a "
         "thought in <think> and an answer after it; length takes off for long completions; python "
         "asks a function of yours.",
     )
-    weight: float = Field(1.0, ge=-1000, le=1000, description="The reward is multiplied by this.")
+    weight: float = Field(
+        1.0, ge=-1000, le=1000, title="Weight", description="The reward is multiplied by this."
+    )
     file: str | None = Field(
         None,
+        title="Python file",
         description="Of python: a file with a function reward(completion) that returns a number, "
         "or None where it cannot grade. It runs in the process that trains.",
     )
     labels: tuple[str, ...] | None = Field(
-        None, description="Of label: the labels that count; empty takes the prompts' answers."
+        None,
+        title="Labels",
+        description="Of label: the labels that count; empty takes the prompts' answers.",
     )
     answer_prefix: str = Field(
         "Final Answer:",
+        title="Text before the label",
         description="Of label: what stands before the label; without it the whole reply counts.",
     )
     tolerance: float = Field(
-        0.0, ge=0, le=1e9, description="Of boxed: how far a number may be from the answer."
+        0.0,
+        ge=0,
+        le=1e9,
+        title="Tolerance for numbers",
+        description="Of boxed: how far a number may be from the answer.",
     )
     free_tokens: int = Field(
-        256, ge=0, le=131_072, description="Of length: up to here nothing is taken off."
+        256,
+        ge=0,
+        le=131_072,
+        title="Tokens without a penalty",
+        description="Of length: up to here nothing is taken off.",
     )
 
     @model_validator(mode="after")
@@ -66,57 +81,80 @@ class GrpoSettings(OptimizerSettings):
     """A model completes each prompt several times; the better completions become likelier."""
 
     model: str = Field(
-        "qwen2.5-1.5b", min_length=1, description="Registry alias, hub id or folder of the model."
+        "qwen2.5-1.5b",
+        min_length=1,
+        title="Model",
+        description="Registry alias, hub id or folder of the model.",
     )
     student_adapter: str | None = Field(
-        None, description="Folder of a LoRA adapter to continue from, for example of an SFT run."
+        None,
+        title="Adapter to go on from",
+        description="Folder of a LoRA adapter to continue from, for example of an SFT run.",
     )
     prompts: str | None = Field(
-        None, description="JSONL file of training prompts with answers; required to train."
+        None,
+        title="Training prompts",
+        description="JSONL file of training prompts with answers; required to train.",
     )
     validation_prompts: str | None = Field(
-        None, description="JSONL file of held-out prompts; training without one is refused."
+        None,
+        title="Validation prompts",
+        description="JSONL file of held-out prompts; training without one is refused.",
     )
     eval_fraction: float = Field(
         1.0,
         gt=0,
         le=1,
+        title="Share kept for validation",
         description="Share of the validation file that evaluations use, drawn once by the seed, "
         "evenly over the file.",
     )
     eval_prompts: int | None = Field(
         200,
         ge=1,
+        title="Prompts per evaluation",
         description="At most this many validation prompts, drawn once by the seed, evenly over the "
         "file; empty means all.",
     )
     rewards: tuple[RewardSettings, ...] = Field(
         (RewardSettings(kind="exact"),),
         max_length=8,
+        title="Rewards",
         description="What completions are graded by; their weighted sum is the reward.",
     )
     num_completions: int = Field(
-        8, ge=2, le=256, description="Completions of each prompt: the size of a group."
+        8,
+        ge=2,
+        le=256,
+        title="Completions per prompt",
+        description="Completions of each prompt: the size of a group.",
     )
     loss_type: LossType = Field(
         "dapo",
+        title="Form of the loss",
         description="What is averaged: dapo all tokens of the step, grpo each completion by "
         "itself, dr_grpo over the longest completion that is allowed. cispo averages as dapo does "
         "and bounds a token's weight instead of clipping it.",
     )
     importance_sampling_level: Literal["token", "sequence"] = Field(
-        "token", description="Whether probability ratios are taken of tokens or whole completions."
+        "token",
+        title="Importance weights",
+        description="Whether probability ratios are taken of tokens or whole completions.",
     )
     scale_rewards: Literal["group", "batch", "none"] = Field(
         "group",
+        title="Scaling of rewards",
         description="What a reward's distance from its group's mean is divided by: the group's "
         "spread, the whole step's, or nothing.",
     )
-    epsilon: float = Field(0.2, gt=0, lt=1, description="How far below 1 a ratio still counts.")
+    epsilon: float = Field(
+        0.2, gt=0, lt=1, title="Clip below", description="How far below 1 a ratio still counts."
+    )
     epsilon_high: float | None = Field(
         None,
         gt=0,
         le=100,
+        title="Clip above",
         description="How far above 1 a ratio still counts; empty is epsilon. For cispo the largest "
         "weight of a token itself, such as 5.",
     )
@@ -124,13 +162,19 @@ class GrpoSettings(OptimizerSettings):
         None,
         gt=1,
         le=1000,
+        title="Upper limit of the ratio",
         description="Bound on ratios where the advantage is negative; empty is none.",
     )
     beta: float = Field(
-        0.0, ge=0, le=100, description="Weight of the KL to the reference; 0 needs no reference."
+        0.0,
+        ge=0,
+        le=100,
+        title="Weight of the KL penalty",
+        description="Weight of the KL to the reference; 0 needs no reference.",
     )
     reference: Literal["base", "start"] = Field(
         "base",
+        title="Reference model",
         description="What the KL is measured to: the model with its adapter off, or with the "
         "adapter it starts from.",
     )
@@ -138,19 +182,24 @@ class GrpoSettings(OptimizerSettings):
         1,
         ge=1,
         le=64,
+        title="Updates per batch of completions",
         description="Optimizer updates on the same completions; above 1 the old logprobs are "
         "scored by the same forward pass first.",
     )
     mask_truncated: bool = Field(
-        False, description="Leave completions out of the loss that were cut at their longest."
+        False,
+        title="Leave out cut completions",
+        description="Leave completions out of the loss that were cut at their longest.",
     )
     skip_dead_groups: bool = Field(
         True,
+        title="Skip groups without a difference",
         description="Leave groups out of the forward pass whose rewards are all equal, where beta "
         "is 0; they have no gradient.",
     )
     shuffle_rewards: bool = Field(
         False,
+        title="Shuffle the rewards (control)",
         description="A control: the rewards of each group are dealt out to its completions at "
         "random. What such a run gains has nothing to do with rewards.",
     )
@@ -158,32 +207,49 @@ class GrpoSettings(OptimizerSettings):
         0,
         ge=0,
         le=64,
+        title="Most resamplings",
         description="How often dead groups of a step are replaced by those of other prompts.",
     )
     temperature: float = Field(
         1.0,
         gt=0,
         le=4,
+        title="Sampling temperature",
         description="Of the completions; logprobs are those of the distribution that was sampled.",
     )
     max_generation_tokens: int = Field(
-        512, ge=1, le=131_072, description="Longest completion, in tokens."
+        512,
+        ge=1,
+        le=131_072,
+        title="Longest completion",
+        description="Longest completion, in tokens.",
     )
     max_prompt_tokens: int = Field(
-        2048, ge=1, le=131_072, description="Longer prompts are left out and counted, never cut."
+        2048,
+        ge=1,
+        le=131_072,
+        title="Longest prompt",
+        description="Longer prompts are left out and counted, never cut.",
     )
     batch_size: int = Field(
         1,
         ge=1,
         le=1024,
+        title="Batch size",
         description="Prompts in one forward and backward pass (a micro-batch), each with all its "
         "completions.",
     )
     gradient_accumulation_steps: int = Field(
-        8, ge=1, le=1024, description="Micro-batches whose gradients make one optimizer step."
+        8,
+        ge=1,
+        le=1024,
+        title="Gradient accumulation",
+        description="Micro-batches whose gradients make one optimizer step.",
     )
     lora: LoraSettings = Field(
-        default_factory=LoraSettings, description="The student's adapter, all that learns."
+        default_factory=LoraSettings,
+        title="LoRA adapter",
+        description="The student's adapter, all that learns.",
     )
 
     @property

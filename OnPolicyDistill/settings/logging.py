@@ -18,29 +18,38 @@ class LoggingSettings(Settings):
 
     tensorboard: bool = Field(
         False,
+        title="TensorBoard",
         description="Write event files for TensorBoard into the workspace, under "
         "loggers/tensorboard.",
     )
     wandb: Where | None = Field(
         None,
+        title="Weights & Biases",
         description="Tell Weights & Biases: offline writes files under loggers/wandb that "
         "`wandb sync` can send, online sends settings and metrics out of this machine.",
     )
     wandb_entity: str | None = Field(
-        None, max_length=120, description="User or team at Weights & Biases; empty: your own."
+        None,
+        max_length=120,
+        title="W&B entity",
+        description="User or team at Weights & Biases; empty: your own.",
     )
     trackio: bool = Field(
-        False, description="Write into trackio's own database on this machine, for `trackio show`."
+        False,
+        title="Trackio",
+        description="Write into trackio's own database on this machine, for `trackio show`.",
     )
     trackio_space: str | None = Field(
         None,
         max_length=200,
+        title="Trackio Space",
         description="A Hugging Face Space (name or user/name) that trackio sends settings and "
         "metrics to, out of this machine.",
     )
     project: str = Field(
         "onpolicydistill",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+        title="Project",
         description="What the project is called there.",
     )
 

@@ -26,19 +26,24 @@ class StageSettings(Settings):
 
     model_config = ConfigDict(validate_by_name=True)
 
-    name: Name = Field(description="What later stages and the table call it.")
+    name: Name = Field(title="Stage", description="What later stages and the table call it.")
     method: StageMethod | None = Field(
-        None, description="What it does; may be left out where `config` says it."
+        None, title="Method", description="What it does; may be left out where `config` says it."
     )
     config: str | None = Field(
-        None, description="A preset's name or a YAML file to start from; else the defaults."
+        None,
+        title="Config",
+        description="A preset's name or a YAML file to start from; else the defaults.",
     )
     settings: dict[str, JsonValue] = Field(
-        {}, description="Settings of the method's block that differ, such as lora.rank: 8."
+        {},
+        title="Settings",
+        description="Settings of the method's block that differ, such as lora.rank: 8.",
     )
     start: Name | None = Field(
         None,
         alias="from",
+        title="Starts from",
         description="An earlier stage: this one goes on from its adapter, on the same model.",
     )
 
@@ -52,13 +57,20 @@ class ComparedSettings(Settings):
     """A variant that answers: a stage's adapter, or a model as it is."""
 
     name: Annotated[str, Field(min_length=1, max_length=60)] | None = Field(
-        None, description="What the table calls it; empty takes the stage's or the model's name."
+        None,
+        title="Name",
+        description="What the table calls it; empty takes the stage's or the model's name.",
     )
-    stage: Name | None = Field(None, description="The stage whose best adapter answers.")
+    stage: Name | None = Field(
+        None, title="Stage", description="The stage whose best adapter answers."
+    )
     model: str | None = Field(
-        None, min_length=1, description="Alias, hub id or folder of a model that was not trained."
+        None,
+        min_length=1,
+        title="Model",
+        description="Alias, hub id or folder of a model that was not trained.",
     )
-    prompt: str | None = Field(None, description="Text file with a system prompt.")
+    prompt: str | None = Field(None, title="Prompt", description="Text file with a system prompt.")
 
     @property
     def title(self) -> str:
@@ -78,44 +90,72 @@ Compared = Annotated[ComparedSettings, BeforeValidator(_named)]
 class CompareSettings(Settings):
     """Variants on the same held-out items, and what needs no model at all."""
 
-    inputs: str = Field(min_length=1, description="Held-out labelled items: text, JSONL or CSV.")
+    inputs: str = Field(
+        min_length=1, title="Items", description="Held-out labelled items: text, JSONL or CSV."
+    )
     variants: tuple[Compared, ...] = Field(
-        min_length=1, max_length=24, description="Who answers: names of stages, or models."
+        min_length=1,
+        max_length=24,
+        title="Variants",
+        description="Who answers: names of stages, or models.",
     )
     baselines: tuple[Baseline, ...] = Field(
         ("adjacency", "majority", "length"),
+        title="Baselines",
         description="Rules that look at the items alone; those that the items allow stand below "
         "the variants.",
     )
     labels: tuple[str, ...] | None = Field(
-        None, description="The answers that count; empty takes those of the items."
+        None, title="Labels", description="The answers that count; empty takes those of the items."
     )
     answer_prefix: str = Field(
         "Final Answer:",
+        title="Text before the label",
         description="What stands before the label in a reply; without it the whole reply counts.",
     )
     max_answer_tokens: int = Field(
-        2048, ge=1, le=131_072, description="Longest answer, thinking included."
+        2048,
+        ge=1,
+        le=131_072,
+        title="Longest answer",
+        description="Longest answer, thinking included.",
     )
     max_samples: int | None = Field(
-        None, ge=1, description="At most this many items, drawn once for all variants."
+        None,
+        ge=1,
+        title="Most items",
+        description="At most this many items, drawn once for all variants.",
     )
-    batch_size: int = Field(8, ge=1, le=1024, description="Items answered side by side.")
+    batch_size: int = Field(
+        8, ge=1, le=1024, title="Batch size", description="Items answered side by side."
+    )
     mixed_precision: bool = Field(
-        True, description="Keep weights in the type they are stored in; off loads float32."
+        True,
+        title="Mixed precision",
+        description="Keep weights in the type they are stored in; off loads float32.",
     )
-    seed: int = Field(0, ge=0, le=2**31 - 1, description="Where every random choice starts.")
+    seed: int = Field(
+        0, ge=0, le=2**31 - 1, title="Random seed", description="Where every random choice starts."
+    )
 
 
 class PipelineSettings(Settings):
     """Stages in the order in which they run, and the table at their end."""
 
-    name: str = Field(min_length=1, max_length=80, description="What people call it.")
+    name: str = Field(
+        min_length=1,
+        max_length=80,
+        title="Name of the pipeline",
+        description="What people call it.",
+    )
     stages: tuple[StageSettings, ...] = Field(
-        min_length=1, max_length=64, description="Ordinary runs, one after the other."
+        min_length=1,
+        max_length=64,
+        title="Stages",
+        description="Ordinary runs, one after the other.",
     )
     compare: CompareSettings | None = Field(
-        None, description="What the table compares; without it there is none."
+        None, title="Comparison", description="What the table compares; without it there is none."
     )
 
     @model_validator(mode="after")

@@ -17,32 +17,46 @@ class SftSettings(SightSettings, OptimizerSettings):
     """Supervised fine-tuning on given completions; the loss sees the assistant's tokens only."""
 
     model: str = Field(
-        "qwen2.5-1.5b", min_length=1, description="Registry alias, hub id or folder of the model."
+        "qwen2.5-1.5b",
+        min_length=1,
+        title="Model",
+        description="Registry alias, hub id or folder of the model.",
     )
     student_adapter: str | None = Field(
-        None, description="Folder of a LoRA adapter to continue from, for example of another run."
+        None,
+        title="Adapter to go on from",
+        description="Folder of a LoRA adapter to continue from, for example of another run.",
     )
     conversations: str | None = Field(
-        None, description="JSONL file of training conversations; required to train."
+        None,
+        title="Training conversations",
+        description="JSONL file of training conversations; required to train.",
     )
     validation_conversations: str | None = Field(
-        None, description="JSONL file of held-out conversations."
+        None, title="Validation conversations", description="JSONL file of held-out conversations."
     )
     max_length: int = Field(
-        2048, ge=2, le=131_072, description="Longer conversations are left out and counted."
+        2048,
+        ge=2,
+        le=131_072,
+        title="Longest conversation",
+        description="Longer conversations are left out and counted.",
     )
     thinking: Thinking = Field(
         "keep",
+        title="Thinking",
         description="keep learns the reasoning of assistant's turns as well, where they have any; "
         "strip takes it out.",
     )
     length_buckets: bool = Field(
         False,
+        title="Batches of equal length",
         description="Rows of similar length share a micro-batch, so that less of it is padding. "
         "Every row still comes once an epoch.",
     )
     lora: LoraSettings | None = Field(
         default_factory=LoraSettings,
+        title="LoRA adapter",
         description="The adapter; empty trains every weight (small models only).",
     )
 

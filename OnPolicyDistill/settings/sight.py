@@ -20,12 +20,14 @@ class SightSettings(Settings):
         65_536,
         ge=LEAST_PIXELS,
         le=MOST_PIXELS,
+        title="Fewest pixels",
         description="Pixels that a picture has at least as read.",
     )
     max_pixels: int = Field(
         1_048_576,
         ge=LEAST_PIXELS,
         le=MOST_PIXELS,
+        title="Most pixels",
         description="Pixels that a picture has at most as read: 1,048,576 are 1,024 tokens of "
         "Qwen3-VL and 1,337 of Qwen2.5-VL.",
     )
@@ -33,6 +35,7 @@ class SightSettings(Settings):
         2048,
         ge=0,
         le=1_000_000,
+        title="Picture cache",
         description="Memory for the features of pictures that were looked at, for each model: a "
         "picture that is still there is not looked at again. 0 keeps none.",
     )

@@ -31,51 +31,86 @@ class VlmDistillationSettings(DistillationSettings, SightSettings):
     teacher_model: str = Field(
         default_factory=_from_environment(TEACHER_VARIABLE, "qwen3-vl-30b-a3b-thinking"),
         min_length=1,
+        title="Teacher model",
         description="Registry alias, hub id or folder of the teacher; else $OPD_TEACHER_MODEL.",
     )
     student_model: str = Field(
         default_factory=_from_environment(STUDENT_VARIABLE, "qwen3-vl-4b-thinking"),
         min_length=1,
+        title="Student model",
         description="Registry alias, hub id or folder of the student; else $OPD_STUDENT_MODEL.",
     )
     prompts: str | None = Field(
         None,
+        title="Training prompts",
         description="Training prompts with pictures: JSONL, parquet, or a folder of either; "
         "required to train, not to plan.",
     )
     validation_prompts: str | None = Field(
-        None, description="Held-out prompts with pictures; training without them is refused."
+        None,
+        title="Validation prompts",
+        description="Held-out prompts with pictures; training without them is refused.",
     )
     instruction: str | None = Field(
         None,
         max_length=2000,
+        title="Instruction",
         description="Added to every problem that does not ask for \\boxed{} itself. Thinking "
         "models need none; an Instruct model is asked so to box its answer.",
     )
     max_pictures: int = Field(
-        8, ge=1, le=64, description="Prompts with more pictures are refused, with their line."
+        8,
+        ge=1,
+        le=64,
+        title="Pictures per prompt",
+        description="Prompts with more pictures are refused, with their line.",
     )
     controls: bool = Field(
         True,
+        title="Control pictures",
         description="Also measure accuracy with a blank picture and with another prompt's: a "
         "model that answers as well without its picture does not look.",
     )
     control_prompts: int = Field(
-        32, ge=1, description="At most this many of the held-out prompts are used for controls."
+        32,
+        ge=1,
+        title="Prompts for controls",
+        description="At most this many of the held-out prompts are used for controls.",
     )
     temperature: float = Field(
-        1.0, ge=1.0, le=4.0, description="Softens both distributions in the KL term (1.0 to 4.0)."
+        1.0,
+        ge=1.0,
+        le=4.0,
+        title="Loss temperature",
+        description="Softens both distributions in the KL term (1.0 to 4.0).",
     )
-    kl_weight: float = Field(1.0, ge=0, le=100, description="Weight of the divergence term.")
+    kl_weight: float = Field(
+        1.0,
+        ge=0,
+        le=100,
+        title="Weight of the divergence",
+        description="Weight of the divergence term.",
+    )
     ce_weight: float = Field(
-        0.0, ge=0, le=100, description="Weight of the cross-entropy on the teacher's top token."
+        0.0,
+        ge=0,
+        le=100,
+        title="Weight of the cross-entropy",
+        description="Weight of the cross-entropy on the teacher's top token.",
     )
     max_generation_tokens: int = Field(
-        2048, ge=1, le=131_072, description="Longest completion, in tokens."
+        2048,
+        ge=1,
+        le=131_072,
+        title="Longest completion",
+        description="Longest completion, in tokens.",
     )
-    learning_rate: float = Field(1e-4, gt=0, le=1, description="Peak learning rate of AdamW.")
+    learning_rate: float = Field(
+        1e-4, gt=0, le=1, title="Learning rate", description="Peak learning rate of AdamW."
+    )
     lora: LoraSettings = Field(
         LoraSettings(rank=32, alpha=64),
+        title="LoRA adapter",
         description="The student's adapter, all that learns; the vision tower never does.",
     )
 

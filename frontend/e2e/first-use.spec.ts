@@ -32,13 +32,13 @@ test("a new user distils the embedded pair with nothing but the window", async (
   });
 
   await test.step("shorten it, see the budget, start", async () => {
-    await page.getByLabel("Num steps").fill(NUM_STEPS);
+    await page.getByLabel("Optimizer steps").fill(NUM_STEPS);
     await page.getByLabel("Batch size").fill("8");
-    await page.getByLabel("Max generation tokens").fill("16");
+    await page.getByLabel("Longest completion").fill("16");
     const evaluations = page.locator("section").filter({ hasText: "Evaluations" });
-    await evaluations.getByLabel("Evaluation every").fill("12");
+    await evaluations.getByLabel("Steps between evaluations").fill("12");
     await evaluations.getByText(/^Advanced/).click();
-    await evaluations.getByLabel("Evaluation prompts").fill("8");
+    await evaluations.getByLabel("Prompts per evaluation").fill("8");
     await proceed(page, "budget");
     await expect(page.getByText("Fits", { exact: true })).toBeVisible();
     await proceed(page, "review");

@@ -49,14 +49,14 @@ test("a run is planned and started without the mouse", async ({ page, backend })
   await page.keyboard.press("ControlOrMeta+a");
   await page.keyboard.type("tiny-teacher");
   await proceedByKey(page, "data");
-  await tabTo(page, "Prompts");
+  await tabTo(page, "Training prompts");
   await page.keyboard.press("ControlOrMeta+a");
   await page.keyboard.type(TRAIN);
   await tabTo(page, "Validation prompts");
   await page.keyboard.press("ControlOrMeta+a");
   await page.keyboard.type(VALIDATION);
   await proceedByKey(page, "objective");
-  await tabTo(page, /^Num steps/);
+  await tabTo(page, /^Optimizer steps/);
   await page.keyboard.press("ControlOrMeta+a");
   await page.keyboard.type("4");
   await proceedByKey(page, "budget");

@@ -50,7 +50,7 @@ test("a model is fine-tuned on conversations, and no teacher is spoken of", asyn
   await expect(page.getByText("Teacher model")).toHaveCount(0);
   await proceed(page, "data");
 
-  const field = page.getByRole("textbox", { name: "Conversations", exact: true });
+  const field = page.getByRole("textbox", { name: "Training conversations", exact: true });
   await drop(page, "training conversations", broken);
   await expect(page.getByRole("alert").filter({ hasText: "line 7" })).toBeVisible();
   await expect(field).toHaveAttribute("aria-invalid", "true");
@@ -62,8 +62,8 @@ test("a model is fine-tuned on conversations, and no teacher is spoken of", asyn
   await expect(page.getByRole("region", { name: "First lines" })).toContainText(/\d+ tokens/);
   await proceed(page, "objective");
 
-  await fill(page, { "Num epochs": "1", "Batch size": "4", "Evaluation every": "2" });
-  await fill(page, { "Gradient accumulation steps": "2", "Checkpoint every": "2" });
+  await fill(page, { Epochs: "1", "Batch size": "4", "Steps between evaluations": "2" });
+  await fill(page, { "Gradient accumulation": "2", "Steps between checkpoints": "2" });
   await proceed(page, "budget");
   await expect(page.getByText("Fits", { exact: true })).toBeVisible();
   await expect(page.getByText("3 steps")).toBeVisible();
@@ -96,7 +96,7 @@ test("a long prompt is distilled away in three stages", async ({ page, backend, 
   await drop(page, "teacher's prompt", join(LANGUAGES, "prompt.md"));
   await expect(page.getByText("tokens of the teacher")).toBeVisible();
   await drop(page, "inputs", broken);
-  const field = page.getByRole("textbox", { name: "Inputs", exact: true });
+  const field = page.getByRole("textbox", { name: "Training inputs", exact: true });
   await expect(page.getByRole("alert").filter({ hasText: "line 3" })).toBeVisible();
   await expect(field).toHaveAttribute("aria-invalid", "true");
   await drop(page, "inputs", inputs);
@@ -109,10 +109,10 @@ test("a long prompt is distilled away in three stages", async ({ page, backend, 
   await proceed(page, "objective");
 
   await expect(page.getByText("Three stages in one run")).toBeVisible();
-  await expect(page.getByLabel("Acceptance")).toHaveCount(0);
-  await fill(page, { "Num steps": "4", "Batch size": "4", "Evaluation every": "2" });
-  await fill(page, { "Checkpoint every": "2", "Gradient accumulation steps": "1" });
-  await fill(page, { "Warmup steps": "1" });
+  await expect(page.getByLabel("Which answer counts")).toHaveCount(0);
+  await fill(page, { "Optimizer steps": "4", "Batch size": "4", "Steps between evaluations": "2" });
+  await fill(page, { "Steps between checkpoints": "2", "Gradient accumulation": "1" });
+  await fill(page, { "Warm-up steps": "1" });
   await proceed(page, "budget");
   await expect(page.getByText("Teacher's answers")).toBeVisible();
   await proceed(page, "review");

@@ -31,14 +31,14 @@ test("a model learns from rewards, and each completion shows what it was worth",
   await proceed(page, "objective");
 
   await fill(page, {
-    "Num steps": "3",
+    "Optimizer steps": "3",
     "Batch size": "4",
-    "Num completions": "4",
-    "Gradient accumulation steps": "1",
-    "Max generation tokens": "24",
-    "Warmup steps": "1",
-    "Evaluation every": "3",
-    "Checkpoint every": "3",
+    "Completions per prompt": "4",
+    "Gradient accumulation": "1",
+    "Longest completion": "24",
+    "Warm-up steps": "1",
+    "Steps between evaluations": "3",
+    "Steps between checkpoints": "3",
   });
   await expect(page.getByRole("switch", { name: "Equal to the answer" })).toBeChecked();
   await proceed(page, "budget");

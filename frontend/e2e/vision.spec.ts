@@ -75,11 +75,11 @@ test("a student that sees is distilled and asked, with its pictures in sight", a
   });
 
   await test.step("a short run learns", async () => {
-    await page.getByLabel("Num steps").fill("6");
+    await page.getByLabel("Optimizer steps").fill("6");
     const evaluations = page.locator("section").filter({ hasText: "Evaluations" });
-    await evaluations.getByLabel("Evaluation every").fill("6");
+    await evaluations.getByLabel("Steps between evaluations").fill("6");
     await evaluations.getByText(/^Advanced/).click();
-    await evaluations.getByLabel("Evaluation prompts").fill("16");
+    await evaluations.getByLabel("Prompts per evaluation").fill("16");
     await proceed(page, "budget");
     await proceed(page, "review");
     await expect(page.getByText("Ready to start")).toBeVisible(SLOW);

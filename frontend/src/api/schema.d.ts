@@ -2401,131 +2401,132 @@ export interface components {
          */
         DistillationSettings: {
             /**
-             * Num Steps
+             * Optimizer steps
              * @description Optimizer steps in all.
              * @default 1000
              */
             num_steps?: number;
             /**
-             * Num Epochs
+             * Epochs
              * @description How often every usable row is seen; when set, the steps follow from it and num_steps means nothing.
              */
             num_epochs?: number | null;
             /**
-             * Batch Size
+             * Batch size
              * @description Rows in one forward and backward pass (a micro-batch).
              * @default 4
              */
             batch_size?: number;
             /**
-             * Gradient Accumulation Steps
+             * Gradient accumulation
              * @description Micro-batches whose gradients make one optimizer step.
              * @default 2
              */
             gradient_accumulation_steps?: number;
             /**
-             * Learning Rate
+             * Learning rate
              * @description Peak learning rate of AdamW.
              * @default 0.00001
              */
             learning_rate?: number;
             /**
-             * Schedule
+             * Schedule of the rate
              * @description Shape of the rate after the warm-up.
              * @default constant
              * @enum {string}
              */
             schedule?: "constant" | "linear" | "cosine";
             /**
-             * Schedule Min Ratio
+             * Lowest share of the rate
              * @description Where a decaying schedule ends, as a share of the peak.
              * @default 0.1
              */
             schedule_min_ratio?: number;
             /**
-             * Warmup Steps
+             * Warm-up steps
              * @description Steps over which the rate rises linearly.
              * @default 0
              */
             warmup_steps?: number;
             /**
-             * Warmup Ratio
+             * Warm-up share
              * @description Share of all steps over which the rate rises; when set, warmup_steps means nothing.
              */
             warmup_ratio?: number | null;
             /**
-             * Weight Decay
+             * Weight decay
              * @description Decoupled weight decay of AdamW.
              * @default 0
              */
             weight_decay?: number;
             /**
-             * Max Grad Norm
+             * Gradient clipping
              * @description Gradients longer than this are scaled down to it; 0 turns it off.
              * @default 1
              */
             max_grad_norm?: number;
             /**
-             * Grad Checkpoint
+             * Recompute activations
              * @description Recompute activations in the backward pass: far less memory, more time. Turn it off where the plan says that the run fits without it.
              * @default true
              */
             grad_checkpoint?: boolean;
             /**
-             * Mixed Precision
+             * Mixed precision
              * @description Keep weights in the type they are stored in (bf16 on a Mac); off loads float32. Losses, logprobs and the adapter are float32 either way.
              * @default true
              */
             mixed_precision?: boolean;
             /**
-             * Checkpoint Every
+             * Steps between checkpoints
              * @description Steps between checkpoints.
              * @default 100
              */
             checkpoint_every?: number;
             /**
-             * Checkpoint Minutes
+             * Minutes between checkpoints
              * @description A checkpoint is also written at the first step that ends this many minutes after the last one; only the newest of these stays. 0 turns it off.
              * @default 10
              */
             checkpoint_minutes?: number;
             /**
-             * Keep Checkpoints
+             * Checkpoints kept
              * @description How many checkpoints stay beside the best one.
              * @default 3
              */
             keep_checkpoints?: number;
             /**
-             * Eval Every
+             * Steps between evaluations
              * @description Steps between evaluations on held-out data.
              * @default 100
              */
             eval_every?: number;
             /**
-             * Early Stop Patience
+             * Patience before stopping
              * @description Evaluations without an improvement beyond chance before the run stops; 0 never stops.
              * @default 0
              */
             early_stop_patience?: number;
             /**
-             * Best Of Equals
+             * Best of equals
              * @description Which checkpoint is `best` among those whose held-out metric does not differ beyond chance: the one with more training, or the first.
              * @default later
              * @enum {string}
              */
             best_of_equals?: "later" | "earlier";
             /**
-             * Seed
+             * Random seed
              * @description Where every random choice starts.
              * @default 0
              */
             seed?: number;
             /**
-             * Run Name
+             * Name of the run
              * @description A name for people; the run's id is made by itself.
              */
             run_name?: string | null;
             /**
+             * Loggers
              * @description Other programs that are told the metrics; none is.
              * @default {
              *       "tensorboard": false,
@@ -2535,70 +2536,70 @@ export interface components {
              */
             logging?: components["schemas"]["LoggingSettings"];
             /**
-             * Teacher Model
+             * Teacher model
              * @description Registry alias, hub id or folder of the teacher.
              * @default qwen2.5-32b
              */
             teacher_model?: string;
             /**
-             * Student Model
+             * Student model
              * @description Registry alias, hub id or folder of the student.
              * @default qwen2.5-7b
              */
             student_model?: string;
             /**
-             * Student Adapter
+             * Adapter to go on from
              * @description Folder of a LoRA adapter to continue from, for example of an SFT run.
              */
             student_adapter?: string | null;
             /**
-             * Teacher Adapter
+             * Teacher's adapter
              * @description Folder of a LoRA adapter that the teacher wears, for example of a GRPO run.
              */
             teacher_adapter?: string | null;
             /**
-             * Prompts
+             * Training prompts
              * @description JSONL file of training prompts; required to train, not to plan.
              */
             prompts?: string | null;
             /**
-             * Validation Source
+             * Validation comes from
              * @description Held-out prompts come from a file of their own; nothing is split off.
              * @default separate_file
              * @constant
              */
             validation_source?: "separate_file";
             /**
-             * Validation Prompts
+             * Validation prompts
              * @description JSONL file of held-out prompts; training without one is refused.
              */
             validation_prompts?: string | null;
             /**
-             * Eval Fraction
+             * Share kept for validation
              * @description Share of the validation file that evaluations use, drawn once by the seed, evenly over the file.
              * @default 1
              */
             eval_fraction?: number;
             /**
-             * Eval Prompts
+             * Prompts per evaluation
              * @description At most this many validation prompts, drawn once by the seed, evenly over the file; empty means all.
              * @default 64
              */
             eval_prompts?: number | null;
             /**
-             * Temperature
+             * Loss temperature
              * @description Softens both distributions in the KL term (1.0 to 4.0).
              * @default 2
              */
             temperature?: number;
             /**
-             * Kl Weight
+             * Weight of the divergence
              * @description Weight of the divergence term.
              * @default 0.8
              */
             kl_weight?: number;
             /**
-             * Ce Weight
+             * Weight of the cross-entropy
              * @description Weight of the cross-entropy on the teacher's top token.
              * @default 0.2
              */
@@ -2611,82 +2612,86 @@ export interface components {
              */
             divergence?: "reverse_kl" | "forward_kl" | "jsd" | "sampled_reverse_kl";
             /**
-             * Teacher Weight
+             * Teacher's share in the mixture
              * @description Teacher's share of the mixture in the generalized JSD.
              * @default 0.5
              */
             teacher_weight?: number;
             /**
-             * On Policy Fraction
+             * Share of own completions
              * @description Share of completions the student samples; the rest are the teacher's own.
              * @default 1
              */
             on_policy_fraction?: number;
             /**
-             * Fixed Rollouts
+             * Fixed completions
              * @description Sample one completion a prompt once and train on them again each epoch: the teacher's scores then come from the cache.
              * @default false
              */
             fixed_rollouts?: boolean;
             /**
-             * Max Generation Tokens
+             * Longest completion
              * @description Longest completion, in tokens.
              * @default 512
              */
             max_generation_tokens?: number;
             /**
-             * Max Prompt Tokens
+             * Longest prompt
              * @description Longer prompts are left out and counted, never cut.
              * @default 2048
              */
             max_prompt_tokens?: number;
             /**
-             * Generation Temperature
+             * Sampling temperature
              * @description Temperature of rollouts; 1 samples the policy itself.
              * @default 1
              */
             generation_temperature?: number;
             /**
-             * Top P
+             * Top-p
              * @description Nucleus truncation of rollouts; 1 leaves nothing out.
              * @default 1
              */
             top_p?: number;
             /**
-             * Logprob Method
+             * What the teacher hands over
              * @description Rollouts come from our own batched generation loop.
              * @default manual_loop
              * @constant
              */
             logprob_method?: "manual_loop";
             /**
-             * Teacher Targets
+             * Teacher's targets
              * @description What the teacher hands over: final hidden states (exact over the whole vocabulary) or its k best logprobs and the mass of the rest (compact).
              * @default hidden_states
              * @enum {string}
              */
             teacher_targets?: "hidden_states" | "top_k";
             /**
-             * Top K
+             * Top-k logprobs kept
              * @description k of the top_k targets.
              * @default 64
              */
             top_k?: number;
             /**
-             * Teacher Cache Size Mb
+             * Teacher cache
              * @description Memory for the teacher cache, in MB; 0 turns it off.
              * @default 4096
              */
             teacher_cache_size_mb?: number;
             /**
-             * Keep Teacher Loaded
+             * Keep the teacher in memory
              * @description Off: sample once, score everything into the cache, unload the teacher, train. Fits Macs where both models do not fit together.
              * @default true
              */
             keep_teacher_loaded?: boolean;
-            /** @description The student's adapter, all that learns. */
+            /**
+             * LoRA adapter
+             * @description The student's adapter, all that learns.
+             */
             lora?: components["schemas"]["LoraSettings"];
             /**
+             * Teacher on a server
              * @description A teacher that lives elsewhere, in teacher_model's stead.
              * @default {
              *       "server": "vllm",
@@ -2885,25 +2890,25 @@ export interface components {
          */
         EvaluationSettings: {
             /**
-             * Min Pixels
+             * Fewest pixels
              * @description Pixels that a picture has at least as read.
              * @default 65536
              */
             min_pixels?: number;
             /**
-             * Max Pixels
+             * Most pixels
              * @description Pixels that a picture has at most as read: 1,048,576 are 1,024 tokens of Qwen3-VL and 1,337 of Qwen2.5-VL.
              * @default 1048576
              */
             max_pixels?: number;
             /**
-             * Picture Cache Mb
+             * Picture cache
              * @description Memory for the features of pictures that were looked at, for each model: a picture that is still there is not looked at again. 0 keeps none.
              * @default 2048
              */
             picture_cache_mb?: number;
             /**
-             * Run Name
+             * Name of the run
              * @description A name for people; the run's id is made by itself.
              */
             run_name?: string | null;
@@ -2914,7 +2919,7 @@ export interface components {
              */
             variants?: components["schemas"]["VariantSettings"][];
             /**
-             * Inputs
+             * Items
              * @description Labelled items: one text a line, JSONL or CSV; required.
              */
             inputs?: string | null;
@@ -2924,41 +2929,41 @@ export interface components {
              */
             labels?: string[] | null;
             /**
-             * Answer Prefix
+             * Text before the label
              * @description What stands before the label in a reply; without it the whole reply counts.
              * @default Final Answer:
              */
             answer_prefix?: string;
             /**
-             * Teacher
+             * Variant that teaches
              * @description Name of the variant that the others are compared with, besides gold.
              */
             teacher?: string | null;
             /**
-             * Temperature
+             * Sampling temperature
              * @description Temperature of the answers; 0 takes the likeliest token.
              * @default 0
              */
             temperature?: number;
             /**
-             * Batch Size
+             * Batch size
              * @description Items answered side by side.
              * @default 8
              */
             batch_size?: number;
             /**
-             * Max Samples
+             * Most items
              * @description At most this many items, drawn once for all variants.
              */
             max_samples?: number | null;
             /**
-             * Mixed Precision
+             * Mixed precision
              * @description Keep weights in the type they are stored in; off loads float32.
              * @default true
              */
             mixed_precision?: boolean;
             /**
-             * Seed
+             * Random seed
              * @description Where every random choice starts.
              * @default 0
              */
@@ -3399,131 +3404,132 @@ export interface components {
          */
         GrpoSettings: {
             /**
-             * Num Steps
+             * Optimizer steps
              * @description Optimizer steps in all.
              * @default 1000
              */
             num_steps?: number;
             /**
-             * Num Epochs
+             * Epochs
              * @description How often every usable row is seen; when set, the steps follow from it and num_steps means nothing.
              */
             num_epochs?: number | null;
             /**
-             * Batch Size
+             * Batch size
              * @description Prompts in one forward and backward pass (a micro-batch), each with all its completions.
              * @default 1
              */
             batch_size?: number;
             /**
-             * Gradient Accumulation Steps
+             * Gradient accumulation
              * @description Micro-batches whose gradients make one optimizer step.
              * @default 8
              */
             gradient_accumulation_steps?: number;
             /**
-             * Learning Rate
+             * Learning rate
              * @description Peak learning rate of AdamW.
              * @default 0.00001
              */
             learning_rate?: number;
             /**
-             * Schedule
+             * Schedule of the rate
              * @description Shape of the rate after the warm-up.
              * @default constant
              * @enum {string}
              */
             schedule?: "constant" | "linear" | "cosine";
             /**
-             * Schedule Min Ratio
+             * Lowest share of the rate
              * @description Where a decaying schedule ends, as a share of the peak.
              * @default 0.1
              */
             schedule_min_ratio?: number;
             /**
-             * Warmup Steps
+             * Warm-up steps
              * @description Steps over which the rate rises linearly.
              * @default 0
              */
             warmup_steps?: number;
             /**
-             * Warmup Ratio
+             * Warm-up share
              * @description Share of all steps over which the rate rises; when set, warmup_steps means nothing.
              */
             warmup_ratio?: number | null;
             /**
-             * Weight Decay
+             * Weight decay
              * @description Decoupled weight decay of AdamW.
              * @default 0
              */
             weight_decay?: number;
             /**
-             * Max Grad Norm
+             * Gradient clipping
              * @description Gradients longer than this are scaled down to it; 0 turns it off.
              * @default 1
              */
             max_grad_norm?: number;
             /**
-             * Grad Checkpoint
+             * Recompute activations
              * @description Recompute activations in the backward pass: far less memory, more time. Turn it off where the plan says that the run fits without it.
              * @default true
              */
             grad_checkpoint?: boolean;
             /**
-             * Mixed Precision
+             * Mixed precision
              * @description Keep weights in the type they are stored in (bf16 on a Mac); off loads float32. Losses, logprobs and the adapter are float32 either way.
              * @default true
              */
             mixed_precision?: boolean;
             /**
-             * Checkpoint Every
+             * Steps between checkpoints
              * @description Steps between checkpoints.
              * @default 100
              */
             checkpoint_every?: number;
             /**
-             * Checkpoint Minutes
+             * Minutes between checkpoints
              * @description A checkpoint is also written at the first step that ends this many minutes after the last one; only the newest of these stays. 0 turns it off.
              * @default 10
              */
             checkpoint_minutes?: number;
             /**
-             * Keep Checkpoints
+             * Checkpoints kept
              * @description How many checkpoints stay beside the best one.
              * @default 3
              */
             keep_checkpoints?: number;
             /**
-             * Eval Every
+             * Steps between evaluations
              * @description Steps between evaluations on held-out data.
              * @default 100
              */
             eval_every?: number;
             /**
-             * Early Stop Patience
+             * Patience before stopping
              * @description Evaluations without an improvement beyond chance before the run stops; 0 never stops.
              * @default 0
              */
             early_stop_patience?: number;
             /**
-             * Best Of Equals
+             * Best of equals
              * @description Which checkpoint is `best` among those whose held-out metric does not differ beyond chance: the one with more training, or the first.
              * @default later
              * @enum {string}
              */
             best_of_equals?: "later" | "earlier";
             /**
-             * Seed
+             * Random seed
              * @description Where every random choice starts.
              * @default 0
              */
             seed?: number;
             /**
-             * Run Name
+             * Name of the run
              * @description A name for people; the run's id is made by itself.
              */
             run_name?: string | null;
             /**
+             * Loggers
              * @description Other programs that are told the metrics; none is.
              * @default {
              *       "tensorboard": false,
@@ -3539,28 +3545,28 @@ export interface components {
              */
             model?: string;
             /**
-             * Student Adapter
+             * Adapter to go on from
              * @description Folder of a LoRA adapter to continue from, for example of an SFT run.
              */
             student_adapter?: string | null;
             /**
-             * Prompts
+             * Training prompts
              * @description JSONL file of training prompts with answers; required to train.
              */
             prompts?: string | null;
             /**
-             * Validation Prompts
+             * Validation prompts
              * @description JSONL file of held-out prompts; training without one is refused.
              */
             validation_prompts?: string | null;
             /**
-             * Eval Fraction
+             * Share kept for validation
              * @description Share of the validation file that evaluations use, drawn once by the seed, evenly over the file.
              * @default 1
              */
             eval_fraction?: number;
             /**
-             * Eval Prompts
+             * Prompts per evaluation
              * @description At most this many validation prompts, drawn once by the seed, evenly over the file; empty means all.
              * @default 200
              */
@@ -3580,110 +3586,113 @@ export interface components {
              */
             rewards?: components["schemas"]["RewardSettings"][];
             /**
-             * Num Completions
+             * Completions per prompt
              * @description Completions of each prompt: the size of a group.
              * @default 8
              */
             num_completions?: number;
             /**
-             * Loss Type
+             * Form of the loss
              * @description What is averaged: dapo all tokens of the step, grpo each completion by itself, dr_grpo over the longest completion that is allowed. cispo averages as dapo does and bounds a token's weight instead of clipping it.
              * @default dapo
              * @enum {string}
              */
             loss_type?: "dapo" | "grpo" | "dr_grpo" | "cispo";
             /**
-             * Importance Sampling Level
+             * Importance weights
              * @description Whether probability ratios are taken of tokens or whole completions.
              * @default token
              * @enum {string}
              */
             importance_sampling_level?: "token" | "sequence";
             /**
-             * Scale Rewards
+             * Scaling of rewards
              * @description What a reward's distance from its group's mean is divided by: the group's spread, the whole step's, or nothing.
              * @default group
              * @enum {string}
              */
             scale_rewards?: "group" | "batch" | "none";
             /**
-             * Epsilon
+             * Clip below
              * @description How far below 1 a ratio still counts.
              * @default 0.2
              */
             epsilon?: number;
             /**
-             * Epsilon High
+             * Clip above
              * @description How far above 1 a ratio still counts; empty is epsilon. For cispo the largest weight of a token itself, such as 5.
              */
             epsilon_high?: number | null;
             /**
-             * Delta
+             * Upper limit of the ratio
              * @description Bound on ratios where the advantage is negative; empty is none.
              */
             delta?: number | null;
             /**
-             * Beta
+             * Weight of the KL penalty
              * @description Weight of the KL to the reference; 0 needs no reference.
              * @default 0
              */
             beta?: number;
             /**
-             * Reference
+             * Reference model
              * @description What the KL is measured to: the model with its adapter off, or with the adapter it starts from.
              * @default base
              * @enum {string}
              */
             reference?: "base" | "start";
             /**
-             * Num Iterations
+             * Updates per batch of completions
              * @description Optimizer updates on the same completions; above 1 the old logprobs are scored by the same forward pass first.
              * @default 1
              */
             num_iterations?: number;
             /**
-             * Mask Truncated
+             * Leave out cut completions
              * @description Leave completions out of the loss that were cut at their longest.
              * @default false
              */
             mask_truncated?: boolean;
             /**
-             * Skip Dead Groups
+             * Skip groups without a difference
              * @description Leave groups out of the forward pass whose rewards are all equal, where beta is 0; they have no gradient.
              * @default true
              */
             skip_dead_groups?: boolean;
             /**
-             * Shuffle Rewards
+             * Shuffle the rewards (control)
              * @description A control: the rewards of each group are dealt out to its completions at random. What such a run gains has nothing to do with rewards.
              * @default false
              */
             shuffle_rewards?: boolean;
             /**
-             * Max Resamples
+             * Most resamplings
              * @description How often dead groups of a step are replaced by those of other prompts.
              * @default 0
              */
             max_resamples?: number;
             /**
-             * Temperature
+             * Sampling temperature
              * @description Of the completions; logprobs are those of the distribution that was sampled.
              * @default 1
              */
             temperature?: number;
             /**
-             * Max Generation Tokens
+             * Longest completion
              * @description Longest completion, in tokens.
              * @default 512
              */
             max_generation_tokens?: number;
             /**
-             * Max Prompt Tokens
+             * Longest prompt
              * @description Longer prompts are left out and counted, never cut.
              * @default 2048
              */
             max_prompt_tokens?: number;
-            /** @description The student's adapter, all that learns. */
+            /**
+             * LoRA adapter
+             * @description The student's adapter, all that learns.
+             */
             lora?: components["schemas"]["LoraSettings"];
         };
         /**
@@ -4215,18 +4224,18 @@ export interface components {
          */
         LoggingSettings: {
             /**
-             * Tensorboard
+             * TensorBoard
              * @description Write event files for TensorBoard into the workspace, under loggers/tensorboard.
              * @default false
              */
             tensorboard?: boolean;
             /**
-             * Wandb
+             * Weights & Biases
              * @description Tell Weights & Biases: offline writes files under loggers/wandb that `wandb sync` can send, online sends settings and metrics out of this machine.
              */
             wandb?: ("offline" | "online") | null;
             /**
-             * Wandb Entity
+             * W&B entity
              * @description User or team at Weights & Biases; empty: your own.
              */
             wandb_entity?: string | null;
@@ -4254,36 +4263,36 @@ export interface components {
          */
         LoraSettings: {
             /**
-             * Rank
+             * LoRA rank
              * @description Rank of the update matrices.
              * @default 16
              */
             rank?: number;
             /**
-             * Alpha
+             * LoRA alpha
              * @description Strength: the update is scaled by alpha / rank.
              * @default 32
              */
             alpha?: number;
             /**
-             * Dropout
+             * LoRA dropout
              * @description Dropout on the adapter's input; always off in sampling.
              * @default 0
              */
             dropout?: number;
             /**
-             * Layers
+             * Layers adapted
              * @description How many layers, counted from the last; -1 means all.
              * @default -1
              */
             layers?: number;
             /**
-             * Targets
+             * Linear layers adapted
              * @description Names of linear layers to adapt, such as q_proj; empty takes the family's list from the model registry, or every linear layer of a family it does not know. A name that matches nothing, or a router, is an error.
              */
             targets?: string[] | null;
             /**
-             * Experts
+             * Adapt experts
              * @description Adapt the experts of a mixture as well, each with matrices of its own: many times the parameters. The router is never adapted.
              * @default false
              */
@@ -5377,131 +5386,132 @@ export interface components {
          */
         ProjectorSettings: {
             /**
-             * Num Steps
+             * Optimizer steps
              * @description Optimizer steps in all.
              * @default 1000
              */
             num_steps?: number;
             /**
-             * Num Epochs
+             * Epochs
              * @description How often every usable row is seen; when set, the steps follow from it and num_steps means nothing.
              */
             num_epochs?: number | null;
             /**
-             * Batch Size
+             * Batch size
              * @description Rows in one forward and backward pass (a micro-batch).
              * @default 1
              */
             batch_size?: number;
             /**
-             * Gradient Accumulation Steps
+             * Gradient accumulation
              * @description Micro-batches whose gradients make one optimizer step.
              * @default 1
              */
             gradient_accumulation_steps?: number;
             /**
-             * Learning Rate
+             * Learning rate
              * @description Peak learning rate of AdamW.
              * @default 0.00001
              */
             learning_rate?: number;
             /**
-             * Schedule
+             * Schedule of the rate
              * @description Shape of the rate after the warm-up.
              * @default constant
              * @enum {string}
              */
             schedule?: "constant" | "linear" | "cosine";
             /**
-             * Schedule Min Ratio
+             * Lowest share of the rate
              * @description Where a decaying schedule ends, as a share of the peak.
              * @default 0.1
              */
             schedule_min_ratio?: number;
             /**
-             * Warmup Steps
+             * Warm-up steps
              * @description Steps over which the rate rises linearly.
              * @default 0
              */
             warmup_steps?: number;
             /**
-             * Warmup Ratio
+             * Warm-up share
              * @description Share of all steps over which the rate rises; when set, warmup_steps means nothing.
              */
             warmup_ratio?: number | null;
             /**
-             * Weight Decay
+             * Weight decay
              * @description Decoupled weight decay of AdamW.
              * @default 0
              */
             weight_decay?: number;
             /**
-             * Max Grad Norm
+             * Gradient clipping
              * @description Gradients longer than this are scaled down to it; 0 turns it off.
              * @default 1
              */
             max_grad_norm?: number;
             /**
-             * Grad Checkpoint
+             * Recompute activations
              * @description Recompute activations in the backward pass: far less memory, more time. Turn it off where the plan says that the run fits without it.
              * @default true
              */
             grad_checkpoint?: boolean;
             /**
-             * Mixed Precision
+             * Mixed precision
              * @description Keep weights in the type they are stored in (bf16 on a Mac); off loads float32. Losses, logprobs and the adapter are float32 either way.
              * @default true
              */
             mixed_precision?: boolean;
             /**
-             * Checkpoint Every
+             * Steps between checkpoints
              * @description Steps between checkpoints.
              * @default 100
              */
             checkpoint_every?: number;
             /**
-             * Checkpoint Minutes
+             * Minutes between checkpoints
              * @description A checkpoint is also written at the first step that ends this many minutes after the last one; only the newest of these stays. 0 turns it off.
              * @default 10
              */
             checkpoint_minutes?: number;
             /**
-             * Keep Checkpoints
+             * Checkpoints kept
              * @description How many checkpoints stay beside the best one.
              * @default 3
              */
             keep_checkpoints?: number;
             /**
-             * Eval Every
+             * Steps between evaluations
              * @description Steps between evaluations on held-out data.
              * @default 100
              */
             eval_every?: number;
             /**
-             * Early Stop Patience
+             * Patience before stopping
              * @description Evaluations without an improvement beyond chance before the run stops; 0 never stops.
              * @default 0
              */
             early_stop_patience?: number;
             /**
-             * Best Of Equals
+             * Best of equals
              * @description Which checkpoint is `best` among those whose held-out metric does not differ beyond chance: the one with more training, or the first.
              * @default later
              * @enum {string}
              */
             best_of_equals?: "later" | "earlier";
             /**
-             * Seed
+             * Random seed
              * @description Where every random choice starts.
              * @default 0
              */
             seed?: number;
             /**
-             * Run Name
+             * Name of the run
              * @description A name for people; the run's id is made by itself.
              */
             run_name?: string | null;
             /**
+             * Loggers
              * @description Other programs that are told the metrics; none is.
              * @default {
              *       "tensorboard": false,
@@ -5511,37 +5521,37 @@ export interface components {
              */
             logging?: components["schemas"]["LoggingSettings"];
             /**
-             * Min Pixels
+             * Fewest pixels
              * @description Pixels that a picture has at least as read.
              * @default 3136
              */
             min_pixels?: number;
             /**
-             * Max Pixels
+             * Most pixels
              * @description Pixels that a picture has at most as read; 401,408 are at most 512 tokens.
              * @default 401408
              */
             max_pixels?: number;
             /**
-             * Picture Cache Mb
+             * Picture cache
              * @description Memory for the features of pictures that were looked at, for each model: a picture that is still there is not looked at again. 0 keeps none.
              * @default 2048
              */
             picture_cache_mb?: number;
             /**
-             * Vision Model
+             * Vision model
              * @description The model whose tower and merger look: a Qwen2.5-VL by alias, hub id or folder. Nothing else of it is read.
              * @default qwen2.5-vl-7b
              */
             vision_model?: string;
             /**
-             * Language Model
+             * Language model
              * @description The model that learns to see: a dense Qwen3 whose template can turn thinking off and on, by alias, hub id or folder.
              * @default qwen3-4b
              */
             language_model?: string;
             /**
-             * Grafted Model
+             * Grafted model
              * @description Folder that `opd graft` wrote, whose projector goes on learning; the two models, the kind of projector and its start are then those of the folder.
              */
             grafted_model?: string | null;
@@ -5553,19 +5563,19 @@ export interface components {
              */
             projector?: "linear" | "mlp";
             /**
-             * Projector Start
+             * Projector starts from
              * @description default leaves the first weights as they are drawn; matched scales them so that what is said of a picture is as long as the embeddings of words are.
              * @default default
              * @enum {string}
              */
             projector_start?: "default" | "matched";
             /**
-             * Conversations
+             * Training conversations
              * @description Training conversations with pictures: JSONL, parquet, or a folder of either; required to train, not to plan.
              */
             conversations?: string | null;
             /**
-             * Validation Conversations
+             * Validation conversations
              * @description Held-out conversations with pictures of their own; training without them is refused.
              */
             validation_conversations?: string | null;
@@ -5577,36 +5587,36 @@ export interface components {
              */
             thinking?: "strip" | "answer";
             /**
-             * Picture Size
+             * Picture size
              * @description Side in pixels: every picture is scaled to about as many pixels as a square of this side has, its shape kept. Empty leaves each its own size, inside the limits.
              */
             picture_size?: number | null;
             /**
-             * Vision Markers
+             * Marks around a picture
              * @description Put the tokenizer's own marks of a picture's start and end around its places.
              * @default true
              */
             vision_markers?: boolean;
             /**
-             * Max Length
+             * Longest conversation
              * @description Longer conversations, pictures included, are left out and counted.
              * @default 2048
              */
             max_length?: number;
             /**
-             * Eval Conversations
+             * Conversations per evaluation
              * @description At most this many held-out conversations measure the loss, drawn once by the seed, evenly over the file; empty means all.
              * @default 64
              */
             eval_conversations?: number | null;
             /**
-             * Thinking Prompts
+             * Questions for the thinking check
              * @description How many held-out questions are answered at the end, each without and with thinking, and with the picture of another one.
              * @default 24
              */
             thinking_prompts?: number;
             /**
-             * Max Thinking Tokens
+             * Longest thinking
              * @description Longest answer there, thinking included.
              * @default 1024
              */
@@ -5630,131 +5640,132 @@ export interface components {
          */
         PromptDistillationSettings: {
             /**
-             * Num Steps
+             * Optimizer steps
              * @description Optimizer steps in all.
              * @default 1000
              */
             num_steps?: number;
             /**
-             * Num Epochs
+             * Epochs
              * @description How often every usable row is seen; when set, the steps follow from it and num_steps means nothing.
              */
             num_epochs?: number | null;
             /**
-             * Batch Size
+             * Batch size
              * @description Rows in one forward and backward pass (a micro-batch).
              * @default 4
              */
             batch_size?: number;
             /**
-             * Gradient Accumulation Steps
+             * Gradient accumulation
              * @description Micro-batches whose gradients make one optimizer step.
              * @default 2
              */
             gradient_accumulation_steps?: number;
             /**
-             * Learning Rate
+             * Learning rate
              * @description Peak learning rate of AdamW.
              * @default 0.00001
              */
             learning_rate?: number;
             /**
-             * Schedule
+             * Schedule of the rate
              * @description Shape of the rate after the warm-up.
              * @default constant
              * @enum {string}
              */
             schedule?: "constant" | "linear" | "cosine";
             /**
-             * Schedule Min Ratio
+             * Lowest share of the rate
              * @description Where a decaying schedule ends, as a share of the peak.
              * @default 0.1
              */
             schedule_min_ratio?: number;
             /**
-             * Warmup Steps
+             * Warm-up steps
              * @description Steps over which the rate rises linearly.
              * @default 0
              */
             warmup_steps?: number;
             /**
-             * Warmup Ratio
+             * Warm-up share
              * @description Share of all steps over which the rate rises; when set, warmup_steps means nothing.
              */
             warmup_ratio?: number | null;
             /**
-             * Weight Decay
+             * Weight decay
              * @description Decoupled weight decay of AdamW.
              * @default 0
              */
             weight_decay?: number;
             /**
-             * Max Grad Norm
+             * Gradient clipping
              * @description Gradients longer than this are scaled down to it; 0 turns it off.
              * @default 1
              */
             max_grad_norm?: number;
             /**
-             * Grad Checkpoint
+             * Recompute activations
              * @description Recompute activations in the backward pass: far less memory, more time. Turn it off where the plan says that the run fits without it.
              * @default true
              */
             grad_checkpoint?: boolean;
             /**
-             * Mixed Precision
+             * Mixed precision
              * @description Keep weights in the type they are stored in (bf16 on a Mac); off loads float32. Losses, logprobs and the adapter are float32 either way.
              * @default true
              */
             mixed_precision?: boolean;
             /**
-             * Checkpoint Every
+             * Steps between checkpoints
              * @description Steps between checkpoints.
              * @default 100
              */
             checkpoint_every?: number;
             /**
-             * Checkpoint Minutes
+             * Minutes between checkpoints
              * @description A checkpoint is also written at the first step that ends this many minutes after the last one; only the newest of these stays. 0 turns it off.
              * @default 10
              */
             checkpoint_minutes?: number;
             /**
-             * Keep Checkpoints
+             * Checkpoints kept
              * @description How many checkpoints stay beside the best one.
              * @default 3
              */
             keep_checkpoints?: number;
             /**
-             * Eval Every
+             * Steps between evaluations
              * @description Steps between evaluations on held-out data.
              * @default 100
              */
             eval_every?: number;
             /**
-             * Early Stop Patience
+             * Patience before stopping
              * @description Evaluations without an improvement beyond chance before the run stops; 0 never stops.
              * @default 0
              */
             early_stop_patience?: number;
             /**
-             * Best Of Equals
+             * Best of equals
              * @description Which checkpoint is `best` among those whose held-out metric does not differ beyond chance: the one with more training, or the first.
              * @default later
              * @enum {string}
              */
             best_of_equals?: "later" | "earlier";
             /**
-             * Seed
+             * Random seed
              * @description Where every random choice starts.
              * @default 0
              */
             seed?: number;
             /**
-             * Run Name
+             * Name of the run
              * @description A name for people; the run's id is made by itself.
              */
             run_name?: string | null;
             /**
+             * Loggers
              * @description Other programs that are told the metrics; none is.
              * @default {
              *       "tensorboard": false,
@@ -5764,52 +5775,52 @@ export interface components {
              */
             logging?: components["schemas"]["LoggingSettings"];
             /**
-             * Min Pixels
+             * Fewest pixels
              * @description Pixels that a picture has at least as read.
              * @default 65536
              */
             min_pixels?: number;
             /**
-             * Max Pixels
+             * Most pixels
              * @description Pixels that a picture has at most as read: 1,048,576 are 1,024 tokens of Qwen3-VL and 1,337 of Qwen2.5-VL.
              * @default 1048576
              */
             max_pixels?: number;
             /**
-             * Picture Cache Mb
+             * Picture cache
              * @description Memory for the features of pictures that were looked at, for each model: a picture that is still there is not looked at again. 0 keeps none.
              * @default 2048
              */
             picture_cache_mb?: number;
             /**
-             * Teacher Model
+             * Teacher model
              * @description Registry alias, hub id or folder of the model that sees the prompt. The student's own name means self-distillation: one model, whose adapter is off to teach.
              * @default qwen3-30b-a3b-thinking-2507
              */
             teacher_model?: string;
             /**
-             * Student Model
+             * Student model
              * @description Registry alias, hub id or folder of the model that learns without it.
              * @default qwen3-30b-a3b-instruct-2507
              */
             student_model?: string;
             /**
-             * Student Adapter
+             * Adapter to go on from
              * @description Folder of a LoRA adapter to continue from, for example of an SFT run.
              */
             student_adapter?: string | null;
             /**
-             * Teacher Prompt
+             * Teacher's prompt
              * @description Text file with the long system prompt; required to train.
              */
             teacher_prompt?: string | null;
             /**
-             * Inputs
+             * Training inputs
              * @description What the teacher answers: one text a line, JSONL or CSV, with or without gold labels; required to train.
              */
             inputs?: string | null;
             /**
-             * Validation Inputs
+             * Validation inputs
              * @description Held-out inputs of the same forms; training without them is refused.
              */
             validation_inputs?: string | null;
@@ -5819,62 +5830,62 @@ export interface components {
              */
             labels?: string[] | null;
             /**
-             * Answer Prefix
+             * Text before the label
              * @description What stands before the label in a reply; without it the whole reply counts.
              * @default Final Answer:
              */
             answer_prefix?: string;
             /**
-             * Generated From
+             * Answers of an earlier run
              * @description Run whose generated answers are used again, by id or folder.
              */
             generated_from?: string | null;
             /**
-             * Teacher Temperature
+             * Teacher's sampling temperature
              * @description Temperature of the teacher's answers; 0 takes the likeliest.
              * @default 0.15
              */
             teacher_temperature?: number;
             /**
-             * Num Samples
+             * Answers per input
              * @description Answers of the teacher to each input.
              * @default 1
              */
             num_samples?: number;
             /**
-             * Acceptance
+             * Which answer counts
              * @description With several samples: the first that can be read, the label of more than half of them, or only a label that all agree on.
              * @default majority
              * @enum {string}
              */
             acceptance?: "first" | "majority" | "unanimous";
             /**
-             * Max Retries
+             * Further tries
              * @description More tries for an answer without a readable label.
              * @default 3
              */
             max_retries?: number;
             /**
-             * Max Thinking Tokens
+             * Longest thinking
              * @description Longest answer of the teacher, thinking included.
              * @default 2048
              */
             max_thinking_tokens?: number;
             /**
-             * Max Answer Tokens
+             * Longest answer
              * @description Longest answer of the student.
              * @default 32
              */
             max_answer_tokens?: number;
             /**
-             * Target
+             * What the student learns
              * @description What the student learns to say: the bare label, the reply behind the thinking, or thinking and reply.
              * @default answer
              * @enum {string}
              */
             target?: "answer" | "reply" | "thinking";
             /**
-             * Training
+             * Form of training
              * @description sft learns the teacher's answers; on_policy lets the student answer and the teacher, which sees the prompt, score the same tokens.
              * @default sft
              * @enum {string}
@@ -5888,52 +5899,55 @@ export interface components {
              */
             divergence?: "reverse_kl" | "forward_kl" | "jsd" | "sampled_reverse_kl";
             /**
-             * Temperature
+             * Loss temperature
              * @description Softens both distributions in the KL term (1.0 to 4.0).
              * @default 1
              */
             temperature?: number;
             /**
-             * Kl Weight
+             * Weight of the divergence
              * @description Weight of the divergence term.
              * @default 1
              */
             kl_weight?: number;
             /**
-             * Ce Weight
+             * Weight of the cross-entropy
              * @description Weight of the cross-entropy on the teacher's top token.
              * @default 0
              */
             ce_weight?: number;
             /**
-             * Teacher Weight
+             * Teacher's share in the mixture
              * @description Teacher's share of the mixture in the generalized JSD.
              * @default 0.5
              */
             teacher_weight?: number;
             /**
-             * Teacher Cache Size Mb
+             * Teacher cache
              * @description Memory for the teacher cache, in MB; 0 turns it off.
              * @default 4096
              */
             teacher_cache_size_mb?: number;
             /**
-             * Max Length
+             * Longest conversation
              * @description Longer conversations are left out and counted.
              * @default 2048
              */
             max_length?: number;
             /**
-             * Max Inputs
+             * Most inputs
              * @description At most this many inputs are answered and learned, drawn evenly over the file by the seed; empty: all.
              */
             max_inputs?: number | null;
             /**
-             * Eval Inputs
+             * Inputs per evaluation
              * @description At most this many held-out inputs, drawn evenly over the file by the seed; empty: all.
              */
             eval_inputs?: number | null;
-            /** @description The student's adapter, all that learns. */
+            /**
+             * LoRA adapter
+             * @description The student's adapter, all that learns.
+             */
             lora?: components["schemas"]["LoraSettings"];
         };
         /**
@@ -6209,7 +6223,7 @@ export interface components {
          */
         RewardSettings: {
             /**
-             * Kind
+             * Kind of reward
              * @description exact compares with the prompt's answer; label reads a label from the reply and compares it; boxed compares what stands in the last \boxed{}; format_think wants a thought in <think> and an answer after it; length takes off for long completions; python asks a function of yours.
              * @enum {string}
              */
@@ -6221,7 +6235,7 @@ export interface components {
              */
             weight?: number;
             /**
-             * File
+             * Python file
              * @description Of python: a file with a function reward(completion) that returns a number, or None where it cannot grade. It runs in the process that trains.
              */
             file?: string | null;
@@ -6231,19 +6245,19 @@ export interface components {
              */
             labels?: string[] | null;
             /**
-             * Answer Prefix
+             * Text before the label
              * @description Of label: what stands before the label; without it the whole reply counts.
              * @default Final Answer:
              */
             answer_prefix?: string;
             /**
-             * Tolerance
+             * Tolerance for numbers
              * @description Of boxed: how far a number may be from the answer.
              * @default 0
              */
             tolerance?: number;
             /**
-             * Free Tokens
+             * Tokens without a penalty
              * @description Of length: up to here nothing is taken off.
              * @default 256
              */
@@ -6988,131 +7002,132 @@ export interface components {
          */
         SftSettings: {
             /**
-             * Num Steps
+             * Optimizer steps
              * @description Optimizer steps in all.
              * @default 1000
              */
             num_steps?: number;
             /**
-             * Num Epochs
+             * Epochs
              * @description How often every usable row is seen; when set, the steps follow from it and num_steps means nothing.
              */
             num_epochs?: number | null;
             /**
-             * Batch Size
+             * Batch size
              * @description Rows in one forward and backward pass (a micro-batch).
              * @default 4
              */
             batch_size?: number;
             /**
-             * Gradient Accumulation Steps
+             * Gradient accumulation
              * @description Micro-batches whose gradients make one optimizer step.
              * @default 2
              */
             gradient_accumulation_steps?: number;
             /**
-             * Learning Rate
+             * Learning rate
              * @description Peak learning rate of AdamW.
              * @default 0.00001
              */
             learning_rate?: number;
             /**
-             * Schedule
+             * Schedule of the rate
              * @description Shape of the rate after the warm-up.
              * @default constant
              * @enum {string}
              */
             schedule?: "constant" | "linear" | "cosine";
             /**
-             * Schedule Min Ratio
+             * Lowest share of the rate
              * @description Where a decaying schedule ends, as a share of the peak.
              * @default 0.1
              */
             schedule_min_ratio?: number;
             /**
-             * Warmup Steps
+             * Warm-up steps
              * @description Steps over which the rate rises linearly.
              * @default 0
              */
             warmup_steps?: number;
             /**
-             * Warmup Ratio
+             * Warm-up share
              * @description Share of all steps over which the rate rises; when set, warmup_steps means nothing.
              */
             warmup_ratio?: number | null;
             /**
-             * Weight Decay
+             * Weight decay
              * @description Decoupled weight decay of AdamW.
              * @default 0
              */
             weight_decay?: number;
             /**
-             * Max Grad Norm
+             * Gradient clipping
              * @description Gradients longer than this are scaled down to it; 0 turns it off.
              * @default 1
              */
             max_grad_norm?: number;
             /**
-             * Grad Checkpoint
+             * Recompute activations
              * @description Recompute activations in the backward pass: far less memory, more time. Turn it off where the plan says that the run fits without it.
              * @default true
              */
             grad_checkpoint?: boolean;
             /**
-             * Mixed Precision
+             * Mixed precision
              * @description Keep weights in the type they are stored in (bf16 on a Mac); off loads float32. Losses, logprobs and the adapter are float32 either way.
              * @default true
              */
             mixed_precision?: boolean;
             /**
-             * Checkpoint Every
+             * Steps between checkpoints
              * @description Steps between checkpoints.
              * @default 100
              */
             checkpoint_every?: number;
             /**
-             * Checkpoint Minutes
+             * Minutes between checkpoints
              * @description A checkpoint is also written at the first step that ends this many minutes after the last one; only the newest of these stays. 0 turns it off.
              * @default 10
              */
             checkpoint_minutes?: number;
             /**
-             * Keep Checkpoints
+             * Checkpoints kept
              * @description How many checkpoints stay beside the best one.
              * @default 3
              */
             keep_checkpoints?: number;
             /**
-             * Eval Every
+             * Steps between evaluations
              * @description Steps between evaluations on held-out data.
              * @default 100
              */
             eval_every?: number;
             /**
-             * Early Stop Patience
+             * Patience before stopping
              * @description Evaluations without an improvement beyond chance before the run stops; 0 never stops.
              * @default 0
              */
             early_stop_patience?: number;
             /**
-             * Best Of Equals
+             * Best of equals
              * @description Which checkpoint is `best` among those whose held-out metric does not differ beyond chance: the one with more training, or the first.
              * @default later
              * @enum {string}
              */
             best_of_equals?: "later" | "earlier";
             /**
-             * Seed
+             * Random seed
              * @description Where every random choice starts.
              * @default 0
              */
             seed?: number;
             /**
-             * Run Name
+             * Name of the run
              * @description A name for people; the run's id is made by itself.
              */
             run_name?: string | null;
             /**
+             * Loggers
              * @description Other programs that are told the metrics; none is.
              * @default {
              *       "tensorboard": false,
@@ -7122,19 +7137,19 @@ export interface components {
              */
             logging?: components["schemas"]["LoggingSettings"];
             /**
-             * Min Pixels
+             * Fewest pixels
              * @description Pixels that a picture has at least as read.
              * @default 65536
              */
             min_pixels?: number;
             /**
-             * Max Pixels
+             * Most pixels
              * @description Pixels that a picture has at most as read: 1,048,576 are 1,024 tokens of Qwen3-VL and 1,337 of Qwen2.5-VL.
              * @default 1048576
              */
             max_pixels?: number;
             /**
-             * Picture Cache Mb
+             * Picture cache
              * @description Memory for the features of pictures that were looked at, for each model: a picture that is still there is not looked at again. 0 keeps none.
              * @default 2048
              */
@@ -7146,22 +7161,22 @@ export interface components {
              */
             model?: string;
             /**
-             * Student Adapter
+             * Adapter to go on from
              * @description Folder of a LoRA adapter to continue from, for example of another run.
              */
             student_adapter?: string | null;
             /**
-             * Conversations
+             * Training conversations
              * @description JSONL file of training conversations; required to train.
              */
             conversations?: string | null;
             /**
-             * Validation Conversations
+             * Validation conversations
              * @description JSONL file of held-out conversations.
              */
             validation_conversations?: string | null;
             /**
-             * Max Length
+             * Longest conversation
              * @description Longer conversations are left out and counted.
              * @default 2048
              */
@@ -7174,12 +7189,15 @@ export interface components {
              */
             thinking?: "keep" | "strip";
             /**
-             * Length Buckets
+             * Batches of equal length
              * @description Rows of similar length share a micro-batch, so that less of it is padding. Every row still comes once an epoch.
              * @default false
              */
             length_buckets?: boolean;
-            /** @description The adapter; empty trains every weight (small models only). */
+            /**
+             * LoRA adapter
+             * @description The adapter; empty trains every weight (small models only).
+             */
             lora?: components["schemas"]["LoraSettings"] | null;
         };
         /**
@@ -7411,47 +7429,47 @@ export interface components {
          */
         TeacherEndpoint: {
             /**
-             * Url
+             * Server's address
              * @description Address of a server that scores in the teacher's stead, such as http://192.168.1.20:8100: prompts and completions then leave this machine. Empty: teacher_model is loaded here.
              */
             url?: string | null;
             /**
-             * Model
+             * Model on the server
              * @description What that server calls the teacher.
              */
             model?: string | null;
             /**
-             * Server
+             * Kind of server
              * @description What it speaks: vllm and sglang hand over a few logprobs at temperature 1, opd (`opd serve-teacher`) is exact at any temperature.
              * @default vllm
              * @enum {string}
              */
             server?: "vllm" | "sglang" | "opd";
             /**
-             * Key Env
+             * Variable with the key
              * @description Environment variable that holds the server's key or token; the key itself is never written anywhere.
              */
             key_env?: string | null;
             /**
-             * Top K
+             * Top-k asked of the server
              * @description Logprobs a token that the server hands over at most (vLLM: --max-logprobs).
              * @default 20
              */
             top_k?: number;
             /**
-             * Timeout S
+             * Longest wait
              * @description Seconds to wait for one answer before asking again.
              * @default 120
              */
             timeout_s?: number;
             /**
-             * Retries
+             * Further tries
              * @description How often a request is sent again that was refused for now (429, 5xx), or whose answer was cut off.
              * @default 5
              */
             retries?: number;
             /**
-             * In Flight
+             * Requests at once
              * @description Requests under way at once.
              * @default 4
              */
@@ -7675,7 +7693,7 @@ export interface components {
          */
         VariantSettings: {
             /**
-             * Name
+             * Variant
              * @description What tables and plots call it.
              */
             name: string;
@@ -7695,7 +7713,7 @@ export interface components {
              */
             prompt?: string | null;
             /**
-             * Max Answer Tokens
+             * Longest answer
              * @description Longest answer, thinking included.
              * @default 2048
              */
@@ -7719,149 +7737,150 @@ export interface components {
          */
         VlmDistillationSettings: {
             /**
-             * Min Pixels
+             * Fewest pixels
              * @description Pixels that a picture has at least as read.
              * @default 65536
              */
             min_pixels?: number;
             /**
-             * Max Pixels
+             * Most pixels
              * @description Pixels that a picture has at most as read: 1,048,576 are 1,024 tokens of Qwen3-VL and 1,337 of Qwen2.5-VL.
              * @default 1048576
              */
             max_pixels?: number;
             /**
-             * Picture Cache Mb
+             * Picture cache
              * @description Memory for the features of pictures that were looked at, for each model: a picture that is still there is not looked at again. 0 keeps none.
              * @default 2048
              */
             picture_cache_mb?: number;
             /**
-             * Num Steps
+             * Optimizer steps
              * @description Optimizer steps in all.
              * @default 1000
              */
             num_steps?: number;
             /**
-             * Num Epochs
+             * Epochs
              * @description How often every usable row is seen; when set, the steps follow from it and num_steps means nothing.
              */
             num_epochs?: number | null;
             /**
-             * Batch Size
+             * Batch size
              * @description Rows in one forward and backward pass (a micro-batch).
              * @default 4
              */
             batch_size?: number;
             /**
-             * Gradient Accumulation Steps
+             * Gradient accumulation
              * @description Micro-batches whose gradients make one optimizer step.
              * @default 2
              */
             gradient_accumulation_steps?: number;
             /**
-             * Learning Rate
+             * Learning rate
              * @description Peak learning rate of AdamW.
              * @default 0.0001
              */
             learning_rate?: number;
             /**
-             * Schedule
+             * Schedule of the rate
              * @description Shape of the rate after the warm-up.
              * @default constant
              * @enum {string}
              */
             schedule?: "constant" | "linear" | "cosine";
             /**
-             * Schedule Min Ratio
+             * Lowest share of the rate
              * @description Where a decaying schedule ends, as a share of the peak.
              * @default 0.1
              */
             schedule_min_ratio?: number;
             /**
-             * Warmup Steps
+             * Warm-up steps
              * @description Steps over which the rate rises linearly.
              * @default 0
              */
             warmup_steps?: number;
             /**
-             * Warmup Ratio
+             * Warm-up share
              * @description Share of all steps over which the rate rises; when set, warmup_steps means nothing.
              */
             warmup_ratio?: number | null;
             /**
-             * Weight Decay
+             * Weight decay
              * @description Decoupled weight decay of AdamW.
              * @default 0
              */
             weight_decay?: number;
             /**
-             * Max Grad Norm
+             * Gradient clipping
              * @description Gradients longer than this are scaled down to it; 0 turns it off.
              * @default 1
              */
             max_grad_norm?: number;
             /**
-             * Grad Checkpoint
+             * Recompute activations
              * @description Recompute activations in the backward pass: far less memory, more time. Turn it off where the plan says that the run fits without it.
              * @default true
              */
             grad_checkpoint?: boolean;
             /**
-             * Mixed Precision
+             * Mixed precision
              * @description Keep weights in the type they are stored in (bf16 on a Mac); off loads float32. Losses, logprobs and the adapter are float32 either way.
              * @default true
              */
             mixed_precision?: boolean;
             /**
-             * Checkpoint Every
+             * Steps between checkpoints
              * @description Steps between checkpoints.
              * @default 100
              */
             checkpoint_every?: number;
             /**
-             * Checkpoint Minutes
+             * Minutes between checkpoints
              * @description A checkpoint is also written at the first step that ends this many minutes after the last one; only the newest of these stays. 0 turns it off.
              * @default 10
              */
             checkpoint_minutes?: number;
             /**
-             * Keep Checkpoints
+             * Checkpoints kept
              * @description How many checkpoints stay beside the best one.
              * @default 3
              */
             keep_checkpoints?: number;
             /**
-             * Eval Every
+             * Steps between evaluations
              * @description Steps between evaluations on held-out data.
              * @default 100
              */
             eval_every?: number;
             /**
-             * Early Stop Patience
+             * Patience before stopping
              * @description Evaluations without an improvement beyond chance before the run stops; 0 never stops.
              * @default 0
              */
             early_stop_patience?: number;
             /**
-             * Best Of Equals
+             * Best of equals
              * @description Which checkpoint is `best` among those whose held-out metric does not differ beyond chance: the one with more training, or the first.
              * @default later
              * @enum {string}
              */
             best_of_equals?: "later" | "earlier";
             /**
-             * Seed
+             * Random seed
              * @description Where every random choice starts.
              * @default 0
              */
             seed?: number;
             /**
-             * Run Name
+             * Name of the run
              * @description A name for people; the run's id is made by itself.
              */
             run_name?: string | null;
             /**
+             * Loggers
              * @description Other programs that are told the metrics; none is.
              * @default {
              *       "tensorboard": false,
@@ -7871,68 +7890,68 @@ export interface components {
              */
             logging?: components["schemas"]["LoggingSettings"];
             /**
-             * Teacher Model
+             * Teacher model
              * @description Registry alias, hub id or folder of the teacher; else $OPD_TEACHER_MODEL.
              */
             teacher_model?: string;
             /**
-             * Student Model
+             * Student model
              * @description Registry alias, hub id or folder of the student; else $OPD_STUDENT_MODEL.
              */
             student_model?: string;
             /**
-             * Student Adapter
+             * Adapter to go on from
              * @description Folder of a LoRA adapter to continue from, for example of an SFT run.
              */
             student_adapter?: string | null;
             /**
-             * Teacher Adapter
+             * Teacher's adapter
              * @description Folder of a LoRA adapter that the teacher wears, for example of a GRPO run.
              */
             teacher_adapter?: string | null;
             /**
-             * Prompts
+             * Training prompts
              * @description Training prompts with pictures: JSONL, parquet, or a folder of either; required to train, not to plan.
              */
             prompts?: string | null;
             /**
-             * Validation Source
+             * Validation comes from
              * @description Held-out prompts come from a file of their own; nothing is split off.
              * @default separate_file
              * @constant
              */
             validation_source?: "separate_file";
             /**
-             * Validation Prompts
+             * Validation prompts
              * @description Held-out prompts with pictures; training without them is refused.
              */
             validation_prompts?: string | null;
             /**
-             * Eval Fraction
+             * Share kept for validation
              * @description Share of the validation file that evaluations use, drawn once by the seed, evenly over the file.
              * @default 1
              */
             eval_fraction?: number;
             /**
-             * Eval Prompts
+             * Prompts per evaluation
              * @description At most this many validation prompts, drawn once by the seed, evenly over the file; empty means all.
              * @default 64
              */
             eval_prompts?: number | null;
             /**
-             * Temperature
+             * Loss temperature
              * @description Softens both distributions in the KL term (1.0 to 4.0).
              * @default 1
              */
             temperature?: number;
             /**
-             * Kl Weight
+             * Weight of the divergence
              * @description Weight of the divergence term.
              * @default 1
              */
             kl_weight?: number;
             /**
-             * Ce Weight
+             * Weight of the cross-entropy
              * @description Weight of the cross-entropy on the teacher's top token.
              * @default 0
              */
@@ -7945,80 +7964,81 @@ export interface components {
              */
             divergence?: "reverse_kl" | "forward_kl" | "jsd" | "sampled_reverse_kl";
             /**
-             * Teacher Weight
+             * Teacher's share in the mixture
              * @description Teacher's share of the mixture in the generalized JSD.
              * @default 0.5
              */
             teacher_weight?: number;
             /**
-             * On Policy Fraction
+             * Share of own completions
              * @description Share of completions the student samples; the rest are the teacher's own.
              * @default 1
              */
             on_policy_fraction?: number;
             /**
-             * Fixed Rollouts
+             * Fixed completions
              * @description Sample one completion a prompt once and train on them again each epoch: the teacher's scores then come from the cache.
              * @default false
              */
             fixed_rollouts?: boolean;
             /**
-             * Max Generation Tokens
+             * Longest completion
              * @description Longest completion, in tokens.
              * @default 2048
              */
             max_generation_tokens?: number;
             /**
-             * Max Prompt Tokens
+             * Longest prompt
              * @description Longer prompts are left out and counted, never cut.
              * @default 2048
              */
             max_prompt_tokens?: number;
             /**
-             * Generation Temperature
+             * Sampling temperature
              * @description Temperature of rollouts; 1 samples the policy itself.
              * @default 1
              */
             generation_temperature?: number;
             /**
-             * Top P
+             * Top-p
              * @description Nucleus truncation of rollouts; 1 leaves nothing out.
              * @default 1
              */
             top_p?: number;
             /**
-             * Logprob Method
+             * What the teacher hands over
              * @description Rollouts come from our own batched generation loop.
              * @default manual_loop
              * @constant
              */
             logprob_method?: "manual_loop";
             /**
-             * Teacher Targets
+             * Teacher's targets
              * @description What the teacher hands over: final hidden states (exact over the whole vocabulary) or its k best logprobs and the mass of the rest (compact).
              * @default hidden_states
              * @enum {string}
              */
             teacher_targets?: "hidden_states" | "top_k";
             /**
-             * Top K
+             * Top-k logprobs kept
              * @description k of the top_k targets.
              * @default 64
              */
             top_k?: number;
             /**
-             * Teacher Cache Size Mb
+             * Teacher cache
              * @description Memory for the teacher cache, in MB; 0 turns it off.
              * @default 4096
              */
             teacher_cache_size_mb?: number;
             /**
-             * Keep Teacher Loaded
+             * Keep the teacher in memory
              * @description Off: sample once, score everything into the cache, unload the teacher, train. Fits Macs where both models do not fit together.
              * @default true
              */
             keep_teacher_loaded?: boolean;
             /**
+             * LoRA adapter
              * @description The student's adapter, all that learns; the vision tower never does.
              * @default {
              *       "rank": 32,
@@ -8030,6 +8050,7 @@ export interface components {
              */
             lora?: components["schemas"]["LoraSettings"];
             /**
+             * Teacher on a server
              * @description A teacher that lives elsewhere, in teacher_model's stead.
              * @default {
              *       "server": "vllm",
@@ -8046,19 +8067,19 @@ export interface components {
              */
             instruction?: string | null;
             /**
-             * Max Pictures
+             * Pictures per prompt
              * @description Prompts with more pictures are refused, with their line.
              * @default 8
              */
             max_pictures?: number;
             /**
-             * Controls
+             * Control pictures
              * @description Also measure accuracy with a blank picture and with another prompt's: a model that answers as well without its picture does not look.
              * @default true
              */
             controls?: boolean;
             /**
-             * Control Prompts
+             * Prompts for controls
              * @description At most this many of the held-out prompts are used for controls.
              * @default 32
              */

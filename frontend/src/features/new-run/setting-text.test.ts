@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { parseSetting, wordsOf } from "@/features/new-run/setting-text";
 
-const steps = { kind: "integer", nullable: false, title: "Num steps", minimum: 1 } as const;
+const steps = { kind: "integer", nullable: false, title: "Optimizer steps", minimum: 1 } as const;
 const rate = {
   kind: "number",
   nullable: false,
@@ -34,7 +34,7 @@ test("what is wrong is kept as it was typed, for the backend to refuse", () => {
 
 test("an empty box is null where the setting may be empty", () => {
   expect(parseSetting({ ...steps, nullable: true }, "")).toEqual({ value: null });
-  expect(parseSetting(steps, "").mistake).toBe("Num steps must not be empty.");
+  expect(parseSetting(steps, "").mistake).toBe("Optimizer steps must not be empty.");
 });
 
 test("a list is written with commas and read back", () => {
