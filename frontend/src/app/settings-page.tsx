@@ -1,5 +1,5 @@
 import { useOverlays } from "@/app/overlays";
-import { type Theme, usePreferences } from "@/app/preferences";
+import { type Density, type Theme, usePreferences } from "@/app/preferences";
 import { Button } from "@/components/button";
 import { Card } from "@/components/card";
 import { PageHeader } from "@/components/page-header";
@@ -37,19 +37,29 @@ export function SettingsPage() {
 }
 
 const THEMES: readonly { value: Theme; label: string }[] = [
-  { value: "system", label: "As the system" },
+  { value: "system", label: "System" },
   { value: "dark", label: "Dark" },
   { value: "light", label: "Light" },
 ];
 
+const DENSITIES: readonly { value: Density; label: string }[] = [
+  { value: "compact", label: "Compact" },
+  { value: "standard", label: "Standard" },
+  { value: "large", label: "Large" },
+];
+
 function Appearance() {
-  const { theme, setTheme } = usePreferences();
+  const { theme, setTheme, density, setDensity } = usePreferences();
   const setCheatSheet = useOverlays((overlays) => overlays.setCheatSheet);
   return (
-    <Card title="This screen">
+    <Card title="Appearance">
       <div className="flex items-center justify-between">
         Theme
         <Segments label="Theme" value={theme} choices={THEMES} onChange={setTheme} />
+      </div>
+      <div className="mt-2 flex items-center justify-between">
+        Size
+        <Segments label="Size" value={density} choices={DENSITIES} onChange={setDensity} />
       </div>
       <div className="mt-2 flex items-center justify-between">
         Keyboard shortcuts
