@@ -28,7 +28,7 @@ TUTORIALS = sorted(path for path in FOLDER.glob("*.md") if path.name != "README.
 BLOCK = re.compile(r"^```sh( real)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Over within a second or two; all others load models to work with.
 QUICK = ("data", "check", "plan")
-MADE = re.compile(r"(?<!\S)(?:--out |data convert \S+ |cp \S+ )(\S+)")
+MADE = re.compile(r"(?<!\S)(?:--out |data convert \S+ |cp \S+ |> )(\S+)")
 FOLDERS = ("data/", "configs/")
 
 

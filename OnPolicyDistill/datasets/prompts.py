@@ -3,7 +3,8 @@
 One object a line: {"prompt": "..."} or {"messages": [...]}, with `images` where a model sees them
 (picture_prompts has the layouts). Beside pictures a question may also be called `problem` or
 `question`, and a LLaVA conversation is a prompt up to its last answer. Every other key is kept;
-`answer` is the right answer, graded by exact match or by the `grader` the line names.
+`answer` is the right answer, graded by exact match or by the `grader` the line names. In plain
+text every line is a prompt.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from OnPolicyDistill.datasets.reading import read_records
 from OnPolicyDistill.datasets.records import BadLine, Record
 from OnPolicyDistill.datasets.sharegpt import KEYS as SHAREGPT_KEYS
 from OnPolicyDistill.datasets.sharegpt import sharegpt_messages
+from OnPolicyDistill.datasets.text_lines import TEXT_KEY
 from OnPolicyDistill.errors import DatasetError
 from OnPolicyDistill.grading.graders import GRADERS, Grader
 
@@ -243,6 +245,8 @@ def _of_llava(record: Record) -> Asked | BadLine:
 
 
 def _question_key(record: Record) -> str | None:
+    if record.is_plain:
+        return TEXT_KEY
     keys = QUESTION_KEYS if _lists_pictures(record) else QUESTION_KEYS[:1]
     return next((key for key in keys if key in record.values), None)
 

@@ -15,12 +15,16 @@ from OnPolicyDistill.datasets.pictures import PictureSource
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One JSON object, its 1-based line and the file; `pictures` are those of a parquet row."""
+    """One JSON object, its 1-based line and the file; `pictures` are those of a parquet row.
+
+    `is_plain` says that it was a line of plain text, which nobody named.
+    """
 
     line: int
     values: dict[str, JsonValue]
     origin: Path | None = None
     pictures: tuple[PictureSource, ...] = ()
+    is_plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)

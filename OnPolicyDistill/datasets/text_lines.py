@@ -58,7 +58,7 @@ def read_text(stream: BinaryIO, file: Path, first_line: int) -> Iterator[Record 
         if isinstance(text, BadLine):
             yield text
         elif text.strip():
-            yield Record(line, {TEXT_KEY: text.strip()}, file)
+            yield Record(line, {TEXT_KEY: text.strip()}, file, is_plain=True)
 
 
 def head_of(stream: BinaryIO, num_bytes: int) -> tuple[str, bool]:

@@ -138,3 +138,17 @@ def test_the_content_hash_ignores_formatting_and_sees_every_word(tmp_path):
     other = load_prompts(write(tmp_path, '{"prompt": "a", "answer": 2}\n', "c"))
     assert plain.content_hash == spaced.content_hash != other.content_hash
     assert (len(plain), plain.num_answers) == (1, 1)
+
+
+def test_every_line_of_plain_text_is_a_prompt(tmp_path):
+    found = load_prompts(write(tmp_path, "the fourth of March\n\n  noon \n", "mine.txt")).prompts
+    assert [(prompt.line, prompt.text, prompt.answer) for prompt in found] == [
+        (1, "the fourth of March", None),
+        (3, "noon", None),
+    ]
+    assert found[0].messages == ({"role": "user", "content": "the fourth of March"},)
+
+
+def test_a_column_called_text_is_still_not_taken_for_a_prompt(tmp_path):
+    with pytest.raises(DatasetError, match="neither prompt nor messages"):
+        load_prompts(write(tmp_path, '{"text": "noon"}\n'))
