@@ -25,9 +25,10 @@ PATH_KEYS = (
     "prompt",
     "grafted_model",
     "file",
+    "teacher_cache_dir",
 )
 # Settings that are lists of settings, which name paths of their own.
-LISTED = ("variants", "rewards")
+LISTED = ("variants", "rewards", "teachers")
 # What stands among the configs and is none of a run.
 NOT_PRESETS, PIPELINES = ("models",), "pipelines"
 

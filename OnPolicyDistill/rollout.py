@@ -20,7 +20,7 @@ class EncodedPrompt:
     """A prompt ready for the models: its place in the file, token ids, text, and right answer.
 
     `grader` is the name of what compares completions with the answer (grading/graders.py), `extras`
-    is what else its line says.
+    is what else its line says. `teacher` is which of a run's several teachers it is for.
     """
 
     index: int
@@ -29,6 +29,7 @@ class EncodedPrompt:
     answer: str | None = None
     grader: str = "exact_match"
     extras: Mapping[str, JsonValue] = field(default_factory=dict)
+    teacher: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Rollout:
 
     `completion_ids` includes the end-of-sequence token when `finish_reason` is "stop".
     `logprobs` (nats, float32) are those of the distribution that was sampled: equal to the
-    policy's own only at temperature 1 without truncation.
+    policy's own only at temperature 1 without truncation. `teacher` is its prompt's.
     """
 
     prompt_index: int
@@ -54,6 +55,7 @@ class Rollout:
     logprobs: tuple[float, ...]
     finish_reason: FinishReason
     top_logprobs: tuple[TopLogprobs, ...] = ()
+    teacher: str = ""
 
     @property
     def token_ids(self) -> tuple[int, ...]:

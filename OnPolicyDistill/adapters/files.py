@@ -95,8 +95,12 @@ def load_adapter(policy: Policy, folder: Path) -> tuple[Policy, AttachedAdapter]
         detach_adapter(policy.model)
         raise
     policy.model.eval()
-    mark = fingerprint_files(folder / CONFIG_FILE, adapter_weights_file(folder))
-    return replace(policy, fingerprint=f"{policy.fingerprint}+{mark}"), adapter
+    return replace(policy, fingerprint=f"{policy.fingerprint}{adapter_mark(folder)}"), adapter
+
+
+def adapter_mark(folder: Path) -> str:
+    """What an adapter adds to the fingerprint of the policy that wears it."""
+    return "+" + fingerprint_files(folder / CONFIG_FILE, adapter_weights_file(folder))
 
 
 def read_adapter_weights(folder: Path) -> dict[str, mx.array]:

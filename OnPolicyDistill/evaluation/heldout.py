@@ -11,7 +11,7 @@ Letters: N completion positions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import mlx.core as mx
@@ -115,7 +115,9 @@ def complete(
         sampling=sampling,
         max_rows=held_out.max_rows,
     )
-    return generate(policy.model, request, hooks)
+    rollouts = generate(policy.model, request, hooks)
+    pairs = zip(held_out.prompts, rollouts, strict=True)
+    return [replace(rollout, teacher=prompt.teacher) for prompt, rollout in pairs]
 
 
 def grade(policy: Policy, held_out: HeldOut, hooks: GenerationHooks) -> Marks:
@@ -228,11 +230,11 @@ def _distances(
     held_out: HeldOut,
 ) -> dict[str, tuple[float, ...]]:
     """Sums over each completion's tokens, by metric key."""
-    sums: dict[str, tuple[float, ...]] = {}
+    sums: dict[str, list[float]] = {}
     prefix, suffix = _key_ends(held_out, scorer)
-    for start in range(0, len(rollouts), held_out.max_rows):
+    for places in _batches(rollouts, held_out.max_rows):
         check_stop()
-        rows = rollouts[start : start + held_out.max_rows]
+        rows = [rollouts[place] for place in places]
         batch = pack(rows)
         fresh, kept = ([], rows) if held_out.fixed else (rows, [])
         targets = scorer.score(fresh, kept, finest_form(scorer))
@@ -250,5 +252,14 @@ def _distances(
         }
         for name, values in named.items():
             key = prefix + name
-            sums[key] = sums.get(key, ()) + sums_by_row(float_list(values), lengths)
-    return sums
+            column = sums.setdefault(key, [0.0] * len(rollouts))
+            for place, total in zip(places, sums_by_row(float_list(values), lengths), strict=True):
+                column[place] = total
+    return {key: tuple(column) for key, column in sums.items()}
+
+
+def _batches(rollouts: Sequence[Rollout], size: int) -> Iterator[list[int]]:
+    """Places of rows that are measured together: of one teacher, each teacher once."""
+    for name in dict.fromkeys(rollout.teacher for rollout in rollouts):
+        own = [place for place, rollout in enumerate(rollouts) if rollout.teacher == name]
+        yield from (own[start : start + size] for start in range(0, len(own), size))

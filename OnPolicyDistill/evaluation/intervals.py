@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from OnPolicyDistill.evaluation.labelled_report import Interval
+from OnPolicyDistill.runs.events import TeacherFigures
 from OnPolicyDistill.runs.prompt_values import PromptValues
 
 Z_95 = 1.959963984540054  # the 97.5th percentile of the standard normal distribution
@@ -35,11 +36,15 @@ Bounds = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Held-out metrics with their intervals, and the values of each prompt they come from."""
+    """Held-out metrics with their intervals, and the values of each prompt they come from.
+
+    Where a run has several teachers, also the metrics on the prompts of each.
+    """
 
     metrics: dict[str, float]
     intervals: dict[str, Bounds]
     values: PromptValues
+    by_teacher: tuple[TeacherFigures, ...] = ()
 
 
 def measure(values: PromptValues, seed: int) -> Measured:

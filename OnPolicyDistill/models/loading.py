@@ -97,7 +97,6 @@ def policy_of(
     if rows is not None:
         # Tokens beyond are in no prompt (encode_text) and never drawn.
         vocab_size = min(vocab_size, rows)
-    fingerprint = fingerprint_model(folder) + ("" if mixed_precision else "-float32")
     return Policy(
         name=name,
         path=folder,
@@ -106,9 +105,14 @@ def policy_of(
         chat_template=ChatTemplate.load(folder),
         stop_ids=stops,
         vocab_size=vocab_size,
-        fingerprint=fingerprint,
+        fingerprint=fingerprint_of(folder, mixed_precision),
         sight=model.sight if isinstance(model, SeeingModel) else None,
     )
+
+
+def fingerprint_of(folder: Path, mixed_precision: bool) -> str:
+    """The fingerprint that a policy of a folder has, without loading it."""
+    return fingerprint_model(folder) + ("" if mixed_precision else "-float32")
 
 
 def open_model(

@@ -49,7 +49,7 @@ APP_NAME = "OnPolicyDistill"
 WORKSPACE_VARIABLE = "OPD_WORKSPACE"
 
 # Settings that change no number of a run, and may be changed before a resume.
-NUMBERLESS_SETTINGS = ("run_name", "checkpoint_minutes", "logging")
+NUMBERLESS_SETTINGS = ("run_name", "checkpoint_minutes", "logging", "teacher_cache_dir_mb")
 # Settings that were added after runs had been made, which must keep their hash; with their block
 # where another block had a setting of that name before.
 NEWER_SETTINGS = (
@@ -66,6 +66,10 @@ NEWER_SETTINGS = (
     "teacher_adapter",
     "sft.student_adapter",
     "teacher_endpoint",
+    "teacher_cache_dir",
+    "teacher_cache_precision",
+    "teachers",
+    "teacher_order",
 )
 
 RunState = Literal["created", "running", "paused", "finished", "failed", "interrupted"]

@@ -166,11 +166,32 @@ class RolloutSampled(EventBase):
     reward: float | None = None  # none where nothing graded it
 
 
+class TeacherFigures(BaseModel):
+    """What an evaluation measured on the prompts of one of several teachers.
+
+    `teacher_accuracy` is the teacher's own, where it writes answers and its prompts have them.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        json_schema_serialization_defaults_required=True,
+    )
+
+    name: str
+    num_prompts: int
+    metrics: dict[str, float]
+    intervals: dict[str, tuple[float, float]] = {}
+    teacher_accuracy: float | None = None
+
+
 class EvaluationFinished(EventBase):
     """Held-out metrics at a step; step 0 is the student before training.
 
     `intervals` are 95 % intervals over the prompts, low and high by metric key. `is_best` says that
     `best` points here; `improved` that the metric is better than ever before beyond chance.
+    `by_teacher` are the same figures on each teacher's prompts, where there are several.
     """
 
     kind: Literal["evaluation_finished"] = "evaluation_finished"
@@ -181,6 +202,7 @@ class EvaluationFinished(EventBase):
     num_available: int | None = None  # prompts in the file, of which those were drawn
     is_best: bool = False
     improved: bool | None = None  # logs of earlier versions do not say
+    by_teacher: tuple[TeacherFigures, ...] = ()
 
 
 class CheckpointSaved(EventBase):

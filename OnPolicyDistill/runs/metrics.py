@@ -112,6 +112,23 @@ _DECLARED = (
     _metric("teacher_cache_mb", "Teacher cache", "MB", "neither", "cache", "Bytes held / 1e6."),
     _metric("teacher_cache_evictions", "Evictions", "entries", "lower", "cache", "Since start."),
     _metric(
+        "teacher_disk_hit_rate",
+        "Disk hits",
+        "share",
+        "higher",
+        "cache",
+        "Of this step: rows that the teacher cache on disk had, among those asked of it.",
+    ),
+    _metric("teacher_disk_mb", "Teacher cache on disk", "MB", "neither", "cache", "Bytes / 1e6."),
+    _metric(
+        "teacher_disk_error",
+        "Cost of keeping",
+        "nats/token",
+        "lower",
+        "cache",
+        "KL(teacher || teacher from what is kept), mean over the tokens met so far.",
+    ),
+    _metric(
         "eval_reverse_kl",
         "Reverse KL",
         "nats/token",

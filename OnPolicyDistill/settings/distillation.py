@@ -10,6 +10,14 @@ from pydantic import Field, model_validator
 from OnPolicyDistill.divergences import FACTS, IN_WORDS, Divergence
 from OnPolicyDistill.settings.endpoint import TeacherEndpoint, beyond_endpoint
 from OnPolicyDistill.settings.problems import Contradiction, refuse
+from OnPolicyDistill.settings.teachers import (
+    MOST_TEACHERS,
+    NamedTeacher,
+    Precision,
+    TeacherOrder,
+    beyond_disk,
+    beyond_teachers,
+)
 from OnPolicyDistill.settings.training import LoraSettings, OptimizerSettings
 
 
@@ -175,6 +183,34 @@ class DistillationSettings(OptimizerSettings):
         title="Teacher on a server",
         description="A teacher that lives elsewhere, in teacher_model's stead.",
     )
+    teacher_cache_dir: str | None = Field(
+        None,
+        description="Folder that keeps what the teacher handed over, for other runs, days and "
+        "Macs: a row that is there is not asked again, and a teacher whose rows all are is not "
+        "loaded. Fill it ahead with `opd teacher score`.",
+    )
+    teacher_cache_dir_mb: int = Field(
+        20_000,
+        ge=1,
+        le=100_000_000,
+        description="Room in that folder, in MB; what was not used for longest goes first.",
+    )
+    teacher_cache_precision: Precision = Field(
+        "exact",
+        description="How that folder keeps hidden states: as the teacher made them, in bfloat16, "
+        "or in int8 (half of that); what it costs is measured and written beside them.",
+    )
+    teachers: tuple[NamedTeacher, ...] = Field(
+        (),
+        max_length=MOST_TEACHERS,
+        description="Several teachers, each for the prompts whose `teacher` key names it, in "
+        "teacher_model's stead; one is in memory at a time.",
+    )
+    teacher_order: TeacherOrder = Field(
+        "by_teacher",
+        description="With several teachers: each one's prompts of an epoch in a row, which loads "
+        "least, or mixed, which loads every teacher in every step.",
+    )
 
     @property
     def is_served(self) -> bool:
@@ -183,9 +219,16 @@ class DistillationSettings(OptimizerSettings):
 
     @property
     def teacher_name(self) -> str:
-        """What the teacher is called, wherever it lives."""
+        """What the teacher is called, wherever it lives; of several, all of them."""
+        if self.teachers:
+            return ", ".join(teacher.name for teacher in self.teachers)
         served = self.teacher_endpoint.model if self.is_served else None
         return served or self.teacher_model
+
+    @property
+    def keeps_teachers(self) -> bool:
+        """Whether teachers come when they are asked: from disk, or taking turns."""
+        return bool(self.teachers) or self.teacher_cache_dir is not None
 
     @property
     def samples_policy(self) -> bool:
@@ -202,6 +245,10 @@ class DistillationSettings(OptimizerSettings):
             yield "kl_weight", "kl_weight and ce_weight are both 0, so nothing would be learned"
         if self.is_served:
             yield from beyond_endpoint(self)
+        if self.teachers:
+            yield from beyond_teachers(self)
+        if self.teacher_cache_dir is not None:
+            yield from beyond_disk(self)
         if FACTS[self.divergence].is_sampled:
             yield from self._biased_sampling()
         if self.keep_teacher_loaded is False and self.teacher_cache_size_mb == 0:
@@ -209,15 +256,18 @@ class DistillationSettings(OptimizerSettings):
                 "teacher_cache_size_mb",
                 "keep_teacher_loaded is off, so the cache must leave room for scores",
             )
-        # The student never meets the teacher's completions before the teacher is gone.
-        is_blind = not self.keep_teacher_loaded and self.on_policy_fraction < 1
+        # The student never meets the teacher's completions before the teacher is gone, or they
+        # are scored for students that are not there yet.
+        leaves = not self.keep_teacher_loaded or self.teacher_cache_dir is not None
+        is_blind = leaves and self.on_policy_fraction < 1
         is_hurt = FACTS[self.divergence].weighs_students_tokens
         if self.teacher_targets == "top_k" and is_blind and is_hurt:
             yield (
                 "teacher_targets",
                 "top_k targets on the teacher's own completions lack the tokens that the student "
                 f"likes, without which {self.divergence} has a wrong gradient: set teacher_targets "
-                "to hidden_states, keep_teacher_loaded to true or on_policy_fraction to 1",
+                "to hidden_states or on_policy_fraction to 1, or keep the teacher loaded and no "
+                "teacher_cache_dir",
             )
 
     def _biased_sampling(self) -> Iterator[Contradiction]:

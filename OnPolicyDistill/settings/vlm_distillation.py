@@ -122,3 +122,8 @@ class VlmDistillationSettings(DistillationSettings, SightSettings):
                 "a served teacher is sent token ids alone and sees no pictures, so url must be "
                 "empty",
             )
+        if self.teacher_cache_dir is not None:
+            why = "pictures are numbered anew by each run"
+            yield "teacher_cache_dir", f"{why}, so teacher_cache_dir must be empty"
+        if self.teachers:
+            yield "teachers", "several teachers are for prompts of words, so it must be empty"

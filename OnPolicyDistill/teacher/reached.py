@@ -18,11 +18,12 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from OnPolicyDistill.arrays import load_tensors
 from OnPolicyDistill.datasets.tokenizer_files import TokenizerFiles, load_tokenizer_files
 from OnPolicyDistill.errors import RunError
-from OnPolicyDistill.head import Quantization, VocabularyHead
+from OnPolicyDistill.head import VocabularyHead
 from OnPolicyDistill.planning.pair import PairFinding, PairReport, PairVerdict
 from OnPolicyDistill.rollout import Rollout
 from OnPolicyDistill.settings.endpoint import TeacherEndpoint
 from OnPolicyDistill.teacher.asking import Asking, RefusedError, wait
+from OnPolicyDistill.teacher.heads import HeadError, pack_head, unpack_head
 from OnPolicyDistill.teacher.packed import AnswerError
 from OnPolicyDistill.teacher.wire import PATHS, Position, Wanted, question, read_positions
 
@@ -146,15 +147,8 @@ def fetch_head(asking: Asking, vocab_size: int) -> VocabularyHead:
 
 def save_head(head: VocabularyHead, file: Path) -> None:
     """Write a head as `load_head` reads it."""
-    packed = head.quantization
-    arrays = {"weight": head.weight, "bias": head.bias}
-    told = {"scale": repr(head.scale), "cap": "" if head.cap is None else repr(head.cap)}
-    if packed is not None:
-        arrays |= {"scales": packed.scales, "biases": packed.biases}
-        told |= {"group_size": str(packed.group_size), "bits": str(packed.bits)}
-        told |= {"mode": packed.mode}
-    there = {name: array for name, array in arrays.items() if array is not None}
-    mx.save_safetensors(str(file), there, told)
+    arrays, told = pack_head(head)
+    mx.save_safetensors(str(file), arrays, told)
 
 
 def load_head(file: Path, vocab_size: int) -> VocabularyHead:
@@ -164,30 +158,11 @@ def load_head(file: Path, vocab_size: int) -> VocabularyHead:
         RunError: the file is no head of so many tokens.
     """
     try:
-        arrays, told = load_tensors(str(file))
-        packed = None
-        if "scales" in arrays:
-            packed = Quantization(
-                scales=arrays["scales"],
-                biases=arrays.get("biases"),
-                group_size=int(told["group_size"]),
-                bits=int(told["bits"]),
-                mode=told["mode"],
-            )
-        head = VocabularyHead(
-            weight=arrays["weight"],
-            vocab_size=vocab_size,
-            bias=arrays.get("bias"),
-            quantization=packed,
-            scale=float(told["scale"]),
-            cap=float(told["cap"]) if told["cap"] else None,
-        )
-        mx.eval(*arrays.values())
-    except (RuntimeError, KeyError, ValueError) as error:
+        return unpack_head(*load_tensors(str(file)), vocab_size)
+    except HeadError as error:
+        raise _no_head(str(error)) from error
+    except RuntimeError as error:
         raise _no_head("what it sent as the teacher's vocabulary head is damaged") from error
-    if head.weight.ndim != 2 or head.weight.shape[0] < vocab_size:
-        raise _no_head("the teacher's vocabulary head has fewer tokens than it says")
-    return head
 
 
 def _no_head(what: str) -> RunError:

@@ -60,6 +60,17 @@ class RemoteTeacher:
         return Offer(is_exact=False, scores_given=False, completes=False, max_top_k=self._max_top_k)
 
     @property
+    def fingerprint(self) -> str:
+        """What our own server says of its teacher's files; empty where others say nothing."""
+        return self._wanted.teacher
+
+    def cut_to(self, vocab_size: int) -> None:
+        """Score over fewer tokens, which are all that several teachers share."""
+        self._wanted = replace(self._wanted, vocab_size=vocab_size)
+        if self.head is not None:
+            self.head = replace(self.head, vocab_size=vocab_size)
+
+    @property
     def is_loaded(self) -> bool:
         """Never: its weights are elsewhere."""
         return False

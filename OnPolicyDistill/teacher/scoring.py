@@ -44,7 +44,7 @@ class Teacher:
         self.head: VocabularyHead = vocabulary_head(policy)
         self.cache = cache
         self.form = form
-        self._seen = (0, 0)
+        self._seen = (cache.hits, cache.misses)
         self._prefix: tuple[int, ...] = ()
 
     @property

@@ -42,6 +42,7 @@ from OnPolicyDistill.training.pair import Pair, prepare_pair, prove_pair
 from OnPolicyDistill.training.prompts import encode_prompts
 from OnPolicyDistill.training.records import StepReport
 from OnPolicyDistill.training.rollouts import rows_of_step
+from OnPolicyDistill.training.teachers import prepare_teachers, prove_teachers
 from OnPolicyDistill.training.work import Work, begun
 
 
@@ -60,17 +61,20 @@ def train(
     with begun(run, observer, stop, checkpoint) as work:
         pair = prepare(work)
         settings, student, teacher = pair.settings, pair.student, pair.teacher
-        if checkpoint is None:
+        if checkpoint is None and settings.teachers:
+            prove_teachers(work, pair)
+        elif checkpoint is None:
             prove_pair(work, pair)
         else:
-            student.load(checkpoint)
+            pair.load(checkpoint)
         objective, ranks = objective_of(settings), work.ranks
 
         for step in work.steps(
             settings,
             evaluate=lambda: evaluate(work, student, teacher, pair.held_out, pair.teacher_marks),
-            save=student.save,
+            save=pair.save,
         ):
+            pair.begin(step)
             report = StepReport(step)
             with report.timed("sampling"):
                 rows = rows_of_step(settings, pair.prompts, step)
@@ -104,7 +108,8 @@ def prepare(work: Work) -> Pair:
     """Load both models and the prompts, which only words are read of."""
     settings, reporter = work.settings, work.reporter
     assert isinstance(settings, DistillationSettings)
-    return prepare_pair(
+    prepare_all = prepare_teachers if settings.keeps_teachers else prepare_pair
+    return prepare_all(
         work,
         settings,
         load=lambda name: load_policy(name, settings.mixed_precision),

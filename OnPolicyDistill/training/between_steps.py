@@ -94,6 +94,7 @@ def take_evaluation(
             num_available=values.num_available,
             is_best=is_now_best,
             improved=verdict == "improved",
+            by_teacher=measured.by_teacher,
         )
     )
     if verdict == "diverged":

@@ -16,6 +16,7 @@ import mlx.nn as nn
 
 from OnPolicyDistill.arrays import as_float
 from OnPolicyDistill.distributed.ranks import this_process
+from OnPolicyDistill.evaluation.by_teacher import figures_by_teacher
 from OnPolicyDistill.evaluation.heldout import BOUND, HeldOut, evaluate_student
 from OnPolicyDistill.evaluation.intervals import share_of
 from OnPolicyDistill.evaluation.proof import Probe, prove_learning, require
@@ -162,6 +163,7 @@ def evaluate(
     if work.state.step == 0 and any(mark is not None for mark in teacher_marks):
         key = "eval_teacher_accuracy"
         measured.metrics[key], measured.intervals[key] = share_of(teacher_marks)
+    measured = figures_by_teacher(measured, held_out, teacher_marks)
     key = work.best_metric + ("" if teacher.offer.is_exact else BOUND)
     verdict = work.judge(measured, key)
     work.alarms.after_evaluation(work.state.evaluations_since_best, key, measured.metrics)

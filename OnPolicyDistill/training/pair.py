@@ -6,8 +6,8 @@ the student samples and leaves, the teacher scores into the cache and leaves, th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from OnPolicyDistill.adapters.files import load_adapter
@@ -28,6 +28,7 @@ from OnPolicyDistill.teacher.scorer import (
     shared_vocab_size,
 )
 from OnPolicyDistill.teacher.scoring import Teacher
+from OnPolicyDistill.teacher.student_copy import StudentCopyTeacher
 from OnPolicyDistill.training.distillation import PROBE_ROWS, prove
 from OnPolicyDistill.training.prompts import read_prompts
 from OnPolicyDistill.training.reaching import reach_teacher
@@ -59,7 +60,8 @@ class Pair:
     """A student and its teacher with what they are taught by; only the student's arrays change.
 
     `teacher_marks` say which held-out prompts the teacher answers rightly, and are empty where it
-    writes nothing; the store has the completions that come again.
+    writes nothing; the store has the completions that come again. `copies` are teachers that are
+    earlier states of the student, by the file that a checkpoint keeps them in.
     """
 
     settings: DistillationSettings
@@ -69,11 +71,29 @@ class Pair:
     held_out: HeldOut
     teacher_marks: tuple[float | None, ...]
     store: CompletionStore
+    copies: Mapping[str, StudentCopyTeacher] = field(default_factory=dict)
 
     @property
     def texts(self) -> dict[int, str]:
         """Prompts as people read them, by their place in the file."""
         return {prompt.index: prompt.text for prompt in self.prompts}
+
+    def begin(self, step: int) -> None:
+        """Let copies of the student hear that a step begins."""
+        for copy in self.copies.values():
+            copy.begin(step)
+
+    def save(self, folder: Path) -> None:
+        """Write what a checkpoint needs: the student, and its copies."""
+        self.student.save(folder)
+        for name, copy in self.copies.items():
+            copy.save(folder / name)
+
+    def load(self, checkpoint: Path) -> None:
+        """Put student and copies back as a checkpoint has them."""
+        self.student.load(checkpoint)
+        for name, copy in self.copies.items():
+            copy.load(checkpoint / name)
 
 
 def prepare_pair(work: Work, settings: DistillationSettings, load: Load, encode: EncodeFor) -> Pair:
@@ -87,7 +107,7 @@ def prepare_pair(work: Work, settings: DistillationSettings, load: Load, encode:
     reporter = work.reporter
     reporter.phase("loading", "Comparing the tokenizers of student and teacher.")
     vocab_size = compare_folders(settings.student_model, settings.teacher_model)
-    policy, adapter = _load_student(work, settings, load, vocab_size)
+    policy, adapter = load_student(work, settings, load, vocab_size)
     warn_of_unstopped_turns(policy, reporter)
     prompts, settings = read_prompts(settings, lambda file: encode(policy, file), reporter)
     store = CompletionStore(work.run.path / COMPLETIONS_FILE)
@@ -105,7 +125,7 @@ def prepare_pair(work: Work, settings: DistillationSettings, load: Load, encode:
     if not settings.keep_teacher_loaded:
         held_out = _keep_scores(work, teacher, held_out, coming_again, store)
         teacher.unload()
-        policy, adapter = _load_student(work, settings, load, vocab_size)
+        policy, adapter = load_student(work, settings, load, vocab_size)
     student = student_of(policy, adapter, settings, settings.student_model)
     return Pair(settings, student, teacher, prompts.train, held_out, marks, store)
 
@@ -117,7 +137,7 @@ def _prepare_served(
     student = LocalModel(settings.student_model, find_folder(settings.student_model))
     teacher, vocab_size = reach_teacher(work, settings, student)
     require_served(teacher, settings, BLOCK_OF_METHOD[work.config.method])
-    policy, adapter = _load_student(work, settings, load, vocab_size)
+    policy, adapter = load_student(work, settings, load, vocab_size)
     warn_of_unstopped_turns(policy, work.reporter)
     prompts, settings = read_prompts(settings, lambda file: encode(policy, file), work.reporter)
     store = CompletionStore(work.run.path / COMPLETIONS_FILE)
@@ -155,9 +175,10 @@ def compare_folders(student: str, teacher: str, action: str = ANOTHER_PAIR) -> i
     return shared_vocab_size(learner, scorer, action)
 
 
-def _load_student(
+def load_student(
     work: Work, settings: DistillationSettings, load: Load, vocab_size: int
 ) -> tuple[Policy, AttachedAdapter]:
+    """Load who learns, its words cut to the shared vocabulary, and put its adapter on."""
     work.reporter.phase("loading", f"Loading the student {settings.student_model}.")
     policy = replace(load(settings.student_model), vocab_size=vocab_size)
     return put_adapter_on(policy, settings, work.reporter)
@@ -171,13 +192,23 @@ def _load_teacher(
     wearing = "" if worn is None else f" with the adapter {worn}"
     work.reporter.phase("loading", f"Loading the teacher {settings.teacher_model}{wearing}.")
     policy = replace(load(settings.teacher_model), vocab_size=vocab_size)
-    if worn is not None:
-        policy, _ = load_adapter(policy, Path(worn))
-        policy.model.freeze()
-    top_k = min(settings.top_k, vocab_size)
-    form = TargetForm(settings.teacher_targets, top_k, settings.temperature)
     cache = TeacherCache(settings.teacher_cache_size_mb * 1_000_000)
-    return Teacher(policy, cache, form)
+    return Teacher(dressed(policy, worn), cache, form_of(settings, vocab_size))
+
+
+def dressed(policy: Policy, adapter: str | None) -> Policy:
+    """A teacher's policy with the adapter that it wears, frozen."""
+    if adapter is None:
+        return policy
+    policy, _ = load_adapter(policy, Path(adapter))
+    policy.model.freeze()
+    return policy
+
+
+def form_of(settings: DistillationSettings, vocab_size: int) -> TargetForm:
+    """The form that the run learns from, of so many tokens."""
+    top_k = min(settings.top_k, vocab_size)
+    return TargetForm(settings.teacher_targets, top_k, settings.temperature)
 
 
 def _keep_scores(

@@ -22,7 +22,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from OnPolicyDistill.datasets.order import row_at
 from OnPolicyDistill.distributed.ranks import this_process
 from OnPolicyDistill.files import disk_errors
 from OnPolicyDistill.generation.loop import generate
@@ -33,6 +32,7 @@ from OnPolicyDistill.rollout import EncodedPrompt, Rollout
 from OnPolicyDistill.runs.log import repair_torn_line
 from OnPolicyDistill.seeds import derive_seed
 from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.training.teacher_order import places_of_rows, runs_of_one_teacher, turned
 from OnPolicyDistill.training.work import Work
 
 COMPLETIONS_FILE = "completions.jsonl"
@@ -61,12 +61,13 @@ def rows_of_step(
     """Rows of step `step` (from 1): every prompt once an epoch, in an order of its own."""
     size = settings.rows_per_step
     rows = []
-    for number in range((step - 1) * size, step * size):
-        prompt = prompts[row_at(number, len(prompts), settings.seed)]
+    numbers = range((step - 1) * size, step * size)
+    for number, place in zip(numbers, places_of_rows(settings, prompts, numbers), strict=True):
+        prompt = prompts[place]
         source: Source = "teacher" if _is_teachers(settings, number, prompt) else "student"
         is_fresh = source == "student" and not uses_fixed_rollouts(settings)
         rows.append(Row(number, prompt, source, is_fresh))
-    return rows
+    return turned(settings, rows, step)
 
 
 def _is_teachers(settings: DistillationSettings, number: int, prompt: EncodedPrompt) -> bool:
@@ -100,11 +101,13 @@ def complete_rows(
         num_top_logprobs=min(settings.top_k, policy.vocab_size) if wants_top else 0,
         max_rows=settings.rows_per_step,
     )
-    rollouts = generate(policy.model, request, hooks)
-    return [
-        replace(rollout, prompt_index=row.prompt.index)
-        for row, rollout in zip(rows, rollouts, strict=True)
-    ]
+
+    def named(rollout: Rollout) -> Rollout:
+        prompt = rows[rollout.prompt_index].prompt
+        return replace(rollout, prompt_index=prompt.index, teacher=prompt.teacher)
+
+    told = replace(hooks, finished=lambda rollout: hooks.finished(named(rollout)))
+    return [named(rollout) for rollout in generate(policy.model, request, told)]
 
 
 def complete_together(
@@ -139,7 +142,7 @@ def in_micro_batches(
 ) -> list[MicroBatch]:
     """Put a step's completions together: `fresh` those of its fresh rows, the store has the rest.
 
-    `size` rows are one micro-batch.
+    `size` rows are one micro-batch, whose rows have one teacher.
     """
     sampled = iter(fresh)
     completed = [(row, next(sampled) if row.is_fresh else store.get(row)) for row in rows]
@@ -148,7 +151,8 @@ def in_micro_batches(
             fresh=[rollout for row, rollout in part if row.is_fresh],
             kept=[rollout for row, rollout in part if not row.is_fresh],
         )
-        for part in (completed[start : start + size] for start in range(0, len(rows), size))
+        for run in runs_of_one_teacher(completed, lambda pair: pair[0].prompt.teacher)
+        for part in (run[start : start + size] for start in range(0, len(run), size))
     ]
 
 

@@ -36,7 +36,8 @@ def _unserved(scorer: Scorer, settings: DistillationSettings) -> Iterator[Contra
     if settings.on_policy_fraction < 1 and not offer.completes:
         why = "it writes no completions of its own"
         yield "on_policy_fraction", f"{why}, so on_policy_fraction must be 1"
-    if not settings.keep_teacher_loaded and not scorer.is_loaded:
+    # One that writes has its model on this machine, loaded or not yet.
+    if not settings.keep_teacher_loaded and not (scorer.is_loaded or offer.completes):
         yield (
             "keep_teacher_loaded",
             "it takes no memory here that could be given back, so keep_teacher_loaded must be true",

@@ -1,0 +1,223 @@
+"""What teachers on demand say before step 1: marks, completions of their own, scores ahead.
+
+All of it goes through the disk where there is one, so that a second run asks nobody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import JsonValue, TypeAdapter
+
+from OnPolicyDistill.adapters.files import adapter_mark
+from OnPolicyDistill.errors import RunError
+from OnPolicyDistill.evaluation.heldout import HeldOut, Marks, complete, grade
+from OnPolicyDistill.generation.sampling import SamplingSettings
+from OnPolicyDistill.models.loading import find_folder, fingerprint_of
+from OnPolicyDistill.rollout import EncodedPrompt, Rollout
+from OnPolicyDistill.seeds import derive_seed
+from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.endpoint import TeacherEndpoint
+from OnPolicyDistill.stopping import check_stop
+from OnPolicyDistill.teacher.remote import ROWS_PER_REQUEST, RemoteTeacher
+from OnPolicyDistill.teacher.scorer import EXACT, Scorer, TargetForm
+from OnPolicyDistill.teacher.stored import Identity, StoredTeacher
+from OnPolicyDistill.training.distillation import PROBE_ROWS
+from OnPolicyDistill.training.rollouts import ROLLOUTS, CompletionStore, Row, complete_rows
+from OnPolicyDistill.training.work import Work
+
+ROLLOUT = TypeAdapter(Rollout)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The teachers of a run by name, and where completions of it are kept."""
+
+    work: Work
+    settings: DistillationSettings
+    teachers: Mapping[str, Scorer]
+    store: CompletionStore
+
+
+def identity_of_files(settings: DistillationSettings, model: str, vocab_size: int) -> Identity:
+    """Whose answers those of a model on this machine are, read off its files."""
+    key = fingerprint_of(find_folder(model), settings.mixed_precision)
+    worn = settings.teacher_adapter
+    key += "" if worn is None else adapter_mark(Path(worn))
+    return Identity(key, model, vocab_size)
+
+
+def identity_of_served(
+    endpoint: TeacherEndpoint, teacher: RemoteTeacher, vocab_size: int
+) -> Identity:
+    """Whose answers those of a server are: its teacher's files, or else address and name alone."""
+    told = f"{endpoint.server} {endpoint.base} {endpoint.model}"
+    named = "served-" + hashlib.sha256(told.encode()).hexdigest()[:16]
+    return Identity(teacher.fingerprint or named, str(endpoint.model), vocab_size)
+
+
+def mark_own(asked: Asked, held_out: HeldOut) -> Marks:
+    """Which held-out prompts their teachers answer rightly; nothing where none writes."""
+    marks: dict[int, float] = {}
+    for name, teacher in asked.teachers.items():
+        prompts = [p for p in held_out.prompts if p.teacher == name and p.answer is not None]
+        if not prompts or not teacher.offer.completes:
+            continue
+
+        def mark(places: list[int], teacher: Scorer = teacher) -> list[JsonValue]:
+            some = replace(held_out, prompts=tuple(prompts[place] for place in places))  # noqa: B023
+            return list(grade(teacher.policy, some, asked.work.hooks))
+
+        keys = [_mark_key(prompt, held_out.max_tokens) for prompt in prompts]
+        found = _told(teacher, keys, mark)
+        for prompt, value in zip(prompts, found, strict=True):
+            if isinstance(value, float | int):
+                marks[prompt.index] = float(value)
+    return held_out.aligned(marks) if marks else ()
+
+
+def complete_own(asked: Asked, rows: Sequence[Row]) -> None:
+    """Let each teacher complete, of rows that come again, those that are its own.
+
+    They are saved group by group, so that an interruption costs at most one group.
+    """
+    size = 4 * asked.settings.rows_per_step
+    for name, teacher in asked.teachers.items():
+        own = [row for row in rows if row.source == "teacher" and row.prompt.teacher == name]
+        missing = asked.store.missing("teacher", own)
+        for start in range(0, len(missing), size):
+            group = missing[start : start + size]
+            asked.store.add("teacher", _completed(asked, teacher, group))
+            done = min(start + size, len(missing))
+            said = f"Completions of {name or 'the teacher'}."
+            asked.work.reporter.phase("generating", said, done, len(missing))
+
+
+def complete_own_held_out(asked: Asked, held_out: HeldOut) -> HeldOut:
+    """The held-out set with the teacher's own completions, to measure a run on without it."""
+    (teacher,) = asked.teachers.values()
+    keys = [_held_out_key(held_out, prompt) for prompt in held_out.prompts]
+
+    def make(places: list[int]) -> list[JsonValue]:
+        some = replace(held_out, prompts=tuple(held_out.prompts[place] for place in places))
+        made = complete(teacher.policy, some, SamplingSettings(), asked.work.hooks)
+        return [_as_json(rollout) for rollout in made]
+
+    told = _told(teacher, keys, make)
+    fixed = [
+        replace(ROLLOUT.validate_python(each), prompt_index=place, teacher=prompt.teacher)
+        for place, (each, prompt) in enumerate(zip(told, held_out.prompts, strict=True))
+    ]
+    return replace(held_out, fixed=tuple(fixed))
+
+
+def score_ahead(asked: Asked, rows: Sequence[Row], held_out: Sequence[Rollout]) -> None:
+    """Score completions that come again, and held-out ones, before anything asks for them.
+
+    Raises:
+        RunError: the disk's room is too small for them.
+    """
+    rollouts = [asked.store.get(row) for row in rows]
+    wanted: list[tuple[Rollout, TargetForm | None]] = [(each, EXACT) for each in held_out]
+    wanted += [(each, EXACT) for each in _probed(asked, rollouts)]
+    wanted += [(each, None) for each in rollouts]
+    done = 0
+    for name, form, part in _parts(asked, wanted):
+        check_stop()
+        asked.teachers[name].score(part, form=form)
+        done += len(part)
+        asked.work.reporter.phase("scoring", "Scores for the cache.", done, len(wanted))
+    _refuse_lost(asked, wanted)
+
+
+def _parts(
+    asked: Asked, wanted: Sequence[tuple[Rollout, TargetForm | None]]
+) -> Iterator[tuple[str, TargetForm | None, list[Rollout]]]:
+    """What is asked at once: a few rows of one teacher, each teacher's together."""
+    for name in asked.teachers:
+        for form in (EXACT, None):
+            own = [row for row, wanted_form in wanted if (row.teacher, wanted_form) == (name, form)]
+            for start in range(0, len(own), ROWS_PER_REQUEST):
+                yield name, form, own[start : start + ROWS_PER_REQUEST]
+
+
+def _refuse_lost(asked: Asked, wanted: Sequence[tuple[Rollout, TargetForm | None]]) -> None:
+    lost = 0
+    for row, form in wanted:
+        teacher = asked.teachers[row.teacher]
+        lost += isinstance(teacher, StoredTeacher) and not teacher.has(row, form)
+    if lost:
+        raise RunError(
+            f"The teacher cache on disk of {asked.settings.teacher_cache_dir_mb} MB is full: "
+            f"{lost} of {len(wanted)} scored completions did not fit.",
+            "Raise teacher_cache_dir_mb, use teacher_cache_precision: int8 or teacher_targets: "
+            "top_k, or fewer prompts.",
+        )
+
+
+def _probed(asked: Asked, rollouts: Sequence[Rollout]) -> list[Rollout]:
+    """What the proof of learning will ask for: the first rows of every teacher."""
+    own = {name: [r for r in rollouts if r.teacher == name] for name in asked.teachers}
+    return [rollout for some in own.values() for rollout in some[:PROBE_ROWS]]
+
+
+def _completed(asked: Asked, teacher: Scorer, rows: Sequence[Row]) -> list[Rollout]:
+    """A teacher's own completions of rows: each rank makes its share, and all of them get all."""
+    settings, ranks = asked.settings, asked.work.ranks
+    share = ranks.own(rows)
+
+    def make(places: list[int]) -> list[JsonValue]:
+        some = [share[place] for place in places]
+        made = complete_rows(teacher.policy, some, settings, asked.work.hooks)
+        return [_as_json(rollout) for rollout in made]
+
+    told = _told(teacher, [_row_key(settings, row) for row in share], make)
+    own = [
+        replace(
+            ROLLOUT.validate_python(each),
+            prompt_index=row.prompt.index,
+            teacher=row.prompt.teacher,
+        )
+        for each, row in zip(told, share, strict=True)
+    ]
+    return ranks.together(own, ROLLOUTS)
+
+
+def _told(
+    teacher: Scorer, keys: Sequence[JsonValue], make: Callable[[list[int]], list[JsonValue]]
+) -> list[JsonValue]:
+    """Answers from disk where the teacher has one, else all of them anew."""
+    if isinstance(teacher, StoredTeacher):
+        return teacher.told(keys, make)
+    return make([*range(len(keys))]) if keys else []
+
+
+def _as_json(rollout: Rollout) -> JsonValue:
+    told: JsonValue = ROLLOUT.dump_python(rollout, mode="json")
+    return told
+
+
+def _mark_key(prompt: EncodedPrompt, max_tokens: int) -> JsonValue:
+    return ["mark", list(prompt.ids), prompt.answer, prompt.grader, max_tokens]
+
+
+def _held_out_key(held_out: HeldOut, prompt: EncodedPrompt) -> JsonValue:
+    seed = derive_seed(held_out.seed, "held_out", prompt.index)
+    return ["completion", list(prompt.ids), seed, held_out.max_tokens, 1.0, 1.0, 0]
+
+
+def _row_key(settings: DistillationSettings, row: Row) -> JsonValue:
+    """All that a row's completion depends on beside the policy, see `complete_rows`."""
+    top = settings.top_k if settings.teacher_targets == "top_k" else 0
+    return [
+        "completion",
+        list(row.prompt.ids),
+        derive_seed(settings.seed, "rollout", row.number),
+        settings.max_generation_tokens,
+        settings.generation_temperature,
+        settings.top_p,
+        top,
+    ]
