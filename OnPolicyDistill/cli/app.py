@@ -31,6 +31,7 @@ from OnPolicyDistill.cli.plan import plan
 from OnPolicyDistill.cli.presets import presets
 from OnPolicyDistill.cli.rank import rank
 from OnPolicyDistill.cli.runs import app as runs_app
+from OnPolicyDistill.cli.teacher import app as teacher_app
 from OnPolicyDistill.cli.training import resume, train
 from OnPolicyDistill.errors import DistillError
 from OnPolicyDistill.files import make_private
@@ -93,6 +94,7 @@ app.add_typer(pipeline_app, name="pipeline")
 app.command()(doctor)
 app.command(hidden=True)(rank)
 app.add_typer(hosts_app, name="hosts")
+app.add_typer(teacher_app, name="teacher")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -51,7 +51,7 @@ class StoredTeacher:
 
     `cache` keeps rows that come again in memory as well. `errors` has mean and largest
     KL(teacher || teacher from what is kept), nats a token, of the rows met so far, with their
-    number of tokens.
+    number of tokens. `found` are names of rows that were on disk, `made` of those asked for.
     """
 
     def __init__(
@@ -67,6 +67,8 @@ class StoredTeacher:
         self.disk = disk
         self.cache = cache
         self.errors = (0.0, 0.0, 0)
+        self.found: set[str] = set()
+        self.made: set[str] = set()
         self._teacher = teacher
         self._precision: Precision = precision
         self._head: VocabularyHead | None = None
@@ -170,6 +172,7 @@ class StoredTeacher:
             entry = self.cache.get(self._key(name))
             stored = self.disk.get(name) if entry is None else None
             if stored is not None:
+                self.found |= {name} - self.made
                 entry = self._read(stored, form)
             if entry is not None:
                 found[name] = entry
@@ -200,8 +203,9 @@ class StoredTeacher:
             if self._precision != "exact":
                 mean, most = loss_of_keeping(hidden, read, targets.head)
                 about |= {"kl_mean": f"{mean:.9g}", "kl_max": f"{most:.9g}"}
-        stored = Stored(arrays, about)
-        self.disk.put(self._name(row, form), arrays, about)
+        stored, name = Stored(arrays, about), self._name(row, form)
+        self.made.add(name)
+        self.disk.put(name, arrays, about)
         return self._read(stored, form)
 
     def _read(self, stored: Stored, form: TargetForm) -> Entry:

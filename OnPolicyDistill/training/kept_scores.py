@@ -23,7 +23,7 @@ from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.endpoint import TeacherEndpoint
 from OnPolicyDistill.stopping import check_stop
 from OnPolicyDistill.teacher.remote import ROWS_PER_REQUEST, RemoteTeacher
-from OnPolicyDistill.teacher.scorer import EXACT, Scorer, TargetForm
+from OnPolicyDistill.teacher.scorer import Scorer, TargetForm, finest_form
 from OnPolicyDistill.teacher.stored import Identity, StoredTeacher
 from OnPolicyDistill.training.distillation import PROBE_ROWS
 from OnPolicyDistill.training.rollouts import ROLLOUTS, CompletionStore, Row, complete_rows
@@ -67,8 +67,12 @@ def mark_own(asked: Asked, held_out: HeldOut) -> Marks:
         if not prompts or not teacher.offer.completes:
             continue
 
-        def mark(places: list[int], teacher: Scorer = teacher) -> list[JsonValue]:
-            some = replace(held_out, prompts=tuple(prompts[place] for place in places))  # noqa: B023
+        def mark(
+            places: list[int],
+            teacher: Scorer = teacher,
+            prompts: Sequence[EncodedPrompt] = prompts,
+        ) -> list[JsonValue]:
+            some = replace(held_out, prompts=tuple(prompts[place] for place in places))
             return list(grade(teacher.policy, some, asked.work.hooks))
 
         keys = [_mark_key(prompt, held_out.max_tokens) for prompt in prompts]
@@ -121,9 +125,10 @@ def score_ahead(asked: Asked, rows: Sequence[Row], held_out: Sequence[Rollout]) 
         RunError: the disk's room is too small for them.
     """
     rollouts = [asked.store.get(row) for row in rows]
-    wanted: list[tuple[Rollout, TargetForm | None]] = [(each, EXACT) for each in held_out]
-    wanted += [(each, EXACT) for each in _probed(asked, rollouts)]
-    wanted += [(each, None) for each in rollouts]
+    measured = [*held_out, *_probed(asked, rollouts)]
+    wanted = [(row, finest_form(asked.teachers[row.teacher])) for row in measured]
+    wanted += [(row, asked.teachers[row.teacher].form) for row in rollouts]
+    wanted = [one for one in wanted if isinstance(asked.teachers[one[0].teacher], StoredTeacher)]
     done = 0
     for name, form, part in _parts(asked, wanted):
         check_stop()
@@ -134,17 +139,17 @@ def score_ahead(asked: Asked, rows: Sequence[Row], held_out: Sequence[Rollout]) 
 
 
 def _parts(
-    asked: Asked, wanted: Sequence[tuple[Rollout, TargetForm | None]]
-) -> Iterator[tuple[str, TargetForm | None, list[Rollout]]]:
+    asked: Asked, wanted: Sequence[tuple[Rollout, TargetForm]]
+) -> Iterator[tuple[str, TargetForm, list[Rollout]]]:
     """What is asked at once: a few rows of one teacher, each teacher's together."""
     for name in asked.teachers:
-        for form in (EXACT, None):
+        for form in dict.fromkeys(form for _, form in wanted):
             own = [row for row, wanted_form in wanted if (row.teacher, wanted_form) == (name, form)]
             for start in range(0, len(own), ROWS_PER_REQUEST):
                 yield name, form, own[start : start + ROWS_PER_REQUEST]
 
 
-def _refuse_lost(asked: Asked, wanted: Sequence[tuple[Rollout, TargetForm | None]]) -> None:
+def _refuse_lost(asked: Asked, wanted: Sequence[tuple[Rollout, TargetForm]]) -> None:
     lost = 0
     for row, form in wanted:
         teacher = asked.teachers[row.teacher]

@@ -74,7 +74,7 @@ def prepare_teachers(
     store = CompletionStore(work.run.path / COMPLETIONS_FILE)
     makings = makings_of(work, settings, load, policy)
     teachers = make_teachers(makings, served)
-    rows = _coming_again(settings, prompts.train)
+    rows = coming_again(settings, prompts.train)
     make_completions("student", policy, rows, store, settings, work)
     asked = Asked(work, settings, teachers, store)
     marks = mark_own(asked, prompts.held_out)
@@ -142,7 +142,7 @@ def _for_teachers(
     return tuple(replace(prompt, teacher=named[prompt.index]) for prompt in prompts)
 
 
-def _coming_again(settings: DistillationSettings, prompts: tuple[EncodedPrompt, ...]) -> list[Row]:
+def coming_again(settings: DistillationSettings, prompts: tuple[EncodedPrompt, ...]) -> list[Row]:
     """Rows whose completions are used again: fixed ones, or all that are the teachers' own."""
     if uses_fixed_rollouts(settings):
         return first_epoch(settings, prompts)

@@ -1,0 +1,101 @@
+"""`opd teacher score`: a run finds on disk what was scored ahead, and loads no teacher."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from OnPolicyDistill.config import load_config
+from OnPolicyDistill.errors import StoppedError
+from OnPolicyDistill.runs.events import Event
+from OnPolicyDistill.runs.reporting import StopRequest
+from OnPolicyDistill.trainers.on_policy import prepare
+from OnPolicyDistill.training.ahead import place_ahead, score_run_ahead
+
+
+class Outcome(Protocol):
+    exit_code: int
+    out: str
+    err: str
+
+    def json(self) -> object: ...
+
+
+Opd = Callable[..., Outcome]
+
+
+def said(outcome: Outcome) -> dict[str, object]:
+    told = outcome.json()
+    assert isinstance(told, dict)
+    return told
+
+
+def adapter(trained: Outcome) -> bytes:
+    return (Path(str(said(trained)["adapter_path"])) / "adapters.safetensors").read_bytes()
+
+
+@pytest.fixture
+def config(pair: Path, tmp_path: Path) -> Path:
+    """A run whose teacher leaves before it learns, and whose answers are kept."""
+    values = json.loads((pair / "config.yaml").read_text())
+    values["distillation"] |= {
+        "teacher_cache_dir": str(tmp_path / "kept"),
+        "keep_teacher_loaded": False,
+        "num_steps": 8,
+        "eval_every": 8,
+    }
+    file = tmp_path / "config.yaml"
+    file.write_text(json.dumps(values))
+    return file
+
+
+def test_a_run_that_was_scored_ahead_loads_no_teacher_and_learns_the_same(
+    opd: Opd, config: Path, tmp_path: Path
+) -> None:
+    scored = opd("teacher", "score", str(config), "--json")
+    assert scored.exit_code == 0
+    assert "Loading the teacher" in scored.err
+    assert "Scores for the cache." in scored.err
+    made = said(scored)
+    assert (made["num_found"], made["error"]) == (0, None)
+    ahead = opd("train", str(config), "--json")
+    alone = opd("train", str(config), "--set", f"teacher_cache_dir={tmp_path / 'else'}", "--json")
+    assert "Loading the teacher" not in ahead.err
+    assert "Loading the teacher" in alone.err
+    assert adapter(ahead) == adapter(alone)
+    again = said(opd("teacher", "score", str(config), "--json"))
+    assert (again["num_found"], again["num_made"]) == (made["num_made"], 0)
+    assert not (tmp_path / "kept" / "ahead").is_dir() or not [*(tmp_path / "kept/ahead").iterdir()]
+
+
+def test_scoring_that_is_stopped_goes_on_where_it_stood(config: Path) -> None:
+    settings, stop = load_config(config), StopRequest()
+    place, seen = place_ahead(settings), []
+
+    def stop_soon(event: Event) -> None:
+        seen.append(event.kind == "phase_changed" and event.phase == "scoring")
+        stop.is_set = sum(seen) >= 1
+
+    with pytest.raises(StoppedError):
+        score_run_ahead(place, prepare, stop_soon, stop)
+    done = score_run_ahead(place, prepare, lambda _: None, StopRequest())
+    assert done.num_found > 0
+    assert done.num_made > 0
+    whole = score_run_ahead(place, prepare, lambda _: None, StopRequest())
+    assert (whole.num_found, whole.num_made) == (done.num_found + done.num_made, 0)
+
+
+def test_scoring_says_what_int8_costs(opd: Opd, config: Path) -> None:
+    scored = opd("teacher", "score", str(config), "--set", "teacher_cache_precision=int8")
+    assert scored.exit_code == 0
+    assert "Keeping them so costs" in scored.out
+
+
+def test_scoring_without_a_folder_is_refused_in_words(opd: Opd, pair: Path) -> None:
+    refused = opd("teacher", "score", str(pair / "config.yaml"))
+    assert refused.exit_code == 2
+    assert "Set distillation.teacher_cache_dir to a folder." in refused.err
