@@ -419,11 +419,14 @@ def facts_of(settings: RunSettings) -> KindFacts:
             assert_never(settings)
 
 
-def endpoint_of(settings: RunSettings) -> TeacherEndpoint | None:
-    """Where a run's teacher is served; None where it has none, or loads it."""
-    if isinstance(settings, DistillationSettings) and settings.is_served:
-        return settings.teacher_endpoint
-    return None
+def endpoints_of(settings: RunSettings) -> dict[str, TeacherEndpoint]:
+    """Where a run's teachers are served, by the setting that says so; empty where none is."""
+    return settings.endpoints if isinstance(settings, DistillationSettings) else {}
+
+
+def scoring_models_of(settings: RunSettings) -> dict[str, str] | None:
+    """Models that a distillation loads to score, by setting; None for a method of another kind."""
+    return settings.teacher_models if isinstance(settings, DistillationSettings) else None
 
 
 def models_of(settings: RunSettings) -> tuple[str | None, str | None]:

@@ -80,6 +80,9 @@ PLACES: dict[str, tuple[Group, str]] = {
     "top_k": ("teacher", "tokens*"),
     "teacher_cache_size_mb": ("teacher", "MB"),
     "keep_teacher_loaded": ("teacher", ""),
+    "teacher_cache_dir": ("teacher", "*"),
+    "teacher_cache_dir_mb": ("teacher", "MB*"),
+    "teacher_cache_precision": ("teacher", "*"),
     "teacher_endpoint.url": ("teacher", "*"),
     "teacher_endpoint.model": ("teacher", "*"),
     "teacher_endpoint.server": ("teacher", "*"),
@@ -162,7 +165,10 @@ SPECIAL_KINDS: dict[str, Kind] = {
     "teacher_adapter": "folder",
     "rewards": "rewards",
     "grafted_model": "folder",
+    "teacher_cache_dir": "folder",
 }
+# A list of settings of several kinds, which only a file can write.
+NOT_IN_FORMS = ("teachers", "teacher_order")
 KINDS: Mapping[str, Kind] = {
     "integer": "integer",
     "number": "number",
@@ -212,6 +218,8 @@ def _schema_of(settings: type[Settings]) -> Schema:
 def _fields(block: str, schema: Schema) -> Iterator[FormField]:
     definitions = _mapping(schema.get("$defs", {}))
     for name, fragment in _mapping(schema["properties"]).items():
+        if name in NOT_IN_FORMS:
+            continue
         about = _mapping(fragment)
         shape, nullable = _shape(about, definitions)
         inner = shape.get("properties")

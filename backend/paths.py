@@ -12,7 +12,14 @@ from OnPolicyDistill.errors import ConfigError, InputError
 from OnPolicyDistill.methods import FILE_KEYS, MODEL_KEYS
 
 MAX_PATH_CHARACTERS = 4096
-FOLDER_KEYS = (*MODEL_KEYS, "student_adapter", "teacher_adapter", "adapter", "generated_from")
+FOLDER_KEYS = (
+    *MODEL_KEYS,
+    "student_adapter",
+    "teacher_adapter",
+    "adapter",
+    "generated_from",
+    "teacher_cache_dir",
+)
 NAMED_FILES = (*FILE_KEYS, "prompt")
 
 
@@ -96,8 +103,9 @@ def _named(config: RunConfig) -> Iterator[tuple[str, str | None, bool]]:
     block = BLOCK_OF_METHOD[config.method]
     values = settings_of(config).model_dump()
     yield from _named_in(block, values)
-    for number, variant in enumerate(values.get("variants", ())):
-        yield from _named_in(f"{block}.variants.{number}", variant)
+    for key in ("variants", "teachers"):
+        for number, listed in enumerate(values.get(key, ())):
+            yield from _named_in(f"{block}.{key}.{number}", listed)
 
 
 def _named_in(prefix: str, values: Mapping[str, object]) -> Iterator[tuple[str, str | None, bool]]:

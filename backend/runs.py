@@ -19,7 +19,7 @@ from OnPolicyDistill.config import (
     with_overrides,
 )
 from OnPolicyDistill.errors import RunError
-from OnPolicyDistill.methods import endpoint_of
+from OnPolicyDistill.methods import endpoints_of
 from OnPolicyDistill.runs.annotations import Annotations, read_annotations, write_annotations
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from OnPolicyDistill.runs.trash import put_in_trash, trashed_runs
@@ -66,10 +66,12 @@ def make_run(
 
 def _refuse_leaving(config: RunConfig) -> None:
     """Ask once before a run is made whose prompts go to a teacher on another machine."""
-    endpoint = endpoint_of(settings_of(config))
-    if endpoint is not None and endpoint.leaves_machine:
+    endpoints = endpoints_of(settings_of(config)).values()
+    leaving = [endpoint.base for endpoint in endpoints if endpoint.leaves_machine]
+    if leaving:
+        where = " and ".join(dict.fromkeys(leaving))
         raise ConflictError(
-            f"This run sends its prompts and completions to {endpoint.base}, out of this machine.",
+            f"This run sends its prompts and completions to {where}, out of this machine.",
             "Confirm that they may leave it, or take a teacher that runs here.",
             code="leaves_machine",
         )

@@ -101,6 +101,8 @@ def print_plan(plan: Plan) -> None:
         f"The run of {plan.num_steps} steps: {format_seconds(plan.seconds)}, between "
         f"{format_seconds(plan.seconds_low)} and {format_seconds(plan.seconds_high)}."
     )
+    if plan.teacher_disk_gb is not None:
+        print_text(f"On disk: {plan.teacher_disk_gb:.2f} GB of what the teacher says.")
     for warning in plan.warnings:
         print_text(f"Warning: {warning}")
     for advice in plan.advice:

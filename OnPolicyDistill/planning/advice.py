@@ -216,12 +216,19 @@ def _changes(work: Workload) -> Iterator[Change]:
         half = max(work.completion_tokens // 2, 1)
         message = f"Stop completions at {half} tokens."
         yield _with(work, message, {"max_generation_tokens": half})
-    if work.distillation is not None:
-        if work.distillation.keep_teacher_loaded:
-            message = "Score first, then unload the teacher."
-            yield _with(work, message, {"keep_teacher_loaded": False})
-        for form in ("8bit", "4bit"):
-            yield from _quantized(work, form)
+    yield from _changes_of_teacher(work)
+
+
+def _changes_of_teacher(work: Workload) -> Iterator[Change]:
+    """Where several take turns, or all are served, no single teacher could be another one."""
+    d = work.distillation
+    if d is None or work.teacher is None or d.teachers:
+        return
+    if d.keep_teacher_loaded:
+        message = "Score first, then unload the teacher."
+        yield _with(work, message, {"keep_teacher_loaded": False})
+    for form in ("8bit", "4bit"):
+        yield from _quantized(work, form)
 
 
 def _with(work: Workload, message: str, changes: dict[str, JsonValue]) -> Change:

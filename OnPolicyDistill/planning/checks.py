@@ -21,7 +21,7 @@ from OnPolicyDistill.datasets.set_files import is_set
 from OnPolicyDistill.datasets.tokenizer_files import load_tokenizer_files
 from OnPolicyDistill.datasets.turn_ends import find_unstopped_turn
 from OnPolicyDistill.errors import DatasetError, InputError, ModelError
-from OnPolicyDistill.methods import FACTS, endpoint_of, facts_of
+from OnPolicyDistill.methods import FACTS, facts_of, scoring_models_of
 from OnPolicyDistill.pictures import Sight
 from OnPolicyDistill.planning.answering import answering_stages
 from OnPolicyDistill.planning.architectures import Asked, architecture_problem
@@ -92,7 +92,12 @@ class Checkup:
         return report
 
     def check_pair(
-        self, student: str, teacher: str, block: str, wears_another: bool = False
+        self,
+        student: str,
+        teacher: str,
+        block: str,
+        wears_another: bool = False,
+        key: str = "teacher_model",
     ) -> None:
         """Compare tokenizers and templates of teacher and student by name.
 
@@ -101,7 +106,7 @@ class Checkup:
         try:
             self.pair = check_pair_by_name(student, teacher)
         except ModelError as error:
-            field = f"{block}.student_model, {block}.teacher_model"
+            field = f"{block}.student_model, {block}.{key}"
             self.add("error", "model", field, error.message, error.action)
             return
         if self.pair.verdict == "ok":
@@ -117,9 +122,8 @@ class Checkup:
                 fix = "Choose two models of one family and generation."
                 self.add(severity, finding.code, field, finding.message, fix)
 
-    def check_served(self, endpoint: TeacherEndpoint, block: str) -> None:
+    def check_served(self, endpoint: TeacherEndpoint, field: str) -> None:
         """Say what leaves the machine, and whether the key is there; nothing is sent yet."""
-        field = f"{block}.teacher_endpoint"
         if endpoint.leaves_machine:
             message = f"Prompts and completions are sent to {endpoint.base}."
             fix = "Take a teacher that runs on this machine if they must not leave it."
@@ -325,9 +329,11 @@ def _models_of(config: RunConfig) -> Iterator[tuple[str, str, tuple[Asked, ...]]
     samples = any(words.phase == "self_test" for words in facts.phases)
     learning: tuple[Asked, ...] = ("train", "sample") if samples else ("train",)
     named = settings_of(config).model_dump()
-    is_served = endpoint_of(settings_of(config)) is not None
+    scoring = scoring_models_of(settings_of(config))
+    for key, name in (scoring or {}).items():
+        yield f"{facts.block}.{key}", name, ()
     for model in facts.models:
-        if model.role == "tower" or (model.role == "teacher" and is_served):
+        if model.role == "tower" or (model.role == "teacher" and scoring is not None):
             continue
         if isinstance(named[model.key], str):
             asked = learning if model.role == "student" else ()

@@ -25,7 +25,8 @@ from OnPolicyDistill.datasets.labelled import labels_of, load_items
 from OnPolicyDistill.datasets.linter import LintReport, Ruler, lint_prompts
 from OnPolicyDistill.datasets.set_files import is_set
 from OnPolicyDistill.datasets.sight_files import DEFAULT_SIGHT
-from OnPolicyDistill.errors import ModelError
+from OnPolicyDistill.datasets.teacher_keys import teachers_of
+from OnPolicyDistill.errors import DatasetError, ModelError
 from OnPolicyDistill.planning.check_report import CheckReport, PromptText
 from OnPolicyDistill.planning.checks import Checkup
 from OnPolicyDistill.planning.graft_check import check_graft
@@ -72,12 +73,14 @@ def check_run(config: RunConfig, workspace: Path | None = None) -> CheckReport:
 
 def _check_distillation(check: Checkup, settings: DistillationSettings, block: str) -> None:
     """Check pair, files, adapter and disk."""
-    if settings.is_served:
-        check.check_served(settings.teacher_endpoint, block)
-    else:
-        _check_both(check, settings, block)
+    for key, endpoint in settings.endpoints.items():
+        check.check_served(endpoint, f"{block}.{key}")
+    for key, teacher in settings.teacher_models.items():
+        wears_another = settings.teacher_adapter not in (None, settings.student_adapter)
+        check.check_pair(settings.student_model, teacher, block, wears_another, key)
     ruler = _ruler(check, settings)
     _check_prompts(check, settings, block, ruler)
+    _check_teacher_keys(check, settings, block)
     check.check_turn_end(settings.student_model, f"{block}.student_model")
     check.check_rate(settings)
     check.check_adapter(settings.student_adapter, f"{block}.student_adapter")
@@ -85,10 +88,21 @@ def _check_distillation(check: Checkup, settings: DistillationSettings, block: s
     check.check_disk()
 
 
-def _check_both(check: Checkup, settings: DistillationSettings, block: str) -> None:
-    """Check the pair where both are loaded here."""
-    wears_another = settings.teacher_adapter not in (None, settings.student_adapter)
-    check.check_pair(settings.student_model, settings.teacher_model, block, wears_another)
+def _check_teacher_keys(check: Checkup, settings: DistillationSettings, block: str) -> None:
+    """Check that every line names one of the teachers, where there are several."""
+    names = [teacher.name for teacher in settings.teachers]
+    for key, file in (
+        ("prompts", settings.prompts),
+        ("validation_prompts", settings.validation_prompts),
+    ):
+        field = f"{block}.{key}"
+        if not names or file is None or any(found.field == field for found in check.findings):
+            continue
+        try:
+            teachers_of(Path(file), names)
+        except DatasetError as error:
+            where = f"{file}, line {error.line}: " if error.line else f"{file}: "
+            check.add("error", "unknown_teacher", field, where + error.what, error.action)
 
 
 def _check_seeing(check: Checkup, settings: VlmDistillationSettings) -> None:

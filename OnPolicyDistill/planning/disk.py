@@ -51,17 +51,22 @@ class DiskNeeds(BaseModel):
     run_gb: float = Field(description="Checkpoints, completions and logs of the run.")
     run_free_gb: float
     is_one_disk: bool = Field(description="Whether both are written to the same disk.")
+    teacher_gb: float = Field(0.0, description="The teacher's answers, where they are kept.")
+    teacher_free_gb: float = 0.0
 
     @property
     def needs(self) -> tuple[DiskNeed, ...]:
         """What is written to each disk; nothing at all needs no room."""
+        kept: tuple[DiskNeed, ...] = ()
+        if self.teacher_gb:
+            kept = (DiskNeed("for what the teacher says", self.teacher_gb, self.teacher_free_gb),)
         run = DiskNeed("for checkpoints, completions and logs", self.run_gb, self.run_free_gb)
         if not self.download_gb:
-            return (run,)
+            return (run, *kept)
         if self.is_one_disk:
             both = self.download_gb + self.run_gb
-            return (DiskNeed("for downloads and the run", both, self.run_free_gb),)
-        return DiskNeed("for downloads", self.download_gb, self.download_free_gb), run
+            return (DiskNeed("for downloads and the run", both, self.run_free_gb), *kept)
+        return DiskNeed("for downloads", self.download_gb, self.download_free_gb), run, *kept
 
 
 def disk_needs(work: Workload, workspace: Path, answering: Sequence[ModelFacts] = ()) -> DiskNeeds:
@@ -83,7 +88,20 @@ def disk_needs(work: Workload, workspace: Path, answering: Sequence[ModelFacts] 
         run_gb=round((checkpoints + ROLLOUT_LOG_BYTES) / 1e9, 3),
         run_free_gb=_free_gb(workspace),
         is_one_disk=_existing(cache).stat().st_dev == _existing(workspace).stat().st_dev,
+        teacher_gb=round(work.disk_bytes / 1e9, 3),
+        teacher_free_gb=_free_for_teacher(work),
     )
+
+
+def _free_for_teacher(work: Workload) -> float:
+    """Free space where the teacher's answers are kept; 0 where they are not.
+
+    What is there already is a part of what it will be.
+    """
+    d = work.distillation
+    if d is None or d.teacher_cache_dir is None:
+        return 0.0
+    return _free_gb(Path(d.teacher_cache_dir).expanduser())
 
 
 def _free_gb(folder: Path) -> float:

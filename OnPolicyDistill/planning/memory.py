@@ -37,6 +37,8 @@ SMALLEST_CHUNK = 16
 ARRAYS_PER_CHUNK = 16
 # Float32 weights and two moments; two gradients and an update while learning.
 ADAPTER_BYTES, LEARNING_BYTES = 12, 12
+# A copy of the student that scores: float32 weights alone.
+COPY_BYTES = 4
 RUNTIME_BYTES = 1_000_000_000
 
 PARTS = (
@@ -135,11 +137,12 @@ def _scoring(
 
 def _learning(work: Workload, resident: Mapping[str, int]) -> PhaseMemory:
     tokens = work.rows_per_pass * work.row_tokens
-    adapter = work.num_adapter_parameters * (ADAPTER_BYTES + LEARNING_BYTES)
+    student = _student(work)
+    adapter = student["lora_and_optimizer"] + work.num_adapter_parameters * LEARNING_BYTES
     return _phase(
         "learning",
         {
-            **_student(work),
+            **student,
             **resident,
             "lora_and_optimizer": adapter,
             "activations": backward_bytes(work, tokens),
@@ -178,9 +181,11 @@ def _chunk_bytes(work: Workload) -> int:
 
 
 def _student(work: Workload) -> dict[str, int]:
+    copies = 0 if work.distillation is None else work.distillation.num_copies
+    copied = copies * work.num_adapter_parameters * COPY_BYTES
     return {
         "student": work.student.loaded_bytes,
-        "lora_and_optimizer": work.num_adapter_parameters * ADAPTER_BYTES,
+        "lora_and_optimizer": work.num_adapter_parameters * ADAPTER_BYTES + copied,
     }
 
 

@@ -132,6 +132,9 @@ class Plan(BaseModel):
     adapter: PlannedAdapter | None = Field(
         None, description="Empty where every weight learns, or nothing does."
     )
+    teacher_disk_gb: float | None = Field(
+        None, description="What the folder of the teacher's answers will hold; empty without one."
+    )
     warnings: tuple[str, ...]
     advice: tuple[Advice, ...]
     assumptions: tuple[str, ...]
@@ -248,10 +251,16 @@ def _assemble(
         teacher=None if work.teacher is None else _model(work.teacher),
         adapter_parameters=work.num_adapter_parameters,
         adapter=work.planned_adapter,
+        teacher_disk_gb=_teacher_disk_gb(work),
         warnings=tuple(warn(work, times, highest.total, machine.limit)),
         advice=(),
         assumptions=tuple(_assumptions(work, machine)),
     )
+
+
+def _teacher_disk_gb(work: Workload) -> float | None:
+    d = work.distillation
+    return None if d is None or d.teacher_cache_dir is None else round(work.disk_bytes / GB, 3)
 
 
 def _model(facts: ModelFacts) -> PlanModel:

@@ -200,6 +200,36 @@ class Workload:
         return min(capacity, self.cache_bytes_needed)
 
     @property
+    def disk_bytes_needed(self) -> int:
+        """What the folder that keeps the teacher's answers would hold if it were large enough.
+
+        Rows that are learned from and rows that evaluations measure, at their longest, and the
+        teacher's vocabulary head.
+        """
+        d = self.distillation
+        if d is None or d.teacher_cache_dir is None or self.teacher is None:
+            return 0
+        width = self.teacher.dimensions.hidden_size
+        hidden = {"exact": 2 * width, "bfloat16": 2 * width, "int8": width + width // 16}
+        if d.teacher_cache_precision == "exact" and self.teacher.dimensions.bits == 32:
+            hidden["exact"] = 4 * width
+        position = hidden[d.teacher_cache_precision]
+        learned = self.target_bytes if d.teacher_targets == "top_k" else position
+        seen = min(self.prompts.num_prompts, self.settings.num_steps * self.settings.rows_per_step)
+        rows = seen if self.keeps_rollouts else self.settings.num_steps * d.rows_per_step
+        evaluations = 1 + math.ceil(self.settings.num_steps / self.settings.eval_every)
+        measured = self.num_held_out * (1 if not d.keep_teacher_loaded else evaluations)
+        tokens = self.completion_tokens
+        return tokens * (rows * learned + measured * position) + self.teacher.head_bytes
+
+    @property
+    def disk_bytes(self) -> int:
+        """What the folder that keeps the teacher's answers will hold at most."""
+        if self.distillation is None:
+            return 0
+        return min(self.disk_bytes_needed, self.distillation.teacher_cache_dir_mb * 1_000_000)
+
+    @property
     def target_bytes(self) -> int:
         """Bytes of what the teacher hands over for one position."""
         if self.distillation is None or self.teacher is None:
@@ -252,10 +282,13 @@ def make_workload(config: RunConfig, prompts: PromptFacts, num_held_out: int) ->
 def _distilled(settings: DistillationSettings, prompts: PromptFacts, num_held_out: int) -> Workload:
     student = describe_model(settings.student_model, settings.mixed_precision)
     lora = continued_lora(settings.lora, settings.student_adapter)
-    if settings.is_served:
+    if not settings.teacher_models:
         # What it costs is its server's; how long an answer takes cannot be known here.
         return Workload(settings, student, None, settings, lora, prompts, num_held_out)
-    teacher = describe_model(settings.teacher_model, settings.mixed_precision)
+    # Of several one is in memory at a time, so that the largest decides.
+    names = settings.teacher_models.values()
+    found = [describe_model(name, settings.mixed_precision) for name in names]
+    teacher = max(found, key=lambda facts: facts.loaded_bytes)
     worn = adapter_bytes(settings.teacher_adapter)
     teacher = replace(teacher, loaded_bytes=teacher.loaded_bytes + worn)
     return Workload(settings, student, teacher, settings, lora, prompts, num_held_out)

@@ -122,6 +122,9 @@ def describe_models(settings: RunSettings) -> str:
 
 
 def _teacher_of(settings: DistillationSettings) -> str:
+    if settings.teachers:
+        names = [t.name if t.student_copy is None else "itself" for t in settings.teachers]
+        return ", ".join(names[:-1]) + (" and " if names[1:] else "") + names[-1]
     if settings.is_served:
         return f"{_short(settings.teacher_name)} at {settings.teacher_endpoint.base}"
     worn = "" if settings.teacher_adapter is None else " with an adapter"

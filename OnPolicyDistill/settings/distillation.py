@@ -218,6 +218,27 @@ class DistillationSettings(OptimizerSettings):
         return self.teacher_endpoint.url is not None
 
     @property
+    def endpoints(self) -> dict[str, TeacherEndpoint]:
+        """Where teachers are served, by the settings that say so."""
+        if self.is_served:
+            return {"teacher_endpoint": self.teacher_endpoint}
+        listed = enumerate(self.teachers)
+        return {f"teachers.{n}.endpoint": t.endpoint for n, t in listed if t.endpoint is not None}
+
+    @property
+    def teacher_models(self) -> dict[str, str]:
+        """Models that are loaded here to score, by the settings that name them."""
+        if self.teachers:
+            listed = enumerate(self.teachers)
+            return {f"teachers.{n}.model": t.model for n, t in listed if t.model is not None}
+        return {} if self.is_served else {"teacher_model": self.teacher_model}
+
+    @property
+    def num_copies(self) -> int:
+        """How many copies of the student's adapter score."""
+        return sum(teacher.student_copy is not None for teacher in self.teachers)
+
+    @property
     def teacher_name(self) -> str:
         """What the teacher is called, wherever it lives; of several, all of them."""
         if self.teachers:

@@ -1,4 +1,4 @@
-"""Runs whose teacher's answers are on disk: the second one asks nobody and ends with the same bits."""
+"""Runs whose teacher's answers are on disk: a second one asks nobody and learns the same bits."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def test_a_run_goes_on_from_its_checkpoint_with_rows_of_the_disk(classroom: Clas
 def test_too_little_room_for_a_teacher_that_leaves_is_said(classroom: Classroom) -> None:
     taken = DiskCache(classroom.root / "kept", 10**9, lambda *_: None)
     assert taken.put("another/head", {"weight": mx.zeros(240_000)}, {})
-    with pytest.raises(RunError, match="of 1 MB is full: .* did not fit"):
+    with pytest.raises(RunError, match=r"of 1 MB is full: .* did not fit"):
         trained(classroom, keep_teacher_loaded=False, teacher_cache_dir_mb=1)
 
 
