@@ -86,9 +86,15 @@ def list_all(workspace: WorkspaceOption = None, json: JsonOption = False) -> Non
 def show(run: RunArgument, workspace: WorkspaceOption = None, json: JsonOption = False) -> None:
     """Show one run: where it stands, its checkpoints and what is in its folder."""
     from OnPolicyDistill.runs.checkpoints import list_checkpoints, pointed
+    from OnPolicyDistill.runs.history import fold
+    from OnPolicyDistill.runs.log import read_events
+    from OnPolicyDistill.runs.wording import tabulate_teachers
 
     found = open_run(run, workspace)
     line = describe_line(found)
+    history = fold(read_events(found.events_file))
+    shown = history.best or history.after
+    by_teacher = () if shown is None else shown.by_teacher
     checkpoints = [path.name for path in list_checkpoints(found)]
     best, last = pointed(found, "best"), pointed(found, "last")
     if json:
@@ -96,7 +102,9 @@ def show(run: RunArgument, workspace: WorkspaceOption = None, json: JsonOption =
             "best": None if best is None else str(best),
             "last": None if last is None else str(last),
         }
-        print_json({**asdict(line), "checkpoints": checkpoints, **pointers})
+        teachers = [figures.model_dump(mode="json") for figures in by_teacher]
+        told = {**asdict(line), "checkpoints": checkpoints, **pointers}
+        print_json({**told, "by_teacher": teachers} if teachers else told)
         return
     print_fields(
         {
@@ -111,6 +119,10 @@ def show(run: RunArgument, workspace: WorkspaceOption = None, json: JsonOption =
             "folder": line.path,
         }
     )
+    if by_teacher:
+        print_text("")
+        columns, *rows = tabulate_teachers(by_teacher)
+        print_table(columns, rows)
 
 
 @app.command()

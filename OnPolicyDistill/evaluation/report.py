@@ -31,6 +31,7 @@ from OnPolicyDistill.runs.wording import (
     format_interval,
     format_metric,
     format_seconds,
+    tabulate_teachers,
 )
 
 REPORT_TEXT = "report.txt"
@@ -105,6 +106,7 @@ def describe_run(run: RunDirectory, history: RunHistory) -> str:
     sections = (
         _head(run, history),
         [] if is_evaluation else _held_out(history),
+        _by_teacher(history),
         _labelled(run),
         describe_asked(history.end.report) if isinstance(history.end, RunFinished) else [],
         _time(history),
@@ -168,6 +170,15 @@ def _held_out(history: RunHistory) -> list[str]:
         rows = [row[:-1] for row in rows]
     steps = ", ".join(f"{name}: step {event.step}" for name, event in columns.items() if event)
     return [*_align(rows), f"({steps})", *_caveats(history), *_gap_closed(history)]
+
+
+def _by_teacher(history: RunHistory) -> list[str]:
+    """The best checkpoint's figures on each teacher's prompts, where a run has several."""
+    shown = history.best or history.after
+    if shown is None or not shown.by_teacher:
+        return []
+    title = f"By teacher, at step {shown.step}"
+    return [title, *_align(tabulate_teachers(shown.by_teacher))]
 
 
 def _interval_row(

@@ -242,13 +242,17 @@ class RunResumed(EventBase):
 
 
 class RunFinished(EventBase):
-    """The run is complete; `report` holds the final numbers, `intervals` those that have one."""
+    """The run is complete; `report` holds the final numbers, `intervals` those that have one.
+
+    `by_teacher` are the best checkpoint's figures on the prompts of each of several teachers.
+    """
 
     kind: Literal["run_finished"] = "run_finished"
     step: Step
     because: FinishedBecause
     report: dict[str, float]
     intervals: dict[str, tuple[float, float]] = {}
+    by_teacher: tuple[TeacherFigures, ...] = ()
 
 
 class RunFailed(EventBase):

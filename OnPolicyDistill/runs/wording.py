@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import assert_never
 
 from OnPolicyDistill.methods import RunSettings
-from OnPolicyDistill.runs.events import EvaluationFinished
+from OnPolicyDistill.runs.events import EvaluationFinished, TeacherFigures
 from OnPolicyDistill.runs.metrics import METRICS
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.evaluation import EvaluationSettings
@@ -67,6 +68,30 @@ def format_change(key: str, before: float, after: float) -> str:
     if key in METRICS and METRICS[key].unit == "share":
         return f"{100 * (after - before):+.1f} points"
     return f"{100 * (after - before) / abs(before):+.1f} %" if before else ""
+
+
+def tabulate_teachers(figures: Sequence[TeacherFigures]) -> list[list[str]]:
+    """What was measured on the prompts of each of several teachers; a header and a row each."""
+    keys = ("eval_reverse_kl", "eval_reverse_kl_bound", "eval_agreement", "eval_accuracy")
+    shown = [key for key in keys if any(key in one.metrics for one in figures)]
+    is_marked = any(one.teacher_accuracy is not None for one in figures)
+    header = ["teacher", "prompts", *(METRICS[key].title.lower() for key in shown)]
+    rows = [header + ["its own accuracy"] * is_marked]
+    for one in figures:
+        cells = [_with_interval(one, key) for key in shown]
+        if is_marked:
+            own = one.teacher_accuracy
+            cells.append("" if own is None else format_metric("eval_accuracy", own))
+        rows.append([one.name, str(one.num_prompts), *cells])
+    return rows
+
+
+def _with_interval(figures: TeacherFigures, key: str) -> str:
+    if key not in figures.metrics:
+        return ""
+    interval = figures.intervals.get(key)
+    behind = "" if interval is None else f" ({format_interval(key, interval)})"
+    return format_metric(key, figures.metrics[key]) + behind
 
 
 def describe_drawn(num_drawn: int, num_available: int | None, noun: str) -> str:

@@ -23,6 +23,7 @@ from OnPolicyDistill.runs.events import (
     EvaluationFinished,
     FinishedBecause,
     RunFinished,
+    TeacherFigures,
 )
 from OnPolicyDistill.runs.history import fold
 from OnPolicyDistill.runs.log import read_events
@@ -176,16 +177,21 @@ def write_end(
     history = fold(read_events(reporter.run.events_file))
     report = {"train_seconds": state.train_seconds, "trained_tokens": float(state.num_tokens)}
     intervals: dict[str, Bounds] = {}
+    by_teacher: tuple[TeacherFigures, ...] = ()
     if history.evaluations:
         first = history.evaluations[0]
         best = history.best or first
-        report["best_step"] = float(best.step)
+        report["best_step"], by_teacher = float(best.step), best.by_teacher
         for moment, event in (("before", first), ("best", best), ("after", history.after)):
             assert event is not None
             report |= {f"{moment}_{key}": value for key, value in event.metrics.items()}
             intervals |= {f"{moment}_{key}": bounds for key, bounds in event.intervals.items()}
     reporter.emit(
         RunFinished(
-            step=state.step, because=because, report=report | dict(figures), intervals=intervals
+            step=state.step,
+            because=because,
+            report=report | dict(figures),
+            intervals=intervals,
+            by_teacher=by_teacher,
         )
     )

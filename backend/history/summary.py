@@ -15,7 +15,7 @@ from pydantic import JsonValue, ValidationError
 
 from backend.history.digest import HIGH, LOW, MAX_NUMBER, Digest, Facts
 from backend.history.runlog import RunLog
-from backend.history.views import MetricSummary, RunDetail, RunSummary, Value
+from backend.history.views import MetricSummary, RunDetail, RunSummary, TeacherView, Value
 from OnPolicyDistill.config import MAX_CONFIG_BYTES, RunConfig, settings_of
 from OnPolicyDistill.errors import ConfigError, RunError
 from OnPolicyDistill.evaluation.labelled_report import Interval
@@ -24,12 +24,13 @@ from OnPolicyDistill.methods import facts_of, models_of
 from OnPolicyDistill.runs.annotations import Annotations, read_annotations
 from OnPolicyDistill.runs.checkpoints import last_checkpoint
 from OnPolicyDistill.runs.directory import RunDirectory, RunState
-from OnPolicyDistill.runs.events import Check
+from OnPolicyDistill.runs.events import Check, TeacherFigures
 from OnPolicyDistill.runs.forecast import read_forecast
 from OnPolicyDistill.runs.naming import is_run_name
 from OnPolicyDistill.runs.pace import Eta, route_of, time_left
 from OnPolicyDistill.runs.postmortem import PostMortem, read_postmortem
 from OnPolicyDistill.settings.evaluation import EvaluationSettings
+from OnPolicyDistill.settings.teachers import MOST_TEACHERS
 
 SPARKLINE_POINTS = 32
 MAX_TEXT = 20_000
@@ -145,6 +146,7 @@ def _detail(run: RunDirectory, digest: Digest, facts: RunFacts, summary: RunSumm
         self_test=_checks(checks),
         report=_numbers(ending.get("report")),
         report_intervals=_intervals(ending.get("intervals")),
+        by_teacher=_teachers(ending.get("by_teacher")),
         failure=_words(ending.get("message")),
         failure_code=_words(ending.get("code")),
         failure_action=_words(ending.get("action")) or "",
@@ -165,6 +167,25 @@ def _checks(values: JsonValue) -> tuple[Check, ...]:
         return tuple(map(Check.model_validate, values)) if isinstance(values, list) else ()
     except ValidationError:
         return ()
+
+
+def _teachers(values: JsonValue) -> tuple[TeacherView, ...]:
+    """The figures of several teachers; none where they are not as they were written."""
+    listed = values[:MOST_TEACHERS] if isinstance(values, list) else []
+    try:
+        figures = [TeacherFigures.model_validate(each) for each in listed]
+    except ValidationError:
+        return ()
+    return tuple(
+        TeacherView(
+            name=one.name,
+            num_prompts=one.num_prompts,
+            metrics=one.metrics,
+            intervals={k: Interval(low=low, high=high) for k, (low, high) in one.intervals.items()},
+            teacher_accuracy=one.teacher_accuracy,
+        )
+        for one in figures
+    )
 
 
 def _numbers(values: JsonValue) -> dict[str, float]:

@@ -89,6 +89,16 @@ class RunSummary(View):
     )
 
 
+class TeacherView(View):
+    """What was measured on the prompts of one of several teachers."""
+
+    name: str
+    num_prompts: int
+    metrics: dict[str, float]
+    intervals: dict[str, Interval] = Field(description="95 % intervals, by the same keys.")
+    teacher_accuracy: float | None = Field(None, description="The teacher's own.")
+
+
 class RunDetail(View):
     """A run's own page."""
 
@@ -101,6 +111,9 @@ class RunDetail(View):
     report: dict[str, float] = Field(default_factory=dict, description="Final numbers.")
     report_intervals: dict[str, Interval] = Field(
         default_factory=dict, description="95 % intervals of final numbers, by the same keys."
+    )
+    by_teacher: tuple[TeacherView, ...] = Field(
+        (), description="Final figures on the prompts of each of several teachers."
     )
     failure: str | None = Field(None, description="What a failed run said.")
     failure_code: str | None = Field(None, description="A stable word for it, for programs.")

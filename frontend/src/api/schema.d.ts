@@ -2394,6 +2394,17 @@ export interface components {
              * @description Whether both are written to the same disk.
              */
             is_one_disk: boolean;
+            /**
+             * Teacher Gb
+             * @description The teacher's answers, where they are kept.
+             * @default 0
+             */
+            teacher_gb?: number;
+            /**
+             * Teacher Free Gb
+             * @default 0
+             */
+            teacher_free_gb?: number;
         };
         /**
          * DistillationSettings
@@ -2702,6 +2713,37 @@ export interface components {
              *     }
              */
             teacher_endpoint?: components["schemas"]["TeacherEndpoint"];
+            /**
+             * Teacher Cache Dir
+             * @description Folder that keeps what the teacher handed over, for other runs, days and Macs: a row that is there is not asked again, and a teacher whose rows all are is not loaded. Fill it ahead with `opd teacher score`.
+             */
+            teacher_cache_dir?: string | null;
+            /**
+             * Teacher Cache Dir Mb
+             * @description Room in that folder, in MB; what was not used for longest goes first.
+             * @default 20000
+             */
+            teacher_cache_dir_mb?: number;
+            /**
+             * Teacher Cache Precision
+             * @description How that folder keeps hidden states: as the teacher made them, in bfloat16, or in int8 (half of that); what it costs is measured and written beside them.
+             * @default exact
+             * @enum {string}
+             */
+            teacher_cache_precision?: "exact" | "bfloat16" | "int8";
+            /**
+             * Teachers
+             * @description Several teachers, each for the prompts whose `teacher` key names it, in teacher_model's stead; one is in memory at a time.
+             * @default []
+             */
+            teachers?: components["schemas"]["NamedTeacher"][];
+            /**
+             * Teacher Order
+             * @description With several teachers: each one's prompts of an epoch in a row, which loads least, or mixed, which loads every teacher in every step.
+             * @default by_teacher
+             * @enum {string}
+             */
+            teacher_order?: "by_teacher" | "mixed";
         };
         /**
          * DoneMessage
@@ -2815,6 +2857,7 @@ export interface components {
          *
          *     `intervals` are 95 % intervals over the prompts, low and high by metric key. `is_best` says that
          *     `best` points here; `improved` that the metric is better than ever before beyond chance.
+         *     `by_teacher` are the same figures on each teacher's prompts, where there are several.
          */
         EvaluationFinished: {
             /**
@@ -2861,6 +2904,11 @@ export interface components {
             is_best: boolean;
             /** Improved */
             improved: boolean | null;
+            /**
+             * By Teacher
+             * @default []
+             */
+            by_teacher: components["schemas"]["TeacherFigures"][];
         };
         /**
          * EvaluationReport
@@ -4497,6 +4545,26 @@ export interface components {
             path: string;
         };
         /**
+         * NamedTeacher
+         * @description One of several teachers: a model here, one that is served, or the student's own copy.
+         */
+        NamedTeacher: {
+            /**
+             * Name
+             * @description What lines of the prompt files call it.
+             */
+            name: string;
+            /**
+             * Model
+             * @description Registry alias, hub id or folder.
+             */
+            model?: string | null;
+            /** @description A teacher that lives elsewhere. */
+            endpoint?: components["schemas"]["TeacherEndpoint"] | null;
+            /** @description The student's own earlier self, which keeps it from drifting. */
+            student_copy?: components["schemas"]["StudentCopy"] | null;
+        };
+        /**
          * NewToken
          * @description A token for the hub.
          */
@@ -5033,6 +5101,11 @@ export interface components {
             adapter_parameters: number;
             /** @description Empty where every weight learns, or nothing does. */
             adapter?: components["schemas"]["PlannedAdapter"] | null;
+            /**
+             * Teacher Disk Gb
+             * @description What the folder of the teacher's answers will hold; empty without one.
+             */
+            teacher_disk_gb?: number | null;
             /** Warnings */
             warnings: string[];
             /** Advice */
@@ -6486,6 +6559,12 @@ export interface components {
                 [key: string]: components["schemas"]["Interval"];
             };
             /**
+             * By Teacher
+             * @description Final figures on the prompts of each of several teachers.
+             * @default []
+             */
+            by_teacher: components["schemas"]["TeacherView"][];
+            /**
              * Failure
              * @description What a failed run said.
              */
@@ -6580,6 +6659,8 @@ export interface components {
         /**
          * RunFinished
          * @description The run is complete; `report` holds the final numbers, `intervals` those that have one.
+         *
+         *     `by_teacher` are the best checkpoint's figures on the prompts of each of several teachers.
          */
         RunFinished: {
             /**
@@ -6620,6 +6701,11 @@ export interface components {
                     number
                 ];
             };
+            /**
+             * By Teacher
+             * @default []
+             */
+            by_teacher: components["schemas"]["TeacherFigures"][];
         };
         /**
          * RunPage
@@ -7376,6 +7462,17 @@ export interface components {
             reason: string;
         };
         /**
+         * StudentCopy
+         * @description The student as it was: a copy of its adapter that scores, and is made anew now and then.
+         */
+        StudentCopy: {
+            /**
+             * Refresh Every
+             * @description Steps after which the copy is made anew.
+             */
+            refresh_every: number;
+        };
+        /**
          * SystemFigures
          * @description This machine at one moment; GB are 1e9 bytes.
          */
@@ -7474,6 +7571,60 @@ export interface components {
              * @default 4
              */
             in_flight?: number;
+        };
+        /**
+         * TeacherFigures
+         * @description What an evaluation measured on the prompts of one of several teachers.
+         *
+         *     `teacher_accuracy` is the teacher's own, where it writes answers and its prompts have them.
+         */
+        TeacherFigures: {
+            /** Name */
+            name: string;
+            /** Num Prompts */
+            num_prompts: number;
+            /** Metrics */
+            metrics: {
+                [key: string]: number;
+            };
+            /**
+             * Intervals
+             * @default {}
+             */
+            intervals: {
+                [key: string]: [
+                    number,
+                    number
+                ];
+            };
+            /** Teacher Accuracy */
+            teacher_accuracy: number | null;
+        };
+        /**
+         * TeacherView
+         * @description What was measured on the prompts of one of several teachers.
+         */
+        TeacherView: {
+            /** Name */
+            name: string;
+            /** Num Prompts */
+            num_prompts: number;
+            /** Metrics */
+            metrics: {
+                [key: string]: number;
+            };
+            /**
+             * Intervals
+             * @description 95 % intervals, by the same keys.
+             */
+            intervals: {
+                [key: string]: components["schemas"]["Interval"];
+            };
+            /**
+             * Teacher Accuracy
+             * @description The teacher's own.
+             */
+            teacher_accuracy: number | null;
         };
         /**
          * Token
@@ -8061,6 +8212,37 @@ export interface components {
              *     }
              */
             teacher_endpoint?: components["schemas"]["TeacherEndpoint"];
+            /**
+             * Teacher Cache Dir
+             * @description Folder that keeps what the teacher handed over, for other runs, days and Macs: a row that is there is not asked again, and a teacher whose rows all are is not loaded. Fill it ahead with `opd teacher score`.
+             */
+            teacher_cache_dir?: string | null;
+            /**
+             * Teacher Cache Dir Mb
+             * @description Room in that folder, in MB; what was not used for longest goes first.
+             * @default 20000
+             */
+            teacher_cache_dir_mb?: number;
+            /**
+             * Teacher Cache Precision
+             * @description How that folder keeps hidden states: as the teacher made them, in bfloat16, or in int8 (half of that); what it costs is measured and written beside them.
+             * @default exact
+             * @enum {string}
+             */
+            teacher_cache_precision?: "exact" | "bfloat16" | "int8";
+            /**
+             * Teachers
+             * @description Several teachers, each for the prompts whose `teacher` key names it, in teacher_model's stead; one is in memory at a time.
+             * @default []
+             */
+            teachers?: components["schemas"]["NamedTeacher"][];
+            /**
+             * Teacher Order
+             * @description With several teachers: each one's prompts of an epoch in a row, which loads least, or mixed, which loads every teacher in every step.
+             * @default by_teacher
+             * @enum {string}
+             */
+            teacher_order?: "by_teacher" | "mixed";
             /**
              * Instruction
              * @description Added to every problem that does not ask for \boxed{} itself. Thinking models need none; an Instruct model is asked so to box its answer.

@@ -5,6 +5,7 @@ type Schemas = components["schemas"];
 
 export type RunSummary = Schemas["RunSummary"];
 export type RunDetail = Schemas["RunDetail"];
+export type TeacherFigures = Schemas["TeacherView"];
 /** What there is to know of a run kind: a method, or the evaluation that trains nothing. */
 export type KindFacts = Schemas["KindFacts"];
 export type RunKind = KindFacts["name"];

@@ -14,6 +14,7 @@ import { RolloutStream } from "@/features/run/rollout-stream";
 import { faceOf, type RunFace } from "@/features/run/run-face";
 import { SightReport } from "@/features/run/sight-report";
 import { StageStrip } from "@/features/run/stage-strip";
+import { TeacherTable } from "@/features/run/teacher-figures";
 import { TimeSplit } from "@/features/run/time-split";
 import { isAtWork } from "@/features/runs/run-state";
 
@@ -46,6 +47,7 @@ export function Overview({ detail, live }: OverviewProps) {
       {atWork ? <LiveStrip facts={detail.facts} run={shown} live={live} /> : null}
       {atWork ? <LatestAlarm alarms={live.alarms} /> : null}
       <Report face={face} detail={detail} />
+      <TeacherTable detail={detail} live={live} />
       {face.main && hasBegun ? (
         <LearningCharts face={face} main={face.main} detail={detail} live={live} />
       ) : null}
