@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +18,7 @@ from OnPolicyDistill.runs.events import EvaluationFinished, StepFinished
 from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.wording import describe_models
 from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.teacher.remote import RemoteTeacher
 from OnPolicyDistill.trainers import on_policy
 from tests.backend.teaching.process import TOKEN, served
 
@@ -84,6 +86,49 @@ def test_a_run_taught_by_logprobs_alone_comes_nearer_to_its_teacher(
     )
     assert 0 < found["4 eval_forward_kl_bound"] < found["0 eval_forward_kl_bound"]
     assert "4 eval_forward_kl" not in found
+
+
+@pytest.mark.parametrize("server", ["opd", "vllm"])
+def test_rows_on_disk_are_not_asked_of_a_served_teacher_again(
+    classroom: Classroom,
+    school: Path,
+    address: str,
+    server: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = classroom.root / "kept"
+    settings = {"teacher_endpoint": endpoint(school, address, server=server)}
+    settings |= {"teacher_cache_dir": str(kept), **(LOGPROBS if server == "vllm" else {})}
+    first = trained(classroom, **settings)
+
+    def asked(*_: object) -> None:
+        raise AssertionError("the server was asked for rows")
+
+    monkeypatch.setattr(RemoteTeacher, "_asked", asked)
+    monkeypatch.setattr(RemoteTeacher, "_send_expected", asked)
+    second = trained(classroom, **settings)
+    weights = [run.checkpoints / "last" / "adapters.safetensors" for run in (first, second)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+    assert figures(second) == figures(first)
+    files = [file for file in kept.rglob("*") if file.is_file()]
+    assert len(files) > 10
+    assert not any(TOKEN.encode() in file.read_bytes() for file in files)
+
+
+def test_a_teacher_that_is_served_may_stand_beside_one_that_is_here(
+    classroom: Classroom, school: Path, address: str
+) -> None:
+    for name in ("prompts.jsonl", "validation.jsonl"):
+        texts = (classroom.root / name).read_text().splitlines()
+        lines = [{**json.loads(text), "teacher": "ab"[n % 2]} for n, text in enumerate(texts)]
+        (classroom.root / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    here = {"name": "a", "model": str(school / "teacher")}
+    served_one = {"name": "b", "endpoint": endpoint(school, address)}
+    both_here = [here, {**here, "name": "b"}]
+    apart = figures(trained(classroom, teachers=[here, served_one]))
+    assert apart == pytest.approx(
+        figures(trained(classroom, teachers=both_here)), rel=CLOSE, abs=CLOSE
+    )
 
 
 def test_nothing_of_a_run_has_the_key_in_it(
