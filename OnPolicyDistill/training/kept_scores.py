@@ -17,11 +17,13 @@ from OnPolicyDistill.errors import RunError
 from OnPolicyDistill.evaluation.heldout import HeldOut, Marks, complete, grade
 from OnPolicyDistill.generation.sampling import SamplingSettings
 from OnPolicyDistill.models.loading import find_folder, fingerprint_of
+from OnPolicyDistill.registry import local_folder
 from OnPolicyDistill.rollout import EncodedPrompt, Rollout
 from OnPolicyDistill.seeds import derive_seed
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.endpoint import TeacherEndpoint
 from OnPolicyDistill.stopping import check_stop
+from OnPolicyDistill.teacher.card import Card, find_card, write_card
 from OnPolicyDistill.teacher.remote import ROWS_PER_REQUEST, RemoteTeacher
 from OnPolicyDistill.teacher.scorer import Scorer, TargetForm, finest_form
 from OnPolicyDistill.teacher.stored import Identity, StoredTeacher
@@ -42,9 +44,31 @@ class Asked:
     store: CompletionStore
 
 
+def files_of_teacher(settings: DistillationSettings, model: str) -> tuple[str, Path]:
+    """A teacher's fingerprint and its small files: on this machine, or noted where rows are kept.
+
+    One that is neither is downloaded.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    kept = settings.teacher_cache_dir
+    cache = None if kept is None else Path(kept).expanduser()
+    if cache is not None and local_folder(model) is None:
+        noted = find_card(cache, model, settings.mixed_precision)
+        if noted is not None:
+            return noted[0].fingerprint, noted[1]
+    folder = find_folder(model)
+    fingerprint = fingerprint_of(folder, settings.mixed_precision)
+    if cache is not None:
+        card = Card(model=model, mixed_precision=settings.mixed_precision, fingerprint=fingerprint)
+        write_card(cache, card, folder)
+    return fingerprint, folder
+
+
 def identity_of_files(settings: DistillationSettings, model: str, vocab_size: int) -> Identity:
-    """Whose answers those of a model on this machine are, read off its files."""
-    key = fingerprint_of(find_folder(model), settings.mixed_precision)
+    """Whose answers those of a model are, read off its files."""
+    key, _ = files_of_teacher(settings, model)
     worn = settings.teacher_adapter
     key += "" if worn is None else adapter_mark(Path(worn))
     return Identity(key, model, vocab_size)

@@ -19,7 +19,11 @@ from OnPolicyDistill.teacher.remote import RemoteTeacher
 from OnPolicyDistill.teacher.scorer import LocalModel, Scorer, TargetForm, shared_vocab_size
 from OnPolicyDistill.teacher.stored import Identity, StoredTeacher
 from OnPolicyDistill.teacher.student_copy import StudentCopyTeacher
-from OnPolicyDistill.training.kept_scores import identity_of_files, identity_of_served
+from OnPolicyDistill.training.kept_scores import (
+    files_of_teacher,
+    identity_of_files,
+    identity_of_served,
+)
 from OnPolicyDistill.training.pair import ANOTHER_PAIR, Load, dressed, form_of
 from OnPolicyDistill.training.reaching import reach_teacher
 from OnPolicyDistill.training.served import require_served
@@ -89,7 +93,7 @@ def meet_teachers(
             alone = settings.model_copy(update={"teachers": (), "teacher_endpoint": endpoint})
             served[name], size = reach_teacher(work, alone, student)
         else:
-            speaker = LocalModel(model, find_folder(model))
+            speaker = LocalModel(model, files_of_teacher(settings, model)[1])
             size = shared_vocab_size(student, speaker, ANOTHER_PAIR)
         sizes.append(size)
     for teacher in served.values():

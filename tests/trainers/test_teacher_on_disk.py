@@ -12,7 +12,7 @@ import mlx.core as mx
 import pytest
 
 from OnPolicyDistill.arrays import load_tensors
-from OnPolicyDistill.errors import RunError
+from OnPolicyDistill.errors import ModelError, RunError
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.events import EvaluationFinished, PhaseChanged, StepFinished, Warned
 from OnPolicyDistill.runs.log import read_events
@@ -146,13 +146,31 @@ def test_rows_of_another_teacher_are_never_taken(classroom: Classroom) -> None:
     mx.eval(arrays)
     mx.save_safetensors(str(weights), {name: 1.01 * a for name, a in arrays.items()})
     changed = trained(classroom)
+    assert len([*(classroom.root / "kept" / "teachers").iterdir()]) == 1
     shutil.rmtree(classroom.root / "teacher")
     shutil.copytree(real, classroom.root / "teacher")
     again = trained(classroom)
     assert adapter(changed) != alone
     assert len(loadings(again)) == 1
     assert adapter(again) == alone
-    assert len(list((classroom.root / "kept").iterdir())) == 2
+    assert len([*(classroom.root / "kept" / "teachers").iterdir()]) == 2
+
+
+def test_where_all_rows_are_there_the_teachers_files_need_not_be(
+    answered: Classroom, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    settings = {"keep_teacher_loaded": False, "on_policy_fraction": 0.5}
+    first = trained(answered, **settings)
+    elsewhere = tmp_path_factory.mktemp("another") / "kept"
+    shutil.copytree(answered.root / "kept", elsewhere)
+    (answered.root / "teacher").unlink()
+    second = trained(answered, **settings, teacher_cache_dir=str(elsewhere))
+    assert adapter(second) == adapter(first)
+    assert loadings(second) == []
+    for file in elsewhere.rglob("*.safetensors"):
+        file.unlink()
+    with pytest.raises(ModelError, match="There is no model"):
+        trained(answered, **settings, teacher_cache_dir=str(elsewhere))
 
 
 def test_the_folder_is_bounded_and_what_was_not_used_goes_first(classroom: Classroom) -> None:
