@@ -19,6 +19,7 @@ from OnPolicyDistill.cli.output import (
 
 if TYPE_CHECKING:
     from OnPolicyDistill.distributed.checking import Checked
+    from OnPolicyDistill.distributed.hosts import Hosts
 
 app = typer.Typer(help="Look at the machines that train together.", no_args_is_help=True)
 
@@ -32,16 +33,21 @@ def check(
         Path | None,
         typer.Option(help="Config or preset: its models and its need of memory are looked at too."),
     ] = None,
+    write: Annotated[
+        bool, typer.Option(help="Put chip, memory and link speed into the file, for opd plan.")
+    ] = False,
     workspace: WorkspaceOption = None,
     json: JsonOption = False,
 ) -> None:
     """Ask every host: ssh, versions, models, free memory, and how fast the link to it is."""
-    from OnPolicyDistill.distributed.checking import check_hosts
+    from OnPolicyDistill.distributed.checking import check_hosts, with_measures
     from OnPolicyDistill.distributed.hosts import read_hosts
 
     found = read_hosts(hosts)
     models, needed_gb = _wanted(config, workspace)
     checked = check_hosts(found, models, needed_gb)
+    if write:
+        _write(hosts, with_measures(found, checked))
     if json:
         print_json([_as_json(one) for one in checked])
     else:
@@ -68,6 +74,12 @@ def answer_check(
         sys.stdout.flush()
 
     answer(address, model or [], say)
+
+
+def _write(file: Path, hosts: Hosts) -> None:
+    from OnPolicyDistill.files import write_text_atomically
+
+    write_text_atomically(file, hosts.model_dump_json(indent=2, exclude_defaults=True) + "\n")
 
 
 def _wanted(config: Path | None, workspace: Path | None) -> tuple[list[str], float | None]:

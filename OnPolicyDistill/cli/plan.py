@@ -19,7 +19,10 @@ from OnPolicyDistill.cli.output import (
 from OnPolicyDistill.errors import InputError
 
 if TYPE_CHECKING:
+    from OnPolicyDistill.config import RunConfig
+    from OnPolicyDistill.planning.advice import Verdict
     from OnPolicyDistill.planning.plan import Plan
+    from OnPolicyDistill.planning.ranks import SeveralPlan
 
 MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*(?:gb|gib|g)?", re.IGNORECASE)
 VERDICTS = {"fits": "fits", "tight": "is tight", "does_not_fit": "does not fit"}
@@ -39,6 +42,9 @@ def plan(
     chip: Annotated[
         str | None, typer.Option(help="Chip of the machine, e.g. m3-ultra; else this one's.")
     ] = None,
+    hosts: Annotated[
+        Path | None, typer.Option(help="JSON file of hosts: what one, two, four and all gain.")
+    ] = None,
     assignments: AssignmentsOption = None,
     workspace: WorkspaceOption = None,
     json: JsonOption = False,
@@ -51,6 +57,14 @@ def plan(
     from OnPolicyDistill.planning.plan import plan_run
 
     settings = load_settings(config, Given({}, assignments or ()))
+    if hosts is not None:
+        if memory is not None or chip is not None:
+            raise InputError(
+                "--hosts says what machines there are.",
+                "Put chip and memory_gb into the file, and leave --chip and --memory out.",
+            )
+        verdict = plan_hosts(settings, hosts, workspace or default_workspace(), json)
+        raise typer.Exit(2 if verdict == "does_not_fit" else 0)
     memory_gb = None if memory is None else parse_memory(memory)
     result = plan_run(settings, memory_gb, chip, workspace or default_workspace())
     if json:
@@ -59,6 +73,67 @@ def plan(
         print_plan(result)
     if result.verdict == "does_not_fit":
         raise typer.Exit(2)
+
+
+def plan_hosts(config: RunConfig, file: Path, workspace: Path, json: bool) -> Verdict:
+    """Print what a run is on the machines of a file of hosts; returns whether it fits on all.
+
+    Raises:
+        InputError: the file cannot be used, or the run trains nothing.
+    """
+    from OnPolicyDistill.distributed.hosts import parse_hosts
+    from OnPolicyDistill.planning.ranks import plan_several
+
+    if config.method == "evaluation":
+        raise InputError("An evaluation is one process's work.", "Leave --hosts out.")
+    machines = [host.machine for host in parse_hosts(file).hosts]
+    found = plan_several(config, machines, workspace)
+    if json:
+        print_json(found.model_dump(mode="json"))
+    else:
+        print_several(found)
+    return found.of_all_hosts.verdict
+
+
+def print_several(plan: SeveralPlan) -> None:
+    """Print what each number of machines gains, and each rank of all of them."""
+    from OnPolicyDistill.runs.wording import format_seconds
+
+    print_table(
+        ["hosts", "a step", "of it the sum", "the run", "times as fast", "it"],
+        [
+            [
+                str(one.num_ranks),
+                f"{one.step_seconds:.2f} s",
+                f"{one.sum_seconds:.2f} s",
+                format_seconds(one.seconds),
+                f"{one.gain:.2f}",
+                VERDICTS[one.verdict],
+            ]
+            for one in plan.counts
+        ],
+    )
+    print_text("")
+    print_table(
+        ["rank", "chip", "prompts a step", "its share", "needs GB", "may use GB"],
+        [
+            [
+                one.host,
+                one.chip,
+                str(one.num_prompts),
+                f"{one.seconds:.2f} s",
+                f"{one.needed_gb:.1f}",
+                f"{one.limit_gb:.1f}",
+            ]
+            for one in plan.of_all_hosts.ranks
+        ],
+    )
+    print_text(
+        f"A step adds up {plan.summed_mb:.1f} MB over {plan.mb_per_second:.0f} MB/s, "
+        f"{plan.round_trip_ms:g} ms there and back."
+    )
+    for note in plan.notes:
+        print_text(f"Note: {note}")
 
 
 def parse_memory(text: str) -> float:

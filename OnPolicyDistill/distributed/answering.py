@@ -18,11 +18,12 @@ import psutil
 from pydantic import BaseModel, ConfigDict
 
 from OnPolicyDistill.machine import processor_name
+from OnPolicyDistill.planning.chips import this_chip
 from OnPolicyDistill.planning.free_memory import available_bytes
 from OnPolicyDistill.registry import local_folder
 
 PACKAGES = ("onpolicydistill", "mlx", "mlx-lm", "mlx-vlm")
-GB = 1e9
+GB, GIB = 1e9, 2**30
 WAIT_SECONDS = 20.0  # for whoever measures the link
 WHOLE_BYTES = 4_000_000  # smaller files are compared as a whole, others by size and both ends
 END_BYTES = 65_536
@@ -33,11 +34,16 @@ Say = Callable[[str], None]
 
 
 class HostAnswer(BaseModel):
-    """What a host says of itself; of a model that it does not have, None."""
+    """What a host says of itself; of a model that it does not have, None.
+
+    Memory is in GB of 1e9 bytes, and `memory_named_gb` as its maker names it.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     processor: str
+    chip: str
+    memory_named_gb: float
     python: str
     packages: dict[str, str]
     memory_gb: float
@@ -65,6 +71,8 @@ def describe_host(models: list[str], port: int) -> HostAnswer:
     """What this host is, and which of the models it has."""
     return HostAnswer(
         processor=processor_name(),
+        chip=this_chip().name,
+        memory_named_gb=round(psutil.virtual_memory().total / GIB, 1),
         python=platform.python_version(),
         packages={name: _version(name) for name in PACKAGES},
         memory_gb=round(psutil.virtual_memory().total / GB, 1),

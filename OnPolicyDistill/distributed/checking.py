@@ -63,6 +63,21 @@ def check_hosts(hosts: Hosts, models: Sequence[str], needed_gb: float | None) ->
     return [_compared(one, first, needed_gb) for one in asked]
 
 
+def with_measures(hosts: Hosts, checked: Sequence[Checked]) -> Hosts:
+    """The hosts with what each said it is and how fast it was reached, for the forecast."""
+    return hosts.model_copy(update={"hosts": tuple(map(_measured, checked))})
+
+
+def _measured(one: Checked) -> Host:
+    told: dict[str, object] = {}
+    if one.answer is not None:
+        told |= {"chip": one.answer.chip, "memory_gb": one.answer.memory_named_gb}
+    if one.link is not None:
+        told["mb_per_second"] = round(one.link.mb_per_second, 1)
+        told["round_trip_ms"] = round(one.link.round_trip_ms, 3)
+    return one.host.model_copy(update=told)
+
+
 def _ask(host: Host, models: Sequence[str], is_here: bool) -> Checked:
     named = [part for model in models for part in ("--model", model)]
     command = [sys.executable, "-m", "OnPolicyDistill", "hosts", "answer", host.ips[0], *named]

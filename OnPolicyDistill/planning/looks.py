@@ -29,10 +29,10 @@ def with_looks(work: Workload, times: RunSeconds, chip: Chip) -> RunSeconds:
     if pictures is None:
         return times
     seconds = [look_seconds(facts, work, chip) for facts in _models(work)]
-    seen = min(work.prompts.num_prompts, times.num_steps * work.settings.rows_per_step)
+    seen = min(work.prompts.num_prompts, times.num_steps * work.prompts_per_step)
     if features_fit(work):
         return replace(times, preparing=times.preparing + sum(seconds) * seen)
-    rows = work.settings.rows_per_step
+    rows = work.prompts_per_step
     student, *teacher = seconds
     step = replace(
         times.step,

@@ -145,10 +145,12 @@ def plan_run(
     memory_gb: float | None = None,
     chip: str | None = None,
     workspace: Path | None = None,
+    own_prompts: int | None = None,
 ) -> Plan:
     """Plan a run on a machine: this one unless memory (as its maker names it) or chip are given.
 
-    On this machine the finished runs of a workspace correct the forecast of time.
+    On this machine the finished runs of a workspace correct the forecast of time. With
+    `own_prompts` it is one of several ranks, and takes that many prompts of every step.
 
     Raises:
         ModelError: a model is unknown, or its files are damaged.
@@ -161,7 +163,8 @@ def plan_run(
     limit = gpu_limit(memory) if is_mac else round(memory * OTHER_SHARE)
     if memory_gb is None and chip is None:
         limit = raised_gpu_limit() or limit
-    work = make_workload(config, measure_prompts(config), count_held_out(config))
+    whole = make_workload(config, measure_prompts(config), count_held_out(config))
+    work = replace(whole, own_prompts=own_prompts)
     stages = answering_stages(config)
     learned = NOTHING_LEARNED
     if memory_gb is None and chip is None and workspace is not None:

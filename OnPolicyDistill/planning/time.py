@@ -66,7 +66,7 @@ def forecast_time(work: Workload, chip: Chip) -> RunSeconds:
     return RunSeconds(
         step=_step(work, chip),
         preparing=preparing + _made_once(work, chip),
-        evaluation=_evaluation(work, chip),
+        evaluation=_evaluation(replace(work, own_prompts=None), chip),
         num_evaluations=work.settings.num_steps // work.settings.eval_every + 1,
         num_steps=work.settings.num_steps,
     )
@@ -168,11 +168,14 @@ def _evaluation(work: Workload, chip: Chip) -> float:
 
 
 def _made_once(work: Workload, chip: Chip) -> float:
-    """Completions and scores that are made before the first step or when first needed."""
+    """Completions and scores that are made before the first step or when first needed.
+
+    Ranks make their shares of them.
+    """
     if work.teacher is None or work.distillation is None or work.num_kept_rows == 0:
         return 0.0
     share = work.distillation.on_policy_fraction
-    seen = work.num_kept_rows
+    seen = math.ceil(work.num_kept_rows * work.prompts_per_step / work.settings.rows_per_step)
     if not work.keeps_rollouts:
         share = 0.0
     by_student, by_teacher = round(seen * share), round(seen * (1 - share))

@@ -98,6 +98,12 @@ class Workload:
     groups: GroupFacts | None = None
     pictures: PictureWork | None = None
     num_before_layers: int = 0  # weights that learn before the first layer, where no others do
+    own_prompts: int | None = None  # what one of several ranks takes of a step; None: all of it
+
+    @property
+    def prompts_per_step(self) -> int:
+        """Prompts of a step that this process takes."""
+        return self.settings.rows_per_step if self.own_prompts is None else self.own_prompts
 
     @property
     def rows_per_prompt(self) -> int:
@@ -107,12 +113,13 @@ class Workload:
     @property
     def rows_per_step(self) -> int:
         """Rows of one step, over all its micro-batches."""
-        return self.settings.rows_per_step * self.rows_per_prompt
+        return self.prompts_per_step * self.rows_per_prompt
 
     @property
     def rows_per_pass(self) -> int:
-        """Rows of a micro-batch."""
-        return self.settings.batch_size * self.rows_per_prompt
+        """Rows of a micro-batch; a rank without prompts of its own still proves on one."""
+        prompts = max(min(self.settings.batch_size, self.prompts_per_step), 1)
+        return prompts * self.rows_per_prompt
 
     @property
     def completion_tokens(self) -> int:

@@ -7,6 +7,7 @@ import os
 import stat
 from pathlib import Path
 
+import psutil
 import pytest
 
 from OnPolicyDistill.cli.app import main
@@ -58,6 +59,23 @@ def test_hosts_that_are_alike_are_shown_with_their_links(
     assert two["link"]["mb_per_second"] > 0
     assert 0 < two["link"]["round_trip_ms"] < 1000
     assert one["problems"] == two["problems"] == []
+
+
+def test_what_was_measured_goes_into_the_file_for_the_forecast_and_never_to_the_launcher(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_hosts(folder, "one", "two")
+    assert run(capsys, "hosts", "check", str(file), "--write")[0] == 0
+    one, two = read_hosts(file).hosts
+    assert one.mb_per_second is None
+    assert (two.chip, two.memory_gb) == (one.chip, one.memory_gb)
+    assert two.memory_gb == pytest.approx(psutil.virtual_memory().total / 2**30, abs=0.1)
+    assert two.machine.mb_per_second is not None
+    assert two.machine.mb_per_second > 0
+    launched = read_hosts(file).for_launch()["hosts"]
+    assert launched == [
+        {"ssh": name, "ips": ["127.0.0.1"], "rdma": []} for name in ("127.0.0.1", "two")
+    ]
 
 
 def test_a_host_that_refuses_ssh_and_a_model_that_is_missing_are_said_in_words(

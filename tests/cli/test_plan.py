@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,3 +97,28 @@ def test_other_amounts_of_memory_are_refused(text: str) -> None:
 
 def test_an_unknown_chip_is_refused(opd: Opd, big: str) -> None:
     assert opd("plan", big, "--chip", "z80").exit_code == 2
+
+
+def test_a_plan_of_several_machines_says_what_one_two_and_four_gain(
+    opd: Opd, big: str, tmp_path: Path
+) -> None:
+    mac = {"ips": ["192.0.2.1"], "chip": "m3-ultra", "memory_gb": 256, "mb_per_second": 1250}
+    file = tmp_path / "hosts.json"
+    file.write_text(json.dumps({"hosts": [{"ssh": "one", **mac}, {"ssh": "two", **mac}]}))
+    outcome = opd("plan", big, "--hosts", str(file), "--json")
+    assert outcome.exit_code == 0
+    plan = outcome.json()
+    assert isinstance(plan, dict)
+    one, two, four = plan["counts"]
+    assert one["seconds"] > two["seconds"] > four["seconds"]
+    assert [rank["host"] for rank in two["ranks"]] == ["one", "two"]
+    said = opd("plan", big, "--hosts", str(file)).out
+    assert re.search(r"^2 .* 1\.\d\d +fits$", said, re.MULTILINE)
+    assert "A step adds up 161.5 MB over 1250 MB/s" in said
+
+    mac["memory_gb"] = 64
+    file.write_text(json.dumps({"hosts": [{"ssh": "one", **mac}, {"ssh": "two", **mac}]}))
+    assert opd("plan", big, "--hosts", str(file)).exit_code == 2
+    refused = opd("plan", big, "--hosts", str(file), "--memory", "64GB")
+    assert refused.exit_code == 2
+    assert "--hosts says what machines there are" in refused.err
