@@ -83,6 +83,7 @@ PLACES: dict[str, tuple[Group, str]] = {
     "teacher_cache_dir": ("teacher", "*"),
     "teacher_cache_dir_mb": ("teacher", "MB*"),
     "teacher_cache_precision": ("teacher", "*"),
+    "teacher_shards": ("teacher", "ranks*"),
     "teacher_endpoint.url": ("teacher", "*"),
     "teacher_endpoint.model": ("teacher", "*"),
     "teacher_endpoint.server": ("teacher", "*"),

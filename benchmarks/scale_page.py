@@ -54,7 +54,7 @@ def _links() -> Iterator[str]:
     for name, speed, trip in LINKS:
         mac = RankMachine("mac", chip, memory_gb, speed, trip)
         _, two, four = plan_several(_config(preset), [mac, mac]).counts
-        sums = (f"{found.sum_seconds:.2f} s" for found in (two, four))
+        sums = (f"{found.waiting_seconds:.2f} s" for found in (two, four))
         yield _row(name, str(speed), *sums, f"{two.gain:.2f}")
 
 

@@ -100,12 +100,12 @@ def print_several(plan: SeveralPlan) -> None:
     from OnPolicyDistill.runs.wording import format_seconds
 
     print_table(
-        ["hosts", "a step", "of it the sum", "the run", "times as fast", "it"],
+        ["hosts", "a step", "of it the link", "the run", "times as fast", "it"],
         [
             [
                 str(one.num_ranks),
                 f"{one.step_seconds:.2f} s",
-                f"{one.sum_seconds:.2f} s",
+                f"{one.waiting_seconds:.2f} s",
                 format_seconds(one.seconds),
                 f"{one.gain:.2f}",
                 VERDICTS[one.verdict],

@@ -7,7 +7,7 @@ before or while loading.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import mlx.core as mx
@@ -47,6 +47,8 @@ from OnPolicyDistill.stopping import check_stop
 TOKENIZER_FILES = ("tokenizer.json", "*.model", "vocab.*", "*.tiktoken")
 # A second of a slow disk; big enough for MLX to read with all its threads.
 BYTES_AT_ONCE = 1_000_000_000
+# Leaves a part of a model that is laid out.
+Cut = Callable[[nn.Module], None]
 
 
 def load_policy(
@@ -54,6 +56,7 @@ def load_policy(
     mixed_precision: bool = True,
     sight: SightSettings | None = None,
     book: PictureBook | None = None,
+    cut: Cut | None = None,
 ) -> Policy:
     """Load a frozen policy in evaluation mode.
 
@@ -61,7 +64,8 @@ def load_policy(
     `mixed_precision` keeps weights in the type they are stored in; off casts them to float32
     (packed weights stay packed, their scales become float32). Adapters come on top, with
     adapters/lora.py. A model that sees keeps to `sight`, without it to its folder's own limits,
-    and finds pictures in `book`, which all models of a run must share.
+    and finds pictures in `book`, which all models of a run must share. `cut` leaves a part of the
+    model that is laid out, before its weights are read.
 
     Raises:
         ModelError: the model cannot be found, downloaded, read or used.
@@ -69,7 +73,7 @@ def load_policy(
     """
     folder = find_folder(name)
     refuse_unusable_folder(folder)
-    model = _load_weights(folder, mixed_precision)
+    model = _load_weights(folder, mixed_precision, cut)
     return policy_of(name, folder, model, mixed_precision, sight, book)
 
 
@@ -134,8 +138,7 @@ def open_model(
         model, config = load_model(folder, lazy=True)
     if not mixed_precision:
         model.set_dtype(mx.float32)
-    weights = flat_arrays(model.parameters()).values()
-    prepare_device(mx.get_active_memory() + sum(array.nbytes for array in weights))
+    _prepare_for(model)
     return model, config
 
 
@@ -145,9 +148,14 @@ def lay_out(folder: Path) -> tuple[nn.Module, dict[str, object]]:
     The device's limits are set for them. Raises what mlx-lm raises.
     """
     model, config = load_model(folder, lazy=True, strict=False)
+    _prepare_for(model)
+    return model, config
+
+
+def _prepare_for(model: nn.Module) -> None:
+    """Set the device's limits for weights that are about to be read beside what is loaded."""
     weights = flat_arrays(model.parameters()).values()
     prepare_device(mx.get_active_memory() + sum(array.nbytes for array in weights))
-    return model, config
 
 
 def unload(policy: Policy) -> None:
@@ -212,13 +220,16 @@ def stop_ids(folder: Path, tokenizer: TokenizerWrapper) -> frozenset[int]:
     return found
 
 
-def _load_weights(folder: Path, mixed_precision: bool) -> nn.Module:
+def _load_weights(folder: Path, mixed_precision: bool, cut: Cut | None = None) -> nn.Module:
     problem = architecture_problem(read_json(folder / "config.json"), str(folder))
     if problem is not None:
         raise problem
     stored_files(folder)
     try:
         model, _ = open_model(folder, mixed_precision)
+        if cut is not None:
+            cut(model)
+            _prepare_for(model)
         _read(model)
     except (ValueError, KeyError, TypeError, RuntimeError, OSError) as error:
         if find_gpu_failure(str(error)) is not None:

@@ -31,7 +31,8 @@ from OnPolicyDistill.planning.check_report import CheckReport, PromptText
 from OnPolicyDistill.planning.checks import Checkup
 from OnPolicyDistill.planning.graft_check import check_graft
 from OnPolicyDistill.planning.lengths import ruler_of
-from OnPolicyDistill.planning.models import describe_model
+from OnPolicyDistill.planning.models import describe_model, known_config
+from OnPolicyDistill.planning.sharding import sharding_problem
 from OnPolicyDistill.planning.sight import different_places
 from OnPolicyDistill.planning.vision import VisionDimensions
 from OnPolicyDistill.runs.directory import default_workspace
@@ -78,6 +79,7 @@ def _check_distillation(check: Checkup, settings: DistillationSettings, block: s
     for key, teacher in settings.teacher_models.items():
         wears_another = settings.teacher_adapter not in (None, settings.student_adapter)
         check.check_pair(settings.student_model, teacher, block, wears_another, key)
+    _check_shards(check, settings, block)
     ruler = _ruler(check, settings)
     _check_prompts(check, settings, block, ruler)
     _check_teacher_keys(check, settings, block)
@@ -103,6 +105,16 @@ def _check_teacher_keys(check: Checkup, settings: DistillationSettings, block: s
         except DatasetError as error:
             where = f"{file}, line {error.line}: " if error.line else f"{file}: "
             check.add("error", "unknown_teacher", field, where + error.what, error.action)
+
+
+def _check_shards(check: Checkup, settings: DistillationSettings, block: str) -> None:
+    """Check that the teacher can be cut over as many ranks as are asked."""
+    config = known_config(settings.teacher_model)
+    if settings.teacher_shards > 1 and config is not None:
+        problem = sharding_problem(config, settings.teacher_model, settings.teacher_shards)
+        if problem is not None:
+            field = f"{block}.teacher_shards"
+            check.add("error", "shards", field, problem.message, problem.action)
 
 
 def _check_seeing(check: Checkup, settings: VlmDistillationSettings) -> None:

@@ -284,6 +284,11 @@ def _assumptions(work: Workload, machine: _Machine) -> list[str]:
     ]
     if work.planned_adapter is not None:
         found.append(work.planned_adapter.in_words())
+    if work.distillation is not None and work.distillation.teacher_shards > 1:
+        found.append(
+            f"The teacher is cut over {work.distillation.teacher_shards} ranks; what that sends "
+            "between them is in opd plan --hosts alone."
+        )
     if work.completion_tokens:
         found.append(f"Every completion runs to its limit of {work.completion_tokens} tokens.")
     if machine.chip is OTHER_PROCESSOR:

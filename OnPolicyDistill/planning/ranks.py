@@ -18,9 +18,12 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from OnPolicyDistill.config import GrpoConfig, RunConfig, settings_of
+from OnPolicyDistill.config import GrpoConfig, OnPolicyConfig, RunConfig, settings_of
 from OnPolicyDistill.planning.advice import Verdict
+from OnPolicyDistill.planning.lengths import count_held_out, measure_prompts
 from OnPolicyDistill.planning.plan import FASTER, SLOWER, Plan, plan_run
+from OnPolicyDistill.planning.sharding import sent_bytes
+from OnPolicyDistill.planning.workload import Workload, make_workload
 from OnPolicyDistill.settings.training import OptimizerSettings
 
 FLOAT32_BYTES = 4
@@ -65,7 +68,10 @@ class RanksPlan(BaseModel):
 
     num_ranks: int
     ranks: tuple[RankPlan, ...]
-    sum_seconds: float = Field(description="Adding up the gradients of a step, over the link.")
+    waiting_seconds: float = Field(
+        description="Of a step, for the link: adding up gradients, and what a teacher in shards "
+        "sends."
+    )
     step_seconds: float
     seconds: float = Field(description="The whole run, expected.")
     seconds_low: float
@@ -104,42 +110,93 @@ def plan_several(
         DatasetError: a prompt file cannot be read.
         InputError: no such chip.
     """
-
-    @cache
-    def planned(chip: str | None, memory_gb: float | None, own: int) -> Plan:
-        return plan_run(config, memory_gb, chip, workspace, own)
-
     settings = settings_of(config)
     assert isinstance(settings, OptimizerSettings), "an evaluation is one process's work"
-    speed, trip = _slowest_link(machines)
+    planned = cache(lambda *wanted: _plan_rank(config, workspace, *wanted))
+    link = _slowest_link(machines)
+    work = make_workload(config, measure_prompts(config), count_held_out(config))
     updates = config.grpo.num_iterations if isinstance(config, GrpoConfig) else 1
 
-    def on(number: int) -> tuple[list[tuple[RankMachine, Plan, int]], float]:
-        shares = []
-        for rank, machine in enumerate(_filled(machines, number)):
-            own = len(range(rank, settings.rows_per_step, number))
-            shares.append((machine, planned(machine.chip, machine.memory_gb, own), own))
-        summed = updates * _summed_bytes(shares[0][1])
-        return shares, sum_seconds(summed, number, speed * 1e6, trip / 1e3)
+    def on(number: int) -> _Ranks:
+        owns = [len(range(rank, settings.rows_per_step, number)) for rank in range(number)]
+        several = [machines[min(rank, len(machines) - 1)] for rank in range(number)]
+        plans = [planned(one, own, number) for one, own in zip(several, owns, strict=True)]
+        summing = link.sum_seconds(updates * _summed_bytes(plans[0]), number, updates)
+        passes = sum(-(-own // settings.batch_size) for own in owns)
+        sharing = _sharing_seconds(work, link, number, settings.rows_per_step, passes)
+        held = -(-work.num_held_out // settings.rows_per_step)
+        evaluating = _sharing_seconds(work, link, number, work.num_held_out, held)
+        return _Ranks(several, plans, owns, summing + sharing, evaluating)
 
-    alone = _run_seconds(*on(1))
+    alone = on(1).run_seconds
     numbers = sorted({*SHOWN_NUMBERS, len(machines)})
     return SeveralPlan(
-        summed_mb=round(updates * _summed_bytes(on(1)[0][0][1]) / 1e6, 3),
-        mb_per_second=speed,
-        round_trip_ms=trip,
+        summed_mb=round(updates * _summed_bytes(on(1).plans[0]) / 1e6, 3),
+        mb_per_second=link.mb_per_second,
+        round_trip_ms=link.round_trip_ms,
         num_hosts=len(machines),
-        counts=tuple(_plan_of(*on(number), alone) for number in numbers),
+        counts=tuple(_plan_of(on(number), alone) for number in numbers),
         notes=tuple(_notes(machines, settings.rows_per_step)),
     )
 
 
-def sum_seconds(num_bytes: int, num_ranks: int, speed: float, round_trip: float) -> float:
-    """Time to add up bytes over ranks in a ring; bytes a second, and seconds."""
-    if num_ranks == 1:
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The slowest link between two machines: MB of 1e6 bytes, and there and back for one byte."""
+
+    mb_per_second: float
+    round_trip_ms: float
+
+    def sum_seconds(self, num_bytes: float, num_ranks: int, num_sums: int = 1) -> float:
+        """Time to add up bytes over ranks in a ring, in so many sums one after the other."""
+        if num_ranks == 1:
+            return 0.0
+        hops = 2 * (num_ranks - 1)
+        sending = hops / num_ranks * num_bytes / (self.mb_per_second * 1e6)
+        return sending + num_sums * hops * self.round_trip_ms / 2e3
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranks:
+    """A number of ranks with their plans; seconds that each step and evaluation waits for links."""
+
+    machines: list[RankMachine]
+    plans: list[Plan]
+    owns: list[int]
+    step_waiting: float
+    evaluation_waiting: float
+
+    @property
+    def step_seconds(self) -> float:
+        return max(plan.step.total for plan in self.plans) + self.step_waiting
+
+    @property
+    def run_seconds(self) -> float:
+        first = self.plans[0]
+        preparing = max(plan.preparing_seconds for plan in self.plans)
+        evaluation = first.step.evaluation + self.evaluation_waiting
+        steps = first.num_steps * self.step_seconds
+        return preparing + steps + first.num_evaluations * evaluation
+
+
+def _plan_rank(
+    config: RunConfig, workspace: Path | None, machine: RankMachine, own: int, number: int
+) -> Plan:
+    """One rank's plan; a teacher in shards has one for each rank."""
+    if isinstance(config, OnPolicyConfig) and config.distillation.teacher_shards > 1:
+        cut = config.distillation.model_copy(update={"teacher_shards": number})
+        config = config.model_copy(update={"distillation": cut})
+    return plan_run(config, machine.memory_gb, machine.chip, workspace, own)
+
+
+def _sharing_seconds(
+    work: Workload, link: Link, num_ranks: int, num_rows: int, num_passes: int
+) -> float:
+    """What links add where the teacher is in shards and reads so many rows, in so many passes."""
+    if work.teacher is None or work.distillation is None or work.distillation.teacher_shards == 1:
         return 0.0
-    hops = 2 * (num_ranks - 1)
-    return hops / num_ranks * num_bytes / speed + hops * round_trip / 2
+    num_bytes, sums = sent_bytes(work.teacher, num_rows * work.typical_row_tokens)
+    return link.sum_seconds(num_bytes, num_ranks, num_passes * sums)
 
 
 def _summed_bytes(plan: Plan) -> int:
@@ -147,34 +204,16 @@ def _summed_bytes(plan: Plan) -> int:
     return FLOAT32_BYTES * (plan.adapter_parameters + 1)
 
 
-def _slowest_link(machines: Sequence[RankMachine]) -> tuple[float, float]:
-    """MB/s and milliseconds of the slowest link between two machines."""
+def _slowest_link(machines: Sequence[RankMachine]) -> Link:
     others = machines[1:] or machines
-    return (
+    return Link(
         min(one.mb_per_second or ASSUMED_MB_PER_SECOND for one in others),
         max(one.round_trip_ms or ASSUMED_ROUND_TRIP_MS for one in others),
     )
 
 
-def _filled(machines: Sequence[RankMachine], number: int) -> list[RankMachine]:
-    return [machines[min(rank, len(machines) - 1)] for rank in range(number)]
-
-
-def _step_seconds(shares: Sequence[tuple[RankMachine, Plan, int]], summing: float) -> float:
-    return max(plan.step.total for _, plan, _ in shares) + summing
-
-
-def _run_seconds(shares: Sequence[tuple[RankMachine, Plan, int]], summing: float) -> float:
-    first = shares[0][1]
-    preparing = max(plan.preparing_seconds for _, plan, _ in shares)
-    evaluating = first.num_evaluations * first.step.evaluation
-    return preparing + first.num_steps * _step_seconds(shares, summing) + evaluating
-
-
-def _plan_of(
-    shares: Sequence[tuple[RankMachine, Plan, int]], summing: float, alone: float
-) -> RanksPlan:
-    seconds = _run_seconds(shares, summing)
+def _plan_of(on: _Ranks, alone: float) -> RanksPlan:
+    seconds = on.run_seconds
     ranks = tuple(
         RankPlan(
             host=machine.name,
@@ -185,13 +224,13 @@ def _plan_of(
             limit_gb=plan.limit_gb,
             verdict=plan.verdict,
         )
-        for machine, plan, own in shares
+        for machine, plan, own in zip(on.machines, on.plans, on.owns, strict=True)
     )
     return RanksPlan(
         num_ranks=len(ranks),
         ranks=ranks,
-        sum_seconds=round(summing, 4),
-        step_seconds=round(_step_seconds(shares, summing), 3),
+        waiting_seconds=round(on.step_waiting, 4),
+        step_seconds=round(on.step_seconds, 3),
         seconds=round(seconds, 1),
         seconds_low=round(seconds * FASTER, 1),
         seconds_high=round(seconds * SLOWER, 1),

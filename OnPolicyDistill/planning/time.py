@@ -19,6 +19,7 @@ from OnPolicyDistill.planning.passes import (
     project_seconds,
     read_seconds,
 )
+from OnPolicyDistill.planning.sharding import way_to_shard
 from OnPolicyDistill.planning.workload import Workload
 
 DISK_BYTES_PER_SECOND = 3e9
@@ -137,8 +138,18 @@ def _step(work: Workload, chip: Chip) -> StepSeconds:
 
 
 def _teacher_seconds(work: Workload, chip: Chip, rows: float) -> float:
-    """Seconds that the teacher reads; 0 where it is served elsewhere, how fast is not known."""
-    return 0.0 if work.teacher is None else forward_seconds(work.teacher, work, chip, rows)
+    """Seconds that the teacher reads; 0 where it is served elsewhere, how fast is not known.
+
+    Every rank reads the rows of all with its shard of one: of matrices in shards that is its own
+    rows' work, while layers in shards wait for each other.
+    """
+    if work.teacher is None or work.distillation is None:
+        return 0.0
+    shards = work.distillation.teacher_shards
+    if work.own_prompts is None:  # rows of the first rank alone, such as an evaluation's
+        rows /= shards
+    waits = way_to_shard(work.teacher.dimensions.model_type) == "pipeline"
+    return forward_seconds(work.teacher, work, chip, rows * (shards if waits else 1))
 
 
 def _learning_seconds(work: Workload, chip: Chip, rows: int) -> float:

@@ -25,6 +25,7 @@ from OnPolicyDistill.errors import ConfigError, ModelError
 from OnPolicyDistill.planning.grafts import grafted_facts, num_projector_weights
 from OnPolicyDistill.planning.models import ModelFacts, describe_model
 from OnPolicyDistill.planning.saved_adapters import read_adapter_config
+from OnPolicyDistill.planning.sharding import one_shard
 from OnPolicyDistill.planning.targets import (
     PlannedAdapter,
     TargetChoice,
@@ -298,6 +299,8 @@ def _distilled(settings: DistillationSettings, prompts: PromptFacts, num_held_ou
     teacher = max(found, key=lambda facts: facts.loaded_bytes)
     worn = adapter_bytes(settings.teacher_adapter)
     teacher = replace(teacher, loaded_bytes=teacher.loaded_bytes + worn)
+    if settings.teacher_shards > 1:
+        teacher = one_shard(teacher, settings.teacher_shards)
     return Workload(settings, student, teacher, settings, lora, prompts, num_held_out)
 
 

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from OnPolicyDistill.divergences import FACTS, IN_WORDS, Divergence
 from OnPolicyDistill.settings.endpoint import TeacherEndpoint, beyond_endpoint
 from OnPolicyDistill.settings.problems import Contradiction, refuse
+from OnPolicyDistill.settings.shards import beyond_shards
 from OnPolicyDistill.settings.teachers import (
     MOST_TEACHERS,
     NamedTeacher,
@@ -211,6 +212,13 @@ class DistillationSettings(OptimizerSettings):
         description="With several teachers: each one's prompts of an epoch in a row, which loads "
         "least, or mixed, which loads every teacher in every step.",
     )
+    teacher_shards: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Over how many ranks the teacher's weights are cut, which is all of them: for "
+        "a teacher too large for one Mac. 1 keeps it whole on each.",
+    )
 
     @property
     def is_served(self) -> bool:
@@ -261,15 +269,21 @@ class DistillationSettings(OptimizerSettings):
         refuse(self, self._contradictions())
         return self
 
-    def _contradictions(self) -> Iterator[Contradiction]:
-        if self.kl_weight == 0 and self.ce_weight == 0:
-            yield "kl_weight", "kl_weight and ce_weight are both 0, so nothing would be learned"
+    def _beyond_teacher(self) -> Iterator[Contradiction]:
+        """What is asked of a teacher that is elsewhere, one of several, on disk or cut."""
         if self.is_served:
             yield from beyond_endpoint(self)
         if self.teachers:
             yield from beyond_teachers(self)
         if self.teacher_cache_dir is not None:
             yield from beyond_disk(self)
+        if self.teacher_shards > 1:
+            yield from beyond_shards(self)
+
+    def _contradictions(self) -> Iterator[Contradiction]:
+        if self.kl_weight == 0 and self.ce_weight == 0:
+            yield "kl_weight", "kl_weight and ce_weight are both 0, so nothing would be learned"
+        yield from self._beyond_teacher()
         if FACTS[self.divergence].is_sampled:
             yield from self._biased_sampling()
         if self.keep_teacher_loaded is False and self.teacher_cache_size_mb == 0:

@@ -116,6 +116,9 @@ class VlmDistillationSettings(DistillationSettings, SightSettings):
 
     def _contradictions(self) -> Iterator[Contradiction]:
         yield from super()._contradictions()
+        if self.teacher_shards > 1:
+            why = "pictures are looked at by a whole teacher"
+            yield "teacher_shards", f"{why}, so teacher_shards must be 1"
         if self.is_served:
             yield (
                 "teacher_endpoint.url",

@@ -22,7 +22,7 @@ import mlx.core as mx
 from OnPolicyDistill.errors import RunError
 from OnPolicyDistill.head import VocabularyHead
 from OnPolicyDistill.losses.targets import HiddenTargets, Targets, TopKTargets, top_k_targets
-from OnPolicyDistill.models.kv_cache import RowCache, keeps_keys_and_values_only
+from OnPolicyDistill.models.kv_cache import RowCache, Rows, keeps_keys_and_values_only
 from OnPolicyDistill.models.loading import unload
 from OnPolicyDistill.models.pieces import read_hidden_states
 from OnPolicyDistill.models.policy import Policy, vocabulary_head
@@ -180,13 +180,16 @@ class Teacher:
         if num_shared:
             assert all(r.prompt_ids[:num_shared] == self._prefix for r in rollouts)
             cache = RowCache.of_prefix(self._prefix_columns(), len(rollouts))
-        hidden = read_hidden_states(self.policy.model, batch.tokens, cache)  # (B, T, D)
+        hidden = self._read(batch.tokens, cache)  # (B, T, D)
         rows = mx.take(hidden.reshape(-1, hidden.shape[-1]), batch.positions, axis=0)  # (N, D)
         exact = HiddenTargets(rows, self.head)
         if form.kind == "hidden_states":
             return exact.arrays
         also_ids = _sampled_top_ids(rollouts, form.top_k)
         return top_k_targets(exact, batch.labels, form.top_k, form.temperature, also_ids).arrays
+
+    def _read(self, tokens: mx.array, cache: Rows | None) -> mx.array:
+        return read_hidden_states(self.policy.model, tokens, cache)
 
     def _prefix_columns(self) -> Entry:
         """Keys, values and shift of the prefix, from the cache or made again, bit for bit."""

@@ -65,6 +65,7 @@ def train(
             prove_teachers(work, pair)
         elif checkpoint is None:
             prove_pair(work, pair)
+            work.rest()
         else:
             pair.load(checkpoint)
         objective, ranks = objective_of(settings), work.ranks
@@ -93,6 +94,7 @@ def train(
                     gradients = add_gradients(gradients, more)
                     mx.eval(gradients)
                 report.add(learned)
+            work.rest()
 
             with report.timed("learning"):
                 report.of_all(ranks)

@@ -28,6 +28,7 @@ from OnPolicyDistill.teacher.scorer import (
     shared_vocab_size,
 )
 from OnPolicyDistill.teacher.scoring import Teacher
+from OnPolicyDistill.teacher.shards import ShardedTeacher, load_shard
 from OnPolicyDistill.teacher.student_copy import StudentCopyTeacher
 from OnPolicyDistill.training.distillation import PROBE_ROWS, prove
 from OnPolicyDistill.training.prompts import read_prompts
@@ -119,8 +120,10 @@ def prepare_pair(work: Work, settings: DistillationSettings, load: Load, encode:
     if policy.sight is not None or teacher.policy.sight is not None:
         refuse_different_sight(policy, teacher.policy)
     require_served(teacher, settings, BLOCK_OF_METHOD[work.config.method])
-    teacher.share_prefix([prompt.ids for prompt in (*prompts.train, *held_out.prompts)])
-    marks = grade(teacher.policy, held_out, work.hooks)
+    marks: tuple[float | None, ...] = ()
+    if teacher.offer.completes:
+        teacher.share_prefix([prompt.ids for prompt in (*prompts.train, *held_out.prompts)])
+        marks = grade(teacher.policy, held_out, work.hooks)
     make_completions("teacher", teacher.policy, coming_again, store, settings, work)
     if not settings.keep_teacher_loaded:
         held_out = _keep_scores(work, teacher, held_out, coming_again, store)
@@ -191,6 +194,8 @@ def _load_teacher(
     worn = settings.teacher_adapter
     wearing = "" if worn is None else f" with the adapter {worn}"
     work.reporter.phase("loading", f"Loading the teacher {settings.teacher_model}{wearing}.")
+    if settings.teacher_shards > 1:
+        return _load_sharded(work, settings, vocab_size)
     policy = replace(load(settings.teacher_model), vocab_size=vocab_size)
     cache = TeacherCache(settings.teacher_cache_size_mb * 1_000_000)
     return Teacher(dressed(policy, worn), cache, form_of(settings, vocab_size))
@@ -209,6 +214,17 @@ def form_of(settings: DistillationSettings, vocab_size: int) -> TargetForm:
     """The form that the run learns from, of so many tokens."""
     top_k = min(settings.top_k, vocab_size)
     return TargetForm(settings.teacher_targets, top_k, settings.temperature)
+
+
+def _load_sharded(work: Work, settings: DistillationSettings, vocab_size: int) -> ShardedTeacher:
+    """Load this rank's shard; from then on the ranks rest whenever one may have asked it."""
+    name, num_shards = settings.teacher_model, settings.teacher_shards
+    shard = load_shard(name, settings.mixed_precision, num_shards, work.ranks)
+    policy = replace(shard, vocab_size=vocab_size)
+    cache = TeacherCache(settings.teacher_cache_size_mb * 1_000_000)
+    teacher = ShardedTeacher(policy, cache, form_of(settings, vocab_size), work.ranks)
+    work.rest = teacher.rest
+    return teacher
 
 
 def _keep_scores(

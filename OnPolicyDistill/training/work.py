@@ -134,6 +134,8 @@ class Work:
         )
         self.closing = ExitStack()
         self.ranks = this_process()
+        # Ends what ranks ask of a model that they have in parts; set where there is one.
+        self.rest: Callable[[], None] = lambda: None
         self.is_halfway = False
         self._because: FinishedBecause = "completed"
         self._schedule: tuple[OptimizerSettings, Callable[[Path], None]] | None = None
@@ -279,7 +281,15 @@ class Work:
         """What an evaluation means; the first rank evaluates, and the others take its word."""
         if self.ranks.is_alone:
             return evaluate()
-        told = self.ranks.from_first(lambda: self._judgement(evaluate()).encode())
+        if not self.ranks.is_first:
+            self.rest()
+
+        def judged_here() -> bytes:
+            verdict = evaluate()
+            self.rest()
+            return self._judgement(verdict).encode()
+
+        told = self.ranks.from_first(judged_here)
         judged = Judgement.model_validate_json(told)
         self.state = judged.state
         return judged.verdict

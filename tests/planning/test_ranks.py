@@ -8,9 +8,9 @@ from OnPolicyDistill.config import RunConfig, parse_config
 from OnPolicyDistill.planning.plan import plan_run
 from OnPolicyDistill.planning.ranks import (
     ASSUMED_MB_PER_SECOND,
+    Link,
     RankMachine,
     plan_several,
-    sum_seconds,
 )
 
 MAX = RankMachine("max", "m4-max", 128, 1250, 0.5)
@@ -28,7 +28,7 @@ def test_one_machine_of_several_is_planned_as_a_machine_alone() -> None:
     assert one.num_ranks == 1
     assert one.seconds == pytest.approx(alone.seconds, rel=1e-3)
     assert one.step_seconds == alone.step.total
-    assert (one.sum_seconds, one.gain) == (0, 1)
+    assert (one.waiting_seconds, one.gain) == (0, 1)
 
 
 def test_a_step_is_the_slowest_ranks_share_and_the_sum() -> None:
@@ -36,7 +36,7 @@ def test_a_step_is_the_slowest_ranks_share_and_the_sum() -> None:
     two = found.of_all_hosts
     fast, slow = two.ranks
     assert slow.seconds > 2 * fast.seconds
-    assert two.step_seconds == pytest.approx(slow.seconds + two.sum_seconds, abs=2e-3)
+    assert two.step_seconds == pytest.approx(slow.seconds + two.waiting_seconds, abs=2e-3)
     assert two.gain < 1, "half of a step takes an M4 longer than all of it an M4 Max"
 
 
@@ -62,7 +62,7 @@ def test_every_update_of_grpo_adds_up_once() -> None:
     [(1, 0.0), (2, 1.002), (4, 1.506)],
 )
 def test_a_sum_round_a_ring_by_hand(ranks: int, seconds: float) -> None:
-    assert sum_seconds(100_000_000, ranks, 100e6, 0.002) == pytest.approx(seconds)
+    assert Link(100, 2).sum_seconds(100e6, ranks) == pytest.approx(seconds)
 
 
 def test_the_slowest_link_decides_and_one_without_a_speed_is_a_gigabit() -> None:
@@ -102,3 +102,26 @@ def test_one_machine_that_is_too_small_makes_the_run_too_large() -> None:
     assert found.counts[0].verdict == "fits"
     assert found.of_all_hosts.verdict == "does_not_fit"
     assert [rank.verdict for rank in found.of_all_hosts.ranks] == ["fits", "does_not_fit"]
+
+
+def test_a_teacher_in_shards_fits_where_a_whole_one_does_not_and_waits_for_the_link() -> None:
+    small = RankMachine("small", "m4-max", 80, 1250, 0.5)
+    pair: dict[str, object] = {
+        "teacher_model": "qwen2.5-32b",
+        "student_model": "qwen2.5-7b",
+        "batch_size": 2,
+    }
+    pair["gradient_accumulation_steps"] = 4
+    whole = plan_several(config(**pair), [small, small]).of_all_hosts
+    found = plan_several(config(**pair, teacher_shards=2), [small, small])
+    one, two, four = found.counts
+    assert whole.verdict == one.verdict == "does_not_fit"
+    assert two.verdict == "fits"
+    needs = [plan.ranks[0].needed_gb for plan in (one, two, four)]
+    # 64 layers of 487 million weights in 16 bit; the rest is on every rank.
+    layers = 64 * 0.487 * 2
+    assert needs[0] - needs[1] == pytest.approx(layers / 2, rel=0.05)
+    assert needs[0] - needs[2] == pytest.approx(layers * 3 / 4, rel=0.05)
+    # Two sums a layer of 5120 numbers of 2 bytes for each token of the step, over 1250 MB/s.
+    completions = 8 * 512
+    assert two.waiting_seconds - whole.waiting_seconds > 128 * completions * 10_240 / 1250e6

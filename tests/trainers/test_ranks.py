@@ -44,6 +44,16 @@ def distilled(school: Path, **settings: object) -> Make:
     return make
 
 
+def taught_in_shards(school: Path, **settings: object) -> Make:
+    """The ranks' teacher is in shards; that of the process alone is whole."""
+
+    def make(workspace: Path) -> RunDirectory:
+        shards = 2 if workspace.name == "ranks" else 1
+        return distilled(school, teacher_shards=shards, eval_every=2, **settings)(workspace)
+
+    return make
+
+
 def fine_tuned(school: Path, **settings: object) -> Make:
     file = school / "conversations.jsonl"
     pairs = [(f"the {i} of March", f"0{i}-03 half past {i}" * (i % 3 + 1)) for i in range(8)]
@@ -121,6 +131,10 @@ CASES: dict[str, Callable[[Path], Make]] = {
     "on_policy_accumulated": lambda s: distilled(s, **TWO_OF_TWO, checkpoint_every=2),
     "kept_rollouts_in_seven_rows": lambda s: distilled(
         s, batch_size=7, fixed_rollouts=True, on_policy_fraction=0.5
+    ),
+    "teacher_in_two_shards": lambda s: taught_in_shards(s, **TWO_OF_TWO),
+    "teacher_in_two_shards_kept": lambda s: taught_in_shards(
+        s, batch_size=3, fixed_rollouts=True, teacher_targets="top_k", top_k=8
     ),
     "teachers_own_rows": lambda s: distilled(s, batch_size=5, on_policy_fraction=0.4),
     "sft_with_a_rank_without_rows": lambda s: fine_tuned(

@@ -2744,6 +2744,12 @@ export interface components {
              * @enum {string}
              */
             teacher_order?: "by_teacher" | "mixed";
+            /**
+             * Teacher Shards
+             * @description Over how many ranks the teacher's weights are cut, which is all of them: for a teacher too large for one Mac. 1 keeps it whole on each.
+             * @default 1
+             */
+            teacher_shards?: number;
         };
         /**
          * DoneMessage
@@ -8243,6 +8249,12 @@ export interface components {
              * @enum {string}
              */
             teacher_order?: "by_teacher" | "mixed";
+            /**
+             * Teacher Shards
+             * @description Over how many ranks the teacher's weights are cut, which is all of them: for a teacher too large for one Mac. 1 keeps it whole on each.
+             * @default 1
+             */
+            teacher_shards?: number;
             /**
              * Instruction
              * @description Added to every problem that does not ask for \boxed{} itself. Thinking models need none; an Instruct model is asked so to box its answer.
