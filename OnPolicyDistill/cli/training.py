@@ -52,6 +52,9 @@ def train(
     teacher: Annotated[str | None, typer.Option(help="Alias, hub id or folder.")] = None,
     student: Annotated[str | None, typer.Option(help="Alias, hub id or folder.")] = None,
     name: Annotated[str | None, typer.Option(help="A name for the run.")] = None,
+    max_steps: Annotated[
+        int | None, typer.Option(min=1, help="End after so many steps, instead of num_steps.")
+    ] = None,
     run: Annotated[
         str | None, typer.Option(help="Start a run whose folder exists; nothing else is read.")
     ] = None,
@@ -68,6 +71,7 @@ def train(
     from OnPolicyDistill.runs.directory import create_run
 
     places = chosen_places(num_ranks, hosts, backend)
+    assigned = [*(assignments or ()), *_steps(max_steps)]
     options = {
         "prompts": prompts,
         "validation": validation,
@@ -76,16 +80,20 @@ def train(
         "name": name,
     }
     if run is not None:
-        if config is not None or assignments or any(options.values()):
+        if config is not None or assigned or any(options.values()):
             raise InputError("--run takes the settings of the run's folder.", "Give no others.")
         _work(_unstarted(run, workspace), None, json, places)
         return
-    settings = load_settings(config, Given(options, assignments or ()))
+    settings = load_settings(config, Given(options, assigned))
     folder = workspace or default_workspace()
     for warning in refuse_what_cannot_work(settings, folder):
         print_note(f"Warning: {warning}")
     refuse_without_memory(settings, anyway, folder, ranks_here(places))
     _work(create_run(folder, settings), None, json, places)
+
+
+def _steps(most: int | None) -> list[str]:
+    return [] if most is None else [f"num_steps={most}", "num_epochs=null"]
 
 
 def resume(

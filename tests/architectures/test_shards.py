@@ -103,7 +103,7 @@ def test_what_a_teacher_in_shards_cannot_do_is_refused_before_it_is_loaded(
     key: str, value: object
 ) -> None:
     DistillationSettings(teacher_shards=2)
-    with pytest.raises(ValidationError, match="must be|leave this empty"):
+    with pytest.raises(ValidationError, match=r"must be|leave this empty"):
         DistillationSettings.model_validate({"teacher_shards": 2, key: value})
 
 

@@ -51,6 +51,15 @@ def test_a_run_is_trained_and_reported(opd: Opd, workspace: Path, pair: Path) ->
     assert "Finished at step 3: completed." in log
 
 
+def test_max_steps_ends_a_run_early_whatever_its_config_says(
+    opd: Opd, workspace: Path, pair: Path
+) -> None:
+    outcome = opd("train", str(pair / "config.yaml"), "--max-steps", "1", "--set", "num_epochs=9")
+    assert outcome.exit_code == 0
+    assert "1 of 1 steps, completed" in outcome.out
+    assert opd("train", "--run", only_run(workspace).run_id, "--max-steps", "1").exit_code == 2
+
+
 def test_a_run_whose_folder_exists_is_started_in_it(opd: Opd, workspace: Path, pair: Path) -> None:
     run = create_run(workspace, load_config(pair / "config.yaml"))
     outcome = opd("train", "--run", run.run_id, "--workspace", str(workspace))
