@@ -19,7 +19,7 @@ from OnPolicyDistill.runs.checkpoints import last_checkpoint
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from OnPolicyDistill.runs.log import read_events
 from tests.grafts import write_colours, write_language, write_vision
-from tests.rounding import SAME_ADAPTER, parted
+from tests.rounding import parted
 from tests.seeing_models import write_seeing_model
 from tests.trainers.conftest import Classroom, write_weights
 from tests.trainers.test_projector import new_run
@@ -145,7 +145,9 @@ CASES: dict[str, Callable[[Path], Make]] = {
     ),
     "prompt_distillation": lambda s: prompted(s, **ONE_OF_THREE),
     "prompt_distillation_scored": lambda s: prompted(s, **ONE_OF_THREE, training="on_policy"),
-    "vlm_distillation": lambda s: seeing(s, **ONE_OF_THREE),
+    # Other micro-batches round the gradient by 2e-7 in step 1. At 100 times the method's own rate
+    # four steps of AdamW make 1.1e-5 of that in this random model, at ten times 2.1e-6.
+    "vlm_distillation": lambda s: seeing(s, **ONE_OF_THREE, learning_rate=1e-3),
     "projector": lambda s: grafted(s, **ONE_OF_THREE),
 }
 RESUMED = "on_policy_accumulated"
@@ -210,8 +212,7 @@ def test_two_ranks_learn_what_one_process_learns(
         assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4, abs=1e-6)
         # A rank has a cache of its own, where fewer rows come again.
         assert theirs.keys() - ours.keys() <= {"teacher_cache_hit_rate"}
-    # 1.1e-5 was seen with pictures, and 1.6e-5 of one process with other micro-batches.
-    assert apart(ranks, alone) < (SAME_ADAPTER if case == "vlm_distillation" else SAME_STEP)
+    assert apart(ranks, alone) < SAME_STEP
 
 
 def test_ranks_take_up_what_one_process_began_and_take_the_same_steps(
