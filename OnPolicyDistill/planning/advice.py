@@ -6,15 +6,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.methods import FACTS, RunKind
+from OnPolicyDistill.planning.calibration import Calibration
 from OnPolicyDistill.planning.chips import Chip
+from OnPolicyDistill.planning.looks import with_looks, with_pictures
 from OnPolicyDistill.planning.memory import forecast_memory, peak
 from OnPolicyDistill.planning.models import describe_model
 from OnPolicyDistill.planning.rates import endless_warmup
-from OnPolicyDistill.planning.time import RunSeconds, forecast_time
+from OnPolicyDistill.planning.time import RunSeconds, corrected, forecast_time
 from OnPolicyDistill.planning.workload import Workload
 from OnPolicyDistill.registry import find_model
 from OnPolicyDistill.runs.wording import describe_pace
@@ -57,6 +59,29 @@ class Change:
     changed: Workload
 
 
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a run has to do with beside its settings: where it runs, and what no change lowers.
+
+    `limit` and `least_bytes` are bytes; the latter are of the stages in which a model only answers.
+    """
+
+    chip: Chip
+    limit: int
+    learned: Calibration
+    least_bytes: int = 0
+
+    def needed(self, work: Workload) -> int:
+        """Bytes of the phase that needs most."""
+        phases = with_pictures(work, forecast_memory(work))
+        return max(peak(phases).total, self.least_bytes)
+
+    def times(self, work: Workload) -> RunSeconds:
+        """Times on the chip, as earlier runs correct them."""
+        times = corrected(forecast_time(work, self.chip), self.learned)
+        return with_looks(work, times, self.chip)
+
+
 def verdict_of(needed: int, limit: int) -> Verdict:
     """Compare bytes with the bytes that may be used."""
     if needed > limit:
@@ -64,45 +89,45 @@ def verdict_of(needed: int, limit: int) -> Verdict:
     return "fits" if needed <= COMFORTABLE_SHARE * limit else "tight"
 
 
-def advise(work: Workload, chip: Chip, limit: int, method: RunKind) -> Iterator[Advice]:
+def advise(work: Workload, here: Circumstances, method: RunKind) -> Iterator[Advice]:
     """Yield changes with which a run fits that does not fit comfortably.
 
     Each of them is enough alone. Where none is, they are taken together, those that save most
     first, until it fits; where all together are not enough, there is nothing to advise.
     """
-    needed = _needed(work)
-    if verdict_of(needed, limit) == "fits":
+    needed = here.needed(work)
+    if verdict_of(needed, here.limit) == "fits":
         return
     helping = [
         change
         for change in _own_changes(work, method)
-        if _needed(change.changed) < min(LEAST_SAVING * needed, limit + 1)
+        if here.needed(change.changed) < min(LEAST_SAVING * needed, here.limit + 1)
     ]
-    for change in helping or _together(work, limit, method):
-        total = _needed(change.changed)
+    for change in helping or taken_together(work, here, method):
+        total = here.needed(change.changed)
         yield Advice(
             message=change.message,
             changes=in_words_of(method, change.changes),
-            verdict=verdict_of(total, limit),
+            verdict=verdict_of(total, here.limit),
             needed_gb=round(total / 1e9, 2),
-            step_seconds=round(forecast_time(change.changed, chip).step.total, 3),
+            step_seconds=round(here.times(change.changed).step.total, 3),
         )
 
 
-def _together(work: Workload, limit: int, method: RunKind) -> Iterator[Change]:
+def taken_together(work: Workload, here: Circumstances, method: RunKind) -> Iterator[Change]:
     """One change made of several with which the run fits, if there is one.
 
     Each setting is changed once, but rows are halved as often as that saves something.
     """
     made: dict[tuple[str, ...], Change] = {}
-    while (needed := _needed(work)) > limit:
+    while (needed := here.needed(work)) > here.limit:
         left = [
             change
             for change in _own_changes(work, method)
             if tuple(change.changes) not in made or change.changes.keys() & HALVED_AGAIN
         ]
-        best = min(left, key=lambda change: _needed(change.changed), default=None)
-        if best is None or _needed(best.changed) >= LEAST_SAVING * needed:
+        best = min(left, key=lambda change: here.needed(change.changed), default=None)
+        if best is None or here.needed(best.changed) >= LEAST_SAVING * needed:
             return
         made[tuple(best.changes)], work = best, best.changed
     if made:
@@ -111,17 +136,22 @@ def _together(work: Workload, limit: int, method: RunKind) -> Iterator[Change]:
         yield Change(messages, changes, work)
 
 
-def _needed(work: Workload) -> int:
-    """Bytes of the phase that needs most."""
-    return peak(forecast_memory(work)).total
-
-
 def _own_changes(work: Workload, method: RunKind) -> Iterator[Change]:
-    """Changes of settings that the method has."""
+    """Changes of settings that the method has, which its other settings allow."""
     own = FACTS[method].settings.model_fields.keys()
-    return (
-        change for change in _changes(work) if in_words_of(method, change.changes).keys() <= own
-    )
+    for change in _changes(work):
+        changes = in_words_of(method, change.changes)
+        if changes.keys() <= own and _is_allowed(work, method, changes):
+            yield change
+
+
+def _is_allowed(work: Workload, method: RunKind, changes: Mapping[str, JsonValue]) -> bool:
+    """Whether the settings do not contradict the changes, as rewards do that count tokens."""
+    try:
+        FACTS[method].settings.model_validate({**work.settings.model_dump(), **changes})
+    except ValidationError:
+        return False
+    return True
 
 
 def in_words_of(method: RunKind, changes: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

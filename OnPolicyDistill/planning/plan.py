@@ -20,6 +20,7 @@ from OnPolicyDistill.machine import raised_gpu_limit
 from OnPolicyDistill.planning.advice import (
     NOTHING_HELPS,
     Advice,
+    Circumstances,
     advise,
     verdict_of,
     warn,
@@ -186,7 +187,9 @@ def plan_run(
         for stage in stages
     )
     update: dict[str, object] = {"stages": planned, "calibration": learned}
-    advice = tuple(advise(work, machine, limit, config.method))
+    answering_bytes = max((phase.total for phase in phases[: len(stages)]), default=0)
+    here = Circumstances(machine, limit, learned, answering_bytes)
+    advice = tuple(advise(work, here, config.method))
     update["advice"] = advice
     if plan.verdict == "does_not_fit" and not advice:
         update["warnings"] = (*plan.warnings, NOTHING_HELPS)

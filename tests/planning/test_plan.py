@@ -1,15 +1,19 @@
 """Plans: memory and time by forecast, against the figures they were fitted to, and the advice."""
 
+from pathlib import Path
+
 import pytest
 
-from OnPolicyDistill.config import load_config, parse_config
+from OnPolicyDistill.config import BLOCK_OF_METHOD, load_config, parse_config
 from OnPolicyDistill.errors import DatasetError, InputError, ModelError
 from OnPolicyDistill.files import shipped_folder
 from OnPolicyDistill.planning import plan as plans
+from OnPolicyDistill.planning.advice import NOTHING_HELPS
 from OnPolicyDistill.planning.chips import find_chip, this_chip
 from OnPolicyDistill.planning.memory import PARTS
 from OnPolicyDistill.planning.plan import plan_run
 from OnPolicyDistill.planning.speeds import METAL
+from OnPolicyDistill.presets import read_preset
 
 CONFIGS = shipped_folder("configs")
 
@@ -276,3 +280,22 @@ def test_a_raised_limit_of_the_gpu_counts_on_this_machine_only(monkeypatch):
     here = plan_run(parse_config({"distillation": {}}))
     assert here.limit_gb == pytest.approx(120 * 2**30 / 1e9, abs=0.01)
     assert plan().limit_gb == pytest.approx(107.5 * 2**30 / 1e9, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("preset", "memory_gb"),
+    [("vlm_distillation/fast_mac", 32), ("vlm_distillation/default", 96), ("grpo/thinking", 16)],
+)
+def test_what_is_offered_to_any_method_is_what_the_plan_says_once_it_is_done(preset, memory_gb):
+    """Pictures count in what is offered, and settings that forbid a change are heeded."""
+    values = read_preset(Path(preset))
+    block = BLOCK_OF_METHOD[parse_config(values).method]
+    found = plan_run(parse_config(values), memory_gb, "m3-max")
+    assert found.verdict != "fits"
+    assert found.advice or found.verdict == "tight" or NOTHING_HELPS in found.warnings
+    for offer in found.advice:
+        changed = {**values, block: {**values[block], **offer.changes}}
+        again = plan_run(parse_config(changed), memory_gb, "m3-max")
+        assert (again.verdict, again.needed_gb) == (offer.verdict, offer.needed_gb)
+        assert again.verdict != "does_not_fit"
+        assert again.step.total == pytest.approx(offer.step_seconds, abs=0.002)
