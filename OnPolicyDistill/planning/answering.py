@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import assert_never
 
@@ -94,6 +95,13 @@ def measure_inputs(file: str | None, sight: Sight | None = None) -> PromptFacts:
     if path is None or not is_set(path) or _num_bytes(path) > LARGEST_READ_BYTES:
         source = f"assumed: {ASSUMED_PROMPTS} inputs of {ASSUMED_INPUT_TOKENS} tokens"
         return PromptFacts(ASSUMED_PROMPTS, ASSUMED_INPUT_TOKENS, ASSUMED_INPUT_TOKENS, source)
+    stamp = tuple((str(each), each.stat().st_mtime_ns) for each in set_files(path))
+    return _measured(path, sight, stamp)
+
+
+@lru_cache(maxsize=16)
+def _measured(path: Path, sight: Sight | None, _stamp: tuple[tuple[str, int], ...]) -> PromptFacts:
+    """Measure a file, again only when it has changed: many plans may ask for the same."""
     items = _readable_items(path, sight)
     places = 0 if sight is None else largest_picture(sight)
     lengths = [(len(item.text), places * len(item.pictures)) for item in items]

@@ -5,6 +5,7 @@ Letters: D hidden width, V logit width.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -188,7 +189,11 @@ def body_weights(dimensions: Dimensions, experts: int | None = None) -> int:
     d = dimensions
     copies = d.num_experts if experts is None else experts
     if d.layout is not None:
-        return sum(_weights(maps, copies) for maps in d.layout.layers) + d.layout.multiplied
+        # Layers alike are one object (layouts.py), and a forecast asks this often.
+        alike = {id(maps): maps for maps in d.layout.layers}
+        counted = Counter(map(id, d.layout.layers))
+        layers = sum(count * _weights(alike[key], copies) for key, count in counted.items())
+        return layers + d.layout.multiplied
     num_mixed = len(d.expert_layers)
     dense = (d.num_layers - num_mixed) * _weights(dense_layer(d), 1)
     if not num_mixed:

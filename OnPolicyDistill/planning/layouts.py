@@ -47,7 +47,9 @@ def parse_layout(family: str, config: Config) -> Layout | None:
     multiplied, looked_up = _beside(family, config)
     if family == "gemma4" and looked_up:
         vectors += config.count("hidden_size_per_layer_input", 0)
-    return Layout(tuple(maps for maps, _ in parts), vectors, multiplied, looked_up)
+    # Layers alike become one object: what walks over all of them can then look once.
+    alike = {maps: maps for maps, _ in parts}
+    return Layout(tuple(alike[maps] for maps, _ in parts), vectors, multiplied, looked_up)
 
 
 def block_width(config: Mapping[str, object], count: Count) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -25,7 +26,6 @@ from OnPolicyDistill.planning.stored_layers import stored_layers
 from OnPolicyDistill.planning.targets import Layers
 from OnPolicyDistill.planning.weights import read_weights
 from OnPolicyDistill.registry import (
-    KnownModel,
     find_model,
     local_folder,
     lora_targets,
@@ -94,7 +94,7 @@ def describe_model(name: str, mixed_precision: bool = True) -> ModelFacts:
     if folder is not None:
         facts = _from_folder(name, folder)
     elif known is not None and known.config:
-        facts = _from_registry(name, known)
+        facts = _from_registry(name)
     else:
         raise ModelError(
             f"There is no model {name!r}: no folder, no known alias, nothing downloaded.",
@@ -154,7 +154,11 @@ def _from_folder(name: str, folder: Path) -> ModelFacts:
     return ModelFacts(name, dimensions, loaded, "disk", folder, targets, layers)
 
 
-def _from_registry(name: str, known: KnownModel) -> ModelFacts:
+@lru_cache(maxsize=1_000)
+def _from_registry(name: str) -> ModelFacts:
+    """Facts of a known name; the registry does not change while a program runs."""
+    known = find_model(name)
+    assert known is not None
     packed = {} if known.bits == 16 else {"quantization": {"bits": known.bits}}
     dimensions = parse_dimensions({**known.config, **packed}, name)
     loaded, layers = weight_bytes(dimensions), decoder_layers(dimensions)

@@ -6,21 +6,30 @@ from collections.abc import Mapping
 
 import psutil
 
+from OnPolicyDistill.machine import raised_gpu_limit
 from OnPolicyDistill.planning.advice import Verdict, verdict_of
-from OnPolicyDistill.planning.chips import OTHER_PROCESSOR, this_chip
+from OnPolicyDistill.planning.chips import OTHER_PROCESSOR, find_chip, this_chip
 from OnPolicyDistill.planning.dimensions import parse_dimensions, weight_bytes
 from OnPolicyDistill.planning.memory import RUNTIME_BYTES
-from OnPolicyDistill.planning.plan import OTHER_SHARE, gpu_limit
+from OnPolicyDistill.planning.plan import GIB, OTHER_SHARE, gpu_limit
 from OnPolicyDistill.registry import KnownModel
 
 # What mlx_lm.convert makes of any model; 16 is how it was published.
 BITS = (16, 8, 4)
 
 
-def memory_limit() -> int:
-    """Bytes that a model may use on this machine."""
-    total = psutil.virtual_memory().total
-    return round(total * OTHER_SHARE) if this_chip() is OTHER_PROCESSOR else gpu_limit(total)
+def memory_limit(memory_gb: float | None = None, chip: str | None = None) -> int:
+    """Bytes that a run may use: on this machine unless memory or chip are given, as for a plan.
+
+    Raises:
+        InputError: no such chip.
+    """
+    machine = this_chip() if chip is None else find_chip(chip)
+    total = psutil.virtual_memory().total if memory_gb is None else round(memory_gb * GIB)
+    is_mac = memory_gb is not None or machine is not OTHER_PROCESSOR
+    limit = gpu_limit(total) if is_mac else round(total * OTHER_SHARE)
+    here = memory_gb is None and chip is None
+    return (raised_gpu_limit() or limit) if here else limit
 
 
 def fits(size: int, limit: int) -> Verdict:

@@ -144,10 +144,10 @@ def choose_targets(
     What cannot be adapted as asked is left out and said in `problems`.
     """
     kept = layers if lora.layers <= 0 else layers[-lora.layers :]
-    distinct = {found for layer in kept for found in layer}
+    distinct = _maps_of(kept)
     names = lora.targets or family
     # A family's list is that of a whole model: the last layers of some lack a kind of map.
-    asked = distinct if lora.targets else {found for layer in layers for found in layer}
+    asked = distinct if lora.targets else _maps_of(layers)
     problems = [] if names is None else [_problem(name, asked, lora) for name in names]
     able = {found for found in distinct if _is_able(found, lora)}
     chosen = {found for found in able if _is_wanted(found, names)}
@@ -173,6 +173,12 @@ def describe_targets(
         experts="adapted" if adapted else "frozen" if has_experts else "none",
         known_family=family is not None,
     )
+
+
+def _maps_of(layers: Layers) -> set[LinearMap]:
+    """Every linear map once; layers alike are mostly one object, which is looked into once."""
+    distinct = {id(layer): layer for layer in layers}
+    return {found for layer in distinct.values() for found in layer}
 
 
 def _is_able(found: LinearMap, lora: LoraSettings) -> bool:

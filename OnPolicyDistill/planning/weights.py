@@ -28,10 +28,14 @@ UNREADABLE = (
 
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
-    """A tensor as a header tells it; packed weights have fewer columns than what they unpack to."""
+    """A tensor as a header tells it; packed weights have fewer columns than what they unpack to.
+
+    `dtype` is spelled as safetensors does: F32, BF16, U32.
+    """
 
     num_bytes: int
     shape: tuple[int, ...]
+    dtype: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,7 @@ def read_header(file: Path) -> dict[str, StoredTensor]:
             str(name): StoredTensor(
                 int(entry["data_offsets"][1]) - int(entry["data_offsets"][0]),
                 tuple(int(size) for size in entry["shape"]),
+                str(entry["dtype"]),
             )
             for name, entry in header.items()
             if name != "__metadata__"

@@ -44,11 +44,20 @@ def test_the_plan_says_how_long_each_answering_stage_takes() -> None:
 
 
 def test_advice_changes_only_settings_that_the_method_has() -> None:
-    values = {**REFERENCE, "training": "on_policy", "num_samples": 1, "batch_size": 512}
-    advice = plan_run(parse_config({"prompt_distillation": values}), 24, "M4 Max").advice
-    assert advice
+    values = {**REFERENCE, "training": "on_policy", "num_samples": 1, "batch_size": 4}
+    values |= {"teacher_model": "qwen2.5-0.5b", "student_model": "qwen2.5-7b"}
+    values |= {"gradient_accumulation_steps": 1, "grad_checkpoint": False}
+    advice = plan_run(parse_config({"prompt_distillation": values}), 32, "M4 Max").advice
+    assert {"max_answer_tokens": 16} in [each.changes for each in advice]
     for each in advice:
         parse_config({"prompt_distillation": {**values, **each.changes}})
+
+
+def test_nothing_is_offered_where_a_stage_that_only_answers_needs_too_much() -> None:
+    values = {**REFERENCE, "training": "on_policy", "num_samples": 1, "batch_size": 64}
+    plan = plan_run(parse_config({"prompt_distillation": values}), 32, "M4 Max")
+    assert (plan.verdict, plan.peak_phase) == ("does_not_fit", "generating")
+    assert plan.advice == ()
 
 
 def test_self_distillation_holds_its_weights_once() -> None:
