@@ -16,6 +16,7 @@ from backend.downloads.downloads import Downloads
 from backend.downloads.record import DownloadRecord
 from backend.exports.exports import Exports
 from backend.live.messages import DownloadsMessage
+from backend.models.choosing import Choosing
 from backend.models.library import ModelLibrary
 from backend.models.place import Hub
 from backend.pipelines.pipelines import Pipelines
@@ -36,6 +37,7 @@ class Workbench:
         self.hub = hub
         self._board = backend.board
         self.library = ModelLibrary(backend, hub)
+        self.choosing = Choosing(self.library, backend.settings.workspace)
         self.downloads = Downloads(backend.settings, hub)
         self.prompt_sets = PromptSets(backend)
         self.linter = Linter(hub)

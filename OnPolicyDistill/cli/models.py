@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -21,6 +21,8 @@ from OnPolicyDistill.errors import ModelError
 
 if TYPE_CHECKING:
     from OnPolicyDistill.demo.classroom import Progress
+    from OnPolicyDistill.planning.outlook import Ground
+    from OnPolicyDistill.planning.precision import Precision
     from OnPolicyDistill.registry import KnownModel
 
 Pair = Literal["dates", "languages", "squares", "surgery", "families"]
@@ -39,13 +41,19 @@ def list_by_default(context: typer.Context, json: JsonOption = False) -> None:
 
 @app.command("list")
 def list_all(json: JsonOption = False) -> None:
-    """List known models: size, memory by bits a weight, what fits here and what trains."""
+    """List known models: size, memory by bits a weight, what fits here and what can train here.
+
+    Bits are the most a weight can have: so that the model alone fits, or fits while it is
+    fine-tuned with the defaults of sft and what saves memory.
+    """
     from OnPolicyDistill.planning.sizes import BITS
+    from OnPolicyDistill.planning.trainable import training_ground
     from OnPolicyDistill.registry import all_models
 
-    models = all_models()
+    ground = training_ground()
+    found = [describe(model, ground) for model in all_models()]
     if json:
-        print_json([describe(model) for model in models])
+        print_json(found)
         return
     gb = [f"GB at {bits}" for bits in BITS]
     print_table(
@@ -55,13 +63,13 @@ def list_all(json: JsonOption = False) -> None:
             "family",
             *gb,
             "fits here",
-            "trains",
+            "can train here",
             "thinking",
             "vision",
-            "local",
+            "here",
             "hub id",
         ],
-        [_row(model) for model in models],
+        [_row(fact) for fact in found],
     )
 
 
@@ -87,12 +95,13 @@ def list_architectures(json: JsonOption = False) -> None:
 @app.command()
 def show(name: NameArgument, json: JsonOption = False) -> None:
     """Show what is known of a model: forms, adapter targets, chat template, where it is."""
+    from OnPolicyDistill.planning.trainable import training_ground
     from OnPolicyDistill.registry import find_model
 
     model = find_model(name)
     if model is None:
         raise ModelError(f"{name} is not in the registry.", "List it: opd models.")
-    fact = describe(model)
+    fact = describe(model, training_ground())
     if json:
         print_json(fact)
     else:
@@ -173,45 +182,59 @@ class _Milestones:
             self._last = now
 
 
-def _row(model: KnownModel) -> list[str]:
+def _row(fact: Mapping[str, object]) -> list[str]:
     """A line of the list; gigabytes are those of the weights."""
     from OnPolicyDistill.planning.sizes import BITS
 
-    fact = describe(model)
-    sizes = fact["weights_gb"]
+    sizes, stored = fact["weights_gb"], fact["stored"]
     assert isinstance(sizes, dict)
-    fits = fact["fits_at_bits"]
+    assert isinstance(stored, dict)
     return [
         str(fact["alias"]),
         _billions(fact["params"]),
         str(fact["family"]),
-        *(f"{sizes[bits]:.1f}" if bits in sizes else "" for bits in BITS),
-        "no" if fits is None else f"{fits} bit",
-        "yes" if fact["trains"] else "no",
+        *(_gigabytes(sizes[bits]) if bits in sizes else "" for bits in BITS),
+        _bits(fact["fits_at_bits"]),
+        _bits(fact["can_train_at_bits"]),
         str(fact["thinking"]),
         "yes" if fact["vision"] else "",
-        "here" if fact["local_path"] else "",
+        "; ".join(stored.values()),
         str(fact["hub_id"] or "embedded"),
     ]
 
 
-def describe(model: KnownModel) -> dict[str, object]:
-    """What a list says of a model; `fits_at_bits` is the most bits a weight that fit here."""
+def describe(model: KnownModel, ground: Ground) -> dict[str, object]:
+    """What a list says of a model.
+
+    `fits_at_bits` and `can_train_at_bits` are the most bits a weight with which it fits here and
+    can be fine-tuned here; `stored` says of each form on this machine what its files hold.
+    """
     from OnPolicyDistill.planning.architectures import training_reason
+    from OnPolicyDistill.planning.models import describe_model
     from OnPolicyDistill.planning.sizes import bytes_by_bits, largest_that_fits, memory_limit
+    from OnPolicyDistill.planning.trainable import trainable_bits
     from OnPolicyDistill.registry import local_folder
 
     folder = local_folder(model.alias)
     sizes = bytes_by_bits(model)
+    stored = _stored(model)
+    fits, trains = largest_that_fits(sizes, memory_limit()), trainable_bits(model, ground)
+    if model.folder is not None and stored:
+        # An embedded model is what its files are; nobody converts it.
+        (bits,) = (found.bits for found in stored.values())
+        sizes = {bits: describe_model(model.alias).loaded_bytes}
+        fits, trains = fits and bits, trains and bits
     return {
         "alias": model.alias,
         "aliases": list(model.aliases),
         "hub_id": model.hub_id,
         "hub_ids": model.hub_ids,
-        "params": model.params,
+        "params": model.params or describe_model(model.alias).num_parameters,
         "family": model.family,
-        "weights_gb": {bits: round(size / 1e9, 3) for bits, size in sizes.items()},
-        "fits_at_bits": largest_that_fits(sizes, memory_limit()),
+        "weights_gb": {bits: round(size / 1e9, 4) for bits, size in sizes.items()},
+        "fits_at_bits": fits,
+        "can_train_at_bits": trains,
+        "stored": {name: found.words for name, found in stored.items()},
         "trains": training_reason(model.family) is None,
         "logit_width": model.logit_width,
         "tokenizer": model.chat.tokenizer,
@@ -223,6 +246,33 @@ def describe(model: KnownModel) -> dict[str, object]:
         "lora_targets": list(model.lora_targets or ()),
         "local_path": None if folder is None else str(folder),
     }
+
+
+def _stored(model: KnownModel) -> dict[str, Precision]:
+    """How each form of a model on this machine is stored, by the name that a config gives it."""
+    from OnPolicyDistill.registry import local_folder
+
+    packed = (f"{model.alias}-{form}" for form in model.forms if form != "bf16")
+    folders = {name: local_folder(name) for name in (model.alias, *packed)}
+    return {name: _precision(folder) for name, folder in folders.items() if folder is not None}
+
+
+def _precision(folder: Path) -> Precision:
+    from OnPolicyDistill.planning.precision import Precision, precision_of_folder
+
+    try:
+        return precision_of_folder(folder)
+    except ModelError:
+        return Precision(0, "cannot be read")
+
+
+def _bits(bits: object) -> str:
+    return "no" if bits is None else f"{bits} bit"
+
+
+def _gigabytes(size: float) -> str:
+    """One decimal, and what would read as nothing as what it is less than."""
+    return f"{size:.1f}" if size >= 0.05 else "<0.1"
 
 
 def _billions(params: object) -> str:

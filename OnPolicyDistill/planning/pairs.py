@@ -13,25 +13,22 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from OnPolicyDistill.config import (
-    OnPolicyConfig,
-    RunConfig,
-    VlmDistillationConfig,
-    settings_of,
-)
+from OnPolicyDistill.config import RunConfig, settings_of
 from OnPolicyDistill.errors import InputError
+from OnPolicyDistill.methods import FACTS
 from OnPolicyDistill.planning.architectures import sampling_reason, training_reason
 from OnPolicyDistill.planning.dimensions import num_parameters, parse_dimensions, weight_bytes
 from OnPolicyDistill.planning.memory import RUNTIME_BYTES
 from OnPolicyDistill.planning.models import describe_model
 from OnPolicyDistill.planning.outlook import Ground, Outlook, best_look, survey, with_settings
 from OnPolicyDistill.planning.precision import (
-    PLAIN_BITS,
+    known_form_config,
     precision_of_folder,
     stored_precision,
 )
 from OnPolicyDistill.registry import Form, KnownModel, all_models, find_model, local_folder
-from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.sight import SightSettings
+from OnPolicyDistill.settings.training import OptimizerSettings
 
 LENGTHS = (256, 512, 1024, 2048, 4096)
 MOST_LENGTHS = 8
@@ -40,6 +37,8 @@ MOST_LENGTHS = 8
 LEAST_RATIO, MOST_RATIO = 1.5, 20.0
 # What most conversions come in, most exact first.
 FORMS: tuple[Form, ...] = ("bf16", "8bit", "4bit")
+
+_LENGTH = "max_generation_tokens"
 
 
 class MappedModel(BaseModel):
@@ -96,17 +95,19 @@ def map_pairs(
         InputError: the method has no pair that is asked for completions.
         DatasetError: a prompt file cannot be read.
     """
-    if not isinstance(config, (OnPolicyConfig, VlmDistillationConfig)):
+    settings, models = settings_of(config), FACTS[config.method].models
+    has_pair = {model.role for model in models} == {"student", "teacher"}
+    if not (
+        has_pair and isinstance(settings, OptimizerSettings) and _LENGTH in settings.model_dump()
+    ):
         raise InputError(
             f"{config.method} is not planned by pairs.", "Ask for on-policy distillation."
         )
     ground = survey(config, memory_gb, workspace=workspace)
-    sees = isinstance(config, VlmDistillationConfig)
     pairs = [
-        _mapped(config, ground, forms, sorted(lengths), here) for forms in likely_pairs(sees, here)
+        _mapped(config, ground, forms, sorted(lengths), here)
+        for forms in likely_pairs(isinstance(settings, SightSettings), here)
     ]
-    settings = settings_of(config)
-    assert isinstance(settings, DistillationSettings)
     settled = settings.settled(ground.prompts.num_prompts)
     return PairMap(
         lengths=tuple(sorted(lengths)),
@@ -186,7 +187,7 @@ def _by_length(config: RunConfig, ground: Ground, lengths: Sequence[int]) -> Ite
     """Outlooks for lengths that rise; what a shorter one needs to fit, a longer one does too."""
     kept: dict[str, JsonValue] = {}
     for length in lengths:
-        changed = with_settings(config, {**kept, "max_generation_tokens": length})
+        changed = with_settings(config, {**kept, _LENGTH: length})
         found = best_look(changed, ground)
         kept = {**kept, **found.changes}
         yield found.model_copy(update={"changes": kept})
@@ -194,7 +195,11 @@ def _by_length(config: RunConfig, ground: Ground, lengths: Sequence[int]) -> Ite
 
 def _described(model: KnownModel, here: Collection[str]) -> MappedModel:
     facts, folder = describe_model(model.name), local_folder(model.name)
-    stored = stored_precision(_config(model), {}) if folder is None else precision_of_folder(folder)
+    stored = (
+        stored_precision(known_form_config(model), {})
+        if folder is None
+        else precision_of_folder(folder)
+    )
     return MappedModel(
         name=model.name,
         alias=model.alias,
@@ -206,17 +211,12 @@ def _described(model: KnownModel, here: Collection[str]) -> MappedModel:
     )
 
 
-def _config(model: KnownModel) -> dict[str, object]:
-    packed = {} if model.bits == PLAIN_BITS else {"quantization": {"bits": model.bits}}
-    return {**model.config, **packed}
-
-
 @cache
 def _sizes(name: str) -> tuple[int, int]:
     """Parameters and bytes of a known model's weights by its dimensions."""
     model = find_model(name)
     assert model is not None
-    dimensions = parse_dimensions(_config(model), name)
+    dimensions = parse_dimensions(known_form_config(model), name)
     return num_parameters(dimensions), weight_bytes(dimensions)
 
 

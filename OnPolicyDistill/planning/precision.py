@@ -9,6 +9,7 @@ from pathlib import Path
 
 from OnPolicyDistill.planning.models import read_config
 from OnPolicyDistill.planning.weights import StoredTensor, read_tensors
+from OnPolicyDistill.registry import KnownModel
 
 # As safetensors spells them; integers are what weights are packed into.
 DTYPE_BITS = {"F64": 64, "F32": 32, "BF16": 16, "F16": 16, "F8_E4M3": 8, "F8_E5M2": 8}
@@ -30,6 +31,12 @@ def precision_of_folder(folder: Path) -> Precision:
         ModelError: its config or a header is missing or damaged.
     """
     return stored_precision(read_config(folder), read_tensors(folder))
+
+
+def known_form_config(model: KnownModel) -> dict[str, object]:
+    """The config.json of a known model in its form."""
+    packed = {} if model.bits == PLAIN_BITS else {"quantization": {"bits": model.bits}}
+    return {**model.config, **packed}
 
 
 def stored_precision(

@@ -6,6 +6,8 @@ and nothing else. Nothing of the web is imported here, since every child of the 
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -20,22 +22,26 @@ from OnPolicyDistill.adapters.forms import peft_obstacle
 from OnPolicyDistill.adapters.gguf_support import gguf_obstacle
 from OnPolicyDistill.adapters.next_steps import Written, next_steps
 from OnPolicyDistill.config import RunConfig, parse_config
-from OnPolicyDistill.datasets.chat_template import ChatTemplate
 from OnPolicyDistill.datasets.conversation_linter import lint_conversations
 from OnPolicyDistill.datasets.input_linter import lint_inputs
 from OnPolicyDistill.datasets.kinds import SetKind
 from OnPolicyDistill.datasets.linter import LintReport, lint_prompts
-from OnPolicyDistill.datasets.tokenizer_files import load_tokenizer_files
+from OnPolicyDistill.datasets.tokenizer_files import TokenizerFiles, load_tokenizer_files
 from OnPolicyDistill.errors import DistillError, ModelError
 from OnPolicyDistill.methods import FACTS
 from OnPolicyDistill.planning.check_report import CheckReport
 from OnPolicyDistill.planning.checks import NO_PROMPTS
 from OnPolicyDistill.planning.checkup import check_run
+from OnPolicyDistill.planning.choices import Choices, forecast_choices
 from OnPolicyDistill.planning.models import describe_model
 from OnPolicyDistill.planning.pair import PairReport, check_pair_by_name
+from OnPolicyDistill.planning.pairs import PairMap, map_pairs
 from OnPolicyDistill.planning.plan import Plan, plan_run
+from OnPolicyDistill.planning.precision import precision_of_folder
 from OnPolicyDistill.planning.saved_adapters import WEIGHTS_FILE
+from OnPolicyDistill.planning.sides import side_from_files
 from OnPolicyDistill.planning.workload import make_workload
+from OnPolicyDistill.registry import Thinking
 from OnPolicyDistill.runs.directory import RunDirectory
 
 
@@ -75,10 +81,14 @@ class FolderFacts(BaseModel):
 
     family: str
     bits: int
+    precision: str
     parameters: int
     loaded_bytes: int
     logit_width: int
     vocab_size: int
+    tokens: str
+    thinking: Thinking | None
+    vision: bool
     has_template: bool
     gguf_obstacle: str | None
 
@@ -101,14 +111,21 @@ class FolderQuestion(Asked):
             ModelError: a file is missing or damaged.
         """
         facts = describe_model(str(self.folder))
+        stored = precision_of_folder(self.folder)
+        files = load_tokenizer_files(self.folder)
+        thinking = _thinking(files)
         return FolderFacts(
             family=facts.dimensions.model_type,
-            bits=facts.dimensions.bits,
+            bits=stored.bits,
+            precision=stored.words,
             parameters=facts.num_parameters,
             loaded_bytes=facts.loaded_bytes,
             logit_width=facts.dimensions.logit_width,
-            vocab_size=load_tokenizer_files(self.folder).vocab_size,
-            has_template=_has_template(self.folder),
+            vocab_size=files.vocab_size,
+            tokens=_digest(files),
+            thinking=thinking,
+            vision=facts.dimensions.vision is not None,
+            has_template=thinking is not None,
             gguf_obstacle=gguf_obstacle(self.folder),
         )
 
@@ -180,6 +197,58 @@ class PairQuestion(Asked):
             ModelError: one is unknown or damaged.
         """
         return check_pair_by_name(self.student, self.teacher)
+
+
+class ChoicesQuestion(Asked):
+    """What would a run need with each of these models under a key of its block?"""
+
+    kind: Literal["choices"] = "choices"
+    config: dict[str, JsonValue]
+    key: str
+    names: tuple[str, ...]
+    workspace: Path
+
+    limits: ClassVar[Limits] = FILE_LIMITS
+
+    @property
+    def subject(self) -> str:
+        """What is read."""
+        return "A model or the run's files"
+
+    def answer(self) -> Choices:
+        """Forecast each.
+
+        Raises:
+            ConfigError: a setting is wrong.
+        """
+        return forecast_choices(parse_config(self.config), self.key, self.names, self.workspace)
+
+
+class MapQuestion(Asked):
+    """Which pairs of known models fit at which lengths, and how long do they take?"""
+
+    kind: Literal["map"] = "map"
+    config: dict[str, JsonValue]
+    lengths: tuple[int, ...]
+    here: tuple[str, ...]
+    memory_gb: float | None = None
+    workspace: Path
+
+    limits: ClassVar[Limits] = FILE_LIMITS
+
+    @property
+    def subject(self) -> str:
+        """What is read."""
+        return "A model or the run's files"
+
+    def answer(self) -> PairMap:
+        """Look at every pair.
+
+        Raises:
+            DistillError: a setting or a file cannot be used.
+        """
+        config, here = parse_config(self.config), frozenset(self.here)
+        return map_pairs(config, self.lengths, here, self.memory_gb, self.workspace)
 
 
 class LintQuestion(Asked):
@@ -290,6 +359,8 @@ Question = Annotated[
     | PlanQuestion
     | CheckQuestion
     | PairQuestion
+    | ChoicesQuestion
+    | MapQuestion
     | LintQuestion
     | PreviewQuestion
     | CheckpointQuestion,
@@ -298,12 +369,18 @@ Question = Annotated[
 QUESTION: TypeAdapter[Question] = TypeAdapter(Question)
 
 
-def _has_template(folder: Path) -> bool:
+def _thinking(files: TokenizerFiles) -> Thinking | None:
+    """Whether a model thinks, by its template; None where it has none that can be used."""
     try:
-        ChatTemplate.load(folder)
+        return side_from_files(files).thinking
     except DistillError:
-        return False
-    return True
+        return None
+
+
+def _digest(files: TokenizerFiles) -> str:
+    """The same for models whose ids mean the same texts."""
+    texts = json.dumps(sorted(files.strings.items()))
+    return hashlib.sha256(texts.encode()).hexdigest()[:16]
 
 
 def _peft_obstacle(weights: Path, base: Path | None) -> str | None:

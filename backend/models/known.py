@@ -7,7 +7,9 @@ from functools import cache
 
 from backend.models.local import canonical
 from backend.models.views import KnownEntry, KnownForm, LocalModel
+from OnPolicyDistill.planning.architectures import training_reason
 from OnPolicyDistill.planning.dimensions import parse_dimensions, weight_bytes
+from OnPolicyDistill.planning.precision import known_form_config, stored_precision
 from OnPolicyDistill.planning.sizes import fits
 from OnPolicyDistill.registry import KnownModel, all_models, find_model
 
@@ -32,6 +34,7 @@ def _entry(model: KnownModel, here: Mapping[str, LocalModel], limit: int) -> Kno
         thinking=model.chat.thinking,
         vision=model.vision,
         instruct=model.instruct,
+        trains=training_reason(model.family) is None,
         lora_targets=model.lora_targets or (),
         forms=tuple(_form(form, here.get(canonical(form.name)), limit) for form in forms),
     )
@@ -39,12 +42,18 @@ def _entry(model: KnownModel, here: Mapping[str, LocalModel], limit: int) -> Kno
 
 def _form(form: KnownModel, local: LocalModel | None, limit: int) -> KnownForm:
     size = expected_bytes(form.name)
+    weights_gb = None if size is None else round(size / 1e9, 3)
+    verdict = None if size is None else fits(size, limit)
+    precision = stored_precision(known_form_config(form), {}).words
+    if local is not None and local.precision is not None:
+        weights_gb, verdict, precision = local.weights_gb, local.verdict, local.precision
     return KnownForm(
         form=form.form,
         name=form.name,
         hub_id=form.hub_id,
-        weights_gb=None if size is None else round(size / 1e9, 3),
-        verdict=None if size is None else fits(size, limit),
+        precision=precision,
+        weights_gb=weights_gb,
+        verdict=verdict,
         local_id=None if local is None else local.id,
         is_here=local is not None and local.is_complete,
     )
@@ -56,5 +65,4 @@ def expected_bytes(name: str) -> int | None:
     known = find_model(name)
     if known is None or not known.config:
         return None
-    packed = {} if known.bits == 16 else {"quantization": {"bits": known.bits}}
-    return weight_bytes(parse_dimensions({**known.config, **packed}, name))
+    return weight_bytes(parse_dimensions(known_form_config(known), name))

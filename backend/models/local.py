@@ -13,6 +13,7 @@ from backend.door.questions import FolderFacts
 from backend.models.place import Hub, cache_name
 from backend.models.views import LocalModel, Origin
 from OnPolicyDistill.errors import DistillError
+from OnPolicyDistill.planning.architectures import training_reason
 from OnPolicyDistill.planning.sizes import fits
 from OnPolicyDistill.registry import all_models, find_model, local_folder
 
@@ -94,10 +95,15 @@ def _describe(found: _Found, limit: int, used_by: Mapping[str, tuple[str, ...]])
         return plain.model_copy(update={"problem": str(error)})
 
 
-def _shown(facts: FolderFacts, limit: int) -> dict[str, str | int | float | bool]:
+def _shown(facts: FolderFacts, limit: int) -> dict[str, str | int | float | bool | None]:
     return {
         "family": facts.family,
         "bits": facts.bits,
+        "precision": facts.precision,
+        "tokens": facts.tokens,
+        "thinking": facts.thinking,
+        "vision": facts.vision,
+        "trains": training_reason(facts.family) is None,
         "parameters": facts.parameters,
         "weights_gb": round(facts.loaded_bytes / 1e9, 3),
         "verdict": fits(facts.loaded_bytes, limit),

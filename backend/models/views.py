@@ -25,12 +25,19 @@ class LocalModel(View):
     disk_bytes: int
     is_complete: bool
     family: str = ""
-    bits: int | None = Field(None, description="16 where it is not quantized.")
+    bits: int | None = Field(None, description="Bits of most of its weights, as stored.")
+    precision: str | None = Field(None, description="What its files hold: 4 bit, parts in 8.")
     parameters: int | None = None
     weights_gb: float | None = Field(None, description="As loaded, in GB of 1e9 bytes.")
     verdict: Verdict | None = Field(None, description="Whether its weights fit here.")
     logit_width: int | None = None
     vocab_size: int | None = Field(None, description="Tokens of its tokenizer.")
+    tokens: str | None = Field(
+        None, description="Models that say the same here speak the same tokens."
+    )
+    thinking: Thinking | None = Field(None, description="Null where it has no usable template.")
+    vision: bool = False
+    trains: bool = Field(False, description="Whether its architecture can be trained here.")
     has_template: bool = False
     problem: str | None = Field(None, description="Why it cannot be used.")
     used_by: tuple[str, ...] = Field((), description="Ids of runs that name it.")
@@ -42,6 +49,7 @@ class KnownForm(View):
     form: Form
     name: str = Field(description="What a config calls it.")
     hub_id: str | None = Field(description="Null for embedded models.")
+    precision: str = Field(description="What its files hold, or will: 4 bit, parts in 8.")
     weights_gb: float | None = Field(description="About what a download takes, too.")
     verdict: Verdict | None = Field(description="Whether its weights fit here.")
     local_id: str | None = Field(description="Its entry among the local models, complete or not.")
@@ -61,6 +69,7 @@ class KnownEntry(View):
     thinking: Thinking
     vision: bool
     instruct: bool
+    trains: bool = Field(description="Whether its architecture can be trained here.")
     lora_targets: tuple[str, ...]
     forms: tuple[KnownForm, ...]
 
@@ -95,3 +104,26 @@ class HubPage(View):
 
     models: tuple[HubModel, ...]
     has_token: bool = Field(description="Gated and private models need a token.")
+
+
+Speaks = Literal["same", "other", "unknown"]
+
+
+class ModelChoice(View):
+    """A model that could take a place of a run, and the run with it on this machine."""
+
+    name: str
+    verdict: Verdict | None = Field(description="Null where there is no forecast.")
+    needed_gb: float | None
+    seconds: float | None = Field(description="The whole run; null where it cannot run.")
+    speaks: Speaks | None = Field(
+        description="Whether it has the tokens of the other model; null where there is no other."
+    )
+    problem: str | None = Field(description="Why there is no forecast.")
+
+
+class ModelChoices(View):
+    """Every known and local model in one place of a run."""
+
+    key: str
+    choices: tuple[ModelChoice, ...]

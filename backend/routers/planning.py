@@ -11,13 +11,16 @@ from backend.door.door import DOOR
 from backend.door.questions import CheckQuestion, PairQuestion, PlanQuestion
 from backend.form import FormField, form_fields
 from backend.history.views import View
+from backend.models.views import ModelChoices
 from backend.paths import MAX_PATH_CHARACTERS, check_named_paths, probe
 from backend.presets import Preset, shipped_presets
 from backend.routers.dependencies import Here
+from backend.workbench import Bench
 from OnPolicyDistill.config import RunConfig, parse_config
 from OnPolicyDistill.planning.check_report import CheckReport
 from OnPolicyDistill.planning.chips import CHIPS, this_chip
 from OnPolicyDistill.planning.pair import PairReport
+from OnPolicyDistill.planning.pairs import LENGTHS, MOST_LENGTHS, PairMap
 from OnPolicyDistill.planning.plan import Plan
 
 router = APIRouter(tags=["planning"])
@@ -56,6 +59,25 @@ class PairRequest(View):
 
     student: ModelName
     teacher: ModelName
+
+
+class ChoicesRequest(View):
+    """A run, and the setting of its block that names a model."""
+
+    config: Config
+    key: str = Field(min_length=1, max_length=60, description="Such as teacher_model.")
+
+
+class MapRequest(View):
+    """A run whose settings every pair is looked at with, on this machine or with other memory."""
+
+    config: Config
+    lengths: tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...] = Field(
+        LENGTHS, min_length=1, max_length=MOST_LENGTHS, description="Completion lengths in tokens."
+    )
+    memory_gb: float | None = Field(
+        None, ge=1, le=10_000, description="The machine's memory as its maker names it, in GB."
+    )
 
 
 class Chips(View):
@@ -108,6 +130,18 @@ def check_pair(pair: PairRequest) -> PairReport:
     probe(pair.student)
     probe(pair.teacher)
     return DOOR.ask(PairQuestion(student=pair.student, teacher=pair.teacher), PairReport)
+
+
+@router.post("/models/choices")
+def choices(bench: Bench, request: ChoicesRequest) -> ModelChoices:
+    """Forecast a run with each known or local model in one place: which fit beside the other."""
+    return bench.choosing.choices(_parsed(request.config), request.key)
+
+
+@router.post("/models/map")
+def pair_map(bench: Bench, request: MapRequest) -> PairMap:
+    """Say what the machine can do: pairs by completion length, with verdict, memory and time."""
+    return bench.choosing.map(_parsed(request.config), request.lengths, request.memory_gb)
 
 
 def _parsed(values: dict[str, JsonValue]) -> RunConfig:

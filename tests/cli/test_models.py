@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from OnPolicyDistill.planning import sizes
+from OnPolicyDistill.planning import outlook, sizes
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Opd
@@ -17,7 +17,7 @@ def test_known_models_are_listed_with_size_and_hub_id(opd: Opd) -> None:
     (line,) = [line for line in opd("models").out.splitlines() if line.startswith("qwen2.5-7b ")]
     name, size, family, *gb = line.split()[:6]
     assert (name, size, family, gb) == ("qwen2.5-7b", "7.6B", "qwen2", ["15.2", "8.1", "4.3"])
-    assert line.split()[-3:] == ["yes", "never", "Qwen/Qwen2.5-7B-Instruct"]
+    assert line.split()[-2:] == ["never", "Qwen/Qwen2.5-7B-Instruct"]
     listed = opd("models", "list", "--json").json()
     assert isinstance(listed, list)
     assert {"qwen2.5-32b", "qwen3-8b", "tiny-student"} <= {model["alias"] for model in listed}
@@ -26,7 +26,8 @@ def test_known_models_are_listed_with_size_and_hub_id(opd: Opd) -> None:
 def test_what_fits_this_machine_is_said_of_every_model(
     opd: Opd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sizes, "memory_limit", lambda: 20 * 10**9)
+    monkeypatch.setattr(sizes, "memory_limit", lambda *_: 20 * 10**9)
+    monkeypatch.setattr(outlook, "memory_limit", lambda *_: 20 * 10**9)
     listed = opd("models", "--json").json()
     assert isinstance(listed, list)
     by_alias = {model["alias"]: model for model in listed}
@@ -35,9 +36,32 @@ def test_what_fits_this_machine_is_said_of_every_model(
     assert by_alias["qwen2.5-32b"]["fits_at_bits"] == 4
     assert by_alias["qwen2.5-72b"]["fits_at_bits"] is None
     assert by_alias["qwen2.5-72b"]["trains"] is True
+    # Learning needs more than the weights.
+    can_train = {alias: by_alias[alias]["can_train_at_bits"] for alias in by_alias}
+    sizes_of_qwen = ("3b", "7b", "14b", "72b")
+    assert [can_train[f"qwen2.5-{size}"] for size in sizes_of_qwen] == [16, 8, None, None]
     assert by_alias["gemma-3-4b"]["system_role"] == "folded"
     # Its experts were published packed, so that it has one size.
     assert by_alias["gpt-oss-20b"]["weights_gb"] == {"16": pytest.approx(13.76, abs=0.01)}
+
+
+def test_what_files_hold_is_said_of_models_that_are_here(opd: Opd) -> None:
+    (line,) = [line for line in opd("models").out.splitlines() if line.startswith("tiny-teacher ")]
+    assert line.split() == [
+        "tiny-teacher",
+        "0.7M",
+        "qwen2",
+        *["32", "bit"] * 2,
+        "never",
+        "32",
+        "bit",
+        "embedded",
+    ]
+    shown = opd("models", "show", "tiny-teacher", "--json").json()
+    assert isinstance(shown, dict)
+    assert shown["stored"] == {"tiny-teacher": "32 bit"}
+    assert (shown["fits_at_bits"], shown["can_train_at_bits"]) == (32, 32)
+    assert shown["weights_gb"] == {"32": pytest.approx(0.0027, abs=0.0005)}
 
 
 def test_a_model_is_shown_by_alias_or_hub_id(opd: Opd) -> None:

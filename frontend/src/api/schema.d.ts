@@ -940,6 +940,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/models/choices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Choices
+         * @description Forecast a run with each known or local model in one place: which fit beside the other.
+         */
+        post: operations["choices_api_models_choices_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/map": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pair Map
+         * @description Say what the machine can do: pairs by completion length, with verdict, memory and time.
+         */
+        post: operations["pair_map_api_models_map_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/models": {
         parameters: {
             query?: never;
@@ -2188,6 +2228,24 @@ export interface components {
             this: string;
             /** Known */
             known: string[];
+        };
+        /**
+         * ChoicesRequest
+         * @description A run, and the setting of its block that names a model.
+         */
+        ChoicesRequest: {
+            /**
+             * Config
+             * @description As in a config file; defaults may be left out.
+             */
+            config: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * Key
+             * @description Such as teacher_model.
+             */
+            key: string;
         };
         /**
          * ClassificationReport
@@ -3942,6 +4000,11 @@ export interface components {
             vision: boolean;
             /** Instruct */
             instruct: boolean;
+            /**
+             * Trains
+             * @description Whether its architecture can be trained here.
+             */
+            trains: boolean;
             /** Lora Targets */
             lora_targets: string[];
             /** Forms */
@@ -3967,6 +4030,11 @@ export interface components {
              * @description Null for embedded models.
              */
             hub_id: string | null;
+            /**
+             * Precision
+             * @description What its files hold, or will: 4 bit, parts in 8.
+             */
+            precision: string;
             /**
              * Weights Gb
              * @description About what a download takes, too.
@@ -4216,9 +4284,14 @@ export interface components {
             family: string;
             /**
              * Bits
-             * @description 16 where it is not quantized.
+             * @description Bits of most of its weights, as stored.
              */
             bits: number | null;
+            /**
+             * Precision
+             * @description What its files hold: 4 bit, parts in 8.
+             */
+            precision: string | null;
             /** Parameters */
             parameters: number | null;
             /**
@@ -4238,6 +4311,27 @@ export interface components {
              * @description Tokens of its tokenizer.
              */
             vocab_size: number | null;
+            /**
+             * Tokens
+             * @description Models that say the same here speak the same tokens.
+             */
+            tokens: string | null;
+            /**
+             * Thinking
+             * @description Null where it has no usable template.
+             */
+            thinking: ("never" | "optional" | "always") | null;
+            /**
+             * Vision
+             * @default false
+             */
+            vision: boolean;
+            /**
+             * Trains
+             * @description Whether its architecture can be trained here.
+             * @default false
+             */
+            trains: boolean;
             /**
              * Has Template
              * @default false
@@ -4383,6 +4477,75 @@ export interface components {
             metrics: components["schemas"]["ChartedMetric"][];
         };
         /**
+         * MapRequest
+         * @description A run whose settings every pair is looked at with, on this machine or with other memory.
+         */
+        MapRequest: {
+            /**
+             * Config
+             * @description As in a config file; defaults may be left out.
+             */
+            config: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * Lengths
+             * @description Completion lengths in tokens.
+             * @default [
+             *       256,
+             *       512,
+             *       1024,
+             *       2048,
+             *       4096
+             *     ]
+             */
+            lengths?: number[];
+            /**
+             * Memory Gb
+             * @description The machine's memory as its maker names it, in GB.
+             */
+            memory_gb?: number | null;
+        };
+        /**
+         * MappedModel
+         * @description A model of a pair, in the form that was chosen for it.
+         */
+        MappedModel: {
+            /**
+             * Name
+             * @description What a config calls it.
+             */
+            name: string;
+            /** Alias */
+            alias: string;
+            /** Family */
+            family: string;
+            /**
+             * Precision
+             * @description How its weights are stored, as 4 bit.
+             */
+            precision: string;
+            /** Parameters */
+            parameters: number;
+            /** Weights Gb */
+            weights_gb: number;
+            /**
+             * Is Here
+             * @description Whether it is on this machine in this form.
+             */
+            is_here: boolean;
+        };
+        /**
+         * MappedPair
+         * @description A pair with an outlook for each length.
+         */
+        MappedPair: {
+            student: components["schemas"]["MappedModel"];
+            teacher: components["schemas"]["MappedModel"];
+            /** Outlooks */
+            outlooks: components["schemas"]["Outlook"][];
+        };
+        /**
          * Marks
          * @description Marks in the order they happened, undone ones left out.
          */
@@ -4500,6 +4663,46 @@ export interface components {
             last_interval: components["schemas"]["Interval"] | null;
             /** @description Those of `first`. */
             first_interval: components["schemas"]["Interval"] | null;
+        };
+        /**
+         * ModelChoice
+         * @description A model that could take a place of a run, and the run with it on this machine.
+         */
+        ModelChoice: {
+            /** Name */
+            name: string;
+            /**
+             * Verdict
+             * @description Null where there is no forecast.
+             */
+            verdict: ("fits" | "tight" | "does_not_fit") | null;
+            /** Needed Gb */
+            needed_gb: number | null;
+            /**
+             * Seconds
+             * @description The whole run; null where it cannot run.
+             */
+            seconds: number | null;
+            /**
+             * Speaks
+             * @description Whether it has the tokens of the other model; null where there is no other.
+             */
+            speaks: ("same" | "other" | "unknown") | null;
+            /**
+             * Problem
+             * @description Why there is no forecast.
+             */
+            problem: string | null;
+        };
+        /**
+         * ModelChoices
+         * @description Every known and local model in one place of a run.
+         */
+        ModelChoices: {
+            /** Key */
+            key: string;
+            /** Choices */
+            choices: components["schemas"]["ModelChoice"][];
         };
         /**
          * ModelList
@@ -4652,6 +4855,39 @@ export interface components {
             next: components["schemas"]["NextStep"][];
         };
         /**
+         * Outlook
+         * @description What a run would need; `changes` are settings of its block without which it does not fit.
+         */
+        Outlook: {
+            /**
+             * Verdict
+             * @enum {string}
+             */
+            verdict: "fits" | "tight" | "does_not_fit";
+            /**
+             * Needed Gb
+             * @description At the peak, in GB of 1e9 bytes.
+             */
+            needed_gb: number;
+            /**
+             * Step Seconds
+             * @description None where it does not fit.
+             */
+            step_seconds: number | null;
+            /**
+             * Seconds
+             * @description The whole run, expected; None where it cannot run.
+             */
+            seconds: number | null;
+            /**
+             * Changes
+             * @description What else is set so that it fits; empty as it is.
+             */
+            changes?: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+        };
+        /**
          * PairComparison
          * @description Accuracy of `first` minus `second`, with the counts of items only one of them has right.
          *
@@ -4695,6 +4931,32 @@ export interface components {
             verdict: "ok" | "warning" | "mismatch";
             /** Message */
             message: string;
+        };
+        /**
+         * PairMap
+         * @description Pairs by completion length, those on this machine first, then by the teacher's size.
+         */
+        PairMap: {
+            /** Lengths */
+            lengths: number[];
+            /** Pairs */
+            pairs: components["schemas"]["MappedPair"][];
+            /** Chip */
+            chip: string;
+            /**
+             * Limit Gb
+             * @description What a run may use, in GB of 1e9 bytes.
+             */
+            limit_gb: number;
+            /** Num Steps */
+            num_steps: number;
+            /** Rows Per Step */
+            rows_per_step: number;
+            /**
+             * Prompts
+             * @description Where the length of prompts comes from.
+             */
+            prompts: string;
         };
         /**
          * PairReport
@@ -12640,6 +12902,180 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PairReport"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has the wrong type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` says which. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    choices_api_models_choices_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChoicesRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelChoices"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has the wrong type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` says which. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pair_map_api_models_map_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MapRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PairMap"];
                 };
             };
             /** @description The path or the JSON is not acceptable. */

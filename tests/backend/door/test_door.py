@@ -74,7 +74,7 @@ class SmallLint(LintQuestion):
 
 def test_a_sound_folder_is_described(folder: Path) -> None:
     facts = DOOR.ask(FolderQuestion(folder=folder), FolderFacts)
-    assert (facts.family, facts.bits, facts.has_template) == ("qwen2", 16, True)
+    assert (facts.family, facts.bits, facts.has_template) == ("qwen2", 32, True)
     assert facts.vocab_size == 283
     assert facts_of_folder(folder) == facts
 

@@ -60,7 +60,7 @@ async def local(client: httpx.AsyncClient) -> dict[str, dict[str, object]]:
 async def test_what_is_downloaded_is_described_from_its_files(client: httpx.AsyncClient) -> None:
     found = (await local(client))[CACHED]
     assert (found["name"], found["alias"], found["is_complete"]) == (HUB_ID, "qwen2.5-0.5b", True)
-    assert (found["logit_width"], found["vocab_size"], found["bits"]) == (320, 283, 16)
+    assert (found["logit_width"], found["vocab_size"], found["bits"]) == (320, 283, 32)
     assert found["has_template"]
     assert found["verdict"] in ("fits", "tight", "does_not_fit")
     assert int(str(found["disk_bytes"])) > 10_000
