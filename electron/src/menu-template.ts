@@ -5,6 +5,7 @@ export const PLACES = [
   { label: "Runs", path: "/runs", accelerator: "CmdOrCtrl+2" },
   { label: "Pipelines", path: "/pipelines", accelerator: "CmdOrCtrl+8" },
   { label: "Models", path: "/models", accelerator: "CmdOrCtrl+3" },
+  { label: "What Fits", path: "/map", accelerator: "CmdOrCtrl+9" },
   { label: "Data", path: "/data", accelerator: "CmdOrCtrl+4" },
   { label: "Playground", path: "/playground", accelerator: "CmdOrCtrl+5" },
   { label: "Evaluate", path: "/evaluate", accelerator: "CmdOrCtrl+6" },

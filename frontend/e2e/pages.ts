@@ -20,7 +20,7 @@ export function pagesOf({ first, second, prompt, evaluation }: ShownRuns): Shown
   return [
     { name: "home", path: "/", ready: "Memory" },
     { name: "new-run-method", path: "/new/method", ready: "Continue to models" },
-    { name: "new-run-models", path: "/new/models", ready: "Do they speak the same tokens?" },
+    { name: "new-run-models", path: "/new/models", ready: "Pairs that fit" },
     { name: "new-run-data", path: "/new/data", ready: "Validation file" },
     { name: "new-run-objective", path: "/new/objective", ready: "What is learned" },
     { name: "new-run-budget", path: "/new/budget", ready: "What if" },
@@ -38,6 +38,7 @@ export function pagesOf({ first, second, prompt, evaluation }: ShownRuns): Shown
     { name: "playground", path: `/playground?run=${first}`, ready: "Base model" },
     { name: "evaluate-new", path: "/evaluate?form=true", ready: "Labelled items" },
     { name: "export", path: `/export?run=${first}`, ready: "Model card" },
+    { name: "map", path: "/map", ready: "tiny-teacher" },
     { name: "settings", path: "/settings", ready: "Local API" },
     ...(prompt ? [{ name: "run-prompt", path: `/runs/${prompt}`, ready: "Report card" }] : []),
     ...(evaluation

@@ -55,3 +55,26 @@ export function checkedConfig(config: ConfigValues) {
     placeholderData: keepPreviousData,
   });
 }
+
+/** The run with each known or local model in one place: which fit beside the other. */
+export function modelChoices(config: ConfigValues, key: string) {
+  return queryOptions({
+    queryKey: ["model-choices", key, config],
+    queryFn: ({ signal }) =>
+      body(client.POST("/api/models/choices", { body: { config, key }, signal })),
+    placeholderData: keepPreviousData,
+    enabled: key !== "",
+  });
+}
+
+/** Pairs by completion length with a run's settings, on this machine or one with `memoryGb`. */
+export function pairMap(config: ConfigValues, lengths: number[], memoryGb: number | null) {
+  return queryOptions({
+    queryKey: ["pair-map", config, lengths, memoryGb],
+    queryFn: ({ signal }) =>
+      body(
+        client.POST("/api/models/map", { body: { config, lengths, memory_gb: memoryGb }, signal }),
+      ),
+    placeholderData: keepPreviousData,
+  });
+}

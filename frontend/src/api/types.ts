@@ -85,3 +85,7 @@ export type Difference = Schemas["Difference"];
 export type Figure = Schemas["Figure"];
 export type PushPlan = Schemas["PushPlan"];
 export type WorkView = Schemas["WorkView"];
+export type ModelChoice = Schemas["ModelChoice"];
+export type PairMap = Schemas["PairMap"];
+export type MappedPair = Schemas["MappedPair"];
+export type Outlook = Schemas["Outlook"];

@@ -1,6 +1,7 @@
 import {
   Box,
   FileText,
+  Grid3x3,
   House,
   ListChecks,
   type LucideIcon,
@@ -23,7 +24,8 @@ export interface Place {
     | "/playground"
     | "/evaluate"
     | "/export"
-    | "/settings";
+    | "/settings"
+    | "/map";
   label: string;
   icon: LucideIcon;
   /** Pressed after G. */
@@ -37,6 +39,7 @@ export const PLACES: readonly Place[] = [
   { to: "/runs", label: "Runs", icon: Rows3, key: "R" },
   { to: "/pipelines", label: "Pipelines", icon: Workflow, key: "L" },
   { to: "/models", label: "Models", icon: Box, key: "M" },
+  { to: "/map", label: "What fits", icon: Grid3x3, key: "F" },
   { to: "/data", label: "Data", icon: FileText, key: "D" },
   { to: "/playground", label: "Playground", icon: MessagesSquare, key: "P" },
   { to: "/evaluate", label: "Evaluate", icon: ListChecks, key: "V" },

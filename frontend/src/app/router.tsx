@@ -123,6 +123,12 @@ const settings = createRoute({
   component: lazyRouteComponent(() => import("@/app/settings-page"), "SettingsPage"),
 });
 
+const map = createRoute({
+  getParentRoute: () => root,
+  path: "/map",
+  component: lazyRouteComponent(() => import("@/features/map/map-page"), "MapPage"),
+});
+
 export const router = createRouter({
   routeTree: root.addChildren([
     home,
@@ -139,6 +145,7 @@ export const router = createRouter({
     evaluate,
     exportStudent,
     settings,
+    map,
   ]),
   defaultPreload: "intent",
   defaultErrorComponent: PageError,

@@ -5,13 +5,18 @@ import { hubSearch, startDownload } from "@/api/models";
 import { describeError } from "@/api/problem";
 import { Badge } from "@/components/badge";
 import { Button } from "@/components/button";
-import { Card } from "@/components/card";
 import { formatCount } from "@/components/format";
 import { Input } from "@/components/input";
+import { formatParameters } from "@/features/models/model-card";
 import { showError } from "@/features/runs/run-actions";
 
+interface HubSearchProps {
+  /** Takes a model for what is being chosen; left out where nothing is. */
+  onChoose?: (hubId: string) => void;
+}
+
 /** Asks the hub only when told to: nothing else on this screen uses the network. */
-export function HubSearch() {
+export function HubSearch({ onChoose }: HubSearchProps) {
   const [text, setText] = useState("");
   const [words, setWords] = useState("");
   const search = useQuery(hubSearch(words));
@@ -20,7 +25,7 @@ export function HubSearch() {
     onError: showError,
   });
   return (
-    <Card title="Hugging Face hub">
+    <section aria-label="Hugging Face hub">
       <form
         className="flex gap-2"
         onSubmit={(event) => {
@@ -56,11 +61,26 @@ export function HubSearch() {
             <li key={model.hub_id} className="num flex h-8 items-center gap-2">
               <span className="truncate">{model.hub_id}</span>
               {model.gated ? <Badge tone="warn">needs a token</Badge> : null}
-              <span className="ml-auto text-muted">{formatCount(model.downloads)} downloads</span>
+              <span className="ml-auto text-muted">
+                {formatParameters(model.parameters)} · {formatCount(model.downloads)} downloads
+              </span>
+              {onChoose ? (
+                <Button
+                  size="sm"
+                  aria-label={`Choose ${model.hub_id}`}
+                  onClick={() => onChoose(model.hub_id)}
+                >
+                  Choose
+                </Button>
+              ) : null}
               {model.is_here ? (
                 <Badge tone="good">here</Badge>
               ) : (
-                <Button size="sm" onClick={() => download.mutate(model.hub_id)}>
+                <Button
+                  size="sm"
+                  aria-label={`Download ${model.hub_id}`}
+                  onClick={() => download.mutate(model.hub_id)}
+                >
                   Download
                 </Button>
               )}
@@ -68,6 +88,6 @@ export function HubSearch() {
           ))}
         </ul>
       ) : null}
-    </Card>
+    </section>
   );
 }

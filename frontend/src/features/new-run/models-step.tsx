@@ -1,46 +1,67 @@
-import { useQuery } from "@tanstack/react-query";
-import type { ReactNode } from "react";
-import { models } from "@/api/models";
+import { type ReactNode, useState } from "react";
+import type { FormField } from "@/api/types";
 import { Card } from "@/components/card";
 import { Skeleton } from "@/components/states";
+import { useCatalog } from "@/features/models/use-catalog";
 import { settingOf, useDraft } from "@/features/new-run/draft";
+import { FittingPairs } from "@/features/new-run/fitting-pairs";
 import { type Method, type MethodId, useMethod } from "@/features/new-run/methods";
-import { PairVerdict } from "@/features/new-run/pair-verdict";
-import { SettingField } from "@/features/new-run/setting-field";
-import { useGroup } from "@/features/new-run/settings-group";
+import { ModelPicker } from "@/features/new-run/model-picker";
+import { ModelSlot } from "@/features/new-run/model-slot";
+import { FitVerdict, PairVerdict } from "@/features/new-run/pair-verdict";
+import { FieldGrid, useGroup } from "@/features/new-run/settings-group";
 
+/** Who learns and from whom: chosen from cards, judged in a line. */
 export function ModelsStep() {
   const method = useMethod();
-  const hasTeacher = method.models.some(({ role }) => role === "teacher");
   const Beside = BESIDE[method.name];
   const fields = useGroup("models");
-  const list = useQuery(models()).data;
-  const here = (list?.local ?? []).filter((model) => model.is_complete).map(({ name }) => name);
-  const elsewhere = (list?.known ?? [])
-    .map(({ alias }) => alias)
-    .filter((alias) => !here.includes(alias));
-  const suggestions = [
-    ...here.map((value) => ({ value, note: "on this machine" })),
-    ...elsewhere.map((value) => ({ value, note: "is downloaded first" })),
-  ];
+  const { models } = useCatalog();
+  const [place, setPlace] = useState("");
+  const hasLength = useDraft(
+    ({ config }) => settingOf(config, `${method.block}.max_generation_tokens`) !== undefined,
+  );
   if (!fields) {
     return <Skeleton className="h-40" />;
   }
+  const places = fields.filter(({ kind }) => kind === "model");
+  const active = places.find(({ key }) => key === place) ?? places[0];
+  const isPair = new Set(method.models.map(({ role }) => role)).has("teacher");
   return (
-    <div className="grid gap-3 lg:grid-cols-2">
-      <Card title={hasTeacher ? "Teacher and student" : "The model that learns"}>
-        <div className="flex flex-col gap-4">
-          {fields.map((field) => (
-            <SettingField
-              key={field.key}
-              field={field}
-              {...(field.kind === "model" ? { suggestions } : {})}
-            />
-          ))}
-        </div>
-      </Card>
-      <Beside method={method} />
+    <div className="flex flex-col gap-3">
+      <div className="grid items-start gap-3 md:grid-cols-2">
+        {places.map((field) => (
+          <ModelSlot
+            key={field.key}
+            field={field}
+            catalog={models}
+            isActive={field === active}
+            onActivate={() => setPlace(field.key)}
+          />
+        ))}
+      </div>
+      <div className="grid items-start gap-3 lg:grid-cols-2">
+        <Beside method={method} />
+        <FitVerdict />
+      </div>
+      {isPair && hasLength ? <FittingPairs block={method.block} /> : null}
+      {active ? (
+        <ModelPicker fields={places} active={active} catalog={models} onActivate={setPlace} />
+      ) : null}
+      <OtherFields fields={fields.filter(({ kind }) => kind !== "model")} />
     </div>
+  );
+}
+
+/** Adapters to begin with and the like, folded away: few runs need one. */
+function OtherFields({ fields }: { fields: readonly FormField[] }) {
+  return fields.length === 0 ? null : (
+    <details className="rounded-lg border bg-surface px-3 py-2">
+      <summary className="text-muted">Advanced ({fields.length})</summary>
+      <div className="mt-3">
+        <FieldGrid fields={fields} />
+      </div>
+    </details>
   );
 }
 

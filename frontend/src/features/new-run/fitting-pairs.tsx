@@ -1,0 +1,78 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { pairMap } from "@/api/planning";
+import type { ConfigValues, MappedPair } from "@/api/types";
+import { Badge } from "@/components/badge";
+import { formatDuration } from "@/components/format";
+import { Skeleton } from "@/components/states";
+import { settingOf, useDraft } from "@/features/new-run/draft";
+import { useRested } from "@/features/new-run/use-rested";
+
+const SHOWN = 4;
+
+/** Pairs that fit this machine at the draft's own length, each one click away. */
+export function FittingPairs({ block }: { block: string }) {
+  const config = useRested(useDraft((draft) => draft.config));
+  const length = Number(settingOf(config, `${block}.max_generation_tokens`) ?? 512);
+  const map = useQuery(pairMap(config, [length], null));
+  const pairs = fittingPairs(map.data?.pairs ?? []).slice(0, SHOWN);
+  return (
+    <section
+      aria-label="Pairs that fit this machine"
+      className="flex min-h-10 flex-wrap items-center gap-2 rounded-lg border bg-surface px-3 py-1.5"
+    >
+      <h2 className="font-medium">Pairs that fit</h2>
+      {map.isPending ? <Skeleton className="h-6 grow" /> : null}
+      {map.error ? <span className="text-muted">None can be named yet.</span> : null}
+      {map.data && pairs.length === 0 ? (
+        <span className="text-muted">
+          None at {length} tokens a completion: shorten it, or learn fewer rows at a time.
+        </span>
+      ) : null}
+      {pairs.map((pair) => (
+        <PairButton key={`${pair.teacher.name} ${pair.student.name}`} pair={pair} block={block} />
+      ))}
+      <Link to="/map" className="ml-auto text-accent hover:underline">
+        All of them, by length
+      </Link>
+    </section>
+  );
+}
+
+/** Those that run, on this machine first, then with the largest teacher; the server's order. */
+export function fittingPairs(pairs: readonly MappedPair[]): MappedPair[] {
+  return pairs.filter(({ outlooks: [first] }) => first && first.verdict !== "does_not_fit");
+}
+
+/** What a pair sets in a config, with what it needs to fit. */
+export function settingsOfPair(
+  { student, teacher, outlooks }: MappedPair,
+  at: number,
+): ConfigValues {
+  return {
+    teacher_model: teacher.name,
+    student_model: student.name,
+    ...(outlooks[at]?.changes as ConfigValues | undefined),
+  };
+}
+
+function PairButton({ pair, block }: { pair: MappedPair; block: string }) {
+  const set = useDraft((draft) => draft.set);
+  const [outlook] = pair.outlooks;
+  const isHere = pair.teacher.is_here && pair.student.is_here;
+  return (
+    <button
+      type="button"
+      onClick={() => {
+        for (const [key, value] of Object.entries(settingsOfPair(pair, 0))) {
+          set(`${block}.${key}`, value);
+        }
+      }}
+      className="num flex h-7 items-center gap-1.5 rounded-md border border-line-strong px-2 text-sm hover:bg-hover"
+    >
+      {pair.teacher.name} <span className="text-faint">teaches</span> {pair.student.name}
+      {isHere ? <Badge tone="good">on disk</Badge> : null}
+      <span className="text-muted">{formatDuration(outlook?.seconds)}</span>
+    </button>
+  );
+}
