@@ -32,7 +32,7 @@ LINK_USED = _PAGE.format(
 # The screen's own pages (frontend/src/app/router.tsx); whatever else is asked for is not there.
 PAGE = re.compile(
     r"(?:(?:runs|pipelines|new)(?:/[^/]+)?"
-    r"|compare|models|data|playground|export|evaluate|settings)?/?"
+    r"|compare|models|data|playground|export|evaluate|settings|map)?/?"
 )
 
 

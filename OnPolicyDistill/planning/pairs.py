@@ -206,7 +206,7 @@ def _described(model: KnownModel, here: Collection[str]) -> MappedModel:
         family=model.family,
         precision=stored.words,
         parameters=facts.num_parameters,
-        weights_gb=round(facts.loaded_bytes / 1e9, 3),
+        weights_gb=round(facts.loaded_bytes / 1e9, 6),
         is_here=model.name in here,
     )
 

@@ -42,7 +42,7 @@ def _entry(model: KnownModel, here: Mapping[str, LocalModel], limit: int) -> Kno
 
 def _form(form: KnownModel, local: LocalModel | None, limit: int) -> KnownForm:
     size = expected_bytes(form.name)
-    weights_gb = None if size is None else round(size / 1e9, 3)
+    weights_gb = None if size is None else round(size / 1e9, 6)
     verdict = None if size is None else fits(size, limit)
     precision = stored_precision(known_form_config(form), {}).words
     if local is not None and local.precision is not None:

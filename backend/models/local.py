@@ -105,7 +105,7 @@ def _shown(facts: FolderFacts, limit: int) -> dict[str, str | int | float | bool
         "vision": facts.vision,
         "trains": training_reason(facts.family) is None,
         "parameters": facts.parameters,
-        "weights_gb": round(facts.loaded_bytes / 1e9, 3),
+        "weights_gb": round(facts.loaded_bytes / 1e9, 6),
         "verdict": fits(facts.loaded_bytes, limit),
         "logit_width": facts.logit_width,
         "vocab_size": facts.vocab_size,

@@ -75,7 +75,7 @@ async def test_files_and_pages_of_the_screen_are_served(
     script = await browser.get("/assets/app-1.js")
     assert script.text == "let a = 1"
     assert "immutable" in script.headers["cache-control"]
-    for path in ("/", "/runs", "/runs/distill_1", "/new/models", "/settings/"):
+    for path in ("/", "/runs", "/runs/distill_1", "/new/models", "/map", "/settings/"):
         page = await browser.get(path)
         assert "screen" in page.text
         assert page.headers["cache-control"] == "no-cache"

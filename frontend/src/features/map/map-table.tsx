@@ -2,7 +2,7 @@ import clsx from "clsx";
 import { HardDrive } from "lucide-react";
 import { type KeyboardEvent, useState } from "react";
 import type { MappedPair, Outlook } from "@/api/types";
-import { formatBytes, formatDuration, formatNumber } from "@/components/format";
+import { formatBytes, formatCount, formatDuration, formatNumber } from "@/components/format";
 import { savingsOf } from "@/features/map/rows";
 import { nextInGrid } from "@/features/models/grid-keys";
 
@@ -46,7 +46,7 @@ export function MapTable({ lengths, pairs, onStart }: MapTableProps) {
       </thead>
       <tbody onKeyDown={onKeyDown}>
         {pairs.map((pair, row) => (
-          <tr key={`${pair.teacher.name} ${pair.student.name}`} className="h-9 border-t">
+          <tr key={`${pair.teacher.name} ${pair.student.name}`} className="h-12 border-t">
             <ModelCell model={pair.teacher} isHead />
             <ModelCell model={pair.student} />
             {pair.outlooks.map((outlook, column) => {
@@ -78,17 +78,15 @@ function ModelCell({ model, isHead = false }: { model: MappedPair["teacher"]; is
   const Cell = isHead ? "th" : "td";
   return (
     <Cell scope={isHead ? "row" : undefined} className="num px-3 font-normal">
-      <span className="flex min-w-0 items-center gap-2">
-        <span className={clsx("truncate", isHead && "font-medium")} title={model.name}>
-          {model.alias}
-        </span>
-        <span className="shrink-0 text-sm text-muted">
-          {model.precision}, {formatBytes(model.weights_gb * 1e9)}
-        </span>
+      <div className={clsx("truncate", isHead && "font-medium")} title={model.name}>
+        {model.alias}
+      </div>
+      <div className="flex items-center gap-1.5 text-sm whitespace-nowrap text-muted">
+        {model.precision}, {formatBytes(model.weights_gb * 1e9)}
         {model.is_here ? (
-          <HardDrive className="size-3.5 shrink-0 text-good" aria-label="on disk" />
+          <HardDrive className="size-3 shrink-0 text-good" role="img" aria-label="on disk" />
         ) : null}
-      </span>
+      </div>
     </Cell>
   );
 }
@@ -98,6 +96,19 @@ const LOOKS: Readonly<Record<Outlook["verdict"], { word: string; look: string }>
   tight: { word: "tight", look: "bg-warn-soft text-warn hover:outline-1 hover:outline-warn" },
   does_not_fit: { word: "no", look: "text-faint" },
 };
+
+const HOUR_SECONDS = 3600;
+const DAY_SECONDS = 24 * HOUR_SECONDS;
+
+/** Beyond ten hours the minutes say nothing, beyond ten days the hours. */
+function shortDuration(seconds: number): string {
+  if (seconds < 10 * HOUR_SECONDS) {
+    return formatDuration(seconds);
+  }
+  return seconds < 10 * DAY_SECONDS
+    ? `${Math.round(seconds / HOUR_SECONDS)} h`
+    : `${formatCount(Math.round(seconds / DAY_SECONDS))} d`;
+}
 
 interface OutlookCellProps {
   id: string;
@@ -122,7 +133,7 @@ function OutlookCell({ id, outlook, isCurrent, onFocus, onStart }: OutlookCellPr
         onFocus={onFocus}
         onClick={isFitting ? onStart : undefined}
         title={savings ? `${needs}; ${savings}` : needs}
-        className={clsx("num h-8 w-full rounded-sm px-2 text-right whitespace-nowrap", look)}
+        className={clsx("num h-11 w-full rounded-sm px-2 text-right whitespace-nowrap", look)}
       >
         {isFitting ? (
           <>
@@ -130,7 +141,7 @@ function OutlookCell({ id, outlook, isCurrent, onFocus, onStart }: OutlookCellPr
               {word}
               {savings ? "*" : ""}
             </span>{" "}
-            <span className="font-medium">{formatDuration(outlook.seconds)}</span>
+            <span className="font-medium">{shortDuration(outlook.seconds ?? 0)}</span>
           </>
         ) : (
           <span className="text-sm">

@@ -9,7 +9,7 @@ import { Popover } from "@/components/popover";
 import { showError } from "@/features/runs/run-actions";
 
 /** Remembers a folder that holds a model; nothing is copied. */
-export function AddFolder() {
+export function AddFolder({ size = "md" }: { size?: "md" | "sm" }) {
   const [path, setPath] = useState("");
   const add = useMutation({
     mutationFn: addModelFolder,
@@ -23,7 +23,11 @@ export function AddFolder() {
     <Popover
       label="Add a folder"
       align="end"
-      trigger={<Button icon={<FolderPlus aria-hidden />}>Add a folder</Button>}
+      trigger={
+        <Button size={size} icon={<FolderPlus aria-hidden />}>
+          Add a folder
+        </Button>
+      }
     >
       <form
         className="flex w-96 gap-2"

@@ -34,7 +34,7 @@ export interface CardModel {
   verdict: Verdict | null;
 }
 
-/** The cards of a list: those that pass the filter, what can be used at once first. */
+/** The cards of a list that pass the filter: usable ones first, of them those on this machine. */
 export function cardsOf(
   models: readonly CatalogModel[],
   filter: ModelFilter,
@@ -53,9 +53,9 @@ export function cardsOf(
     .filter((card) => passes(card, filter))
     .sort(
       (a, b) =>
+        Number(a.choice?.speaks === "other") - Number(b.choice?.speaks === "other") ||
         Number(b.form.isHere) - Number(a.form.isHere) ||
         rankOf(a.verdict) - rankOf(b.verdict) ||
-        Number(a.choice?.speaks === "other") - Number(b.choice?.speaks === "other") ||
         (b.model.parameters ?? 0) - (a.model.parameters ?? 0),
     );
 }

@@ -1,4 +1,4 @@
-import { HardDrive } from "lucide-react";
+import { Brain, Eye, HardDrive } from "lucide-react";
 import { Badge } from "@/components/badge";
 import { formatBytes, formatDuration, formatNumber } from "@/components/format";
 import type { CardModel } from "@/features/models/cards";
@@ -18,13 +18,16 @@ export function ModelCard({ card }: { card: CardModel }) {
           <Fits verdict={verdict} />
         </span>
       </div>
-      <div className="num truncate text-sm text-muted">
-        {[model.family, formatParameters(model.parameters), form.precision]
-          .filter(Boolean)
-          .join(" · ")}
-        {model.forms.length > 1 ? (
-          <span className="text-faint"> · {model.forms.length} forms</span>
-        ) : null}
+      <div className="num flex min-w-0 items-baseline gap-2 text-sm text-muted">
+        <span className="truncate">
+          {[model.family, formatParameters(model.parameters), form.precision]
+            .filter(Boolean)
+            .join(" · ")}
+          {model.forms.length > 1 ? (
+            <span className="text-faint"> of {model.forms.length} forms</span>
+          ) : null}
+        </span>
+        <span className="ml-auto shrink-0">{needsOf(card)}</span>
       </div>
       <div className="num flex min-w-0 items-center gap-1 overflow-hidden">
         {model.problem ? (
@@ -36,11 +39,18 @@ export function ModelCard({ card }: { card: CardModel }) {
         ) : (
           <Badge>download {sizeOf(form.gigabytes)}</Badge>
         )}
-        {thinks ? <Badge>{model.thinking === "always" ? "thinks" : "can think"}</Badge> : null}
-        {model.vision ? <Badge>sees</Badge> : null}
+        {thinks ? (
+          <Badge>
+            <Brain role="img" aria-label={model.thinking === "always" ? "thinks" : "can think"} />
+          </Badge>
+        ) : null}
+        {model.vision ? (
+          <Badge>
+            <Eye role="img" aria-label="sees pictures" />
+          </Badge>
+        ) : null}
         {choice?.speaks === "other" ? <Badge tone="warn">other tokens</Badge> : null}
-        {model.trains ? null : <Badge tone="warn">cannot train</Badge>}
-        <span className="ml-auto shrink-0 text-sm text-muted">{needsOf(card)}</span>
+        {model.trains ? null : <Badge>teaches only</Badge>}
       </div>
     </div>
   );

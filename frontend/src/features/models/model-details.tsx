@@ -59,7 +59,7 @@ function Fact({ name, children }: { name: string; children: ReactNode }) {
 function FormRow({ form }: { form: ModelForm }) {
   return (
     <li className="num flex min-h-9 flex-wrap items-center gap-2 py-1">
-      <span className="w-24">{form.precision}</span>
+      <span className="min-w-20">{form.precision}</span>
       <span className="w-16 text-right text-muted">{sizeOf(form.gigabytes)}</span>
       <Fits verdict={form.alone} />
       <span className="ml-auto flex items-center gap-1">
@@ -74,11 +74,13 @@ function OnDisk({ model }: { model: LocalModel }) {
   return (
     <>
       {model.is_complete ? (
-        <Badge tone="good">on disk {formatBytes(model.disk_bytes)}</Badge>
+        <span title={`${formatBytes(model.disk_bytes)} of files`}>
+          <Badge tone="good">{model.origin === "embedded" ? "shipped" : "on disk"}</Badge>
+        </span>
       ) : (
         <Badge tone="warn">incomplete</Badge>
       )}
-      {model.origin === "embedded" ? <Badge>shipped</Badge> : <RemoveModel model={model} />}
+      {model.origin === "embedded" ? null : <RemoveModel model={model} />}
     </>
   );
 }

@@ -39,9 +39,20 @@ export function FittingPairs({ block }: { block: string }) {
   );
 }
 
-/** Those that run, on this machine first, then with the largest teacher; the server's order. */
+const LONG_SECONDS = 48 * 3600;
+
+/**
+ * Those that run: on this machine first, then those that end within two days, then those with room to
+ * spare; among equals in the order of the map, the largest teacher first.
+ */
 export function fittingPairs(pairs: readonly MappedPair[]): MappedPair[] {
-  return pairs.filter(({ outlooks: [first] }) => first && first.verdict !== "does_not_fit");
+  const rank = ({ student, teacher, outlooks: [first] }: MappedPair) =>
+    4 * Number(!(student.is_here && teacher.is_here)) +
+    2 * Number((first?.seconds ?? 0) > LONG_SECONDS) +
+    Number(first?.verdict === "tight");
+  return pairs
+    .filter(({ outlooks: [first] }) => first && first.verdict !== "does_not_fit")
+    .sort((a, b) => rank(a) - rank(b));
 }
 
 /** What a pair sets in a config, with what it needs to fit. */
@@ -58,17 +69,23 @@ export function settingsOfPair(
 
 function PairButton({ pair, block }: { pair: MappedPair; block: string }) {
   const set = useDraft((draft) => draft.set);
+  const isChosen = useDraft(
+    ({ config }) =>
+      settingOf(config, `${block}.teacher_model`) === pair.teacher.name &&
+      settingOf(config, `${block}.student_model`) === pair.student.name,
+  );
   const [outlook] = pair.outlooks;
   const isHere = pair.teacher.is_here && pair.student.is_here;
   return (
     <button
       type="button"
+      aria-pressed={isChosen}
       onClick={() => {
         for (const [key, value] of Object.entries(settingsOfPair(pair, 0))) {
           set(`${block}.${key}`, value);
         }
       }}
-      className="num flex h-7 items-center gap-1.5 rounded-md border border-line-strong px-2 text-sm hover:bg-hover"
+      className="num flex h-7 items-center gap-1.5 rounded-md border border-line-strong px-2 text-sm hover:bg-hover aria-pressed:border-accent aria-pressed:bg-accent-soft"
     >
       {pair.teacher.name} <span className="text-faint">teaches</span> {pair.student.name}
       {isHere ? <Badge tone="good">on disk</Badge> : null}

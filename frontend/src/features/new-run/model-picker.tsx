@@ -18,11 +18,19 @@ interface ModelPickerProps {
   fields: readonly FormField[];
   active: FormField;
   catalog: readonly CatalogModel[];
+  /** Whether models with other tokens than the other one's are of no use. */
+  sharesTokens: boolean;
   onActivate: (key: string) => void;
 }
 
 /** Every model for one place of the run, with what it would need beside what is chosen. */
-export function ModelPicker({ fields, active, catalog, onActivate }: ModelPickerProps) {
+export function ModelPicker({
+  fields,
+  active,
+  catalog,
+  sharesTokens,
+  onActivate,
+}: ModelPickerProps) {
   const config = useDraft((draft) => draft.config);
   const set = useDraft((draft) => draft.set);
   const name = useDraft((draft) => String(valueIn(draft.config, active) ?? ""));
@@ -31,8 +39,15 @@ export function ModelPicker({ fields, active, catalog, onActivate }: ModelPicker
   const asked = useQuery(modelChoices(useRested(config), key));
   const answer = asked.data?.key === key ? asked.data : undefined;
   const choices = useMemo(
-    () => answer && new Map(answer.choices.map((choice) => [choice.name, choice])),
-    [answer],
+    () =>
+      answer &&
+      new Map(
+        answer.choices.map((choice) => [
+          choice.name,
+          sharesTokens ? choice : { ...choice, speaks: null },
+        ]),
+      ),
+    [answer, sharesTokens],
   );
   const cards = useMemo(
     () => cardsOf(catalog, filter, choices ?? null),
@@ -52,7 +67,7 @@ export function ModelPicker({ fields, active, catalog, onActivate }: ModelPicker
               onChange={onActivate}
             />
           ) : null}
-          <AddFolder />
+          <AddFolder size="sm" />
         </>
       }
     >

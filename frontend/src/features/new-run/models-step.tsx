@@ -11,6 +11,8 @@ import { ModelSlot } from "@/features/new-run/model-slot";
 import { FitVerdict, PairVerdict } from "@/features/new-run/pair-verdict";
 import { FieldGrid, useGroup } from "@/features/new-run/settings-group";
 
+const GRADED = "on_policy";
+
 /** Who learns and from whom: chosen from cards, judged in a line. */
 export function ModelsStep() {
   const method = useMethod();
@@ -20,6 +22,10 @@ export function ModelsStep() {
   const [place, setPlace] = useState("");
   const hasLength = useDraft(
     ({ config }) => settingOf(config, `${method.block}.max_generation_tokens`) !== undefined,
+  );
+  // Only where the teacher grades the student's own tokens must both have the same.
+  const sharesTokens = useDraft(
+    ({ config }) => (settingOf(config, `${method.block}.training`) ?? GRADED) === GRADED,
   );
   if (!fields) {
     return <Skeleton className="h-40" />;
@@ -40,13 +46,16 @@ export function ModelsStep() {
           />
         ))}
       </div>
-      <div className="grid items-start gap-3 lg:grid-cols-2">
-        <Beside method={method} />
-        <FitVerdict />
-      </div>
+      <Beside method={method} />
       {isPair && hasLength ? <FittingPairs block={method.block} /> : null}
       {active ? (
-        <ModelPicker fields={places} active={active} catalog={models} onActivate={setPlace} />
+        <ModelPicker
+          fields={places}
+          active={active}
+          catalog={models}
+          sharesTokens={sharesTokens}
+          onActivate={setPlace}
+        />
       ) : null}
       <OtherFields fields={fields.filter(({ kind }) => kind !== "model")} />
     </div>
@@ -75,9 +84,19 @@ const BESIDE: Readonly<Record<MethodId, (props: { method: Method }) => ReactNode
   projector: TwoHalves,
 };
 
+/** Words on a method's models, under whether they fit. */
+function BesideFit({ title, children }: { title: string; children: ReactNode }) {
+  return (
+    <>
+      <FitVerdict />
+      <Card title={title}>{children}</Card>
+    </>
+  );
+}
+
 function NoTeacher() {
   return (
-    <Card title="No teacher">
+    <BesideFit title="No teacher">
       <p>
         The conversations say what is right. The model learns the assistant's words in them and
         nothing else; everything that others say is only read.
@@ -86,13 +105,13 @@ function NoTeacher() {
         Where a teacher can be loaded as well, on-policy distillation learns more from each example.
         Fine-tuning is the way where answers are all there is.
       </p>
-    </Card>
+    </BesideFit>
   );
 }
 
 function GradedByCode() {
   return (
-    <Card title="No teacher">
+    <BesideFit title="No teacher">
       <p>
         Code grades what the model says: equal to the answer or not, in the wanted form or not, or
         whatever a Python file of yours finds. The model has to be right now and then before it
@@ -102,13 +121,13 @@ function GradedByCode() {
         Fine-tune it first where it is never right. Where a teacher can be loaded, on-policy
         distillation tells it more with every token.
       </p>
-    </Card>
+    </BesideFit>
   );
 }
 
 function TwoHalves() {
   return (
-    <Card title="Two halves of a model">
+    <BesideFit title="Two halves of a model">
       <p>
         Of the vision model only the tower is read, of the language model everything. Both stay as
         they are; a projector between them is all that learns.
@@ -118,7 +137,7 @@ function TwoHalves() {
         thoughts and asked for with them afterwards. Qwen3's 2507 releases cannot. Only this program
         loads the result.
       </p>
-    </Card>
+    </BesideFit>
   );
 }
 
@@ -147,7 +166,7 @@ function BesidePrompted({ method }: { method: Method }) {
 
 function NeedNotShareTokens() {
   return (
-    <Card title="They need not share their tokens">
+    <BesideFit title="They need not share their tokens">
       <p>
         The student learns from what the teacher has written, as text. Any two models that can chat
         will do, of one family or not.
@@ -156,6 +175,6 @@ function NeedNotShareTokens() {
         Only the on-policy training, under Objective, has the teacher grade the student's own
         tokens; then both must have the same.
       </p>
-    </Card>
+    </BesideFit>
   );
 }

@@ -1,4 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
+import clsx from "clsx";
 import { ChevronRight, CircleCheck, CircleX, TriangleAlert } from "lucide-react";
 import type { ReactNode } from "react";
 import { pairReport, runPlan } from "@/api/planning";
@@ -15,28 +16,45 @@ export function PairVerdict({ block }: { block: string }) {
   const student = useRested(String(settingOf(config, `${block}.student_model`) ?? ""));
   const teacher = useRested(String(settingOf(config, `${block}.teacher_model`) ?? ""));
   const pair = useQuery(pairReport(student, teacher));
-  if (pair.isPending) {
-    return <VerdictLine icon={null}>{<Skeleton className="h-4 w-96" />}</VerdictLine>;
-  }
-  if (pair.error) {
-    const { title, reason } = describeError(pair.error);
+  if (pair.isPending || pair.error) {
     return (
-      <VerdictLine icon={ICONS.mismatch} isAlert>
-        <span className="text-bad">{title}</span> <span className="text-muted">{reason}</span>
-      </VerdictLine>
+      <div className={FRAME}>
+        <Line>
+          {pair.error ? <PairError error={pair.error} /> : <Skeleton className="h-4 w-96" />}
+        </Line>
+      </div>
     );
   }
   return (
-    <details className="group rounded-lg border bg-surface">
+    <details className={clsx("group", FRAME)}>
       <summary className="list-none">
-        <VerdictLine icon={ICONS[pair.data.verdict]} isBare>
-          <span className="font-medium">{pair.data.summary}</span>
-          <ChevronRight className="size-3.5 text-faint group-open:rotate-90" aria-hidden />
-        </VerdictLine>
+        <Line>
+          {ICONS[pair.data.verdict]}
+          <span className="truncate font-medium" title={pair.data.summary}>
+            {pair.data.summary}
+          </span>
+          <ChevronRight className="size-3.5 shrink-0 text-faint group-open:rotate-90" aria-hidden />
+          <FitWords />
+        </Line>
       </summary>
       <PairFindings report={pair.data} />
     </details>
   );
+}
+
+function PairError({ error }: { error: Error }) {
+  const { title, reason } = describeError(error);
+  return (
+    <p role="alert" className="min-w-0">
+      <span className="text-bad">{title}</span> <span className="text-muted">{reason}</span>
+    </p>
+  );
+}
+
+const FRAME = "rounded-lg border bg-surface";
+
+function Line({ children }: { children: ReactNode }) {
+  return <div className="flex min-h-9 min-w-0 items-center gap-2 px-3">{children}</div>;
 }
 
 const ICONS = {
@@ -46,55 +64,43 @@ const ICONS = {
 };
 
 const FITS: Readonly<Record<Plan["verdict"], { icon: ReactNode; word: string }>> = {
-  fits: { icon: ICONS.ok, word: "Fits" },
-  tight: { icon: ICONS.warning, word: "Tight" },
-  does_not_fit: { icon: ICONS.mismatch, word: "Does not fit" },
+  fits: { icon: <CircleCheck className="size-4 text-good" aria-hidden />, word: "Fits" },
+  tight: { icon: <TriangleAlert className="size-4 text-warn" aria-hidden />, word: "Tight" },
+  does_not_fit: { icon: <CircleX className="size-4 text-bad" aria-hidden />, word: "Does not fit" },
 };
 
-/** Whether the run fits this machine as it is planned now, and how long it takes. */
+/** The same where tokens are nobody's concern: only whether the run fits. */
 export function FitVerdict() {
+  return (
+    <div className={FRAME}>
+      <Line>
+        <FitWords />
+      </Line>
+    </div>
+  );
+}
+
+/** Whether the run fits this machine as it is planned now, and how long it takes. */
+function FitWords() {
   const config = useRested(useDraft((draft) => draft.config));
   const plan = useQuery(runPlan(config, null));
   if (!plan.data) {
-    return (
-      <VerdictLine icon={null}>
-        {plan.isPending ? (
-          <Skeleton className="h-4 w-64" />
-        ) : (
-          <span className="text-muted">{describeError(plan.error).title}</span>
-        )}
-      </VerdictLine>
+    return plan.isPending ? (
+      <Skeleton className="h-4 w-64" />
+    ) : (
+      <span className="truncate text-muted">{describeError(plan.error).title}</span>
     );
   }
   const { verdict, needed_gb, limit_gb, seconds } = plan.data;
   const isFitting = verdict !== "does_not_fit";
   return (
-    <VerdictLine icon={FITS[verdict].icon}>
-      <span className="font-medium">{FITS[verdict].word}:</span>
-      <span className="num">
-        needs {formatNumber(needed_gb, 3)} of {formatNumber(limit_gb, 3)} GB
-        {isFitting ? `, about ${formatDuration(seconds)}` : ""}
+    <span className="num flex shrink-0 items-center gap-2 not-first:ml-auto">
+      {FITS[verdict].icon}
+      <span>
+        <span className="font-medium">{FITS[verdict].word}:</span> {formatNumber(needed_gb, 3)} of{" "}
+        {formatNumber(limit_gb, 3)} GB{isFitting ? `, about ${formatDuration(seconds)}` : ""}
       </span>
-    </VerdictLine>
-  );
-}
-
-interface VerdictLineProps {
-  icon: ReactNode;
-  isAlert?: boolean;
-  isBare?: boolean;
-  children: ReactNode;
-}
-
-function VerdictLine({ icon, isAlert = false, isBare = false, children }: VerdictLineProps) {
-  return (
-    <div
-      role={isAlert ? "alert" : undefined}
-      className={`flex min-h-9 items-center gap-2 px-3 ${isBare ? "" : "rounded-lg border bg-surface"}`}
-    >
-      {icon}
-      {children}
-    </div>
+    </span>
   );
 }
 
