@@ -18,16 +18,16 @@ class DifferentSetting(View):
 
 
 class MetricDifference(View):
-    """A metric in every run (null where it was not measured), and minus the first run's last."""
+    """A metric in every run (null where it was not measured), and minus the first run's `after`."""
 
     key: str
     title: str
     unit: str
     better: Better
     values: tuple[MetricSummary | None, ...]
-    deltas: tuple[float | None, ...] = Field(description="Of the last values.")
+    deltas: tuple[float | None, ...] = Field(description="Of the values after.")
     gains: tuple[float, ...] = Field(
-        description="How much better the last value is than the first run's; 0 where neither is."
+        description="How much better the value after is than the first run's; 0 where neither is."
     )
 
 
@@ -78,12 +78,13 @@ def _difference(key: str, values: tuple[MetricSummary | None, ...]) -> MetricDif
         better="neither" if metric is None else metric.better,
         values=values,
         deltas=tuple(
-            None if first is None or value is None else value.last - first.last for value in values
+            None if first is None or value is None else value.after - first.after
+            for value in values
         ),
         gains=tuple(
             0.0
             if metric is None or first is None or value is None
-            else metric.gain(first.last, value.last)
+            else metric.gain(first.after, value.after)
             for value in values
         ),
     )

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from OnPolicyDistill.cli.narrator import SHORT_NAMES
 from OnPolicyDistill.evaluation.report import HELD_OUT, TEACHERS_OWN
 from OnPolicyDistill.runs.metrics import METRICS
-from OnPolicyDistill.runs.wording import HEADLINE_METRICS
+from OnPolicyDistill.runs.wording import HEADLINE_METRICS, SHORT_NAMES
 from tests.test_places import TYPESCRIPT_COMMENT, listed, sources, spoken
 
 ROOT = Path(__file__).parents[1]

@@ -13,6 +13,7 @@ from OnPolicyDistill.models.weight_files import read_json
 from OnPolicyDistill.planning.models import describe_model
 from OnPolicyDistill.planning.targets import LinearMap
 from OnPolicyDistill.registry import find_model
+from OnPolicyDistill.runs.annotations import read_annotations
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.events import EvaluationFinished
 from OnPolicyDistill.runs.history import RunHistory, fold
@@ -53,7 +54,7 @@ def facts_of_run(run: RunDirectory, step: int) -> CardFacts:
     history = fold(read_events(run.events_file))
     _, teacher = models_of(settings_of(config))
     return CardFacts(
-        name=run.run_id,
+        name=read_annotations(run).name or settings_of(config).run_name or run.run_id,
         base_model=public_name(base_model(config)),
         method=FACTS[config.method].title.lower(),
         teacher=public_name(teacher) if teacher else "",

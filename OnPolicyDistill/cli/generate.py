@@ -141,7 +141,7 @@ def roles_of(named: Cast, run: RunDirectory) -> Cast:
     from OnPolicyDistill.adapters.facts import base_model
     from OnPolicyDistill.config import settings_of
     from OnPolicyDistill.methods import FACTS, models_of
-    from OnPolicyDistill.runs.checkpoints import pointed
+    from OnPolicyDistill.runs.checkpoints import exported
     from OnPolicyDistill.settings.sight import sight_of
 
     config = run.config()
@@ -150,7 +150,7 @@ def roles_of(named: Cast, run: RunDirectory) -> Cast:
             f"Run {run.run_id} trains a projector, which answers only in its grafted model.",
             f"Write that: opd export {run.run_id} --out FOLDER. Then give --model FOLDER.",
         )
-    adapter = named.adapter or pointed(run, "best") or pointed(run, "last")
+    adapter = named.adapter or exported(run)
     if adapter is None:
         raise InputError(f"Run {run.run_id} has no checkpoint yet.", "Let it take some steps.")
     settings = settings_of(config)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 from OnPolicyDistill.runs.events import (
     CheckpointSaved,
@@ -24,23 +26,18 @@ from OnPolicyDistill.runs.history import STEP_PHASES
 from OnPolicyDistill.runs.pace import Eta, Pace, Route, time_left
 from OnPolicyDistill.runs.wording import (
     HEADLINE_METRICS,
+    SHORT_NAMES,
     format_change,
     format_interval,
     format_metric,
     format_seconds,
 )
 
+T = TypeVar("T")
+
 SHOWN_METRICS = ("loss", "divergence")
 # Where rewards teach, the loss is near 0 whatever is learned.
 SHOWN_OF_REWARDS = ("reward", "reward_std", "dead_share", "entropy")
-SHORT_NAMES = {
-    "eval_reverse_kl": "reverse KL",
-    "eval_off_policy_reverse_kl": "reverse KL off-policy",
-    "eval_off_policy_agreement": "agreement off-policy",
-    "eval_loss": "held-out loss",
-    "eval_agreement": "agreement",
-    "eval_accuracy": "task accuracy",
-}
 
 
 class Narrator:
@@ -70,7 +67,7 @@ class Narrator:
                 return self._tell_evaluation(event)
             case RunFinished():
                 self.phase = "finished"
-                return f"Finished at step {event.step}: {event.because}."
+                return f"Finished at step {event.step}: {event.because}.{_tell_exported(event)}"
             case RunResumed():
                 self.step = event.step
                 return f"Goes on from step {event.step}."
@@ -114,20 +111,43 @@ class Narrator:
     def _tell_evaluation(self, event: EvaluationFinished) -> str:
         if not self._before:
             self._before = event.metrics
-        parts = []
-        for key in HEADLINE_METRICS:
-            if key in event.metrics:
-                parts.append(f"{SHORT_NAMES[key]} {self._compared(key, event)}")
-        return f"Held out at step {event.step}: {', '.join(parts)}{_rank(event)}."
+        figures = _figures(self._before, event.metrics, event.intervals)
+        return f"Held out at step {event.step}: {figures}{_rank(event)}."
 
-    def _compared(self, key: str, event: EvaluationFinished) -> str:
-        value, before = event.metrics[key], self._before.get(key)
-        interval = event.intervals.get(key)
-        notes = [] if interval is None else [format_interval(key, interval)]
-        if before is not None and before != value:
-            notes.append(format_change(key, before, value))
-        said = ", ".join(note for note in notes if note)
-        return format_metric(key, value) + (f" ({said})" if said else "")
+
+def _tell_exported(event: RunFinished) -> str:
+    """The held-out figures of what is exported, which is not always the last step."""
+    report, step = event.report, event.report.get("after_step")
+    if not step:
+        return ""
+    before, after = (_of_moment(report, moment) for moment in ("before", "after"))
+    figures = _figures(before, after, _of_moment(event.intervals, "after"))
+    return f" What is exported is step {step:.0f}: {figures}."
+
+
+def _of_moment(values: Mapping[str, T], moment: str) -> dict[str, T]:
+    """Those of a report's values that are of one moment, by the metric's key."""
+    named = f"{moment}_"
+    return {key.removeprefix(named): it for key, it in values.items() if key.startswith(named)}
+
+
+def _figures(
+    before: Mapping[str, float],
+    now: Mapping[str, float],
+    intervals: Mapping[str, tuple[float, float]],
+) -> str:
+    """What people read first of held-out figures, each with its interval and its change."""
+    parts = []
+    for key in HEADLINE_METRICS:
+        if key in now:
+            interval, first = intervals.get(key), before.get(key)
+            notes = [] if interval is None else [format_interval(key, interval)]
+            if first is not None and first != now[key]:
+                notes.append(format_change(key, first, now[key]))
+            said = ", ".join(note for note in notes if note)
+            value = format_metric(key, now[key])
+            parts.append(f"{SHORT_NAMES[key]} {value}" + (f" ({said})" if said else ""))
+    return ", ".join(parts)
 
 
 def _rank(event: EvaluationFinished) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,7 +20,8 @@ from OnPolicyDistill.cli.output import (
     print_table,
     print_text,
 )
-from OnPolicyDistill.errors import DistillError, InputError, RunError
+from OnPolicyDistill.cli.run_lines import after_text, describe_line, held_out_text, progress_text
+from OnPolicyDistill.errors import InputError, RunError
 
 if TYPE_CHECKING:
     from OnPolicyDistill.runs.directory import RunDirectory
@@ -37,21 +37,6 @@ RunArgument = Annotated[
         metavar="RUN", help="Id of a run, a beginning of it, its name, its folder, or latest."
     ),
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class RunLine:
-    """A run in a list. `problem` says what is wrong with a folder that cannot be read."""
-
-    run_id: str
-    state: str
-    method: str
-    name: str
-    models: str
-    step: int
-    num_steps: int
-    path: str
-    problem: str = ""
 
 
 @app.callback(invoke_without_command=True)
@@ -76,10 +61,17 @@ def list_all(workspace: WorkspaceOption = None, json: JsonOption = False) -> Non
         print_note(f"No runs in {folder} yet. Start one with: opd train, or try: opd demo.")
     else:
         rows = [
-            [line.run_id, line.state, _progress(line), line.models, line.name or line.problem]
+            [
+                line.run_id,
+                line.state,
+                progress_text(line),
+                held_out_text(line.after),
+                line.models,
+                line.name or line.problem,
+            ]
             for line in lines
         ]
-        print_table(["run", "state", "steps", "models", "name"], rows)
+        print_table(["run", "state", "steps", "held out", "models", "name"], rows)
 
 
 @app.command()
@@ -111,7 +103,8 @@ def show(run: RunArgument, workspace: WorkspaceOption = None, json: JsonOption =
             "run": line.run_id,
             "name": line.name or "-",
             "state": line.state,
-            "steps": _progress(line),
+            "steps": progress_text(line),
+            "after": after_text(line.after),
             "models": line.models,
             "checkpoints": ", ".join(checkpoints) or "none yet",
             "best": "-" if best is None else str(best),
@@ -207,7 +200,7 @@ def trash(workspace: WorkspaceOption = None, json: JsonOption = False) -> None:
     elif not lines:
         print_note(f"The trash of {folder} is empty.")
     else:
-        rows = [[line.run_id, _progress(line), line.models, line.name] for line in lines]
+        rows = [[line.run_id, progress_text(line), line.models, line.name] for line in lines]
         print_table(["run", "steps", "models", "name"], rows)
 
 
@@ -260,55 +253,3 @@ def _named_run(workspace: Path, name: str) -> RunDirectory:
         if called:
             return called[0]
     return find_run(workspace, name)
-
-
-def describe_line(run: RunDirectory) -> RunLine:
-    """What a list says of a run; one that is damaged is listed with its problem."""
-    from OnPolicyDistill.config import num_steps_of, settings_of
-    from OnPolicyDistill.runs.annotations import read_annotations
-    from OnPolicyDistill.runs.wording import describe_models
-
-    try:
-        config = run.config()
-        settings = settings_of(config)
-        return RunLine(
-            run_id=run.run_id,
-            state=run.state(),
-            method=config.method,
-            name=read_annotations(run).name or settings.run_name or "",
-            models=describe_models(settings),
-            step=_last_step(run),
-            num_steps=num_steps_of(config) or _settled_steps(run),
-            path=_printable(run.path),
-        )
-    except (DistillError, OSError, ValueError) as error:
-        return RunLine(run.run_id, "damaged", "", "", "", 0, 0, _printable(run.path), str(error))
-
-
-def _printable(path: Path) -> str:
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def _last_step(run: RunDirectory) -> int:
-    from OnPolicyDistill.runs.events import RunStarted, SelfTestFinished
-    from OnPolicyDistill.runs.log import last_event
-
-    event = last_event(run.events_file)
-    return 0 if event is None or isinstance(event, RunStarted | SelfTestFinished) else event.step
-
-
-def _settled_steps(run: RunDirectory) -> int:
-    """How many steps the rows of a run decided on; 0 before that, which it says before step 1."""
-    from OnPolicyDistill.runs.events import PhaseChanged, StepFinished
-    from OnPolicyDistill.runs.log import read_events
-
-    for event in read_events(run.events_file):
-        if isinstance(event, PhaseChanged) and event.num_steps:
-            return event.num_steps
-        if isinstance(event, StepFinished):
-            break
-    return 0
-
-
-def _progress(line: RunLine) -> str:
-    return f"{line.step}/{line.num_steps}" if line.num_steps else ""

@@ -276,12 +276,12 @@ def _unstarted(name: str, workspace: Path | None) -> RunDirectory:
 
 
 def _summary(run: RunDirectory) -> dict[str, object]:
-    from OnPolicyDistill.runs.checkpoints import pointed
+    from OnPolicyDistill.runs.checkpoints import exported
     from OnPolicyDistill.runs.events import RunFinished
     from OnPolicyDistill.runs.log import last_event
 
     event = last_event(run.events_file)
-    adapter = pointed(run, "best") or pointed(run, "last")
+    adapter = exported(run)
     return {
         "run_id": run.run_id,
         "path": str(run.path),

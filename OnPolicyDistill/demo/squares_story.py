@@ -36,7 +36,7 @@ from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.models.policy import Policy, encode_picture_prompt
 from OnPolicyDistill.pictures import PictureBook
 from OnPolicyDistill.rollout import EncodedPrompt
-from OnPolicyDistill.runs.checkpoints import last_checkpoint
+from OnPolicyDistill.runs.checkpoints import exported
 from OnPolicyDistill.runs.directory import create_run
 from OnPolicyDistill.runs.events import RunFinished
 from OnPolicyDistill.runs.reporting import Observer, StopRequest
@@ -112,7 +112,7 @@ def run_vlm_demo(
     run = create_run(workspace, config)
     train(run, observer, stop)
     end = finished(run)
-    adapter = last_checkpoint(run)
+    adapter = exported(run)
     assert adapter is not None
     settings, models = config.vlm_distillation, shipped_folder("data") / "models"
     key = "before_eval_teacher_accuracy"

@@ -19,7 +19,7 @@ from OnPolicyDistill.config import (
 from OnPolicyDistill.demo.preset import UNCHANGED, shipped_preset
 from OnPolicyDistill.errors import RunError
 from OnPolicyDistill.files import shipped_folder
-from OnPolicyDistill.runs.checkpoints import last_checkpoint
+from OnPolicyDistill.runs.checkpoints import exported
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from OnPolicyDistill.runs.events import RunFinished, SelfTestFinished, StepFinished
 from OnPolicyDistill.runs.log import read_events
@@ -103,7 +103,7 @@ def run_demo(
     cache = _measure_cache(workspace, stop)
     end = finished(run)
     report, key = end.report, "before_eval_teacher_accuracy"
-    adapter = last_checkpoint(run)
+    adapter = exported(run)
     assert adapter is not None
     settings = config.distillation
     return DemoResult(

@@ -22,7 +22,7 @@ from OnPolicyDistill.demo.preset import UNCHANGED, shipped_preset
 from OnPolicyDistill.demo.squares_report import Said, ShownCase, write_page
 from OnPolicyDistill.demo.story import finished, proof_passed
 from OnPolicyDistill.files import shipped_folder
-from OnPolicyDistill.runs.checkpoints import pointed
+from OnPolicyDistill.runs.checkpoints import exported
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from OnPolicyDistill.runs.reporting import Observer, StopRequest
 from OnPolicyDistill.settings.projector import ProjectorSettings
@@ -84,7 +84,7 @@ def run_surgery_demo(
     run = create_run(workspace, config)
     train(run, observer, stop)
     report, settings = finished(run).report, config.projector
-    checkpoint = pointed(run, "best") or pointed(run, "last")
+    checkpoint = exported(run)
     assert checkpoint is not None
     grafted = export_grafted(settings, checkpoint, run.path / GRAFTED, _silent)
     models = shipped_folder("data") / "models"

@@ -158,7 +158,9 @@ def _held_out(history: RunHistory) -> list[str]:
     after = history.after
     if after is None:
         return ["No evaluation on held-out data."]
-    columns = {"before": history.before, "best": history.best, "after": after}
+    columns = {"before": history.before, "after": after}
+    if history.last is not after:
+        columns["last"] = history.last
     header = ["Held out", *columns, "change", "teacher"]
     rows = [header]
     for key in HELD_OUT:
@@ -169,7 +171,8 @@ def _held_out(history: RunHistory) -> list[str]:
     if not any(row[-1] for row in rows[1:]):
         rows = [row[:-1] for row in rows]
     steps = ", ".join(f"{name}: step {event.step}" for name, event in columns.items() if event)
-    return [*_align(rows), f"({steps})", *_caveats(history), *_gap_closed(history)]
+    exported = "; what is exported is that of after" if len(columns) > 2 else ""
+    return [*_align(rows), f"({steps}{exported})", *_caveats(history), *_gap_closed(history)]
 
 
 def _by_teacher(history: RunHistory) -> list[str]:

@@ -29,7 +29,7 @@ from OnPolicyDistill.pipelines.stages import Stage, settle, stages_of
 from OnPolicyDistill.pipelines.table import write_table
 from OnPolicyDistill.planning.free_memory import find_shortage
 from OnPolicyDistill.planning.starting import kept_forecast, plan_start
-from OnPolicyDistill.runs.checkpoints import pointed
+from OnPolicyDistill.runs.checkpoints import exported
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from OnPolicyDistill.runs.events import Event, RunFinished
 from OnPolicyDistill.runs.history import fold
@@ -234,7 +234,7 @@ def adapter_of(run: RunDirectory) -> Path:
     Raises:
         RunError: it has none.
     """
-    found = pointed(run, "best") or pointed(run, "last")
+    found = exported(run)
     if found is None:
         raise RunError(f"Run {run.run_id} left no checkpoint to go on from.", "Delete it.")
     return found
@@ -252,7 +252,7 @@ def is_whole(run: RunDirectory, stage: Stage, may_be_short: bool = False) -> boo
         return False
     if stage.config.method == "evaluation":
         return (run.path / FOLDER / REPORT).is_file()
-    return (pointed(run, "best") or pointed(run, "last")) is not None
+    return exported(run) is not None
 
 
 def run_at_work(workspace: Path, but: RunDirectory) -> str | None:

@@ -159,6 +159,14 @@ def pointed(run: RunDirectory, name: str) -> Path | None:
     return next((path for path in list_checkpoints(run) if path.name == target), None)
 
 
+def exported(run: RunDirectory) -> Path | None:
+    """Return the checkpoint that is exported unless another is named: the best, else the last.
+
+    Its figures are the run's headline (`history.headline_step`).
+    """
+    return pointed(run, "best") or pointed(run, "last")
+
+
 def prune_checkpoints(
     run: RunDirectory, keep: int, is_scheduled: Callable[[int], bool] = lambda _step: True
 ) -> None:

@@ -49,6 +49,7 @@ class Machine(BaseModel):
     python: str
     mlx: str
     mlx_lm: str
+    program: str = ""  # our own version; logs of earlier versions do not say
 
 
 class RunStarted(EventBase):

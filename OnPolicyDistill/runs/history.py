@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
 
+from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.events import (
     TORN_LINE_REPAIRED,
     CheckpointSaved,
@@ -22,6 +23,7 @@ from OnPolicyDistill.runs.events import (
     StepFinished,
     Warned,
 )
+from OnPolicyDistill.runs.log import read_events_of
 
 E = TypeVar("E")
 
@@ -68,7 +70,12 @@ class RunHistory:
 
     @property
     def after(self) -> EvaluationFinished | None:
-        """The last evaluation."""
+        """The evaluation that stands for the run: of what is exported (`headline_step`)."""
+        return headlined(self.evaluations)
+
+    @property
+    def last(self) -> EvaluationFinished | None:
+        """The last evaluation, whatever is exported."""
         return self.evaluations[-1] if self.evaluations else None
 
     @property
@@ -97,12 +104,35 @@ class RunHistory:
 
     def time_split(self) -> tuple[TimeShare, ...]:
         """What the active time went into; `other` is loading, self-test, saving, undone steps."""
-        shares = [TimeShare(name, self.total(key)) for name, key in STEP_PHASES.items()]
+        keys = {key for step in self.steps for key in step.metrics}
+        totals = {key: self.total(key) for key in keys if key.endswith("_seconds")}
         evaluating = sum(event.metrics.get("eval_seconds", 0.0) for event in self.evaluations)
-        shares.append(TimeShare("evaluating", evaluating))
-        known = sum(share.seconds for share in shares)
-        shares.append(TimeShare("other", max(self.active_seconds - known, 0.0)))
-        return tuple(share for share in shares if share.seconds > 0)
+        return split_of(totals, evaluating, self.active_seconds)
+
+
+def headline_step(best_step: int | None, last_step: int | None) -> int | None:
+    """The step whose held-out figures are a run's "after": that of what is exported by default.
+
+    That is the best checkpoint. Where nothing was as good as the start there is none, and the last
+    one is exported: then it is `last_step`, the last that was evaluated.
+    """
+    return best_step or last_step
+
+
+def headlined(evaluations: Sequence[EvaluationFinished]) -> EvaluationFinished | None:
+    """The evaluation at the headline step, of evaluations in the order of their steps."""
+    best = next((event.step for event in reversed(evaluations) if event.is_best), None)
+    step = headline_step(best, evaluations[-1].step if evaluations else None)
+    return next((event for event in evaluations if event.step == step), None)
+
+
+def evaluations_of(run: RunDirectory) -> tuple[EvaluationFinished, ...]:
+    """A run's evaluations, undone ones left out; of its log only their lines are parsed.
+
+    Raises:
+        RunError: one of them is damaged.
+    """
+    return fold(read_events_of(run.events_file, ("evaluation_finished", "run_resumed"))).evaluations
 
 
 def fold(events: Iterable[Event]) -> RunHistory:
@@ -165,8 +195,25 @@ def _active_seconds(events: list[Event]) -> float:
     )
 
 
+def begins_session(kind: str, code: object) -> bool:
+    """Whether an event of this kind, and code where it is a warning, opens a new process's work.
+
+    The time before it is a pause: another process had ended.
+    """
+    return kind == "run_resumed" or (kind == "warning" and code == TORN_LINE_REPAIRED)
+
+
 def _begins_session(event: Event) -> bool:
-    """Whether a new process wrote this after another had ended."""
-    if isinstance(event, Warned):
-        return event.code == TORN_LINE_REPAIRED
-    return isinstance(event, RunResumed)
+    return begins_session(event.kind, event.code if isinstance(event, Warned) else None)
+
+
+def split_of(
+    totals: Mapping[str, float], evaluating_seconds: float, active_seconds: float
+) -> tuple[TimeShare, ...]:
+    """What active time went into, of the sums of the steps' metrics by key; the rest is `other`."""
+    parts = {"sampling": "sampling_seconds", "grading": "grading_seconds", **STEP_PHASES}
+    shares = [TimeShare(name, totals.get(key, 0.0)) for name, key in parts.items()]
+    shares.append(TimeShare("evaluating", evaluating_seconds))
+    known = sum(share.seconds for share in shares)
+    shares.append(TimeShare("other", max(active_seconds - known, 0.0)))
+    return tuple(share for share in shares if share.seconds > 0)

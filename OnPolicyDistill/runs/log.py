@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -129,6 +129,27 @@ def read_events(path: Path, after: int = -1) -> Iterator[Event]:
     for event, _ in read_events_from(path, 0):
         if event.seq > after:
             yield event
+
+
+def read_events_of(path: Path, kinds: Collection[str]) -> Iterator[Event]:
+    """Yield the whole events of some kinds; the other lines are passed over unread.
+
+    Raises:
+        RunError: one of them is damaged.
+    """
+    marks = [f'"kind":"{kind}"'.encode() for kind in kinds]
+    try:
+        stream = open_plain(path)
+    except FileNotFoundError:
+        return
+    with stream:
+        while line := stream.readline(MAX_EVENT_BYTES + 1):
+            if len(line) > MAX_EVENT_BYTES:
+                raise _too_long(path)
+            if line.endswith(b"\n") and any(mark in line for mark in marks):
+                event = _parse(line, path)
+                if event.kind in kinds:
+                    yield event
 
 
 def read_events_from(path: Path, offset: int) -> Iterator[tuple[Event, int]]:

@@ -286,6 +286,7 @@ def describe_machine() -> Machine:
         python=platform.python_version(),
         mlx=_installed("mlx"),
         mlx_lm=_installed("mlx-lm"),
+        program=_installed("onpolicydistill"),
     )
 
 

@@ -25,6 +25,14 @@ HEADLINE_METRICS = (
     "eval_off_policy_agreement",
     "eval_accuracy",
 )
+SHORT_NAMES = {
+    "eval_reverse_kl": "reverse KL",
+    "eval_off_policy_reverse_kl": "reverse KL off-policy",
+    "eval_off_policy_agreement": "agreement off-policy",
+    "eval_loss": "held-out loss",
+    "eval_agreement": "agreement",
+    "eval_accuracy": "task accuracy",
+}
 
 CHOSEN_ON_SAME = (
     "`best` was chosen on the prompts it is measured on, so its own figures flatter it a little."

@@ -170,19 +170,22 @@ def write_end(
     because: FinishedBecause,
     figures: Mapping[str, float],
 ) -> None:
-    """Write the last event, with held-out metrics before training, at the best step and now.
+    """Write the last event, with held-out metrics before training and after it.
 
-    `figures` are added as they are.
+    `after` is what is exported, `last` the last step. `figures` are added as they are.
     """
     history = fold(read_events(reporter.run.events_file))
     report = {"train_seconds": state.train_seconds, "trained_tokens": float(state.num_tokens)}
     intervals: dict[str, Bounds] = {}
     by_teacher: tuple[TeacherFigures, ...] = ()
     if history.evaluations:
-        first = history.evaluations[0]
+        first, after = history.evaluations[0], history.after
         best = history.best or first
-        report["best_step"], by_teacher = float(best.step), best.by_teacher
-        for moment, event in (("before", first), ("best", best), ("after", history.after)):
+        assert after is not None
+        report |= {"best_step": float(best.step), "after_step": float(after.step)}
+        by_teacher = best.by_teacher
+        moments = {"before": first, "best": best, "after": after, "last": history.last}
+        for moment, event in moments.items():
             assert event is not None
             report |= {f"{moment}_{key}": value for key, value in event.metrics.items()}
             intervals |= {f"{moment}_{key}": bounds for key, bounds in event.intervals.items()}

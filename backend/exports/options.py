@@ -25,7 +25,7 @@ from OnPolicyDistill.adapters.forms import (
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.methods import FACTS
 from OnPolicyDistill.registry import local_folder
-from OnPolicyDistill.runs.checkpoints import list_checkpoints, pointed
+from OnPolicyDistill.runs.checkpoints import exported, list_checkpoints, pointed
 from OnPolicyDistill.runs.directory import RunDirectory
 
 FORMS: tuple[ExportForm, ...] = ("adapter", "peft", "fused", "quantized", "gguf")
@@ -44,7 +44,7 @@ def checkpoint_folder(run: RunDirectory, step: int | None) -> Path:
         WrongFieldError: the run has no such checkpoint.
     """
     if step is None:
-        found = pointed(run, "best") or pointed(run, "last")
+        found = exported(run)
     else:
         found = next((path for path in list_checkpoints(run) if int(path.name) == step), None)
     if found is None:

@@ -15,6 +15,7 @@ from pydantic_core import from_json
 
 from backend.history.series import Series
 from OnPolicyDistill.errors import RunError
+from OnPolicyDistill.runs.history import begins_session
 from OnPolicyDistill.runs.pace import Pace
 
 MAX_MARKS = 5000
@@ -26,6 +27,7 @@ MAX_TIME = 1e11  # the year 5138
 MAX_METRICS = 1000
 MAX_KEY = 120
 MAX_WORDS = 2000
+MAX_MACHINES = 20
 
 # What marks of evaluations say that `best` points at.
 BEST, AS_GOOD = "best so far", "as good as the best so far"
@@ -64,6 +66,10 @@ class Facts:
     num_warnings: int = 0
     best_step: int | None = None
     num_held_out: int | None = None
+    last_evaluation: int | None = None
+    active_seconds: float = 0.0
+    config_hash: str = ""
+    machines: list[Record] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
     pace: Pace = field(default_factory=Pace)
 
@@ -95,6 +101,8 @@ class Digest:
         kind, time = _text(record, "kind"), _time(record)
         if facts.first_time is None:
             facts.first_time = time
+        if facts.last_time is not None and not begins_session(kind, record.get("code")):
+            facts.active_seconds += max(time - facts.last_time, 0.0)
         facts.num_events += 1
         facts.last_time, facts.last_kind = time, kind
         self._fold(kind, time, record)
@@ -155,6 +163,7 @@ class Digest:
         if isinstance(metrics, dict) and isinstance(intervals, dict):
             record = {**record, "metrics": metrics | _ends(intervals)}
         self._measure(step, time, record)
+        facts.last_evaluation = step
         facts.num_held_out = _count(record.get("num_prompts")) or facts.num_held_out
         text = ""
         if record.get("is_best"):
@@ -169,10 +178,13 @@ class Digest:
         match kind:
             case "run_started":
                 facts.num_steps = _count(record.get("num_steps")) or None
+                facts.config_hash = _text(record, "config_hash")
+                self._take_machine(record)
             case "self_test_finished":
                 facts.self_test = record
             case "run_resumed":
                 self._undo_after(step)
+                self._take_machine(record)
                 self._mark("resumed", step, time, "")
             case "run_paused":
                 self._mark("paused", step, time, _text(record, "reason"))
@@ -198,9 +210,18 @@ class Digest:
         for series in self.series.values():
             series.cut(step)
         facts.marks = [mark for mark in facts.marks if mark.step <= step or mark.kind == "warning"]
+        evaluated = [mark.step for mark in facts.marks if mark.kind == "evaluation"]
+        facts.last_evaluation = evaluated[-1] if evaluated else None
         if facts.best_step is not None and facts.best_step > step:
             best = [mark.step for mark in facts.marks if mark.text in (BEST, AS_GOOD)]
             facts.best_step = best[-1] if best else None
+
+    def _take_machine(self, record: Record) -> None:
+        """Remember on what work began, the newest last and each once."""
+        machine, known = record.get("machine"), self.facts.machines
+        if isinstance(machine, dict) and len(str(machine)) <= MAX_WORDS:
+            kept = [it for it in known if it != machine]
+            self.facts.machines = [*kept, machine][-MAX_MACHINES:]
 
     def _mark(self, kind: str, step: int, time: float, text: str) -> None:
         if len(self.facts.marks) < MAX_MARKS:

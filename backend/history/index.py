@@ -291,7 +291,8 @@ def _keyed(summary: RunSummary, facts: RunFacts) -> Iterator[tuple[str, Value]]:
     yield "student", summary.student
     yield "teacher", summary.teacher
     for key, metric in summary.metrics.items():
-        yield key, metric.last
+        yield key, metric.after
+        yield f"{key}.last", metric.last
         yield f"{key}.first", metric.first
         yield f"{key}.minimum", metric.minimum
         yield f"{key}.maximum", metric.maximum

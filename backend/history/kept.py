@@ -44,7 +44,7 @@ class _KeptSeries(BaseModel):
 class _Header(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    layout: Literal[2] = 2
+    layout: Literal[3] = 3
     num_bytes: int
     num_lines: int
     changed: int

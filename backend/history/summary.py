@@ -13,9 +13,17 @@ from typing import TypeGuard
 
 from pydantic import JsonValue, ValidationError
 
-from backend.history.digest import HIGH, LOW, MAX_NUMBER, Digest, Facts
+from backend.history.digest import MAX_NUMBER, Digest, Facts
+from backend.history.measured import metrics_of, sparkline_of, time_split_of
 from backend.history.runlog import RunLog
-from backend.history.views import MetricSummary, RunDetail, RunSummary, TeacherView, Value
+from backend.history.views import (
+    Origin,
+    OriginFile,
+    RunDetail,
+    RunSummary,
+    TeacherView,
+    Value,
+)
 from OnPolicyDistill.config import MAX_CONFIG_BYTES, RunConfig, settings_of
 from OnPolicyDistill.errors import ConfigError, RunError
 from OnPolicyDistill.evaluation.labelled_report import Interval
@@ -24,17 +32,16 @@ from OnPolicyDistill.methods import facts_of, models_of
 from OnPolicyDistill.runs.annotations import Annotations, read_annotations
 from OnPolicyDistill.runs.checkpoints import last_checkpoint
 from OnPolicyDistill.runs.directory import RunDirectory, RunState
-from OnPolicyDistill.runs.events import Check, TeacherFigures
+from OnPolicyDistill.runs.events import Check, Machine, TeacherFigures
 from OnPolicyDistill.runs.forecast import read_forecast
+from OnPolicyDistill.runs.history import headline_step
 from OnPolicyDistill.runs.naming import is_run_name
 from OnPolicyDistill.runs.pace import Eta, route_of, time_left
 from OnPolicyDistill.runs.postmortem import PostMortem, read_postmortem
 from OnPolicyDistill.settings.evaluation import EvaluationSettings
 from OnPolicyDistill.settings.teachers import MOST_TEACHERS
 
-SPARKLINE_POINTS = 32
 MAX_TEXT = 20_000
-SPARKLINE_KEYS = ("reward", "divergence", "loss", "eval_loss")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +116,11 @@ def _summarize(log: RunLog, digest: Digest, state: RunState, facts: RunFacts) ->
         student=student,
         teacher=teacher,
         annotations=facts.annotations,
-        metrics=_metrics(digest),
-        sparkline=_sparkline(digest),
+        metrics=metrics_of(digest),
+        sparkline=sparkline_of(digest),
         proof_passed=None if said.self_test is None else bool(said.self_test.get("passed")),
         best_step=said.best_step,
+        headline_step=headline_step(said.best_step, said.last_evaluation),
         num_held_out=said.num_held_out,
         num_events=said.num_events,
         num_warnings=said.num_warnings,
@@ -151,7 +159,39 @@ def _detail(run: RunDirectory, digest: Digest, facts: RunFacts, summary: RunSumm
         failure_code=_words(ending.get("code")),
         failure_action=_words(ending.get("action")) or "",
         postmortem=_current(facts.postmortem, digest),
+        origin=_origin(digest.facts, facts.config),
+        preparing_seconds=_preparing_seconds(run),
+        time_split=time_split_of(digest),
     )
+
+
+def _preparing_seconds(run: RunDirectory) -> float | None:
+    forecast = read_forecast(run)
+    return None if forecast is None else forecast.preparing_seconds
+
+
+def _origin(said: Facts, config: RunConfig | None) -> Origin:
+    machine = said.machines[-1] if said.machines else None
+    try:
+        known = None if machine is None else Machine.model_validate(machine)
+    except ValidationError:
+        known = None
+    return Origin(
+        files=() if config is None else tuple(_files(config)),
+        seed=None if config is None else settings_of(config).seed,
+        machine=known,
+        machines=len(said.machines),
+        config_hash=said.config_hash,
+    )
+
+
+def _files(config: RunConfig) -> Iterator[OriginFile]:
+    settings = settings_of(config)
+    values = settings.model_dump(mode="json")
+    for file in facts_of(settings).files:
+        path = values.get(file.key)
+        if isinstance(path, str) and path:
+            yield OriginFile(title=file.title, path=path)
 
 
 def _config_text(run: RunDirectory) -> str:
@@ -257,36 +297,6 @@ def named_models(config: RunConfig | None) -> tuple[str, str | None]:
 
 def _configured_name(config: RunConfig | None) -> str | None:
     return None if config is None else settings_of(config).run_name
-
-
-def _metrics(digest: Digest) -> dict[str, MetricSummary]:
-    return {
-        key: MetricSummary(
-            last=float(series.values[-1]),
-            first=float(series.values[0]),
-            minimum=float(series.values.min()),
-            maximum=float(series.values.max()),
-            last_interval=_interval_at(digest, key, int(series.steps[-1])),
-            first_interval=_interval_at(digest, key, int(series.steps[0])),
-        )
-        for key, series in sorted(digest.series.items())
-        if len(series) and not key.endswith((LOW, HIGH))
-    }
-
-
-def _interval_at(digest: Digest, key: str, step: int) -> Interval | None:
-    """The interval of a metric at a step, None where it has none."""
-    ends = [digest.series.get(key + end) for end in (LOW, HIGH)]
-    low, high = (None if series is None else series.at(step) for series in ends)
-    return None if low is None or high is None else Interval(low=low, high=high)
-
-
-def _sparkline(digest: Digest) -> tuple[float, ...]:
-    for key in SPARKLINE_KEYS:
-        series = digest.series.get(key)
-        if series is not None and len(series):
-            return tuple(float(mean) for mean in series.points(None, None, SPARKLINE_POINTS).mean)
-    return ()
 
 
 def _current(postmortem: PostMortem | None, digest: Digest) -> PostMortem | None:

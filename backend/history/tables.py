@@ -15,7 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from backend.problems import RefusedError
 from OnPolicyDistill.files import kind_of, make_private, remove_any, set_aside
 
-LAYOUT = 7
+LAYOUT = 8
 INDEX_FILE = "index.sqlite"
 # Negative sizes are kB: the first index of many runs writes all over its trees.
 SETTINGS = (

@@ -10,7 +10,7 @@ from OnPolicyDistill.config import RunConfig
 from OnPolicyDistill.evaluation.labelled_report import Interval
 from OnPolicyDistill.methods import KindFacts, RunKind
 from OnPolicyDistill.runs.annotations import Annotations
-from OnPolicyDistill.runs.events import Check
+from OnPolicyDistill.runs.events import Check, Machine
 from OnPolicyDistill.runs.pace import EtaSource
 from OnPolicyDistill.runs.postmortem import PostMortem
 
@@ -40,6 +40,10 @@ class View(BaseModel):
 class MetricSummary(View):
     """A metric over the steps that count; held-out means have 95 % intervals over prompts."""
 
+    after: float = Field(
+        description="What the run is worth: of what is exported where that was measured, else last."
+    )
+    after_interval: Interval | None = Field(None, description="Low and high of `after`.")
     last: float
     first: float
     minimum: float
@@ -77,6 +81,9 @@ class RunSummary(View):
     )
     proof_passed: bool | None = Field(None, description="Proof of learning; null before it ran.")
     best_step: int | None = None
+    headline_step: int | None = Field(
+        None, description="Step of what is exported by default: held-out `after` is measured there."
+    )
     num_held_out: int | None = Field(None, description="Prompts of the last evaluation.")
     num_events: int = 0
     num_warnings: int = 0
@@ -99,6 +106,30 @@ class TeacherView(View):
     teacher_accuracy: float | None = Field(None, description="The teacher's own.")
 
 
+class TimePart(View):
+    """Seconds of a run's time at work that went into one thing."""
+
+    name: str
+    seconds: float
+
+
+class OriginFile(View):
+    """A file that a run was made of, and where its config says it is."""
+
+    title: str
+    path: str
+
+
+class Origin(View):
+    """What made a run: data, seed, machine and versions."""
+
+    files: tuple[OriginFile, ...] = ()
+    seed: int | None = None
+    machine: Machine | None = Field(description="Where its last work began; null before that.")
+    machines: int = Field(description="How many different ones it was begun or resumed on.")
+    config_hash: str = Field("", description="Of all settings that decide its numbers.")
+
+
 class RunDetail(View):
     """A run's own page."""
 
@@ -119,3 +150,10 @@ class RunDetail(View):
     failure_code: str | None = Field(None, description="A stable word for it, for programs.")
     failure_action: str = Field("", description="What can be done about it.")
     postmortem: PostMortem | None = None
+    origin: Origin
+    preparing_seconds: float | None = Field(
+        None, description="From its beginning to its first step, by forecast."
+    )
+    time_split: tuple[TimePart, ...] = Field(
+        (), description="Where the time at work went, pauses left out; `other` is what is left."
+    )

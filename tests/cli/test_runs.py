@@ -39,9 +39,10 @@ def test_an_empty_workspace_says_what_to_do(opd: Opd) -> None:
 
 def test_runs_are_listed_as_text_and_as_json(opd: Opd, run: RunDirectory) -> None:
     header, line = opd("runs").out.splitlines()
-    assert header.split() == ["run", "state", "steps", "models", "name"]
+    assert header.split() == ["run", "state", "steps", "held", "out", "models", "name"]
     assert line.split()[:3] == [run.run_id, "finished", "3/3"]
     assert line.endswith("a [b] name")
+    assert "reverse KL 2.0000" in line
     expected = {
         "run_id": run.run_id,
         "state": "finished",
@@ -52,6 +53,7 @@ def test_runs_are_listed_as_text_and_as_json(opd: Opd, run: RunDirectory) -> Non
         "num_steps": 3,
         "path": str(run.path),
         "problem": "",
+        "after": {"step": 0, "metrics": {"eval_reverse_kl": 2.0}, "intervals": {}},
     }
     assert opd("runs", "--json").json() == [expected]
     assert opd("runs", "list", "--json").json() == [expected]

@@ -139,13 +139,13 @@ def test_the_text_says_what_was_learned_and_what_it_cost(run: RunDirectory) -> N
         "1.7200",
         "0.1771",
         "0.1493",
-        "-91.3",
+        "-89.7",
         "%",
     ]
     assert rows["Task accuracy"].split()[-2:] == ["96.0", "%"]
-    assert "+68.7 points" in rows["Task accuracy"]
-    assert "before: step 0, best: step 50, after: step 60" in text
-    assert "90 % of the way from the student to the teacher" in text
+    assert "+67.5 points" in rows["Task accuracy"]
+    assert "before: step 0, after: step 50, last: step 60" in text
+    assert "89 % of the way from the student to the teacher" in text
     assert "24,000 tokens learned from, 400.0 a second" in text
     assert "Proof of learning: passed, 1 of 1 checks" in text
     assert "best  checkpoints/000030" in text

@@ -98,7 +98,25 @@ def test_before_after_and_best_are_told_apart() -> None:
     assert history.before is not None
     assert history.best is not None
     assert history.after is not None
-    assert (history.before.step, history.best.step, history.after.step) == (0, 1, 2)
+    assert history.last is not None
+    assert (history.before.step, history.best.step, history.last.step) == (0, 1, 2)
+    assert history.after is history.best, "what is exported, not what came last"
+
+
+def test_a_run_that_nothing_improved_exports_its_last_checkpoint() -> None:
+    history = fold(log((0, evaluation(0, 2.0, is_best=True)), (1, evaluation(1, 3.0))))
+    assert history.after is not None
+    assert history.after.step == 1
+
+
+def test_grading_is_a_part_of_the_time() -> None:
+    graded = StepFinished(step=1, metrics={"sampling_seconds": 2.0, "grading_seconds": 1.0})
+    history = fold(log((0, STARTED), (5, graded)))
+    assert [(part.name, part.seconds) for part in history.time_split()] == [
+        ("sampling", 2.0),
+        ("grading", 1.0),
+        ("other", 2.0),
+    ]
 
 
 def test_a_run_whose_first_evaluation_is_not_at_step_zero_has_no_before() -> None:

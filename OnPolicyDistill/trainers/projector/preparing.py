@@ -20,7 +20,7 @@ from OnPolicyDistill.models.projector import fill_projector
 from OnPolicyDistill.models.seeing import SeeingModel
 from OnPolicyDistill.pictures import FIRST_PICTURE_ID, Picture, PictureBook
 from OnPolicyDistill.rollout import EncodedPrompt
-from OnPolicyDistill.runs.checkpoints import pointed
+from OnPolicyDistill.runs.checkpoints import exported
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.seeds import derive_seed
 from OnPolicyDistill.settings.projector import ProjectorSettings
@@ -68,7 +68,7 @@ class Surgery:
 
     def fill_with_best(self, run: RunDirectory) -> None:
         """Let the projector be what it was at its best checkpoint."""
-        best = pointed(run, "best") or pointed(run, "last")
+        best = exported(run)
         if best is not None:
             fill_projector(self.student.projector, best)
 

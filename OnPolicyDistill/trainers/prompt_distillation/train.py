@@ -38,7 +38,7 @@ from OnPolicyDistill.models.loading import load_policy, unload
 from OnPolicyDistill.models.policy import Policy, refuse_different_sight
 from OnPolicyDistill.optim.gradients import Gradients, add_gradients
 from OnPolicyDistill.rollout import EncodedPrompt
-from OnPolicyDistill.runs.checkpoints import pointed
+from OnPolicyDistill.runs.checkpoints import exported
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.reporting import Observer, StopRequest
 from OnPolicyDistill.settings.distillation import DistillationSettings
@@ -316,6 +316,6 @@ def _prove(work: Work, pair: Pair) -> None:
 
 def _fill_with_best(run: RunDirectory, policy: Policy) -> None:
     """Let the student be what it was at its best checkpoint."""
-    best = pointed(run, "best") or pointed(run, "last")
+    best = exported(run)
     if best is not None:
         fill_adapter(policy.model, read_adapter_weights(best), best)

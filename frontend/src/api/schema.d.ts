@@ -4463,6 +4463,11 @@ export interface components {
             mlx: string;
             /** Mlx Lm */
             mlx_lm: string;
+            /**
+             * Program
+             * @default
+             */
+            program?: string;
         };
         /**
          * MainChart
@@ -4579,7 +4584,7 @@ export interface components {
         };
         /**
          * MetricDifference
-         * @description A metric in every run (null where it was not measured), and minus the first run's last.
+         * @description A metric in every run (null where it was not measured), and minus the first run's `after`.
          */
         MetricDifference: {
             /** Key */
@@ -4597,12 +4602,12 @@ export interface components {
             values: (components["schemas"]["MetricSummary"] | null)[];
             /**
              * Deltas
-             * @description Of the last values.
+             * @description Of the values after.
              */
             deltas: (number | null)[];
             /**
              * Gains
-             * @description How much better the last value is than the first run's; 0 where neither is.
+             * @description How much better the value after is than the first run's; 0 where neither is.
              */
             gains: number[];
         };
@@ -4651,6 +4656,13 @@ export interface components {
          * @description A metric over the steps that count; held-out means have 95 % intervals over prompts.
          */
         MetricSummary: {
+            /**
+             * After
+             * @description What the run is worth: of what is exported where that was measured, else last.
+             */
+            after: number;
+            /** @description Low and high of `after`. */
+            after_interval: components["schemas"]["Interval"] | null;
             /** Last */
             last: number;
             /** First */
@@ -4823,6 +4835,42 @@ export interface components {
              */
             method: "on_policy";
             distillation?: components["schemas"]["DistillationSettings"];
+        };
+        /**
+         * Origin
+         * @description What made a run: data, seed, machine and versions.
+         */
+        Origin: {
+            /**
+             * Files
+             * @default []
+             */
+            files: components["schemas"]["OriginFile"][];
+            /** Seed */
+            seed: number | null;
+            /** @description Where its last work began; null before that. */
+            machine: components["schemas"]["Machine"] | null;
+            /**
+             * Machines
+             * @description How many different ones it was begun or resumed on.
+             */
+            machines: number;
+            /**
+             * Config Hash
+             * @description Of all settings that decide its numbers.
+             * @default
+             */
+            config_hash: string;
+        };
+        /**
+         * OriginFile
+         * @description A file that a run was made of, and where its config says it is.
+         */
+        OriginFile: {
+            /** Title */
+            title: string;
+            /** Path */
+            path: string;
         };
         /**
          * Outcome
@@ -6849,6 +6897,18 @@ export interface components {
              */
             failure_action: string;
             postmortem: components["schemas"]["PostMortem"] | null;
+            origin: components["schemas"]["Origin"];
+            /**
+             * Preparing Seconds
+             * @description From its beginning to its first step, by forecast.
+             */
+            preparing_seconds: number | null;
+            /**
+             * Time Split
+             * @description Where the time at work went, pauses left out; `other` is what is left.
+             * @default []
+             */
+            time_split: components["schemas"]["TimePart"][];
         };
         /**
          * RunDuplication
@@ -7166,6 +7226,11 @@ export interface components {
             proof_passed: boolean | null;
             /** Best Step */
             best_step: number | null;
+            /**
+             * Headline Step
+             * @description Step of what is exported by default: held-out `after` is measured there.
+             */
+            headline_step: number | null;
             /**
              * Num Held Out
              * @description Prompts of the last evaluation.
@@ -7893,6 +7958,16 @@ export interface components {
              * @description The teacher's own.
              */
             teacher_accuracy: number | null;
+        };
+        /**
+         * TimePart
+         * @description Seconds of a run's time at work that went into one thing.
+         */
+        TimePart: {
+            /** Name */
+            name: string;
+            /** Seconds */
+            seconds: number;
         };
         /**
          * Token

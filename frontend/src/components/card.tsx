@@ -23,7 +23,7 @@ export function Card({ title, actions, children, className, flush = false }: Car
   );
 }
 
-interface FigureProps {
+export interface FigureProps {
   label: string;
   value: ReactNode;
   unit?: string | undefined;

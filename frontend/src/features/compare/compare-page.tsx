@@ -140,14 +140,14 @@ function saveTable(data: Comparison): void {
   const settings = data.settings.map((setting) => [setting.key, ...setting.values]);
   const metrics = data.metrics.map((metric) => [
     metric.key,
-    ...metric.values.map((value) => value?.last ?? null),
+    ...metric.values.map((value) => value?.after ?? null),
   ]);
   const intervals = data.metrics
-    .filter((metric) => metric.values.some((value) => value?.last_interval))
+    .filter((metric) => metric.values.some((value) => value?.after_interval))
     .flatMap((metric) =>
       (["low", "high"] as const).map((end) => [
         `${metric.key} ${end}`,
-        ...metric.values.map((value) => value?.last_interval?.[end] ?? null),
+        ...metric.values.map((value) => value?.after_interval?.[end] ?? null),
       ]),
     );
   download("comparison.csv", toCsv(header, [...settings, ...metrics, ...intervals]), "text/csv");

@@ -27,10 +27,10 @@ export function LastValues({ title, data, metrics }: LastValuesProps) {
             </th>
             {metric.values.map((value, index) => (
               <td key={data.runs[index]?.run_id} className="px-3 whitespace-nowrap">
-                {valueText(value?.last, metric.unit)}
-                {value?.last_interval ? (
+                {valueText(value?.after, metric.unit)}
+                {value?.after_interval ? (
                   <span className="ml-2 text-sm text-faint">
-                    {intervalText(value.last_interval, metric.unit)}
+                    {intervalText(value.after_interval, metric.unit)}
                   </span>
                 ) : null}
                 {index > 0 ? <Delta metric={metric} index={index} /> : null}

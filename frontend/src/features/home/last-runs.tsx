@@ -44,7 +44,7 @@ export function LastRuns({ runs }: { runs: readonly RunSummary[] }) {
 }
 
 function agreementText(run: RunSummary) {
-  const agreement = run.metrics["eval_agreement"]?.last;
+  const agreement = run.metrics["eval_agreement"]?.after;
   return agreement === undefined ? (
     <span className="text-faint">–</span>
   ) : (

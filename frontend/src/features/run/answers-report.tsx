@@ -38,6 +38,9 @@ export function AnswersReport({ run, learns }: { run: RunSummary; learns: boolea
     );
   }
   const isMissing = query.error instanceof ApiError && query.error.problem.status === 404;
+  if (isMissing && (learns || run.state === "created")) {
+    return null;
+  }
   return (
     <Card title="Report card">
       {query.isPending ? (

@@ -21,10 +21,12 @@ interface LearningChartsProps {
   live: LiveRun;
 }
 
-/** The curve that matters large, the proof of learning beside it, the others below. */
+/** The curve that matters large, the others below; a proof that failed stands beside it. */
 export function LearningCharts({ face, main, detail, live }: LearningChartsProps) {
   const { run } = detail;
   const latest = live.steps.at(-1)?.metrics ?? {};
+  // One that passed is a line in the run's header, which opens.
+  const hasFailed = face.proves && run.proof_passed === false;
   const chart = {
     measured: new Set([...Object.keys(run.metrics), ...Object.keys(latest)]),
     runId: run.run_id,
@@ -32,23 +34,24 @@ export function LearningCharts({ face, main, detail, live }: LearningChartsProps
     isAtWork: isAtWork(run.state),
     startTime: run.started ?? run.created,
   };
+  const small = face.small.filter((metrics) => metrics.some(({ key }) => chart.measured.has(key)));
   return (
     <ChartBoard syncKey={run.run_id}>
       {(controls) => (
         <>
-          <div className={face.proves ? PROVES : undefined}>
+          <div className={hasFailed ? PROVES : undefined}>
             <Card title={main.title} actions={controls}>
               <MetricChart
                 {...chart}
                 title={main.name}
                 metrics={main.metrics}
-                height={face.proves ? 420 : 320}
+                height={hasFailed ? 420 : 320}
               />
             </Card>
-            {face.proves ? <Proof detail={detail} /> : null}
+            {hasFailed ? <Proof detail={detail} /> : null}
           </div>
           <div className="grid grid-cols-1 gap-x-6 gap-y-4 rounded-lg border bg-surface p-3 md:grid-cols-2 xl:grid-cols-3">
-            {face.small.map((metrics) => {
+            {small.map((metrics) => {
               const title = TITLES[metrics[0]?.key ?? ""];
               const isWide = metrics.filter(({ key }) => chart.measured.has(key)).length > 2;
               return (
@@ -73,15 +76,7 @@ export function LearningCharts({ face, main, detail, live }: LearningChartsProps
 function Proof({ detail }: { detail: RunDetail }) {
   return (
     <Card title="Proof of learning">
-      {detail.self_test.length === 0 ? (
-        <p className="text-muted">
-          {detail.run.state === "finished"
-            ? "This run was made without a proof of learning, so nothing was checked before its first step."
-            : "Every run first proves that it can learn: the models differ, gradients flow, the adapter moves and nothing else does. The result appears here."}
-        </p>
-      ) : (
-        <ProofTable checks={detail.self_test} />
-      )}
+      <ProofTable checks={detail.self_test} />
     </Card>
   );
 }

@@ -63,7 +63,7 @@ export function MetricChart(props: MetricChartProps) {
     );
   }
   if (curves.length === 0) {
-    return <NotMeasured title={title} height={props.height} />;
+    return <NotMeasured title={title} height={props.height} isAtWork={isAtWork} />;
   }
   const longest = histories.find((history) => history !== null && history !== undefined);
   return (
@@ -105,11 +105,19 @@ const NONE: readonly Mark[] = [];
 /** Measured now and then, and not with every step. */
 const EVALUATED: ReadonlySet<ChartedMetric["role"]> = new Set(["evaluation", "shuffled", "blank"]);
 
-function NotMeasured({ title, height }: { title: string; height: number }) {
+interface NotMeasuredProps {
+  title: string;
+  height: number;
+  isAtWork: boolean;
+}
+
+function NotMeasured({ title, height, isAtWork }: NotMeasuredProps) {
   return (
     <div className="flex flex-col text-sm" style={{ height: height + READOUT_PX }}>
       <span className="font-medium">{title}</span>
-      <span className="m-auto text-faint">Not measured yet</span>
+      <span className="m-auto text-faint">
+        {isAtWork ? "Not measured yet" : "Not measured in this run"}
+      </span>
     </div>
   );
 }

@@ -29,7 +29,9 @@ export function ProofBadge({ passed, checks, isOver }: ProofBadgeProps) {
         <button type="button" className="flex rounded-sm hover:brightness-110">
           <Badge tone={passed ? "good" : "bad"}>
             {passed ? <ShieldCheck aria-hidden /> : <ShieldX aria-hidden />}
-            {passed ? "Proof of learning passed" : "Proof of learning failed"}
+            {passed
+              ? `Proof of learning passed, ${checks.length} checks`
+              : "Proof of learning failed"}
           </Badge>
         </button>
       }

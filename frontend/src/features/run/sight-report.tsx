@@ -1,9 +1,9 @@
 import type { MetricSummary, RunDetail, RunSummary } from "@/api/types";
 import { Badge } from "@/components/badge";
-import { Card, Figure } from "@/components/card";
 import { formatPercent } from "@/components/format";
 import { intervalText } from "@/components/interval";
-import { accuracyNote, ChosenNote, DistanceFigures, EndFigures } from "@/features/run/report-card";
+import { accuracyNote, distanceFigures } from "@/features/run/report-card";
+import { type Measured, ReportFigures } from "@/features/run/report-figures";
 import { type Looking, lookingOf } from "@/features/run/sight";
 
 const VERDICTS: Record<Looking, { tone: "good" | "warn"; label: string; text: string }> = {
@@ -22,54 +22,54 @@ const VERDICTS: Record<Looking, { tone: "good" | "warn"; label: string; text: st
 /** What learning to see is worth: accuracy between two controls and the teacher, then the distance. */
 export function SightReport({ detail }: { detail: RunDetail }) {
   const { run } = detail;
-  const accuracy = run.metrics["eval_accuracy"];
+  const { metrics } = run;
+  const accuracy = metrics["eval_accuracy"];
   const looking = lookingOf(
     accuracy,
-    run.metrics["eval_accuracy_shuffled"],
-    run.metrics["eval_accuracy_blank"],
+    metrics["eval_accuracy_shuffled"],
+    metrics["eval_accuracy_blank"],
   );
   return (
-    <Card title="Report card">
-      <div className="grid grid-cols-2 gap-x-6 gap-y-4 md:grid-cols-3 lg:grid-cols-5">
-        <Figure
-          label="Right about its picture"
-          value={formatPercent(accuracy?.last)}
-          unit={accuracy ? "%" : undefined}
-          note={[accuracyNote(run), roundedNote(run)].filter(Boolean).join("; ")}
-        />
-        <Share label="Shown another picture" metric={run.metrics["eval_accuracy_shuffled"]} />
-        <Share label="Shown a blank picture" metric={run.metrics["eval_accuracy_blank"]} />
-        <Share label="The teacher is right" metric={run.metrics["eval_teacher_accuracy"]} />
-        <Share label="Thoughts that close" metric={run.metrics["eval_closed_thoughts"]} />
-        <DistanceFigures run={run} />
-        <Share label="Held-out answers cut off" metric={run.metrics["eval_truncated_share"]} />
-        <EndFigures run={run} />
-      </div>
+    <ReportFigures
+      detail={detail}
+      measure="reverse KL"
+      noun="prompts"
+      figures={[
+        accuracy
+          ? {
+              label: "Right about its picture",
+              value: formatPercent(accuracy.after),
+              unit: "%",
+              note: [accuracyNote(run, accuracy), roundedNote(run)].filter(Boolean).join("; "),
+            }
+          : null,
+        shareFigure("Shown another picture", metrics["eval_accuracy_shuffled"]),
+        shareFigure("Shown a blank picture", metrics["eval_accuracy_blank"]),
+        shareFigure("The teacher is right", metrics["eval_teacher_accuracy"]),
+        shareFigure("Thoughts that close", metrics["eval_closed_thoughts"]),
+        ...distanceFigures(run),
+        shareFigure("Held-out answers cut off", metrics["eval_truncated_share"]),
+      ]}
+    >
       {looking ? (
         <p className="mt-3 flex flex-wrap items-center gap-2 border-t pt-2">
           <Badge tone={VERDICTS[looking].tone}>{VERDICTS[looking].label}</Badge>
           {VERDICTS[looking].text}
         </p>
       ) : null}
-      <ChosenNote run={run} noun="prompts" />
-    </Card>
+    </ReportFigures>
   );
 }
 
-/** A share with its interval and where it came from; a dash where it was not measured. */
-function Share({ label, metric }: { label: string; metric: MetricSummary | undefined }) {
-  return (
-    <Figure
-      label={label}
-      value={formatPercent(metric?.last)}
-      unit={metric ? "%" : undefined}
-      note={metric ? shareNote(metric) : "not measured"}
-    />
-  );
+/** A share with its interval and where it came from. */
+function shareFigure(label: string, metric: MetricSummary | undefined): Measured {
+  return metric
+    ? { label, value: formatPercent(metric.after), unit: "%", note: shareNote(metric) }
+    : null;
 }
 
 function shareNote(metric: MetricSummary): string {
-  const interval = intervalText(metric.last_interval, "share");
+  const interval = intervalText(metric.after_interval, "share");
   const isAgain = metric.minimum !== metric.maximum;
   return [
     interval && `(${interval}\u00a0%)`,
@@ -81,5 +81,5 @@ function shareNote(metric: MetricSummary): string {
 
 function roundedNote(run: RunSummary): string {
   const rounded = run.metrics["eval_accuracy_tolerant"];
-  return rounded ? `${formatPercent(rounded.last)}\u00a0% where numbers may be rounded` : "";
+  return rounded ? `${formatPercent(rounded.after)}\u00a0% where numbers may be rounded` : "";
 }

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { lookingOf } from "@/features/run/sight";
 
 function between(low: number, high: number) {
-  return { last_interval: { low, high } };
+  return { after_interval: { low, high } };
 }
 
 test("a student looks where its accuracy lies above both controls beyond chance", () => {
@@ -15,5 +15,5 @@ test("without both controls and their intervals nothing is said about looking", 
   expect(lookingOf(between(0.7, 0.9))).toBeNull();
   expect(lookingOf(between(0.7, 0.9), between(0, 0.1), undefined)).toBeNull();
   expect(lookingOf(undefined, between(0, 0.1), between(0, 0.1))).toBeNull();
-  expect(lookingOf({ last_interval: null }, between(0, 0.1), between(0, 0.1))).toBeNull();
+  expect(lookingOf({ after_interval: null }, between(0, 0.1), between(0, 0.1))).toBeNull();
 });

@@ -1,62 +1,51 @@
-import type { RunSummary } from "@/api/types";
+import type { RunDetail } from "@/api/types";
 import { Card } from "@/components/card";
-import { formatNumber, formatPercent } from "@/components/format";
+import { formatDuration, formatPercent } from "@/components/format";
 
-const PARTS = [
-  { key: "sampling_seconds", label: "Sampling", color: "var(--color-student)" },
-  { key: "grading_seconds", label: "Grading", color: "var(--color-warn)" },
-  { key: "scoring_seconds", label: "Scoring", color: "var(--color-teacher)" },
-  { key: "learning_seconds", label: "Learning", color: "var(--color-base)" },
-] as const;
+const PARTS: Readonly<Record<string, { label: string; color: string }>> = {
+  sampling: { label: "Sampling", color: "var(--color-student)" },
+  grading: { label: "Grading", color: "var(--color-warn)" },
+  scoring: { label: "Scoring", color: "var(--color-teacher)" },
+  learning: { label: "Learning", color: "var(--color-base)" },
+  evaluating: { label: "Evaluating", color: "var(--color-good)" },
+  other: { label: "Loading, proving, saving", color: "var(--color-line-strong)" },
+};
 
-/** Where a step's time goes: the student samples, code or a teacher grades, the student learns. */
-export function TimeSplit({ run, latest }: { run: RunSummary; latest: Record<string, number> }) {
-  const value = (key: string) => latest[key] ?? run.metrics[key]?.last ?? 0;
-  const total = value("step_seconds");
-  const known = PARTS.reduce((sum, part) => sum + value(part.key), 0);
-  const rest = { key: "rest", label: "Rest", color: "var(--color-line-strong)" };
-  const parts = [
-    ...PARTS.filter(({ key }) => value(key) > 0).map((part) => ({
-      ...part,
-      seconds: value(part.key),
-    })),
-    { ...rest, seconds: Math.max(0, total - known) },
-  ];
-  const whole = Math.max(total, known);
+/** Where the run's time at work went, as one bar. */
+export function TimeSplit({ detail }: { detail: RunDetail }) {
+  const parts = detail.time_split ?? [];
+  const whole = parts.reduce((sum, part) => sum + part.seconds, 0);
+  if (whole === 0) {
+    return null;
+  }
   return (
-    <Card title="A step's time">
-      {whole === 0 ? (
-        <p className="text-muted">No step is finished yet.</p>
-      ) : (
-        <>
-          <div className="flex h-2 gap-px overflow-hidden rounded-sm" aria-hidden>
-            {parts.map((part) => (
-              <div
-                key={part.key}
-                style={{ width: `${(part.seconds / whole) * 100}%`, background: part.color }}
-              />
-            ))}
+    <Card title="Where the time went">
+      <div className="flex h-2.5 gap-px overflow-hidden rounded-sm" aria-hidden>
+        {parts.map((part) => (
+          <div
+            key={part.name}
+            style={{
+              width: `${(part.seconds / whole) * 100}%`,
+              background: PARTS[part.name]?.color,
+            }}
+          />
+        ))}
+      </div>
+      <dl className="mt-2 flex flex-wrap gap-x-5 gap-y-1">
+        {parts.map((part) => (
+          <div key={part.name} className="num flex items-center gap-1.5">
+            <span
+              aria-hidden
+              className="size-2 rounded-sm"
+              style={{ background: PARTS[part.name]?.color }}
+            />
+            <dt>{PARTS[part.name]?.label ?? part.name}</dt>
+            <dd className="text-muted">
+              {formatDuration(part.seconds)}, {formatPercent(part.seconds / whole, 0)}&nbsp;%
+            </dd>
           </div>
-          <dl className="mt-2">
-            {parts.map((part) => (
-              <div key={part.key} className="num flex h-6 items-center gap-2">
-                <span
-                  aria-hidden
-                  className="size-2 rounded-sm"
-                  style={{ background: part.color }}
-                />
-                <dt>{part.label}</dt>
-                <dd className="ml-auto">
-                  {formatNumber(part.seconds, 3)} <span className="text-faint">s</span>
-                </dd>
-                <dd className="w-12 text-right text-muted">
-                  {formatPercent(part.seconds / whole, 0)} %
-                </dd>
-              </div>
-            ))}
-          </dl>
-        </>
-      )}
+        ))}
+      </dl>
     </Card>
   );
 }

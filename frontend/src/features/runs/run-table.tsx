@@ -187,7 +187,7 @@ const Cells = memo(function Cells({ run, columns, selected, change, metrics }: C
       {columns.map((key) => (
         <td key={key} className="num min-w-0 pl-3 text-right leading-[14px]">
           <div className="truncate">{cellText(run.columns[key], metrics?.get(key))}</div>
-          <Interval bounds={run.metrics[key]?.last_interval} unit={metrics?.get(key)?.unit} />
+          <Interval bounds={run.metrics[key]?.after_interval} unit={metrics?.get(key)?.unit} />
         </td>
       ))}
       <td className="num text-right whitespace-nowrap text-muted">{formatAgo(run.created)}</td>

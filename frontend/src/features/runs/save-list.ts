@@ -32,7 +32,7 @@ export function runsAsCsv(runs: readonly RunSummary[], columns: readonly string[
     run.teacher,
     run.step,
     new Date(run.created * 1000).toISOString(),
-    ...columns.map((key) => run.columns?.[key] ?? run.metrics[key]?.last ?? null),
+    ...columns.map((key) => run.columns?.[key] ?? run.metrics[key]?.after ?? null),
   ]);
   return toCsv(header, rows);
 }
