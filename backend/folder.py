@@ -8,10 +8,14 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
+from backend.history.digest import Digest
 from backend.history.lines import LineFile
+from backend.history.measured import intervals_at, metrics_at
+from backend.history.runlog import RunLog
 from backend.history.views import View
 from backend.problems import NotFoundError
 from OnPolicyDistill.errors import RunError
+from OnPolicyDistill.evaluation.labelled_report import Interval
 from OnPolicyDistill.files import open_plain
 from OnPolicyDistill.runs.checkpoints import (
     TrainingState,
@@ -49,6 +53,12 @@ class Checkpoint(View):
     is_best: bool
     is_last: bool
     state: TrainingState | None = Field(description="Null when it cannot be read.")
+    metrics: dict[str, float] = Field(
+        default_factory=dict, description="Measured at its step, held-out ones among them."
+    )
+    intervals: dict[str, Interval] = Field(
+        default_factory=dict, description="95 % intervals of those that have one."
+    )
 
 
 class LogPart(View):
@@ -113,8 +123,12 @@ def parse_rollout(line: bytes) -> RolloutRecord:
         ) from error
 
 
-def read_checkpoints(run: RunDirectory) -> tuple[Checkpoint, ...]:
-    """Return a run's whole checkpoints, oldest first."""
+def read_checkpoints(log: RunLog) -> tuple[Checkpoint, ...]:
+    """Return a run's whole checkpoints, oldest first, with what was measured at their steps."""
+    return log.look(lambda digest: _checkpoints(log.run, digest))
+
+
+def _checkpoints(run: RunDirectory, digest: Digest) -> tuple[Checkpoint, ...]:
     best, last = pointed(run, "best"), pointed(run, "last")
     return tuple(
         Checkpoint(
@@ -125,6 +139,8 @@ def read_checkpoints(run: RunDirectory) -> tuple[Checkpoint, ...]:
             is_best=best is not None and best.name == path.name,
             is_last=last is not None and last.name == path.name,
             state=_state(path),
+            metrics=metrics_at(digest, int(path.name)),
+            intervals=intervals_at(digest, int(path.name)),
         )
         for path in list_checkpoints(run)
     )

@@ -7,14 +7,18 @@ from pathlib import Path
 from backend.backend import Backend
 from backend.door.door import DOOR
 from backend.door.questions import PlanQuestion
+from backend.problems import ConflictError, WrongFieldError
 from backend.supervisor.slot import Verb
 from backend.system.room import check_disk, check_forecast, check_memory
 from OnPolicyDistill.config import RunConfig
 from OnPolicyDistill.errors import ConfigError, DistillError
 from OnPolicyDistill.planning.plan import Plan
 from OnPolicyDistill.planning.starting import forecast_from, kept_forecast
+from OnPolicyDistill.runs.branching import branch, goes_on_in_place
+from OnPolicyDistill.runs.checkpoints import list_checkpoints
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.forecast import RunForecast
+from OnPolicyDistill.runs.soundness import check_resumable
 
 
 def check_start(backend: Backend, config: RunConfig, anyway: bool) -> None:
@@ -44,6 +48,35 @@ def enqueue(
     if not anyway and backend.is_free():
         check_forecast(needed_gb)
     backend.supervisor.enqueue(run.run_id, verb, front, needed_gb, anyway)
+
+
+def resume_at(backend: Backend, run: RunDirectory, step: int, anyway: bool = False) -> RunDirectory:
+    """Queue what goes on from a checkpoint: the run itself, or a new one that begins there.
+
+    Raises:
+        WrongFieldError: the run has no such checkpoint.
+        ConflictError: the run is at work or waits, so that its newest checkpoint is taken already.
+        RunError: the run or the checkpoint is damaged.
+        MemoryInUseError: the run needs more than is free now, and `anyway` is false.
+    """
+    found = next((path for path in list_checkpoints(run) if int(path.name) == step), None)
+    if found is None:
+        raise WrongFieldError("path.step", f"Run {run.run_id} has no checkpoint of step {step}.")
+    check_resumable(run, found)
+    if goes_on_in_place(run, found):
+        if run.state() == "running" or backend.supervisor.is_busy_with(run.run_id):
+            raise ConflictError(
+                f"Run {run.run_id} is at work or waits: it goes on from its newest checkpoint.",
+                "Pause it first, or take an earlier checkpoint.",
+                code="run_busy",
+            )
+        enqueue(backend, run, "resume", anyway=anyway)
+        return run
+    check_disk(backend.settings)
+    check_start(backend, run.config(), anyway)
+    made = branch(run, found)
+    enqueue(backend, made, "resume", anyway=True)
+    return made
 
 
 def _needed_gb(run: RunDirectory) -> float | None:

@@ -104,7 +104,8 @@ def resume(
         typer.Option(
             "--from",
             metavar="CHECKPOINT",
-            help="A step, `best`, `last` or a folder; later steps are undone. Else the newest.",
+            help="A step, `best`, `last` or a folder. An earlier one is gone on from in a new run, "
+            "and this run stays as it is. Else the newest.",
         ),
     ] = None,
     anyway: AnywayOption = False,
@@ -115,6 +116,7 @@ def resume(
     json: JsonOption = False,
 ) -> None:
     """Go on with a paused, interrupted or failed run, exactly where its checkpoint stands."""
+    from OnPolicyDistill.runs.branching import branch, goes_on_in_place
     from OnPolicyDistill.runs.checkpoints import last_checkpoint
     from OnPolicyDistill.runs.soundness import check_resumable
 
@@ -124,6 +126,10 @@ def resume(
         refuse_finished(found)
     chosen = last_checkpoint(found) if checkpoint is None else choose_checkpoint(found, checkpoint)
     check_resumable(found, chosen)
+    if checkpoint is not None and chosen is not None and not goes_on_in_place(found, chosen):
+        found = branch(found, chosen)
+        chosen = last_checkpoint(found)
+        print_note(f"The run stays as it is; what follows is a new one, {found.run_id}.")
     refuse_without_memory(found.config(), anyway, found.path.parent.parent, ranks_here(places))
     _work(found, chosen, json, places)
 
@@ -236,7 +242,7 @@ def refuse_finished(run: RunDirectory) -> None:
         raise InputError(
             f"Run {run.run_id} is finished.",
             "To go on from its adapter, start a run with student_adapter set to its best "
-            "checkpoint; to repeat its last steps, give --from.",
+            "checkpoint; to take steps again from an earlier checkpoint, give --from.",
         )
 
 

@@ -254,13 +254,13 @@ def create_run(workspace: Path, config: RunConfig) -> RunDirectory:
     """Make a run folder with its settings; nothing runs yet."""
     runs = workspace / "runs"
     make_private(runs)
-    run = _new_directory(runs, FACTS[config.method].run_prefix)
+    run = new_directory(runs, FACTS[config.method].run_prefix)
     run.checkpoints.mkdir()
     write_text_atomically(run.config_file, dump_config(config))
     return run
 
 
-def _new_directory(runs: Path, prefix: str) -> RunDirectory:
+def new_directory(runs: Path, prefix: str) -> RunDirectory:
     """Make a folder with a name of its own; two runs of one second may draw the same ending."""
     while True:
         stamp = time.strftime("%Y%m%d_%H%M%S")

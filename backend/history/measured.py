@@ -39,6 +39,20 @@ def _metric(digest: Digest, key: str, series: Series, headline: int | None) -> M
     )
 
 
+def metrics_at(digest: Digest, step: int) -> dict[str, float]:
+    """What was measured at a step, by key."""
+    found = ((key, series.at(step)) for key, series in sorted(digest.series.items()))
+    return {
+        key: value for key, value in found if value is not None and not key.endswith((LOW, HIGH))
+    }
+
+
+def intervals_at(digest: Digest, step: int) -> dict[str, Interval]:
+    """The intervals of what was measured at a step, where there are any, by key."""
+    found = ((key, _interval_at(digest, key, step)) for key in metrics_at(digest, step))
+    return {key: interval for key, interval in found if interval is not None}
+
+
 def _interval_at(digest: Digest, key: str, step: int) -> Interval | None:
     """The interval of a metric at a step, None where it has none."""
     ends = [digest.series.get(key + end) for end in (LOW, HIGH)]

@@ -84,7 +84,7 @@ def read_run_picture(
 @router.get("/runs/{run_id}/checkpoints", responses=refusals(404))
 def page_checkpoints(backend: Here, run_id: RunId) -> Checkpoints:
     """List checkpoints."""
-    return Checkpoints(checkpoints=read_checkpoints(backend.existing(run_id)))
+    return Checkpoints(checkpoints=read_checkpoints(backend.log(run_id)))
 
 
 @router.get("/runs/{run_id}/log", responses=refusals(404))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
 from backend.backend import Backend
@@ -12,11 +12,12 @@ from backend.history.views import RunSummary, View
 from backend.live.messages import QueueView
 from backend.problems import ConflictError
 from backend.routers.dependencies import NAME_PATTERN, Here, RunId, refusals
-from backend.starting import enqueue
+from backend.starting import enqueue, resume_at
 from backend.supervisor.slot import Verb
 
 router = APIRouter(tags=["queue"])
 
+CheckpointStep = Annotated[int, Path(ge=1, le=10**12, description="A checkpoint's step.")]
 First = Annotated[bool, Query(description="Put it before all that wait.")]
 
 
@@ -78,6 +79,19 @@ def resume(
     resumable = ("paused", "interrupted", "failed")
     _refuse_unless(backend, run_id, resumable, "has nothing to resume", "Start or duplicate it.")
     return _enqueue(backend, run_id, "resume", first, how.anyway)
+
+
+@router.post("/runs/{run_id}/checkpoints/{step}/resume", responses=refusals(404, 409, 507))
+def resume_from(
+    backend: Here, run_id: RunId, step: CheckpointStep, how: Start = ONLY_WITH_ROOM
+) -> RunSummary:
+    """Go on from a checkpoint, and return the run that does; nothing behind it is undone.
+
+    From the newest one of a run that is not finished, that run goes on. From another, a new run
+    begins as a copy of what this one was then, and this one stays as it is. Answers
+    `memory_in_use` as a start does.
+    """
+    return backend.changed(resume_at(backend, backend.existing(run_id), step, how.anyway).run_id)
 
 
 @router.post("/runs/{run_id}/pause", responses=refusals(404, 409, 507))

@@ -18,7 +18,7 @@ from OnPolicyDistill.cli.training import choose_checkpoint, refuse_finished
 from OnPolicyDistill.config import OnPolicyConfig, load_config
 from OnPolicyDistill.errors import InputError
 from OnPolicyDistill.runs.checkpoints import TrainingState, point, save_checkpoint
-from OnPolicyDistill.runs.directory import RunDirectory, create_run, list_runs
+from OnPolicyDistill.runs.directory import RunDirectory, create_run, list_runs, run_of
 from OnPolicyDistill.runs.events import FinishedBecause, RunFinished
 from OnPolicyDistill.runs.forecast import read_forecast
 from OnPolicyDistill.runs.log import EventWriter, read_events
@@ -136,6 +136,11 @@ def wait_for_steps(workspace: Path, worker: subprocess.Popen[str]) -> RunDirecto
     pytest.fail(f"no step was taken: {worker.communicate(timeout=1)}")
 
 
+def contents_of(run: RunDirectory) -> dict[str, bytes]:
+    files = (path for path in run.path.rglob("*") if path.is_file())
+    return {str(path.relative_to(run.path)): path.read_bytes() for path in files}
+
+
 def test_a_finished_run_goes_on_only_from_a_checkpoint_that_is_named(
     opd: Opd, workspace: Path, pair: Path
 ) -> None:
@@ -147,11 +152,18 @@ def test_a_finished_run_goes_on_only_from_a_checkpoint_that_is_named(
     missing = opd("resume", run.run_id, "--from", "77")
     assert missing.exit_code == 2
     assert "has no checkpoint 77. It has: 000002, 000003." in missing.err
+    kept = contents_of(run)
     outcome = opd("resume", run.run_id, "--from", "2", "--json")
     assert outcome.exit_code == 0
     assert "Goes on from step 2." in outcome.err
     result = json.loads(outcome.out)
-    assert result["run_id"] == run.run_id
+    assert result["run_id"] != run.run_id
+    assert f"a new one, {result['run_id']}." in outcome.err
+    assert contents_of(run) == kept, "the run itself stays as it is"
+    made = run_of(workspace, result["run_id"])
+    weights = "checkpoints/000003/adapters.safetensors"
+    same = (made.path / weights).read_bytes() == (run.path / weights).read_bytes()
+    assert same, "it takes the same steps as the run took"
     assert (result["state"], result["because"]) == ("finished", "completed")
     assert result["report"]["after_eval_reverse_kl"] > 0
     assert (Path(result["adapter_path"]) / "adapters.safetensors").is_file()
