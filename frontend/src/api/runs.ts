@@ -80,6 +80,16 @@ export function resumeRun(runId: string, anyway = false) {
   return body(client.POST("/api/runs/{run_id}/resume", { ...ofRun(runId), body: { anyway } }));
 }
 
+/** Goes on from a checkpoint; the run that comes back does, which is a new one where that was not the newest. */
+export function resumeFrom(runId: string, step: number, anyway = false) {
+  return body(
+    client.POST("/api/runs/{run_id}/checkpoints/{step}/resume", {
+      params: { path: { run_id: runId, step } },
+      body: { anyway },
+    }),
+  );
+}
+
 export function pauseRun(runId: string) {
   return body(client.POST("/api/runs/{run_id}/pause", ofRun(runId)));
 }

@@ -37,6 +37,7 @@ export type RunCreation = Schemas["RunCreation"];
 export type RunDuplication = Schemas["RunDuplication"];
 export type AnnotationChange = Schemas["AnnotationChange"];
 export type MetricHistory = Schemas["MetricHistory"];
+export type Checkpoint = Schemas["Checkpoint"];
 export type ChartMark = Schemas["ChartMark"];
 export type Comparison = Schemas["Comparison"];
 export type SamePrompt = Schemas["SamePrompt"];

@@ -90,10 +90,16 @@ const data = createRoute({
   component: lazyRouteComponent(() => import("@/features/data/data-page"), "DataPage"),
 });
 
+/** A run, and one of its checkpoints where not the best is meant. */
+const ofCheckpoint = z.object({
+  run: z.string().optional().catch(undefined),
+  checkpoint: z.int().nonnegative().optional().catch(undefined),
+});
+
 const playground = createRoute({
   getParentRoute: () => root,
   path: "/playground",
-  validateSearch: z.object({ run: z.string().optional().catch(undefined) }),
+  validateSearch: ofCheckpoint,
   component: lazyRouteComponent(
     () => import("@/features/playground/playground-page"),
     "PlaygroundPage",
@@ -103,7 +109,7 @@ const playground = createRoute({
 const exportStudent = createRoute({
   getParentRoute: () => root,
   path: "/export",
-  validateSearch: z.object({ run: z.string().optional().catch(undefined) }),
+  validateSearch: ofCheckpoint,
   component: lazyRouteComponent(() => import("@/features/export/export-page"), "ExportPage"),
 });
 
@@ -113,6 +119,9 @@ const evaluate = createRoute({
   validateSearch: z.object({
     run: z.string().optional().catch(undefined),
     form: z.boolean().optional().catch(undefined),
+    // The run, and its checkpoint, whose student a new evaluation shall ask.
+    student: z.string().optional().catch(undefined),
+    checkpoint: z.int().nonnegative().optional().catch(undefined),
   }),
   component: lazyRouteComponent(() => import("@/features/evaluate/evaluate-page"), "EvaluatePage"),
 });

@@ -39,13 +39,7 @@ export function usePlot(input: PlotInput) {
   });
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: what is drawn, not what is read here
-  useEffect(() => redraw.current(), [
-    data,
-    input.marks,
-    input.range,
-    input.formatX,
-    input.formatY,
-  ]);
+  useEffect(() => redraw.current(), [data, input.marks, input.range, input.formatX, input.formatY]);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: `shape` and `scheme` stand for what the options read
   useEffect(() => {

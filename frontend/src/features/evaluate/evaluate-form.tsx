@@ -14,12 +14,15 @@ import { Input } from "@/components/input";
 import { LintView } from "@/features/data/lint-view";
 import { SetPicker } from "@/features/data/set-picker";
 import { configOf, EMPTY_PLAN, type EvaluationPlan, errorsByPart } from "@/features/evaluate/plan";
+import type { Student } from "@/features/evaluate/student-of";
 import { StudentPicker } from "@/features/evaluate/student-picker";
 import { Toggles } from "@/features/evaluate/toggles";
 import { useRested } from "@/features/new-run/use-rested";
 import { showStartError } from "@/features/runs/run-actions";
 
 interface EvaluateFormProps {
+  /** Who shall answer, where that is known already. */
+  student: Student | null;
   onStarted: (runId: string) => void;
   onCancel: () => void;
 }
@@ -81,8 +84,8 @@ function usePlanCheck(plan: EvaluationPlan): CheckReport | undefined {
 }
 
 /** A new evaluation: who answers, with or without a prompt, which items. */
-export function EvaluateForm({ onStarted, onCancel }: EvaluateFormProps) {
-  const [plan, setPlan] = useState(EMPTY_PLAN);
+export function EvaluateForm({ student, onStarted, onCancel }: EvaluateFormProps) {
+  const [plan, setPlan] = useState<EvaluationPlan>({ ...EMPTY_PLAN, ...student });
   const change = (part: Partial<EvaluationPlan>) => setPlan((old) => ({ ...old, ...part }));
   const known = useQuery(models()).data;
   const check = usePlanCheck(plan);

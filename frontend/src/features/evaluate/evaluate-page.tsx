@@ -12,10 +12,17 @@ import { Select } from "@/components/select";
 import { EmptyState, ErrorState, SkeletonRows } from "@/components/states";
 import { EvaluateForm } from "@/features/evaluate/evaluate-form";
 import { Findings } from "@/features/evaluate/findings";
+import { useStudentOf } from "@/features/evaluate/student-of";
 
 /** How variants answer labelled items: accuracy with its interval, confusions, errors, speed. */
 export function EvaluatePage() {
-  const { run: chosen, form: isStarting = false } = useSearch({ from: "/evaluate" });
+  const {
+    run: chosen,
+    form: isStarting = false,
+    student,
+    checkpoint,
+  } = useSearch({ from: "/evaluate" });
+  const asked = useStudentOf(student, checkpoint);
   const navigate = useNavigate({ from: "/evaluate" });
   const query = useQuery(evaluatedRuns());
   const runs = query.data?.runs ?? [];
@@ -48,10 +55,12 @@ export function EvaluatePage() {
         }
       />
       <div className="flex flex-col gap-3 px-4 pb-4">
-        {isStarting ? (
+        {isStarting && asked !== undefined ? (
           <EvaluateForm
+            key={asked?.adapter ?? ""}
+            student={asked}
             onStarted={(runId) => void navigate({ search: { run: runId } })}
-            onCancel={() => void navigate({ search: (old) => ({ ...old, form: undefined }) })}
+            onCancel={() => void navigate({ search: ({ run }) => ({ run }) })}
           />
         ) : null}
         {query.isPending ? (

@@ -3,12 +3,8 @@ import { checkpoints } from "@/api/files";
 import { queryClient } from "@/api/query-client";
 import { runPage } from "@/api/runs";
 import { Select } from "@/components/select";
+import type { Student } from "@/features/evaluate/student-of";
 import { showError } from "@/features/runs/run-actions";
-
-interface Student {
-  model: string;
-  adapter: string;
-}
 
 /** Takes model and best adapter from a run that has a checkpoint. */
 export function StudentPicker({ onStudent }: { onStudent: (student: Student) => void }) {

@@ -21,6 +21,8 @@ import { showError } from "@/features/runs/run-actions";
 
 interface ExportFormProps {
   run: RunSummary;
+  /** The checkpoint to begin with; null is the best. */
+  chosenStep: number | null;
   runs: readonly RunSummary[];
   taken: readonly string[];
   onRun: (runId: string) => void;
@@ -34,8 +36,8 @@ const GGUF_TYPES: { value: GgufType; label: string }[] = [
 ];
 const GROUPS = [32, 64, 128].map((size) => ({ value: String(size), label: `groups of ${size}` }));
 
-export function ExportForm({ run, runs, taken, onRun }: ExportFormProps) {
-  const [step, setStep] = useState<number | null>(null);
+export function ExportForm({ run, chosenStep, runs, taken, onRun }: ExportFormProps) {
+  const [step, setStep] = useState(chosenStep);
   const [form, setForm] = useState<Form>("adapter");
   const [packing, setPacking] = useState({ bits: 4, groupSize: 64 });
   const [unpacks, setUnpacks] = useState(false);

@@ -11,7 +11,7 @@ import { ExportRows } from "@/features/export/export-rows";
 
 /** A trained student on its way out: what it can leave as, what was written, and the hub. */
 export function ExportPage() {
-  const { run: chosen } = useSearch({ from: "/export" });
+  const { run: chosen, checkpoint } = useSearch({ from: "/export" });
   const navigate = useNavigate({ from: "/export" });
   const runs = useQuery(runPage({ limit: 200 }));
   const exports = useQuery(exportList());
@@ -31,8 +31,9 @@ export function ExportPage() {
           />
         ) : run ? (
           <ExportForm
-            key={run.run_id}
+            key={`${run.run_id} ${checkpoint}`}
             run={run}
+            chosenStep={run.run_id === chosen ? (checkpoint ?? null) : null}
             runs={trained}
             taken={exports.data?.map((one) => one.name) ?? []}
             onRun={(runId) => void navigate({ search: { run: runId }, replace: true })}

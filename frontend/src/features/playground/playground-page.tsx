@@ -16,7 +16,7 @@ import { showError } from "@/features/runs/run-actions";
 
 /** Base, student and teacher on the same prompt with the same seed. */
 export function PlaygroundPage() {
-  const { run: chosen } = useSearch({ from: "/playground" });
+  const { run: chosen, checkpoint } = useSearch({ from: "/playground" });
   const navigate = useNavigate({ from: "/playground" });
   const runs = useQuery(runPage({ limit: 100 })).data?.runs.filter((run) => run.has_checkpoint);
   const runId = chosen ?? runs?.[0]?.run_id;
@@ -49,6 +49,8 @@ export function PlaygroundPage() {
         ) : (
           <>
             <QuestionForm
+              key={`${runId} ${checkpoint}`}
+              step={checkpoint ?? null}
               runs={(runs ?? []).map((run) => ({ value: run.run_id, label: run.name }))}
               runId={runId ?? ""}
               onRun={(run) => void navigate({ search: { run }, replace: true })}

@@ -14,6 +14,8 @@ import { useAttachments } from "@/features/playground/use-attachments";
 interface QuestionFormProps {
   runs: readonly { value: string; label: string }[];
   runId: string;
+  /** The checkpoint that is asked where neither the best nor the last is meant. */
+  step: number | null;
   onRun: (runId: string) => void;
   isAsking: boolean;
   isBlocked: boolean;
@@ -25,6 +27,7 @@ interface QuestionFormProps {
 export function QuestionForm({
   runs,
   runId,
+  step,
   onRun,
   isAsking,
   isBlocked,
@@ -36,7 +39,7 @@ export function QuestionForm({
   const [maxTokens, setMaxTokens] = useState("256");
   const { pictures, refusal, add, takeLine, remove } = useAttachments();
   const [isOver, setOver] = useState(false);
-  const [checkpoint, setCheckpoint] = useState<"best" | "last">("best");
+  const [checkpoint, setCheckpoint] = useState<"best" | "last" | number>(step ?? "best");
   const isHot = !(Number(temperature) >= 0 && Number(temperature) <= 4) || temperature === "";
   const isLong = !(Number.isInteger(Number(maxTokens)) && Number(maxTokens) >= 1);
   const canAsk = !isBlocked && !isHot && !isLong && prompt.trim() !== "";
@@ -117,12 +120,17 @@ export function QuestionForm({
           />
           <Select
             label="Checkpoint"
-            value={checkpoint}
+            value={String(checkpoint)}
             choices={[
+              ...(step === null
+                ? []
+                : [{ value: String(step), label: `Checkpoint of step ${step}` }]),
               { value: "best", label: "Best checkpoint" },
               { value: "last", label: "Last checkpoint" },
             ]}
-            onChange={(value) => setCheckpoint(value === "last" ? "last" : "best")}
+            onChange={(value) =>
+              setCheckpoint(value === "last" || value === "best" ? value : Number(value))
+            }
           />
           <label htmlFor="temperature" className="flex items-center gap-2 text-muted">
             Temperature

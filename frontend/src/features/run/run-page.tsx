@@ -82,7 +82,7 @@ function partOf(tab: RunTab, detail: RunDetail, live: LiveRun): ReactNode {
     case "checkpoints":
       return (
         <Padded>
-          <Checkpoints runId={runId} />
+          <Checkpoints detail={detail} />
         </Padded>
       );
     case "log":
