@@ -14,9 +14,8 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
 from backend.history.damage import DAMAGE, damaged
-from backend.history.digest import MAX_NUMBER
 from backend.history.runlog import KEPT_FOLDER, RunLog, RunLogs
-from backend.history.summary import RunFacts, config_values, read_facts, summarize
+from backend.history.summary import read_facts, summarize
 from backend.history.tables import (
     ENTRIES,
     RUN_VALUES,
@@ -29,7 +28,8 @@ from backend.history.tables import (
     is_damage,
     open_index,
 )
-from backend.history.views import RunSummary, Value
+from backend.history.values import values_of
+from backend.history.views import RunSummary
 from OnPolicyDistill.runs.directory import RunDirectory, list_runs, run_of
 
 logger = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ class RunIndex:
             log = self.logs.of(run)
             facts = read_facts(run)
             summary = summarize(log, state, facts)
-            return _Reading(summary, fingerprint, _values(summary, facts), log)
+            return _Reading(summary, fingerprint, values_of(summary, facts), log)
         except DAMAGE as error:
             if not run.path.is_dir():
                 return None
@@ -269,43 +269,3 @@ def _row(summary: RunSummary, fingerprint: str) -> dict[str, object]:
 
 def _entry(summary: RunSummary) -> dict[str, object]:
     return {"run_id": summary.run_id, "summary": summary.model_dump_json()}
-
-
-def _values(summary: RunSummary, facts: RunFacts) -> list[dict[str, object]]:
-    return [
-        {
-            "number_in_run": number,
-            "run_id": summary.run_id,
-            "key": key,
-            "number": _as_number(value),
-            "words": _as_words(value),
-        }
-        for number, (key, value) in enumerate(_keyed(summary, facts))
-    ]
-
-
-def _keyed(summary: RunSummary, facts: RunFacts) -> Iterator[tuple[str, Value]]:
-    if facts.config is not None:
-        yield from config_values(facts.config)
-    # Every method has a name of its own for them.
-    yield "student", summary.student
-    yield "teacher", summary.teacher
-    for key, metric in summary.metrics.items():
-        yield key, metric.after
-        yield f"{key}.last", metric.last
-        yield f"{key}.first", metric.first
-        yield f"{key}.minimum", metric.minimum
-        yield f"{key}.maximum", metric.maximum
-    for tag in summary.annotations.tags:
-        yield "tag", tag
-
-
-def _as_number(value: Value) -> float | None:
-    is_number = isinstance(value, int | float) and abs(value) < MAX_NUMBER
-    return float(value) if is_number else None  # type: ignore[arg-type]  # checked above
-
-
-def _as_words(value: Value) -> str | None:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return None if value is None else str(value)

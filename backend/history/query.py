@@ -11,11 +11,16 @@ from typing import TypeVar
 from pydantic import Field
 from sqlalchemy import (
     ColumnElement,
+    Float,
     Select,
     SQLColumnExpression,
+    String,
+    Subquery,
     and_,
+    cast,
     func,
     not_,
+    null,
     or_,
     select,
     text,
@@ -52,6 +57,9 @@ _FILTER = re.compile(r"\s*([A-Za-z][\w.]{0,119})\s*(<=|>=|!=|=|<|>|~)\s*(.{1,200
 class RunQuery:
     """What a list of runs shall hold; `sort` is a key, with a minus for falling.
 
+    Runs stand together by the values of the key `group`, each group sorted for itself.
+
+    `group` is a key too, by whose values runs stand together, each group sorted for itself.
     `shown_states` are run ids whose state the supervisor knows better than the folder.
     """
 
@@ -61,6 +69,7 @@ class RunQuery:
     favourite: bool | None = None
     archived: bool | None = False
     sort: str = "-created"
+    group: str | None = None
     offset: int = 0
     limit: int = 50
     columns: tuple[str, ...] = ()
@@ -81,12 +90,15 @@ def find_runs(index: RunIndex, query: RunQuery) -> RunPage:
     Raises:
         WrongFieldError: a filter or sort key that cannot be understood.
     """
-    conditions = [*_marks(query), *_words(query.search), *_filters(query.filters)]
     with index.session() as session:
-        matching = select(RunRow.run_id).where(*conditions)
+        matching = select(RunRow.run_id).where(*conditions_of(query))
         total = session.scalar(select(func.count()).select_from(matching.subquery())) or 0
         # Sorted are ids alone: whole entries would all go through the sorting.
-        page = _sorted(matching, query.sort).offset(query.offset).limit(query.limit)
+        page = (
+            _sorted(_grouped(matching, query.group), query.sort)
+            .offset(query.offset)
+            .limit(query.limit)
+        )
         run_ids = session.scalars(page).all()
         entries = select(EntryRow.run_id, EntryRow.summary).where(EntryRow.run_id.in_(run_ids))
         summaries = dict(session.execute(entries).all())
@@ -94,6 +106,51 @@ def find_runs(index: RunIndex, query: RunQuery) -> RunPage:
         values = _columns(session, [run.run_id for run in runs], query.columns)
     shown = (run.model_copy(update={"columns": values.get(run.run_id, {})}) for run in runs)
     return RunPage(runs=tuple(shown), total=total, offset=query.offset)
+
+
+def conditions_of(query: RunQuery) -> list[ColumnElement[bool]]:
+    """What a run has to be to be in the list.
+
+    Raises:
+        WrongFieldError: a filter that cannot be understood.
+    """
+    return [*_marks(query), *_words(query.search), *_filters(query.filters)]
+
+
+def values_by_run(key: str) -> Subquery:
+    """One value of a key a run, as `number` and `words`; of several, such as tags, the first."""
+    if key in OWN_WORDS:
+        return select(
+            RunRow.run_id, cast(null(), Float).label("number"), OWN_WORDS[key].label("words")
+        ).subquery()
+    if key in OWN_NUMBERS:
+        number = cast(OWN_NUMBERS[key], Float)
+        return select(
+            RunRow.run_id, number.label("number"), cast(number, String).label("words")
+        ).subquery()
+    return (
+        select(
+            ValueRow.run_id,
+            func.min(ValueRow.number).label("number"),
+            func.min(ValueRow.words).label("words"),
+        )
+        .where(ValueRow.key == key)
+        .group_by(ValueRow.run_id)
+        .subquery()
+    )
+
+
+def _grouped(rows: Select[str], key: str | None) -> Select[str]:
+    if key is None:
+        return rows
+    values = values_by_run(key)
+    rows = rows.outerjoin(values, values.c.run_id == RunRow.run_id)
+    return rows.order_by(*group_order(values))
+
+
+def group_order(values: Subquery) -> tuple[ColumnElement[object], ...]:
+    """Groups by number, then by words; runs without a value stand last."""
+    return values.c.number.asc().nulls_last(), values.c.words.asc().nulls_last()
 
 
 def list_keys(index: RunIndex) -> list[str]:

@@ -7,12 +7,15 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from pydantic import Field, JsonValue
 
+from backend.backend import Backend
 from backend.comparison import Comparison, compare_runs
 from backend.completions import CompletionPage, same_prompts
+from backend.history.groups import RunGroups, find_groups
 from backend.history.query import RunPage, RunQuery, find_runs, list_keys
 from backend.history.views import RunDetail, RunSummary, ShownState, View
 from backend.routers.dependencies import NAME_PATTERN, Here, RunId, refusals
 from backend.runs import annotate, duplicate, make_run
+from backend.saved_views import SavedViews, read_views, write_views
 from OnPolicyDistill.runs.annotations import Annotations, Tag
 
 router = APIRouter(tags=["runs"])
@@ -87,6 +90,9 @@ class RunListing(View):
     favourite: bool | None = None
     archived: Literal["no", "yes", "all"] = "no"
     sort: str = Field("-created", max_length=121, description="A key; a minus is falling.")
+    group: Key | None = Field(
+        None, description="A key; runs of one value stand together, each group sorted for itself."
+    )
     offset: int = Field(0, ge=0, le=10**9)
     limit: int = Field(50, ge=1, le=500)
     column: tuple[Key, ...] = Field((), max_length=50, description="Keys to show the values of.")
@@ -95,20 +101,33 @@ class RunListing(View):
 @router.get("/runs")
 def list_runs(backend: Here, listing: Annotated[RunListing, Query()]) -> RunPage:
     """List runs: search, filters over any config key or metric, sort, pages."""
-    query = RunQuery(
+    page = find_runs(backend.index, _query(backend, listing))
+    return page.model_copy(update={"runs": tuple(backend.shown(run) for run in page.runs)})
+
+
+@router.get("/run-groups")
+def list_groups(backend: Here, listing: Annotated[RunListing, Query()]) -> RunGroups:
+    """List the groups of a list of runs in its order, with the spread of the columns asked for.
+
+    Without `group` they are grouped by method.
+    """
+    return find_groups(backend.index, _query(backend, listing), listing.group or "method")
+
+
+def _query(backend: Backend, listing: RunListing) -> RunQuery:
+    return RunQuery(
         search=listing.search,
         filters=listing.filter,
         states=listing.state,
         favourite=listing.favourite,
         archived=ARCHIVED[listing.archived],
         sort=listing.sort,
+        group=listing.group,
         offset=listing.offset,
         limit=listing.limit,
         columns=listing.column,
         shown_states=backend.shown_states(),
     )
-    page = find_runs(backend.index, query)
-    return page.model_copy(update={"runs": tuple(backend.shown(run) for run in page.runs)})
 
 
 @router.post("/runs", status_code=201, responses=refusals(409, 507))
@@ -125,6 +144,18 @@ def create(backend: Here, creation: RunCreation) -> RunSummary:
 def read_keys(backend: Here) -> Keys:
     """List every key that some run can be filtered and sorted by."""
     return Keys(keys=tuple(list_keys(backend.index)))
+
+
+@router.get("/run-views")
+def list_views(backend: Here) -> SavedViews:
+    """List the saved views of the list of runs."""
+    return read_views(backend.settings)
+
+
+@router.put("/run-views", responses=refusals(507))
+def replace_views(backend: Here, views: SavedViews) -> SavedViews:
+    """Replace the saved views; the same ones again change nothing."""
+    return write_views(backend.settings, views)
 
 
 @router.post("/reindex")

@@ -84,6 +84,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/run-groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Groups
+         * @description List the groups of a list of runs in its order, with the spread of the columns asked for.
+         *
+         *     Without `group` they are grouped by method.
+         */
+        get: operations["list_groups_api_run_groups_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/run-keys": {
         parameters: {
             query?: never;
@@ -97,6 +119,30 @@ export interface paths {
          */
         get: operations["read_keys_api_run_keys_get"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/run-views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Views
+         * @description List the saved views of the list of runs.
+         */
+        get: operations["list_views_api_run_views_get"];
+        /**
+         * Replace Views
+         * @description Replace the saved views; the same ones again change nothing.
+         */
+        put: operations["replace_views_api_run_views_put"];
         post?: never;
         delete?: never;
         options?: never;
@@ -7074,6 +7120,33 @@ export interface components {
             by_teacher: components["schemas"]["TeacherFigures"][];
         };
         /**
+         * RunGroup
+         * @description Runs of one value, null for those that have none.
+         */
+        RunGroup: {
+            /** Value */
+            value: string | null;
+            /** Count */
+            count: number;
+            /**
+             * Columns
+             * @description Of the columns asked for that are numbers.
+             */
+            columns: {
+                [key: string]: components["schemas"]["Spread"];
+            };
+        };
+        /**
+         * RunGroups
+         * @description Groups in the order in which the list has their runs.
+         */
+        RunGroups: {
+            /** Key */
+            key: string;
+            /** Groups */
+            groups: components["schemas"]["RunGroup"][];
+        };
+        /**
          * RunPage
          * @description A page of runs and how many there are in all.
          */
@@ -7372,6 +7445,41 @@ export interface components {
              * @default 0
              */
             seed?: number;
+        };
+        /**
+         * SavedView
+         * @description A name, and what the address of the list holds: filters, columns, sort, group.
+         */
+        SavedView: {
+            /** Name */
+            name: string;
+            /**
+             * Search
+             * @description JSON, read by the page.
+             */
+            search: string;
+        };
+        /**
+         * SavedViews
+         * @description Every saved view, in the user's order; names are unique.
+         */
+        "SavedViews-Input": {
+            /**
+             * Views
+             * @default []
+             */
+            views?: components["schemas"]["SavedView"][];
+        };
+        /**
+         * SavedViews
+         * @description Every saved view, in the user's order; names are unique.
+         */
+        "SavedViews-Output": {
+            /**
+             * Views
+             * @default []
+             */
+            views: components["schemas"]["SavedView"][];
         };
         /**
          * SelfTestFinished
@@ -7702,6 +7810,20 @@ export interface components {
              * @enum {string}
              */
             runs?: "keep" | "pause";
+        };
+        /**
+         * Spread
+         * @description The values of a column over the runs of a group that have one.
+         */
+        Spread: {
+            /** Mean */
+            mean: number;
+            /** Minimum */
+            minimum: number;
+            /** Maximum */
+            maximum: number;
+            /** Count */
+            count: number;
         };
         /**
          * StageStatus
@@ -9154,6 +9276,8 @@ export interface operations {
                 archived?: "no" | "yes" | "all";
                 /** @description A key; a minus is falling. */
                 sort?: string;
+                /** @description A key; runs of one value stand together, each group sorted for itself. */
+                group?: string | null;
                 offset?: number;
                 limit?: number;
                 /** @description Keys to show the values of. */
@@ -9326,6 +9450,87 @@ export interface operations {
             };
         };
     };
+    list_groups_api_run_groups_get: {
+        parameters: {
+            query?: {
+                /** @description Words that all have to occur. */
+                search?: string;
+                /** @description Such as eval_reverse_kl<0.5; all have to hold. */
+                filter?: string[];
+                state?: ("created" | "queued" | "starting" | "running" | "stopping" | "paused" | "finished" | "failed" | "interrupted")[];
+                favourite?: boolean | null;
+                archived?: "no" | "yes" | "all";
+                /** @description A key; a minus is falling. */
+                sort?: string;
+                /** @description A key; runs of one value stand together, each group sorted for itself. */
+                group?: string | null;
+                offset?: number;
+                limit?: number;
+                /** @description Keys to show the values of. */
+                column?: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunGroups"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` says which. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     read_keys_api_run_keys_get: {
         parameters: {
             query?: never;
@@ -9373,6 +9578,158 @@ export interface operations {
             };
             /** @description The Host is not this backend's. */
             421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_views_api_run_views_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedViews-Output"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    replace_views_api_run_views_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SavedViews-Input"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedViews-Output"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has the wrong type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` says which. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk has no room for it. */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };
