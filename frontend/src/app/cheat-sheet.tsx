@@ -20,8 +20,16 @@ const GROUPS: readonly { title: string; keys: readonly (readonly [string, string
       ["K", "Previous run"],
       ["X", "Select the run"],
       ["C", "Compare the selected runs"],
-      ["Enter", "Open the run"],
+      ["P", "Pause the run, or let it go on"],
+      ["Enter", "Open the run or the group"],
       ["Esc", "Clear the selection"],
+    ],
+  },
+  {
+    title: "On the page of a run",
+    keys: [
+      ["P", "Pause the run, or let it go on"],
+      ["1 – 5", "Open a tab"],
     ],
   },
   {

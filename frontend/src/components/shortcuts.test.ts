@@ -21,3 +21,10 @@ test("a sequence wins over the single key that ends it", () => {
 test("keys that mean nothing do nothing", () => {
   expect(matchShortcut({ "/": () => undefined }, "g", "q")).toBeUndefined();
 });
+
+test("a key behind G is never meant alone, so that G P does not pause a run", () => {
+  const pause = () => undefined;
+  expect(matchShortcut({ p: pause }, "g", "p")).toBeUndefined();
+  expect(matchShortcut({ p: pause }, null, "p")).toBe(pause);
+  expect(matchShortcut({ p: pause }, "x", "p")).toBe(pause);
+});

@@ -17,13 +17,17 @@ export function nameOfPress({ key, metaKey, ctrlKey, altKey }: KeyPress): string
   return `${metaKey || ctrlKey ? "mod+" : ""}${altKey ? "alt+" : ""}${key.toLowerCase()}`;
 }
 
+/** What begins a sequence: a key that follows it is never meant alone, on whichever part of the page. */
+const LEADER = "g";
+
 /** The shortcut a press completes: a sequence with the press before it, else the press alone. */
 export function matchShortcut(
   shortcuts: Shortcuts,
   before: string | null,
   press: string,
 ): (() => void) | undefined {
-  return (before === null ? undefined : shortcuts[`${before} ${press}`]) ?? shortcuts[press];
+  const whole = before === null ? undefined : shortcuts[`${before} ${press}`];
+  return whole ?? (before === LEADER ? undefined : shortcuts[press]);
 }
 
 function isTyping(target: EventTarget | null): boolean {

@@ -17,6 +17,7 @@ import { RunHeader } from "@/features/run/run-header";
 import type { RunTab } from "@/features/run/run-tabs";
 import { TAB_LABELS } from "@/features/run/run-tabs";
 import { useLiveRun } from "@/features/run/use-live-run";
+import { useRunKeys } from "@/features/run/use-run-keys";
 import { isAtWork } from "@/features/runs/run-state";
 
 /** One page for a run at work and a run of last year: the same facts, followed or not. */
@@ -25,6 +26,7 @@ export function RunPage() {
   const { tab = "overview" } = useSearch({ from: "/runs/$runId" });
   const detail = useQuery(runDetail(runId));
   const { live, connection } = useLiveRun(runId);
+  useRunKeys(detail.data);
   if (detail.isPending) {
     return (
       <div className="flex flex-col gap-3 p-4">

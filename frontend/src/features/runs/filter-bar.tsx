@@ -1,24 +1,30 @@
 import { useQuery } from "@tanstack/react-query";
-import { Columns3, ListFilter, Search, Star, X } from "lucide-react";
+import { ListFilter, Search, Star, X } from "lucide-react";
 import { type RefObject, useEffect, useState } from "react";
+import { runKinds } from "@/api/methods";
 import { runKeys } from "@/api/runs";
 import { Button } from "@/components/button";
 import { Input } from "@/components/input";
 import { Popover } from "@/components/popover";
 import { Select } from "@/components/select";
-import { columnsOf, type RunSearch, toggled } from "@/features/runs/listing";
+import { ColumnPicker, GroupPicker } from "@/features/runs/key-pickers";
+import { type RunSearch, toggled } from "@/features/runs/listing";
 import { RUN_STATES, RunStateDot } from "@/features/runs/run-state";
+import { ViewsMenu } from "@/features/runs/views-menu";
 
 interface FilterBarProps {
   search: RunSearch;
+  /** What the address holds, without what follows from it. */
+  address: RunSearch;
   change: (part: Partial<RunSearch>) => void;
   inputRef: RefObject<HTMLInputElement | null>;
 }
 
-export function FilterBar({ search, change, inputRef }: FilterBarProps) {
+export function FilterBar({ search, address, change, inputRef }: FilterBarProps) {
   return (
     <div className="flex flex-wrap items-center gap-2 px-4 pb-2">
       <SearchBox value={search.q ?? ""} change={change} inputRef={inputRef} />
+      <MethodFilter search={search} change={change} />
       <StateFilter search={search} change={change} />
       <ValueFilter search={search} change={change} />
       <Button
@@ -41,7 +47,9 @@ export function FilterBar({ search, change, inputRef }: FilterBarProps) {
           change({ archived: value === "yes" || value === "all" ? value : undefined })
         }
       />
+      <GroupPicker search={search} change={change} />
       <ColumnPicker search={search} change={change} />
+      <ViewsMenu search={address} change={change} />
       {(search.filter ?? []).map((filter) => (
         <span
           key={filter}
@@ -95,6 +103,23 @@ function SearchBox({ value, change, inputRef }: SearchBoxProps) {
 }
 
 type PartProps = Pick<FilterBarProps, "search" | "change">;
+
+const ANY = "any";
+
+function MethodFilter({ search, change }: PartProps) {
+  const kinds = useQuery(runKinds()).data ?? [];
+  return (
+    <Select
+      label="Method"
+      value={search.method ?? ANY}
+      choices={[
+        { value: ANY, label: "Any method" },
+        ...kinds.map(({ name, title }) => ({ value: name, label: title })),
+      ]}
+      onChange={(method) => change({ method: method === ANY ? undefined : method })}
+    />
+  );
+}
 
 function StateFilter({ search, change }: PartProps) {
   const chosen = search.state ?? [];
@@ -182,44 +207,6 @@ function ValueFilter({ search, change }: PartProps) {
           Add
         </Button>
       </form>
-    </Popover>
-  );
-}
-
-function ColumnPicker({ search, change }: PartProps) {
-  const keys = useQuery(runKeys());
-  const [words, setWords] = useState("");
-  const columns = columnsOf(search);
-  const matching = (keys.data?.keys ?? []).filter((key) => key.includes(words.toLowerCase()));
-  const ordered = [...columns, ...matching.filter((key) => !columns.includes(key))].slice(0, 80);
-  return (
-    <Popover
-      label="Choose columns"
-      align="end"
-      trigger={<Button icon={<Columns3 aria-hidden />}>Columns</Button>}
-    >
-      <Input
-        placeholder="Find a setting or metric"
-        aria-label="Find a column"
-        value={words}
-        onChange={(event) => setWords(event.target.value)}
-        className="mb-1 w-72"
-      />
-      <ul className="max-h-80 w-72 overflow-y-auto">
-        {ordered.map((key) => (
-          <li key={key}>
-            <label className="flex h-7 items-center gap-2 rounded-sm px-2 hover:bg-hover">
-              <input
-                type="checkbox"
-                checked={columns.includes(key)}
-                onChange={() => change({ column: toggled(columns, key) ?? [] })}
-                className="accent-accent"
-              />
-              <span className="truncate">{key}</span>
-            </label>
-          </li>
-        ))}
-      </ul>
     </Popover>
   );
 }

@@ -1,5 +1,14 @@
 import { expect, test } from "vitest";
-import { listingOf, nextSort, pagesOf, runSearch, toggled } from "@/features/runs/listing";
+import type { KindFacts } from "@/api/types";
+import {
+  defaultColumns,
+  listingOf,
+  nextSort,
+  pagesOf,
+  runSearch,
+  toggled,
+  withColumns,
+} from "@/features/runs/listing";
 
 test("an address with nonsense is read as one without it", () => {
   const search = runSearch.parse({
@@ -16,7 +25,34 @@ test("an empty address asks for the newest runs that are not archived", () => {
     offset: 200,
     limit: 100,
     sort: "-created",
-    column: ["divergence", "eval_reverse_kl", "eval_agreement"],
+    column: [],
+  });
+});
+
+const KINDS = [
+  kind("on_policy", "divergence", "eval_reverse_kl", ["eval_agreement"]),
+  kind("grpo", "reward", "eval_accuracy", ["eval_accuracy"]),
+  { name: "evaluation", best_metric: null, face: { main: null, small: [] } },
+] as unknown as KindFacts[];
+
+function kind(name: string, watched: string, best: string, heldOut: string[]) {
+  const small = [heldOut.map((key) => ({ key, role: "evaluation" }))];
+  return { name, best_metric: best, face: { main: { metrics: [{ key: watched }] }, small } };
+}
+
+test("columns are those of the method, of all methods what each is judged by", () => {
+  const columns = (method?: string) => defaultColumns(method, KINDS);
+  expect(columns("on_policy")).toEqual(["divergence", "eval_reverse_kl", "eval_agreement"]);
+  expect(columns("grpo")).toEqual(["reward", "eval_accuracy"]);
+  expect(columns("evaluation")).toEqual([]);
+  expect(columns()).toEqual(["eval_reverse_kl", "eval_accuracy"]);
+  expect(withColumns({ column: ["loss"] }, KINDS).column).toEqual(["loss"]);
+});
+
+test("a method is asked for as a filter beside the others", () => {
+  expect(listingOf({ method: "grpo", filter: ["step>3"], group: "seed" }, 0)).toMatchObject({
+    filter: ["step>3", "method=grpo"],
+    group: "seed",
   });
 });
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { RunListing } from "@/api/runs";
-import type { Metric, RunState } from "@/api/types";
+import type { KindFacts, Metric, RunState } from "@/api/types";
 import { RUN_STATES } from "@/features/runs/run-state";
 
 /** What the address of the list of runs holds; what is not understood is left out, never an error. */
@@ -14,6 +14,10 @@ export const runSearch = z.object({
   sort: z.string().optional().catch(undefined),
   archived: z.enum(["no", "yes", "all"]).optional().catch(undefined),
   favourite: z.boolean().optional().catch(undefined),
+  /** A run kind: only its runs, with its columns. */
+  method: z.string().optional().catch(undefined),
+  /** A key: runs of one value stand together. */
+  group: z.string().optional().catch(undefined),
   column: z.array(z.string()).optional().catch(undefined),
   curves: z.boolean().optional().catch(undefined),
   selected: z.array(z.string()).optional().catch(undefined),
@@ -22,11 +26,7 @@ export const runSearch = z.object({
 export type RunSearch = z.infer<typeof runSearch>;
 
 export const DEFAULT_SORT = "-created";
-export const DEFAULT_COLUMNS: readonly string[] = [
-  "divergence",
-  "eval_reverse_kl",
-  "eval_agreement",
-];
+const MOST_COLUMNS = 3;
 export const PAGE_SIZE = 100;
 export const MOST_COMPARED = 8;
 
@@ -39,14 +39,41 @@ export function listingOf(search: RunSearch, page: number): RunListing {
     column: columnsOf(search),
     ...(search.q ? { search: search.q } : {}),
     ...(search.state?.length ? { state: search.state } : {}),
-    ...(search.filter?.length ? { filter: search.filter } : {}),
+    ...filtersOf(search),
+    ...(search.group ? { group: search.group } : {}),
     ...(search.favourite ? { favourite: true } : {}),
     ...(search.archived ? { archived: search.archived } : {}),
   };
 }
 
+function filtersOf({ filter = [], method }: RunSearch): Pick<RunListing, "filter"> {
+  const all = [...filter, ...(method ? [`method=${method}`] : [])];
+  return all.length > 0 ? { filter: all } : {};
+}
+
 export function columnsOf(search: RunSearch): string[] {
-  return [...(search.column ?? DEFAULT_COLUMNS)];
+  return [...(search.column ?? [])];
+}
+
+/** The list with the columns of its method, or of all of them, where the user chose none. */
+export function withColumns(search: RunSearch, kinds: readonly KindFacts[]): RunSearch {
+  return search.column ? search : { ...search, column: defaultColumns(search.method, kinds) };
+}
+
+/** What a method is watched and judged by; of all methods, what each is judged by. */
+export function defaultColumns(method: string | undefined, kinds: readonly KindFacts[]): string[] {
+  const kind = kinds.find(({ name }) => name === method);
+  const judged = (one: KindFacts) => one.best_metric ?? [];
+  const keys = kind
+    ? [
+        ...(kind.face.main?.metrics.slice(0, 1) ?? []).map(({ key }) => key),
+        ...[judged(kind)].flat(),
+        ...(kind.face.small ?? [])
+          .flat()
+          .flatMap(({ key, role }) => (role === "evaluation" ? key : [])),
+      ]
+    : kinds.flatMap(judged);
+  return [...new Set(keys)].slice(0, MOST_COLUMNS);
 }
 
 /** The better values first, else the larger ones; then the other way, then back to the newest. */
@@ -76,5 +103,12 @@ export function pagesOf(first: number, last: number): number[] {
 }
 
 export function isFiltered(search: RunSearch): boolean {
-  return Boolean(search.q || search.state || search.filter || search.favourite || search.archived);
+  return Boolean(
+    search.q ||
+      search.state ||
+      search.filter ||
+      search.method ||
+      search.favourite ||
+      search.archived,
+  );
 }

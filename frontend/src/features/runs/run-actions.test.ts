@@ -1,7 +1,7 @@
 import { toast } from "sonner";
 import { expect, test, vi } from "vitest";
 import { ApiError } from "@/api/problem";
-import { showStartError } from "@/features/runs/run-actions";
+import { pauseOrResume, showStartError } from "@/features/runs/run-actions";
 
 function refusal(code: string): ApiError {
   return new ApiError({
@@ -24,4 +24,12 @@ test("a start that was refused for memory in use can be started anyway by a butt
   showStartError(refusal("run_finished"), again);
   expect(shown.mock.lastCall?.[1]?.action).toBeUndefined();
   shown.mockRestore();
+});
+
+test("the pause key pauses what is at work and lets what waits go on", () => {
+  expect(pauseOrResume("running")).toBe("pause");
+  expect(pauseOrResume("paused")).toBe("resume");
+  expect(pauseOrResume("created")).toBe("start");
+  expect(pauseOrResume("finished")).toBeUndefined();
+  expect(pauseOrResume("stopping")).toBeUndefined();
 });

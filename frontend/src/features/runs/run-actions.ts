@@ -51,6 +51,11 @@ export function verbsFor(state: RunState): readonly RunVerb[] {
   }
 }
 
+/** What the pause key does: it pauses a run at work, and lets another go on. */
+export function pauseOrResume(state: RunState): RunVerb | undefined {
+  return verbsFor(state).find((verb) => verb === "pause" || verb === "resume" || verb === "start");
+}
+
 export const VERB_LABELS: Record<RunVerb, string> = {
   start: "Start",
   resume: "Resume",
