@@ -188,8 +188,7 @@ _SFT = KindFacts(
             title="Validation file",
             holds="conversations",
             part="validation",
-            required=False,
-            needed="Held-out conversations of their own. Without them nothing tells learning from "
+            needed="held-out conversations of their own. Without them nothing tells learning from "
             "learning by heart.",
         ),
     ),

@@ -154,10 +154,10 @@ def _lints_of(student: str | None, files: list[str | None]) -> list[LintReport]:
     # Without a student nobody knows whether pictures are read, so they are looked at.
     named = None if student is None or local_folder(student) is None else student
     ruler = Ruler(sight=DEFAULT_SIGHT) if named is None else ruler_of(named)
-    training = files[0]
+    training, held_out = (None if file is None else Path(file) for file in files)
     reports = []
-    for file in files:
-        if file is not None:
-            other = Path(training) if training is not None and file != training else None
-            reports.append(lint_prompts(Path(file), other, ruler, tell_pictures))
+    if training is not None:
+        reports.append(lint_prompts(training, None, ruler, tell_pictures))
+    if held_out is not None:
+        reports.append(lint_prompts(held_out, training, ruler, tell_pictures))
     return reports

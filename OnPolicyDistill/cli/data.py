@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from OnPolicyDistill.cli.data_apart import separate, split
 from OnPolicyDistill.cli.data_causal import baselines, causal, causal_published
 from OnPolicyDistill.cli.output import JsonOption, print_json, print_note, print_text
 
@@ -20,6 +21,8 @@ app = typer.Typer(help="Look at prompt files and check them.", no_args_is_help=T
 app.command()(causal)
 app.command("causal-published")(causal_published)
 app.command()(baselines)
+app.command()(separate)
+app.command()(split)
 
 PICTURES_A_NOTE = 500
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +12,12 @@ from OnPolicyDistill.datasets.conversations import Conversation, read_conversati
 from OnPolicyDistill.datasets.findings import Findings
 from OnPolicyDistill.datasets.lengths import histogram
 from OnPolicyDistill.datasets.linter import LintReport, Ruler
-from OnPolicyDistill.datasets.messages import CALLS_KEY, calls_tools
+from OnPolicyDistill.datasets.messages import calls_tools
+from OnPolicyDistill.datasets.overlap import (
+    conversation_mark,
+    exact_conversation_mark,
+    overlap_finding,
+)
 from OnPolicyDistill.datasets.picture_linter import PictureFacts, PictureLint, Progress
 from OnPolicyDistill.datasets.prompt_rules import Finding, problem_finding
 from OnPolicyDistill.datasets.prompts import content_text
@@ -49,7 +52,7 @@ def lint_conversations(
     words = ruler.measure(lint.texts)
     lengths = [length + more for length, more in zip(words, lint.added, strict=True)]
     lint.findings.extend(_too_long(lint.measured, lengths, ruler))
-    facts = FileFacts(path, num_lines, len(lint.texts), lint.pictures.facts())
+    facts = FileFacts(path, "conversations", num_lines, len(lint.texts), lint.pictures.facts())
     return report_of(facts, lint.findings, ruler, lengths)
 
 
@@ -70,12 +73,12 @@ class _Lint:
         """Check one conversation against those before it and those of the other file."""
         pictures = self.pictures.take(found.line, found.pictures)
         self.findings.extend(pictures.findings)
-        mark = _mark(found, pictures.marks)
+        mark = exact_conversation_mark(found, pictures.marks)
         first = self.seen.setdefault(mark, found.line)
         if first != found.line:
             message = f"Same as line {first}."
             self.findings.append(_warning(found, "duplicate", message, "Remove one."))
-        if mark in self.elsewhere:
+        if conversation_mark(found, pictures.marks) in self.elsewhere:
             message = "The other set has this conversation too."
             self.findings.append(
                 _warning(found, "leaked", message, "Remove it from one of the two.")
@@ -104,9 +107,13 @@ def _too_long(measured: list[Conversation], lengths: list[int], ruler: Ruler) ->
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """A linted file: its lines that are not blank, how many have an answer, and its pictures."""
+    """A linted file: its lines that are not blank, how many have an answer, and its pictures.
+
+    `noun` is what its lines are called.
+    """
 
     path: Path
+    noun: str
     num_lines: int
     num_answers: int
     pictures: PictureFacts | None = None
@@ -119,6 +126,9 @@ def report_of(
     found = Findings()
     for finding in findings:
         found.add(finding)
+    overlap = overlap_finding(found.counts["leaked"], len(lengths), facts.noun)
+    if overlap is not None:
+        found.add(overlap)
     errors, warnings = found.severities["error"], found.severities["warning"]
     return LintReport(
         path=str(facts.path),
@@ -146,18 +156,9 @@ def _usable(path: Path | None, ruler: Ruler) -> tuple[frozenset[bytes], frozense
     for found in () if path is None else read_conversations(path):
         if isinstance(found, Conversation):
             marks = lint.take(found.line, found.pictures).marks
-            conversations.add(_mark(found, marks))
+            conversations.add(conversation_mark(found, marks))
             pictures.update(marks)
     return frozenset(conversations), frozenset(pictures)
-
-
-def _mark(found: Conversation, marks: Sequence[str]) -> bytes:
-    told = [*marks]
-    for message in found.messages:
-        told += (str(message["role"]), content_text(message.get("content")))
-        if calls_tools(message):
-            told.append(json.dumps(message[CALLS_KEY]))
-    return hashlib.blake2b("\0".join(told).encode(), digest_size=16).digest()
 
 
 def _text(found: Conversation, ruler: Ruler) -> str:

@@ -48,7 +48,7 @@ def lint_inputs(
     lint.findings.extend(lint.pictures.of_set())
     words = ruler.measure(lint.texts)
     lengths = [length + more for length, more in zip(words, lint.added, strict=True)]
-    facts = FileFacts(path, num_lines, lint.num_gold, lint.pictures.facts())
+    facts = FileFacts(path, "inputs", num_lines, lint.num_gold, lint.pictures.facts())
     return report_of(facts, lint.findings, ruler, lengths)
 
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from OnPolicyDistill.datasets.chat_template import ChatTemplate
 from OnPolicyDistill.datasets.findings import Findings
 from OnPolicyDistill.datasets.lengths import LengthHistogram, histogram
+from OnPolicyDistill.datasets.overlap import overlap_finding
 from OnPolicyDistill.datasets.picture_linter import PictureFacts, PictureLint, Progress
 from OnPolicyDistill.datasets.prompt_rules import (
     Finding,
@@ -241,6 +242,9 @@ class _Lint:
         if len(self.keys) > 1:
             message = f"{self.keys['images']} of {usable} prompts have images, the others none."
             self.found.note(None, "note", "some_images", message, "Two sets train more evenly.")
+        overlap = overlap_finding(self.found.counts["leaked"], usable, "prompts")
+        if overlap is not None:
+            self.found.add(overlap)
 
 
 def _fingerprints(

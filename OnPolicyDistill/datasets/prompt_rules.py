@@ -72,17 +72,22 @@ def exact_fingerprint(prompt: Prompt, marks: Sequence[str]) -> bytes:
     turns = (
         f"{message['role']}\0{content_text(message.get('content'))}" for message in prompt.messages
     )
-    return _digest("\0".join((*turns, *marks)))
+    return text_digest("\0".join((*turns, *marks)))
 
 
 def normalized_fingerprint(prompt: Prompt, marks: Sequence[str]) -> bytes:
     """Equal also for prompts that differ in case, spaces and the punctuation at their edges."""
     words = (content_text(message.get("content")) for message in prompt.messages)
-    plain = (" ".join(text.casefold().split()).strip(EDGE_PUNCTUATION) for text in words)
-    return _digest("\0".join((*plain, *marks)))
+    return text_digest("\0".join((*map(normalized_text, words), *marks)))
 
 
-def _digest(text: str) -> bytes:
+def normalized_text(text: str) -> str:
+    """A text without what does not count: case, spaces, and the punctuation at its edges."""
+    return " ".join(text.casefold().split()).strip(EDGE_PUNCTUATION)
+
+
+def text_digest(text: str) -> bytes:
+    """A short hash of a text: equal only for equal ones, as far as can be counted on."""
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 

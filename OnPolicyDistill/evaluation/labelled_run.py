@@ -19,6 +19,7 @@ from OnPolicyDistill.datasets.labelled import LabelledItem, labels_of, load_item
 from OnPolicyDistill.errors import ConfigError, InputError
 from OnPolicyDistill.evaluation.answering import AnswerRules, answer_items, live_line
 from OnPolicyDistill.evaluation.classification import classify
+from OnPolicyDistill.evaluation.data_files import data_files
 from OnPolicyDistill.evaluation.intervals import Bounds, wilson_interval
 from OnPolicyDistill.evaluation.labelled_files import Answered, write_evaluation
 from OnPolicyDistill.evaluation.labelled_report import (
@@ -72,7 +73,7 @@ def evaluate_run(
     """
     with occupying(run, observer, stop) as (reporter, asked):
         assignment = _assigned(run, reporter, asked)
-        announce(reporter, run.config())
+        announce(reporter, run.config(), data_files)
         _evaluate(assignment)
 
 

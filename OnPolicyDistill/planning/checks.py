@@ -10,26 +10,24 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-from OnPolicyDistill.config import (
-    EvaluationConfig,
-    RunConfig,
-    settings_of,
-)
+from OnPolicyDistill.config import RunConfig, settings_of
 from OnPolicyDistill.datasets.chat_template import ChatTemplate
 from OnPolicyDistill.datasets.linter import LintReport, Ruler
+from OnPolicyDistill.datasets.overlap import OVERLAP
 from OnPolicyDistill.datasets.set_files import is_set
 from OnPolicyDistill.datasets.tokenizer_files import load_tokenizer_files
 from OnPolicyDistill.datasets.turn_ends import find_unstopped_turn
 from OnPolicyDistill.errors import DatasetError, InputError, ModelError
-from OnPolicyDistill.methods import FACTS, facts_of, scoring_models_of
+from OnPolicyDistill.methods import FACTS
 from OnPolicyDistill.pictures import Sight
 from OnPolicyDistill.planning.answering import answering_stages
-from OnPolicyDistill.planning.architectures import Asked, architecture_problem
+from OnPolicyDistill.planning.architectures import architecture_problem
 from OnPolicyDistill.planning.check_report import CheckFinding, CheckReport, PromptText
 from OnPolicyDistill.planning.disk import DiskNeeds, disk_needs
 from OnPolicyDistill.planning.lengths import ruler_of_model
 from OnPolicyDistill.planning.model_folders import refuse_unusable_folder
 from OnPolicyDistill.planning.models import known_config
+from OnPolicyDistill.planning.named_models import fields_at_fault, named_models
 from OnPolicyDistill.planning.pair import PairReport, check_pair_by_name
 from OnPolicyDistill.planning.positions import position_note
 from OnPolicyDistill.planning.rates import endless_warmup
@@ -79,7 +77,8 @@ class Checkup:
         except (DatasetError, ModelError) as error:
             self.add("error", "no_file", field, error.message, error.action)
             return None
-        broken = [found for found in report.findings if found.severity == "error"]
+        # What both files have is told with what to type against it.
+        broken = [f for f in report.findings if f.severity == "error" and f.code != OVERLAP]
         if broken:
             # A line says more than that none of them can be used.
             first = next((found for found in broken if found.line is not None), broken[0])
@@ -106,8 +105,7 @@ class Checkup:
         try:
             self.pair = check_pair_by_name(student, teacher)
         except ModelError as error:
-            field = f"{block}.student_model, {block}.{key}"
-            self.add("error", "model", field, error.message, error.action)
+            self.add("error", "model", fields_at_fault(self.config), error.message, error.action)
             return
         if self.pair.verdict == "ok":
             return
@@ -179,7 +177,7 @@ class Checkup:
 
     def check_architectures(self) -> None:
         """Refuse architectures that do not do what the run asks, from config.json alone."""
-        for field, model, asked in _models_of(self.config):
+        for field, model, asked in named_models(self.config):
             config = known_config(model)
             if config is None:
                 continue
@@ -213,7 +211,7 @@ class Checkup:
 
     def check_folders(self) -> None:
         """Look into the folders of the models that are here, as the loaders will."""
-        for field, name, _ in _models_of(self.config):
+        for field, name, _ in named_models(self.config):
             folder = local_folder(name)
             if folder is None:
                 continue
@@ -233,7 +231,9 @@ class Checkup:
         except InputError as error:
             # The check of the pair may have said it already.
             if not any(found.code == "model" for found in self.findings):
-                self.add("error", "model", _model_fields(self.config), error.message, error.action)
+                self.add(
+                    "error", "model", fields_at_fault(self.config), error.message, error.action
+                )
             return
         self._check_targets(work)
         self._check_positions(work)
@@ -316,37 +316,6 @@ class Checkup:
             disk=self.disk,
             adapter=self.adapter,
         )
-
-
-def _models_of(config: RunConfig) -> Iterator[tuple[str, str, tuple[Asked, ...]]]:
-    """Fields that name models, with the names, and what is asked of the model."""
-    if isinstance(config, EvaluationConfig):
-        for number, variant in enumerate(config.evaluation.variants):
-            yield f"evaluation.variants.{number}.model", variant.model, ()
-        return
-    facts = facts_of(settings_of(config))
-    # The proof of learning asks that sampled and scored logprobs agree.
-    samples = any(words.phase == "self_test" for words in facts.phases)
-    learning: tuple[Asked, ...] = ("train", "sample") if samples else ("train",)
-    named = settings_of(config).model_dump()
-    scoring = scoring_models_of(settings_of(config))
-    for key, name in (scoring or {}).items():
-        yield f"{facts.block}.{key}", name, ()
-    for model in facts.models:
-        if model.role == "tower" or (model.role == "teacher" and scoring is not None):
-            continue
-        if isinstance(named[model.key], str):
-            asked = learning if model.role == "student" else ()
-            yield f"{facts.block}.{model.key}", named[model.key], asked
-
-
-def _model_fields(config: RunConfig) -> str:
-    """The settings that name models, as one finding names several."""
-    if isinstance(config, EvaluationConfig):
-        numbers = range(len(config.evaluation.variants))
-        return ", ".join(f"evaluation.variants.{number}.model" for number in numbers)
-    facts = FACTS[config.method]
-    return ", ".join(sorted(f"{facts.block}.{model.key}" for model in facts.models))
 
 
 def _sorted(findings: list[CheckFinding]) -> Iterator[CheckFinding]:

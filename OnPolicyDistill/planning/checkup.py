@@ -30,6 +30,7 @@ from OnPolicyDistill.errors import DatasetError, ModelError
 from OnPolicyDistill.planning.check_report import CheckReport, PromptText
 from OnPolicyDistill.planning.checks import Checkup
 from OnPolicyDistill.planning.graft_check import check_graft
+from OnPolicyDistill.planning.leakage import Files, check_leakage
 from OnPolicyDistill.planning.lengths import ruler_of
 from OnPolicyDistill.planning.models import describe_model, known_config
 from OnPolicyDistill.planning.sharding import sharding_problem
@@ -191,9 +192,9 @@ def _check_sft(check: Checkup, sft: SftSettings) -> None:
         check.add("error", "no_file", "sft.conversations", message, "Name a JSONL file.")
     field = "sft.validation_conversations"
     if sft.validation_conversations is None:
-        message = "No held-out conversations are named."
-        fix = "Without them nothing shows whether the model learns more than the file by heart."
-        check.add("warning", "no_held_out", field, message, fix)
+        message = "No held-out conversations are named; a run without them is refused."
+        fix = f"Set {field} to a file of conversations. Hold back a tenth: opd data split."
+        check.add("error", "no_file", field, message, fix)
     elif not is_set(Path(sft.validation_conversations)):
         message = f"There is no file of held-out conversations {sft.validation_conversations}."
         check.add("error", "no_file", field, message, "Check the path.")
@@ -209,10 +210,9 @@ def _check_sft(check: Checkup, sft: SftSettings) -> None:
     training = None if check.prompts is None else sft.conversations
     key = "validation_conversations"
     check.validation = lint(key, sft.validation_conversations, training)
-    if check.validation is not None and check.validation.num_leaked:
-        message = f"{check.validation.num_leaked} held-out conversations are trained on as well."
-        fix = "Remove them from one of the files, or held-out numbers mean nothing."
-        check.add("warning", "leaked", f"sft.{key}", message, fix)
+    if sft.conversations and sft.validation_conversations:
+        names = (sft.conversations, sft.validation_conversations)
+        check_leakage(check, Files(*names, f"sft.{key}", "conversations"))
     check.check_leaked_pictures(f"sft.{key}")
     check.check_turn_end(sft.model, "sft.model", learns_answers=True)
     check.check_rate(sft)
@@ -278,12 +278,10 @@ def _check_inputs(check: Checkup, settings: PromptDistillationSettings) -> None:
     training = None if check.prompts is None else inputs
     check.validation = lint("validation_inputs", held_out, training, "file of held-out inputs")
     field = f"{block}.validation_inputs"
-    if inputs and held_out and Path(held_out).resolve() == Path(inputs).resolve():
-        message = "Training and held-out inputs are the same file."
-        check.add("error", "leaked", field, message, "Hold back inputs of their own.")
-    elif check.validation is not None and check.validation.num_leaked:
-        message = f"{check.validation.num_leaked} held-out inputs are in the training file too."
-        check.add("warning", "leaked", field, message, "They will not be trained on.")
+    if inputs and held_out:
+        # The run itself leaves them out of what is learned.
+        few = "They will not be trained on."
+        check_leakage(check, Files(inputs, held_out, field, "inputs", few))
 
 
 def _check_evaluation(check: Checkup, settings: EvaluationSettings) -> None:
@@ -361,19 +359,9 @@ def _check_held_out(
 ) -> None:
     if check.validation is None:
         return
-    if settings.prompts and settings.validation_prompts and _same_file(settings):
-        message = "Training and held-out prompts are the same file."
-        check.add("error", "leaked", field, message, "Hold back prompts of their own.")
-    elif check.validation.num_leaked:
-        message = f"{check.validation.num_leaked} held-out prompts are trained on as well."
-        fix = "Remove them from one of the files, or held-out numbers mean nothing."
-        check.add("warning", "leaked", field, message, fix)
+    if settings.prompts and settings.validation_prompts:
+        names = (settings.prompts, settings.validation_prompts)
+        check_leakage(check, Files(*names, field, "prompts"))
     if check.validation.num_prompts < FEW_HELD_OUT:
         message = f"Only {check.validation.num_prompts} held-out prompts: numbers will jump."
         check.add("warning", "few_held_out", field, message, "Fifty or more are steady.")
-
-
-def _same_file(settings: DistillationSettings | GrpoSettings) -> bool:
-    names = (settings.prompts, settings.validation_prompts)
-    resolved = {Path(name).resolve() for name in names if name is not None}
-    return len(resolved) == 1

@@ -10,6 +10,7 @@ from OnPolicyDistill.datasets.set_files import is_set
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.planning.checks import Checkup
 from OnPolicyDistill.planning.grafts import thinks_by_choice
+from OnPolicyDistill.planning.leakage import Files, check_leakage
 from OnPolicyDistill.planning.lengths import pictured_ruler
 from OnPolicyDistill.settings.projector import ProjectorSettings
 
@@ -79,14 +80,9 @@ def _check_held_out(check: Checkup, settings: ProjectorSettings) -> None:
     if check.validation is None:
         return
     field = f"{BLOCK}.validation_conversations"
-    names = (settings.conversations, settings.validation_conversations)
-    if len({Path(name).resolve() for name in names if name is not None}) == 1:
-        message = "Training and held-out conversations are the same file."
-        check.add("error", "leaked", field, message, "Hold back pictures of their own.")
-    elif check.validation.num_leaked:
-        message = f"{check.validation.num_leaked} held-out conversations are trained on as well."
-        fix = "Remove them from one of the files, or held-out numbers mean nothing."
-        check.add("warning", "leaked", field, message, fix)
+    if settings.conversations and settings.validation_conversations:
+        names = (settings.conversations, settings.validation_conversations)
+        check_leakage(check, Files(*names, field, "conversations"))
     if check.validation.num_prompts < FEW_HELD_OUT:
         message = f"Only {check.validation.num_prompts} held-out conversations: numbers will jump."
         check.add("warning", "few_held_out", field, message, "Fifty or more are steady.")

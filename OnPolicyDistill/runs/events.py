@@ -52,6 +52,17 @@ class Machine(BaseModel):
     program: str = ""  # our own version; logs of earlier versions do not say
 
 
+class DataFile(BaseModel):
+    """A file that the settings name under `key`, and what it held when the run began."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key: str
+    path: str
+    num_bytes: int
+    sha256: str = Field(description="Of its bytes; of a set in several files, of all in order.")
+
+
 class RunStarted(EventBase):
     """The first event of every run."""
 
@@ -61,6 +72,7 @@ class RunStarted(EventBase):
     num_steps: int = Field(description="Steps in all; 0 where the rows decide, not yet known.")
     config_hash: str
     machine: Machine
+    files: tuple[DataFile, ...] = Field((), description="Logs of earlier versions have none.")
 
 
 class PhaseChanged(EventBase):

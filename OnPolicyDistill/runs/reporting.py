@@ -23,6 +23,7 @@ from OnPolicyDistill.macos import process_memory_bytes
 from OnPolicyDistill.runs.directory import RunDirectory, config_hash
 from OnPolicyDistill.runs.events import (
     TORN_LINE_REPAIRED,
+    DataFile,
     Event,
     EventBase,
     Machine,
@@ -230,8 +231,13 @@ def occupying(
             yield reporter, stop
 
 
-def announce(reporter: Reporter, config: RunConfig) -> None:
-    """Write a run's first event, or that it goes on at the reporter's step."""
+def announce(
+    reporter: Reporter, config: RunConfig, files: Callable[[RunConfig], tuple[DataFile, ...]]
+) -> None:
+    """Write a run's first event, or that it goes on at the reporter's step.
+
+    `files` says what is in the files that a config names.
+    """
     machine = describe_machine()
     if last_event(reporter.run.events_file) is not None:
         reporter.emit(RunResumed(step=reporter.step, machine=machine))
@@ -243,6 +249,7 @@ def announce(reporter: Reporter, config: RunConfig) -> None:
             num_steps=num_steps_of(config),
             config_hash=config_hash(config),
             machine=machine,
+            files=files(config),
         )
     )
     settings = settings_of(config)

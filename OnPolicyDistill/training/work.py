@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict
 from OnPolicyDistill.config import settings_of
 from OnPolicyDistill.distributed.ranks import this_process
 from OnPolicyDistill.errors import ConfigError, RankLostError, StoppedError
+from OnPolicyDistill.evaluation.data_files import data_files
 from OnPolicyDistill.evaluation.intervals import Measured
 from OnPolicyDistill.generation.request import GenerationHooks
 from OnPolicyDistill.memory import memory_metrics, reset_peak
@@ -176,7 +177,7 @@ class Work:
         point_best(run, self.state)
         discard_values_after(run, self.state.step)
         self.reporter.step = self.state.step
-        announce(self.reporter, self.config)
+        announce(self.reporter, self.config, data_files)
 
     def steps(
         self,

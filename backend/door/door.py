@@ -17,7 +17,7 @@ from typing import TypeVar
 import psutil
 from pydantic import BaseModel, ValidationError
 
-from backend.door.questions import Asked, Limits
+from backend.door.asked import Asked, Limits
 from OnPolicyDistill import errors
 from OnPolicyDistill.errors import ConfigError, DistillError, ModelError
 

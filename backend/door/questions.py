@@ -1,19 +1,22 @@
 """What can be asked behind the door: each question with its answer and its limits.
 
 A question is everything that its answer depends on; answering reads model folders and data files
-and nothing else. Nothing of the web is imported here, since every child of the door has it loaded.
+and nothing else, and writes only the data files that a question names to be made. Nothing of the
+web is imported here, since every child of the door has it loaded.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
+from backend.door.apart_questions import SeparateQuestion, SplitQuestion
+from backend.door.asked import FILE_LIMITS, Asked, Limits
 from backend.prompt_sets.lint import preview, ruler_of_folder
 from backend.prompt_sets.views import PreviewPage
 from OnPolicyDistill.adapters.card import write_card
@@ -43,35 +46,6 @@ from OnPolicyDistill.planning.sides import side_from_files
 from OnPolicyDistill.planning.workload import make_workload
 from OnPolicyDistill.registry import Thinking
 from OnPolicyDistill.runs.directory import RunDirectory
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one answer may take: bytes of memory, seconds of the processor and of the clock."""
-
-    memory_bytes: int
-    cpu_seconds: int
-    seconds: float
-    answer_bytes: int = 64_000_000
-
-
-# A tokenizer of 262,144 tokens takes half a GB while it is read.
-FOLDER_LIMITS = Limits(2_000_000_000, 60, 120.0)
-# Long files are read line by line, and every line is counted in tokens.
-FILE_LIMITS = Limits(4_000_000_000, 1_200, 1_800.0)
-
-
-class Asked(BaseModel):
-    """Frozen and strict: what crosses the door is exactly this."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    limits: ClassVar[Limits] = FOLDER_LIMITS
-
-    @property
-    def subject(self) -> str:
-        """What is read, as an error names it."""
-        raise NotImplementedError
 
 
 class FolderFacts(BaseModel):
@@ -363,6 +337,8 @@ Question = Annotated[
     | MapQuestion
     | LintQuestion
     | PreviewQuestion
+    | SeparateQuestion
+    | SplitQuestion
     | CheckpointQuestion,
     Field(discriminator="kind"),
 ]

@@ -13,6 +13,7 @@ from typing import TypeGuard
 
 from pydantic import JsonValue, ValidationError
 
+from backend.history.data_files import data_files_of
 from backend.history.digest import MAX_NUMBER, Digest, Facts
 from backend.history.measured import metrics_of, sparkline_of, time_split_of
 from backend.history.runlog import RunLog
@@ -162,6 +163,7 @@ def _detail(run: RunDirectory, digest: Digest, facts: RunFacts, summary: RunSumm
         origin=_origin(digest.facts, facts.config),
         preparing_seconds=_preparing_seconds(run),
         time_split=time_split_of(digest),
+        files=data_files_of(run),
     )
 
 

@@ -10,7 +10,7 @@ from OnPolicyDistill.config import RunConfig
 from OnPolicyDistill.evaluation.labelled_report import Interval
 from OnPolicyDistill.methods import KindFacts, RunKind
 from OnPolicyDistill.runs.annotations import Annotations
-from OnPolicyDistill.runs.events import Check, Machine
+from OnPolicyDistill.runs.events import Check, DataFile, Machine
 from OnPolicyDistill.runs.pace import EtaSource
 from OnPolicyDistill.runs.postmortem import PostMortem
 
@@ -157,3 +157,4 @@ class RunDetail(View):
     time_split: tuple[TimePart, ...] = Field(
         (), description="Where the time at work went, pauses left out; `other` is what is left."
     )
+    files: tuple[DataFile, ...] = Field((), description="What it read; none before it begins.")

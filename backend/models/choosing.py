@@ -13,8 +13,9 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from backend.door.asked import Asked
 from backend.door.door import DOOR
-from backend.door.questions import Asked, ChoicesQuestion, MapQuestion
+from backend.door.questions import ChoicesQuestion, MapQuestion
 from backend.models.library import ModelLibrary
 from backend.models.local import canonical
 from backend.models.views import ModelChoice, ModelChoices, ModelList, Speaks

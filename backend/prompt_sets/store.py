@@ -17,6 +17,7 @@ from backend.backend import Backend
 from backend.history.tables import ValueRow
 from backend.problems import ConflictError, NotFoundError
 from backend.prompt_sets.views import PromptSetView, SetRecord
+from OnPolicyDistill.datasets.file_digests import digest_of_set
 from OnPolicyDistill.datasets.file_forms import KNOWN_ENDINGS
 from OnPolicyDistill.datasets.kinds import PEEKED_LINES, SetKind, kind_of
 from OnPolicyDistill.datasets.labelled import LabelledItem, read_items
@@ -79,7 +80,14 @@ class PromptSets:
         return self._remember(file, name or file.name, "path", _new_id(name or file.stem))
 
     def take_in(self, received: Path, name: str) -> PromptSetView:
-        """Move an uploaded file into the workspace and remember it."""
+        """Move an uploaded file into the workspace and remember it; what is there is the same set.
+
+        Only uploads count: what is used where it is may change there.
+        """
+        before = self._uploaded_before(received)
+        if before is not None:
+            received.unlink(missing_ok=True)
+            return self._view(before, self._used_by())
         set_id = _new_id(Path(name).stem)
         folder = self._folder / set_id
         ending = Path(name).suffix.lower()
@@ -123,6 +131,14 @@ class PromptSets:
             make_private(folder)
         write_text_atomically(folder / RECORD_FILE, record.model_dump_json(indent=1))
         return self._view(record, self._used_by())
+
+    def _uploaded_before(self, received: Path) -> SetRecord | None:
+        """The upload that holds the same, byte by byte."""
+        for record in self._own():
+            file = Path(record.path)
+            if record.origin == "upload" and file.is_file() and _same_bytes(file, received):
+                return record
+        return None
 
     def _own(self) -> Iterator[SetRecord]:
         if not self._folder.is_dir():
@@ -180,6 +196,12 @@ def _shipped() -> tuple[SetRecord, ...]:
         )
         for file in (*sorted(root.glob("*/*.jsonl")), *sorted(root.glob("*/prompt.md")))
     )
+
+
+def _same_bytes(one: Path, other: Path) -> bool:
+    if one.stat().st_size != other.stat().st_size:
+        return False
+    return digest_of_set(one) == digest_of_set(other)
 
 
 def _answers(path: Path, kind: SetKind) -> Iterator[bool]:

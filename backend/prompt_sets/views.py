@@ -9,6 +9,7 @@ from pydantic import Field
 from backend.history.views import View
 from OnPolicyDistill.datasets.kinds import SetKind
 from OnPolicyDistill.datasets.mapping import Meaning
+from OnPolicyDistill.datasets.overlap import ReadAs
 from OnPolicyDistill.datasets.prompt_rules import Finding
 from OnPolicyDistill.datasets.written_forms import Form
 
@@ -71,6 +72,31 @@ class ConvertedView(View):
     form: Form
     num_lines: int
     num_left_out: int = Field(description="Lines without an answer.")
+
+
+class Separation(View):
+    """Which set is held out, and as what the lines of both are compared."""
+
+    held_out: str = Field(max_length=120, description="Id of the held-out set.")
+    read_as: ReadAs
+
+
+class Split(View):
+    """How much of a set is held out, and which lines."""
+
+    read_as: ReadAs
+    share: float = Field(0.1, ge=0.001, le=0.9)
+    seed: int = Field(0, ge=0, le=2**31)
+
+
+class MadeApartView(View):
+    """A training and a held-out set that share no line; what was made is new."""
+
+    training: PromptSetView
+    held_out: PromptSetView
+    num_training: int
+    num_held_out: int
+    num_taken_out: int = Field(description="Lines that are not trained on any more.")
 
 
 class PreviewPicture(View):

@@ -17,12 +17,16 @@ from backend.paths import MAX_PATH_CHARACTERS, picked_file, probe
 from backend.problems import RefusedError
 from backend.prompt_sets.converting import convert_set, read_layout
 from backend.prompt_sets.pictures import thumbnail_of
+from backend.prompt_sets.separating import separate_set, split_set
 from backend.prompt_sets.views import (
     ConversionRequest,
     ConvertedView,
     LayoutView,
+    MadeApartView,
     PreviewPage,
     PromptSetView,
+    Separation,
+    Split,
 )
 from backend.routers.dependencies import Here, refusals
 from backend.system.room import check_disk
@@ -126,6 +130,20 @@ def convert_one(
     """Make a new set of one in another form; every other key of a line is kept."""
     check_disk(backend.settings)
     return convert_set(backend, bench.prompt_sets, set_id, request)
+
+
+@router.post("/prompt-sets/{set_id}/separate", status_code=201, responses=refusals(404, 507))
+def separate_one(backend: Here, bench: Bench, set_id: SetId, request: Separation) -> MadeApartView:
+    """Make a training set without the lines that a held-out set has; both stay as they are."""
+    check_disk(backend.settings)
+    return separate_set(backend, bench.prompt_sets, set_id, request)
+
+
+@router.post("/prompt-sets/{set_id}/split", status_code=201, responses=refusals(404, 507))
+def split_one(backend: Here, bench: Bench, set_id: SetId, request: Split) -> MadeApartView:
+    """Make a training and a held-out set of one, drawn by a seed; it stays as it is."""
+    check_disk(backend.settings)
+    return split_set(backend, bench.prompt_sets, set_id, request)
 
 
 @router.get("/prompt-sets/{set_id}/lint", responses=refusals(404))

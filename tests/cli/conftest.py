@@ -64,14 +64,20 @@ TINY = Scale(
 
 @pytest.fixture(scope="session")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `student`, `teacher`, `prompts.jsonl`, `validation.jsonl` and `config.yaml`."""
+    """A folder with `student`, `teacher`, `prompts.jsonl`, `held_out.jsonl` and `config.yaml`.
+
+    What `validation.jsonl` holds is trained on as well, and the config does not name it.
+    """
     root = tmp_path_factory.mktemp("pair")
     write_pair(root, TINY)
+    prompt = json.loads((root / "validation.jsonl").read_text(encoding="utf-8"))["prompt"]
+    held_out = json.dumps({"prompt": " ".join([*prompt.split(), *prompt.split()])})
+    (root / "held_out.jsonl").write_text(held_out + "\n", encoding="utf-8")
     values = {
         "teacher_model": str(root / "teacher"),
         "student_model": str(root / "student"),
         "prompts": str(root / "prompts.jsonl"),
-        "validation_prompts": str(root / "validation.jsonl"),
+        "validation_prompts": str(root / "held_out.jsonl"),
         "num_steps": TINY.num_steps,
         "batch_size": 2,
         "gradient_accumulation_steps": 1,

@@ -61,10 +61,13 @@ def test_what_is_no_text_is_told_with_its_line(tmp_path: Path) -> None:
     ]
 
 
-def test_duplicates_leaks_and_unknown_labels_are_warnings(tmp_path: Path) -> None:
+def test_duplicates_leaks_and_unknown_labels_are_warnings_and_many_leaks_an_error(
+    tmp_path: Path,
+) -> None:
     file = write(tmp_path / "a.csv", "text,label\nJa,de\nja ,de\nyes,en\n")
     other = write(tmp_path / "b.txt", "YES\n")
     assert found(file, other=other, labels=("de",)) == [
+        (None, "error", "overlap"),
         (3, "warning", "duplicate"),
         (4, "warning", "leaked"),
         (4, "warning", "unknown_label"),

@@ -85,7 +85,11 @@ def test_leakage_against_another_set_is_found_in_spite_of_case_and_spaces(tmp_pa
     other = write(tmp_path, [{"prompt": "how many legs  have 4 spiders"}, "{broken"], "other.jsonl")
     report = lint_prompts(write(tmp_path, CLEAN), other)
     assert report.num_leaked == 1
-    assert [(finding.line, finding.code) for finding in report.findings] == [(3, "leaked")]
+    # One of so few is more than a twentieth of them.
+    assert [(finding.line, finding.code) for finding in report.findings] == [
+        (None, "overlap"),
+        (3, "leaked"),
+    ]
 
 
 def test_partly_answered_and_tiny_sets_are_pointed_out(tmp_path):

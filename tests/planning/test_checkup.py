@@ -96,12 +96,41 @@ def test_unknown_models_are_an_error_and_the_files_are_linted_all_the_same(setti
     assert report.disk is None
 
 
-def test_leakage_and_the_same_file_twice_are_found(settings, tmp_path):
-    (tmp_path / "held.jsonl").write_text('{"prompt": "Train: what is 7 + 1?"}\n' * 21)
+def test_a_few_leaked_prompts_are_a_warning_and_many_an_error(settings, tmp_path):
+    with (tmp_path / "held.jsonl").open("a") as held:
+        held.write('\n{"prompt": "Train: what is 7 + 1?"}')
+    field = "distillation.validation_prompts"
+    assert found(check(settings, tmp_path)) == [("warning", "leaked", field)]
+    with (tmp_path / "held.jsonl").open("a") as held:
+        held.write('\n{"prompt": "train: what is 8 + 1?"}')
     report = check(settings, tmp_path)
-    assert ("warning", "leaked", "distillation.validation_prompts") in found(report)
-    twice = check(settings, tmp_path, validation_prompts=settings["prompts"])
-    assert ("error", "leaked", "distillation.validation_prompts") in found(twice)
+    assert found(report) == [("error", "leaked", field)]
+    assert "2 of 27 held-out prompts are trained on as well." in report.findings[0].message
+    train, held = settings["prompts"], settings["validation_prompts"]
+    assert f"opd data separate {train} {held} train-apart.jsonl" in report.findings[0].fix
+
+
+def test_the_same_content_for_training_and_validation_is_refused_under_any_name(settings, tmp_path):
+    field = "distillation.validation_prompts"
+    (tmp_path / "held.jsonl").write_bytes((tmp_path / "train.jsonl").read_bytes())
+    copied = check(settings, tmp_path)
+    assert found(copied) == [("error", "leaked", field)]
+    assert "30 of 30 held-out prompts" in copied.findings[0].message
+    same = check(settings, tmp_path, validation_prompts=settings["prompts"])
+    assert found(same) == [("error", "leaked", field)]
+    assert "are the same file" in same.findings[0].message
+    for report in (copied, same):
+        assert "opd data split" in report.findings[0].fix
+        assert "separate" not in report.findings[0].fix
+
+
+@pytest.mark.parametrize("key", ["student_model", "teacher_model"])
+def test_a_model_that_nobody_knows_is_told_at_its_own_setting(settings, tmp_path, key):
+    report = check(settings, tmp_path, **{key: "nobody/nothing"})
+    assert found(report) == [("error", "model", f"distillation.{key}")]
+    both = check(settings, tmp_path, student_model="no/one", teacher_model="no/two")
+    fields = "distillation.student_model, distillation.teacher_model"
+    assert sorted(both.findings[0].field.split(", ")) == fields.split(", ")
 
 
 def test_a_handful_of_held_out_prompts_is_a_warning(settings, tmp_path):
@@ -248,7 +277,7 @@ def test_conversations_are_checked_line_by_line_and_for_leaks(tmp_path, model_fo
     report = check_run(parse_config({"sft": values}), tmp_path)
     assert found(report)[:2] == [
         ("error", "broken_json", "sft.conversations"),
-        ("warning", "leaked", "sft.validation_conversations"),
+        ("error", "leaked", "sft.validation_conversations"),
     ]
     assert "train.jsonl, line 2" in report.findings[0].message
 
@@ -297,21 +326,27 @@ def test_what_cannot_work_in_prompt_distillation_is_told_at_its_field(model_fold
     assert "line 2" in report.findings[1].message
 
 
-def test_held_out_inputs_that_are_trained_on_are_a_warning(model_folder, tmp_path):
+def test_a_few_held_out_inputs_that_are_trained_on_are_a_warning_and_many_an_error(
+    model_folder, tmp_path
+):
     leaked = tmp_path / "leaked.txt"
+    field = "prompt_distillation.validation_inputs"
     leaked.write_text("A  b\n")
     report = prompted(model_folder, tmp_path, validation_inputs=str(leaked), labels=["x"])
-    assert found(report) == [("warning", "leaked", "prompt_distillation.validation_inputs")]
+    assert found(report) == [("error", "leaked", field)]
     assert report.prompts.counts == {"unknown_label": 1}
+    leaked.write_text("A  b\n" + "".join(f"is it {number}\n" for number in range(19)))
+    few = prompted(model_folder, tmp_path, validation_inputs=str(leaked))
+    assert found(few) == [("warning", "leaked", field)]
+    assert few.findings[0].fix == "They will not be trained on."
 
 
 @pytest.mark.parametrize("training", ["sft", "on_policy"])
-def test_a_model_that_nobody_knows_is_told_once_at_the_fields_that_name_models(
+def test_a_model_that_nobody_knows_is_told_once_at_the_field_that_names_it(
     model_folder, tmp_path, training
 ):
     report = prompted(model_folder, tmp_path, student_model="nobody/nothing", training=training)
-    fields = "prompt_distillation.student_model, prompt_distillation.teacher_model"
-    assert found(report) == [("error", "model", fields)]
+    assert found(report) == [("error", "model", "prompt_distillation.student_model")]
 
 
 def evaluated(model_folder, tmp_path, text, **changes):

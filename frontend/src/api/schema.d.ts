@@ -1334,6 +1334,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/prompt-sets/{set_id}/separate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Separate One
+         * @description Make a training set without the lines that a held-out set has; both stay as they are.
+         */
+        post: operations["separate_one_api_prompt_sets__set_id__separate_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/prompt-sets/{set_id}/split": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Split One
+         * @description Make a training and a held-out set of one, drawn by a seed; it stays as it is.
+         */
+        post: operations["split_one_api_prompt_sets__set_id__split_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/prompt-sets/{set_id}/lint": {
         parameters: {
             query?: never;
@@ -2468,6 +2508,23 @@ export interface components {
             pipeline_id: string;
             /** Problem */
             problem: string;
+        };
+        /**
+         * DataFile
+         * @description A file that the settings name under `key`, and what it held when the run began.
+         */
+        DataFile: {
+            /** Key */
+            key: string;
+            /** Path */
+            path: string;
+            /** Num Bytes */
+            num_bytes: number;
+            /**
+             * Sha256
+             * @description Of its bytes; of a set in several files, of all in order.
+             */
+            sha256: string;
         };
         /**
          * Difference
@@ -4552,6 +4609,23 @@ export interface components {
              * @default
              */
             program?: string;
+        };
+        /**
+         * MadeApartView
+         * @description A training and a held-out set that share no line; what was made is new.
+         */
+        MadeApartView: {
+            training: components["schemas"]["PromptSetView"];
+            held_out: components["schemas"]["PromptSetView"];
+            /** Num Training */
+            num_training: number;
+            /** Num Held Out */
+            num_held_out: number;
+            /**
+             * Num Taken Out
+             * @description Lines that are not trained on any more.
+             */
+            num_taken_out: number;
         };
         /**
          * MainChart
@@ -6993,6 +7067,12 @@ export interface components {
              * @default []
              */
             time_split: components["schemas"]["TimePart"][];
+            /**
+             * Files
+             * @description What it read; none before it begins.
+             * @default []
+             */
+            files: components["schemas"]["DataFile"][];
         };
         /**
          * RunDuplication
@@ -7251,6 +7331,12 @@ export interface components {
             /** Config Hash */
             config_hash: string;
             machine: components["schemas"]["Machine"];
+            /**
+             * Files
+             * @description Logs of earlier versions have none.
+             * @default []
+             */
+            files: components["schemas"]["DataFile"][];
         };
         /**
          * RunSummary
@@ -7523,6 +7609,22 @@ export interface components {
              * @description data:image/png;base64,... of a PNG, JPEG, WebP, BMP or GIF.
              */
             data: string;
+        };
+        /**
+         * Separation
+         * @description Which set is held out, and as what the lines of both are compared.
+         */
+        Separation: {
+            /**
+             * Held Out
+             * @description Id of the held-out set.
+             */
+            held_out: string;
+            /**
+             * Read As
+             * @enum {string}
+             */
+            read_as: "prompts" | "conversations" | "inputs";
         };
         /**
          * SetPicture
@@ -7810,6 +7912,27 @@ export interface components {
              * @enum {string}
              */
             runs?: "keep" | "pause";
+        };
+        /**
+         * Split
+         * @description How much of a set is held out, and which lines.
+         */
+        Split: {
+            /**
+             * Read As
+             * @enum {string}
+             */
+            read_as: "prompts" | "conversations" | "inputs";
+            /**
+             * Share
+             * @default 0.1
+             */
+            share?: number;
+            /**
+             * Seed
+             * @default 0
+             */
+            seed?: number;
         };
         /**
          * Spread
@@ -15274,6 +15397,220 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ConvertedView"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has the wrong type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` says which. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk has no room for it. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    separate_one_api_prompt_sets__set_id__separate_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                set_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Separation"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeApartView"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has the wrong type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` says which. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk has no room for it. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    split_one_api_prompt_sets__set_id__split_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                set_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Split"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeApartView"];
                 };
             };
             /** @description The path or the JSON is not acceptable. */

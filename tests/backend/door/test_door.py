@@ -13,6 +13,7 @@ from typing import ClassVar
 import psutil
 import pytest
 
+from backend.door.asked import Limits
 from backend.door.behind import answer_of
 from backend.door.door import DOOR, Door
 from backend.door.folders import facts_of_folder
@@ -20,7 +21,6 @@ from backend.door.questions import (
     CheckQuestion,
     FolderFacts,
     FolderQuestion,
-    Limits,
     LintQuestion,
     PairQuestion,
 )
