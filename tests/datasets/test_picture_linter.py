@@ -153,7 +153,7 @@ def test_leakage_is_found_by_picture_as_well_as_by_words(folder: Path) -> None:
     train, held_out = write(folder, clean()), write(folder, held, "held.jsonl")
     report = lint_prompts(held_out, train, RULER)
     assert codes(report) == [(None, "overlap"), (None, "leaked_picture"), (1, "leaked")]
-    message = report.findings[0].message
+    message = report.findings[1].message
     assert message == "4 pictures of the other set are here too, on 3 lines."
     assert report.num_leaked == 1
     assert report.pictures is not None

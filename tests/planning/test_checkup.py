@@ -326,7 +326,7 @@ def test_what_cannot_work_in_prompt_distillation_is_told_at_its_field(model_fold
     assert "line 2" in report.findings[1].message
 
 
-def test_a_few_held_out_inputs_that_are_trained_on_are_a_warning_and_many_an_error(
+def test_many_held_out_inputs_that_are_trained_on_are_an_error(
     model_folder, tmp_path
 ):
     leaked = tmp_path / "leaked.txt"
@@ -335,6 +335,10 @@ def test_a_few_held_out_inputs_that_are_trained_on_are_a_warning_and_many_an_err
     report = prompted(model_folder, tmp_path, validation_inputs=str(leaked), labels=["x"])
     assert found(report) == [("error", "leaked", field)]
     assert report.prompts.counts == {"unknown_label": 1}
+
+
+def test_a_few_held_out_inputs_that_are_trained_on_are_a_warning(model_folder, tmp_path):
+    leaked, field = tmp_path / "leaked.txt", "prompt_distillation.validation_inputs"
     leaked.write_text("A  b\n" + "".join(f"is it {number}\n" for number in range(19)))
     few = prompted(model_folder, tmp_path, validation_inputs=str(leaked))
     assert found(few) == [("warning", "leaked", field)]

@@ -7,6 +7,8 @@ interface FieldProps {
   help?: ReactNode;
   error?: string | undefined;
   className?: string;
+  /** The setting that it shows, by which an error leads to it. */
+  setting?: string;
   children: (control: ControlProps) => ReactNode;
 }
 
@@ -18,12 +20,12 @@ export interface ControlProps {
 }
 
 /** A label above a control, help below, and the error in place of the help. */
-export function Field({ label, unit, help, error, className, children }: FieldProps) {
+export function Field({ label, unit, help, error, className, setting, children }: FieldProps) {
   const id = useId();
   const describedBy = `${id}-help`;
   const wrong = error !== undefined;
   return (
-    <div className={clsx("flex flex-col gap-1", className)}>
+    <div data-setting={setting} className={clsx("flex flex-col gap-1", className)}>
       <label htmlFor={id} className="flex items-baseline gap-1.5 font-medium">
         {label}
         {unit ? <span className="font-normal text-faint">{unit}</span> : null}

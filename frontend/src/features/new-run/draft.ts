@@ -4,8 +4,18 @@ import type { ConfigValues, FormField, Preset } from "@/api/types";
 
 export type Setting = ConfigValues[string];
 
+/** A run that a draft began as a copy of; it is kept whole, since the run may be deleted. */
+export interface CopiedRun {
+  id: string;
+  name: string;
+  folder: string;
+  config: ConfigValues;
+}
+
+/** What a draft began with is a preset or a run. */
 interface Draft {
   preset: string | null;
+  copied?: CopiedRun | null;
   config: ConfigValues;
 }
 
@@ -17,6 +27,8 @@ interface DraftState extends Draft {
   take: (preset: Preset) => void;
   /** Goes on with what was planned of a preset's method, else with the preset. */
   turnTo: (preset: Preset) => void;
+  /** Begins with another run's settings. */
+  copy: (run: CopiedRun) => void;
   set: (key: string, value: Setting) => void;
   clear: () => void;
 }
@@ -26,6 +38,7 @@ export const useDraft = create<DraftState>()(
   persist(
     (set) => ({
       preset: null,
+      copied: null,
       config: {},
       others: {},
       take: (preset) => set((draft) => ({ ...setAside(draft), ...begun(preset) })),
@@ -35,23 +48,31 @@ export const useDraft = create<DraftState>()(
             ? draft
             : { ...setAside(draft), ...(draft.others[preset.config.method] ?? begun(preset)) },
         ),
+      copy: (run) =>
+        set((draft) => ({ ...setAside(draft), preset: null, copied: run, config: run.config })),
       set: (key, value) => set(({ config }) => ({ config: withSetting(config, key, value) })),
-      clear: () => set({ preset: null, config: {} }),
+      clear: () => set({ preset: null, copied: null, config: {} }),
     }),
     { name: DRAFT_KEY },
   ),
 );
 
 function begun(preset: Preset): Draft {
-  return { preset: preset.name, config: plain(preset.config) };
+  return { preset: preset.name, copied: null, config: plain(preset.config) };
+}
+
+/** Whether there is something to go on with. */
+export function isBegun({ preset, copied }: Pick<Draft, "preset" | "copied">): boolean {
+  return preset !== null || (copied ?? null) !== null;
 }
 
 /** The draft put where it is found again when its method is. */
-function setAside({ preset, config, others }: DraftState): Pick<DraftState, "others"> {
+function setAside(draft: DraftState): Pick<DraftState, "others"> {
+  const { preset, copied = null, config, others } = draft;
   const method = config["method"];
-  return preset === null || typeof method !== "string"
+  return !isBegun(draft) || typeof method !== "string"
     ? { others }
-    : { others: { ...others, [method]: { preset, config } } };
+    : { others: { ...others, [method]: { preset, copied, config } } };
 }
 
 /** Takes over what another window does to the draft: there is one, wherever it is looked at. */
@@ -97,17 +118,17 @@ export function withSetting(config: ConfigValues, key: string, value: Setting): 
 
 export interface Difference {
   key: string;
-  preset: Setting | undefined;
+  source: Setting | undefined;
   draft: Setting | undefined;
 }
 
-/** The settings in which a draft differs from its preset, by dotted key. */
-export function differences(preset: ConfigValues, draft: ConfigValues): Difference[] {
-  const before = new Map(flatten(preset));
+/** The settings in which a draft differs from what it began with, by dotted key. */
+export function differences(source: ConfigValues, draft: ConfigValues): Difference[] {
+  const before = new Map(flatten(source));
   const after = new Map(flatten(draft));
   return [...new Set([...before.keys(), ...after.keys()])]
-    .map((key) => ({ key, preset: before.get(key), draft: after.get(key) }))
-    .filter((row) => JSON.stringify(row.preset) !== JSON.stringify(row.draft));
+    .map((key) => ({ key, source: before.get(key), draft: after.get(key) }))
+    .filter((row) => JSON.stringify(row.source) !== JSON.stringify(row.draft));
 }
 
 function flatten(values: ConfigValues, prefix = ""): [string, Setting][] {
@@ -120,10 +141,10 @@ function isMapping(value: unknown): value is ConfigValues {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** The same run from a terminal: the preset and what differs from it. */
-export function asCommand(preset: string, changed: readonly Difference[]): string {
+/** The same run from a terminal: the preset, or a run's config, and what differs from it. */
+export function asCommand(source: string, changed: readonly Difference[]): string {
   const parts = changed.map(({ key, draft }) => `--set ${quote(`${key}=${asYaml(draft)}`)}`);
-  return [`opd train ${preset}`, ...parts].join(" \\\n  ");
+  return [`opd train ${quote(source)}`, ...parts].join(" \\\n  ");
 }
 
 // What YAML would read as something else than the text that it is.

@@ -33,6 +33,7 @@ export function SettingField({ field, suggestions }: SettingFieldProps) {
       help={field.help}
       error={mistake ?? error}
       className="max-w-xl"
+      setting={field.key}
     >
       {(control) => (
         <Control
