@@ -1,6 +1,6 @@
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { body, client } from "@/api/client";
-import type { SetConversion } from "@/api/types";
+import type { Separation, SetConversion, Split } from "@/api/types";
 
 export function promptSets() {
   return queryOptions({
@@ -53,6 +53,26 @@ export function convertSet(setId: string, conversion: SetConversion) {
     client.POST("/api/prompt-sets/{set_id}/convert", {
       params: { path: { set_id: setId } },
       body: conversion,
+    }),
+  );
+}
+
+/** Makes a training set without the lines that another set holds out. */
+export function separateSet(setId: string, separation: Separation) {
+  return body(
+    client.POST("/api/prompt-sets/{set_id}/separate", {
+      params: { path: { set_id: setId } },
+      body: separation,
+    }),
+  );
+}
+
+/** Makes a training and a held-out set of one. */
+export function splitSet(setId: string, split: Split) {
+  return body(
+    client.POST("/api/prompt-sets/{set_id}/split", {
+      params: { path: { set_id: setId } },
+      body: split,
     }),
   );
 }

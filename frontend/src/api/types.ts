@@ -54,6 +54,12 @@ export type PairReport = Schemas["PairReport"];
 /** A run's config as sent: what is left out takes its default. */
 export type ConfigValues = Schemas["RunCreation"]["config"];
 export type PromptSet = Schemas["PromptSetView"];
+export type Separation = Schemas["Separation"];
+export type Split = Schemas["Split"];
+export type MadeApart = Schemas["MadeApartView"];
+/** As what the lines of two sets are compared. */
+export type ReadAs = Separation["read_as"];
+export type DataFile = Schemas["DataFile"];
 export type SetLayout = Schemas["LayoutView"];
 export type SetConversion = Schemas["ConversionRequest"];
 export type ModelList = Schemas["ModelList"];

@@ -50,6 +50,8 @@ const newRun = createRoute({
 const newRunStep = createRoute({
   getParentRoute: () => root,
   path: "/new/$step",
+  // A run whose settings are taken to begin with.
+  validateSearch: z.object({ from: z.string().optional().catch(undefined) }),
   // Every step asks for its method: fetched first, so that none of them has to wait.
   loader: () => queryClient.ensureQueryData(runKinds()),
   component: lazyRouteComponent(() => import("@/features/new-run/new-run-page"), "NewRunPage"),

@@ -10,6 +10,14 @@ const VERDICTS = {
   error: { tone: "bad", label: "Has lines that cannot be used" },
 } as const;
 
+/** Too much overlap is an error that is in no line by itself. */
+function verdictOf(report: LintReport) {
+  const isOverlap = report.num_errors === 1 && (report.counts["overlap"] ?? 0) === 1;
+  return isOverlap
+    ? ({ tone: "bad", label: "Shares too much with the other set" } as const)
+    : VERDICTS[report.verdict];
+}
+
 interface LintViewProps {
   report: LintReport;
   /** What the lines are called. */
@@ -26,7 +34,7 @@ export function LintView({
   answered = "With answers",
   overlap,
 }: LintViewProps) {
-  const { tone, label } = VERDICTS[report.verdict];
+  const { tone, label } = verdictOf(report);
   return (
     <div className="flex flex-col gap-3">
       <div className="grid grid-cols-2 gap-3 sm:grid-cols-4">

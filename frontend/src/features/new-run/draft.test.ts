@@ -30,7 +30,7 @@ test("a setting that is not there is undefined, not an error", () => {
 test("only what differs from the preset is listed", () => {
   const changed = withSetting(preset, "distillation.prompts", "my file.jsonl");
   expect(differences(preset, changed)).toEqual([
-    { key: "distillation.prompts", preset: null, draft: "my file.jsonl" },
+    { key: "distillation.prompts", source: null, draft: "my file.jsonl" },
   ]);
   expect(differences(preset, preset)).toEqual([]);
 });
@@ -52,7 +52,7 @@ test.each([
   [["a b", "c"], '["a b","c"]'],
   [null, "null"],
 ])("the command line reads %j as it is", (value, written) => {
-  const changed = [{ key: "sft.run_name", preset: null, draft: value }];
+  const changed = [{ key: "sft.run_name", source: null, draft: value }];
   const bare = /^[\w.]+$/.test(written);
   expect(asCommand("sft", changed)).toBe(
     `opd train sft \\\n  --set ${bare ? `sft.run_name=${written}` : `'sft.run_name=${written}'`}`,

@@ -11,6 +11,7 @@ import { SetPicker } from "@/features/data/set-picker";
 import { settingOf, useDraft } from "@/features/new-run/draft";
 import { useCheck } from "@/features/new-run/field-errors";
 import type { FileSlot } from "@/features/new-run/files";
+import { LeakRemedies } from "@/features/new-run/leak-remedies";
 import { useMethod } from "@/features/new-run/methods";
 import { SettingField } from "@/features/new-run/setting-field";
 import { useGroup } from "@/features/new-run/settings-group";
@@ -64,6 +65,7 @@ function Findings({ slot, path }: { slot: FileSlot; path: string }) {
         answered={slot.answered}
         {...(slot.part === "validation" ? { overlap: "Also in training" } : {})}
       />
+      {slot.part === "validation" && check.data ? <LeakRemedies report={check.data} /> : null}
       <PathPreview path={path} model={model} />
     </>
   );

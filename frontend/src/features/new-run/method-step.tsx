@@ -6,6 +6,7 @@ import { Prose } from "@/components/prose";
 import { ErrorState, SkeletonRows } from "@/components/states";
 import { useDraft } from "@/features/new-run/draft";
 import { type Method, presetsOf, useMethod, useMethods } from "@/features/new-run/methods";
+import { RunChoice } from "@/features/new-run/run-choice";
 
 /** The method first, then one of its shipped presets to start from. */
 export function MethodStep() {
@@ -21,6 +22,7 @@ export function MethodStep() {
     <div className="flex flex-col gap-6">
       <MethodChoice known={query.data} />
       <PresetChoice known={query.data} />
+      <RunChoice />
     </div>
   );
 }

@@ -1,6 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { Link, Navigate, useNavigate, useParams } from "@tanstack/react-router";
-import clsx from "clsx";
+import { Navigate, useLocation, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { type ReactNode, useEffect } from "react";
 import { models } from "@/api/models";
 import { presets } from "@/api/planning";
@@ -9,14 +8,19 @@ import { ButtonLink } from "@/components/button-link";
 import { PageHeader } from "@/components/page-header";
 import { Notice, SkeletonRows } from "@/components/states";
 import { BudgetStep } from "@/features/new-run/budget-step";
+import { useCopyRun } from "@/features/new-run/copy-run";
 import { DataStep } from "@/features/new-run/data-step";
-import { followOtherWindows, useDraft } from "@/features/new-run/draft";
+import { followOtherWindows, isBegun, useDraft } from "@/features/new-run/draft";
 import { useHomelessErrors } from "@/features/new-run/field-errors";
+import { goToSetting, settingOfHash } from "@/features/new-run/go-to-setting";
 import { MethodStep } from "@/features/new-run/method-step";
 import { isOf, useMethod } from "@/features/new-run/methods";
+import { Missing } from "@/features/new-run/missing";
 import { ModelsStep } from "@/features/new-run/models-step";
 import { ObjectiveStep } from "@/features/new-run/objective-step";
 import { ReviewStep } from "@/features/new-run/review-step";
+import { statesOf, useProblems } from "@/features/new-run/step-states";
+import { Stepper } from "@/features/new-run/stepper";
 import { isStep, neighbour, STEPS, type StepId } from "@/features/new-run/steps";
 
 const CONTENT: Record<StepId, ReactNode> = {
@@ -35,13 +39,29 @@ const FIRST_PRESETS = { withModels: "default", without: "demo" };
 export function NewRunPage() {
   const { step } = useParams({ from: "/new/$step" });
   const navigate = useNavigate();
-  const { preset, config, take, clear } = useDraft();
+  const { from } = useSearch({ from: "/new/$step" });
+  const hash = useLocation({ select: (location) => location.hash });
+  const { config, take, clear } = useDraft();
+  const hasBegun = useDraft(isBegun);
+  const { problems, isChecked } = useProblems();
+  const copyRun = useCopyRun();
   const method = useMethod();
-  const isForeign = preset !== null && !isOf(method, config);
+  const isForeign = hasBegun && !isOf(method, config);
   const known = useQuery(presets()).data;
   const local = useQuery(models()).data?.local;
   useEffect(() => {
-    if (preset !== null || !known || !local) {
+    if (from !== undefined) {
+      void copyRun(from);
+    }
+  }, [from, copyRun]);
+  useEffect(() => {
+    const key = settingOfHash(hash);
+    if (key !== null) {
+      goToSetting(key);
+    }
+  }, [hash]);
+  useEffect(() => {
+    if (hasBegun || from !== undefined || !known || !local) {
       return;
     }
     const hasOwn = local.some(({ origin, is_complete }) => origin !== "embedded" && is_complete);
@@ -50,7 +70,7 @@ export function NewRunPage() {
     if (first) {
       take(first);
     }
-  }, [preset, known, local, take]);
+  }, [hasBegun, from, known, local, take]);
   // A draft that was kept by a program with other methods cannot be gone on with.
   useEffect(() => {
     if (isForeign) {
@@ -63,11 +83,12 @@ export function NewRunPage() {
   }
   const before = neighbour(step, -1);
   const after = neighbour(step, 1);
+  const errors = problems.filter((each) => each.step === step && each.severity === "error");
   return (
     <div className="flex h-full flex-col">
       <PageHeader
         title="New run"
-        detail={preset === null ? null : method.title}
+        detail={hasBegun ? method.title : null}
         actions={
           <Button
             onClick={() => {
@@ -79,10 +100,10 @@ export function NewRunPage() {
           </Button>
         }
       />
-      <Stepper step={step} />
+      <Stepper step={step} states={statesOf(problems, isChecked)} />
       <div className="min-h-0 grow overflow-y-auto p-4">
         {step === "method" || step === "review" ? null : <HomelessErrors />}
-        {preset === null && step !== "method" ? <SkeletonRows count={10} /> : CONTENT[step]}
+        {!hasBegun && step !== "method" ? <SkeletonRows count={10} /> : CONTENT[step]}
       </div>
       <footer className="flex h-12 shrink-0 items-center gap-2 border-t px-4">
         {before ? (
@@ -90,8 +111,14 @@ export function NewRunPage() {
             Back
           </ButtonLink>
         ) : null}
+        <Missing errors={errors} />
         {after ? (
-          <ButtonLink to="/new/$step" params={{ step: after }} className="ml-auto" look="primary">
+          <ButtonLink
+            to="/new/$step"
+            params={{ step: after }}
+            className={errors.length > 0 ? "ml-2" : "ml-auto"}
+            look={errors.length > 0 ? "plain" : "primary"}
+          >
             Continue to {STEPS.find(({ id }) => id === after)?.label.toLowerCase()}
           </ButtonLink>
         ) : null}
@@ -107,26 +134,4 @@ function HomelessErrors() {
       <Notice tone="bad" title={message} />
     </div>
   ));
-}
-
-function Stepper({ step }: { step: StepId }) {
-  return (
-    <nav aria-label="Steps" className="flex shrink-0 gap-1 overflow-x-auto border-b px-4 pb-2">
-      {STEPS.map(({ id, label }, index) => (
-        <Link
-          key={id}
-          to="/new/$step"
-          params={{ step: id }}
-          aria-current={id === step ? "step" : undefined}
-          className={clsx(
-            "num flex h-7 items-center gap-2 rounded-md px-2",
-            id === step ? "bg-selected font-medium" : "text-muted hover:bg-hover hover:text-ink",
-          )}
-        >
-          <span className="text-faint">{index + 1}</span>
-          {label}
-        </Link>
-      ))}
-    </nav>
-  );
 }

@@ -9,15 +9,17 @@ import { fieldsOf, useMethod } from "@/features/new-run/methods";
 import { relevantFields } from "@/features/new-run/relevance";
 import { SettingField } from "@/features/new-run/setting-field";
 
-/** The settings of the draft's method that belong to a group and mean something now. */
-export function useGroup(group: FormField["group"]): readonly FormField[] | undefined {
+/** The settings of the draft's method that mean something now. */
+export function useRelevantFields(): readonly FormField[] | undefined {
   const config = useDraft((draft) => draft.config);
   const method = useMethod();
   const fields = useQuery(formFields()).data;
-  return (
-    fields &&
-    relevantFields(fieldsOf(method, fields), config).filter((field) => field.group === group)
-  );
+  return fields && relevantFields(fieldsOf(method, fields), config);
+}
+
+/** Those of them that belong to a group. */
+export function useGroup(group: FormField["group"]): readonly FormField[] | undefined {
+  return useRelevantFields()?.filter((field) => field.group === group);
 }
 
 interface SettingsGroupProps {

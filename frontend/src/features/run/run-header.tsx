@@ -227,6 +227,16 @@ function MoreMenu({ run }: { run: RunSummary }) {
       <Menu
         trigger={<Button look="quiet" icon={<Ellipsis aria-hidden />} aria-label="More actions" />}
         items={[
+          {
+            label: "Clone and edit",
+            disabled: run.method === "evaluation" || run.method === "unknown",
+            onSelect: () =>
+              void navigate({
+                to: "/new/$step",
+                params: { step: "review" },
+                search: { from: run.run_id },
+              }),
+          },
           { label: "Duplicate", onSelect: () => duplicate.mutate() },
           {
             label: "Download as a bundle",
