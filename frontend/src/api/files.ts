@@ -24,6 +24,25 @@ export function rolloutPage(runId: string, page: number) {
   });
 }
 
+const FEW_ROLLOUTS = 8;
+
+/** The first rollouts of a run, or the last ones. */
+export function firstRollouts(runId: string, newest: boolean) {
+  return queryOptions({
+    queryKey: ["run", runId, "rollouts", "few", newest],
+    queryFn: ({ signal }) =>
+      body(
+        client.GET("/api/runs/{run_id}/rollouts", {
+          params: {
+            path: { run_id: runId },
+            query: { offset: 0, limit: FEW_ROLLOUTS, newest_first: newest },
+          },
+          signal,
+        }),
+      ),
+  });
+}
+
 /** The rollout that an event points at. */
 export function rolloutAt(runId: string, position: number) {
   return queryOptions({

@@ -13,6 +13,7 @@ import { Dialog } from "@/components/dialog";
 import { FileDrop } from "@/components/file-drop";
 import { formatAgo, formatBytes, formatPlural } from "@/components/format";
 import { Input } from "@/components/input";
+import { PageDrop } from "@/components/page-drop";
 import { PageHeader } from "@/components/page-header";
 import { EmptyState, ErrorState, SkeletonRows } from "@/components/states";
 import { SetDetail } from "@/features/data/set-detail";
@@ -30,6 +31,7 @@ export function DataPage() {
   return (
     <div className="flex flex-col">
       <PageHeader title="Data" />
+      <PageDrop targets={[{ label: "Add the file", onFile: (file) => upload.mutate(file) }]} />
       <div className="grid items-start gap-3 px-4 pb-4 lg:grid-cols-[300px_minmax(0,1fr)] xl:grid-cols-[360px_minmax(0,1fr)]">
         <div className="flex flex-col gap-3">
           <FileDrop

@@ -1,10 +1,13 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
+import { toast } from "sonner";
 import { isDesktop, pickFile } from "@/api/desktop";
 import { promptSets, registerSet, uploadSet } from "@/api/prompt-sets";
 import { queryClient } from "@/api/query-client";
 import type { PromptSet } from "@/api/types";
+import { Button } from "@/components/button";
 import { FileDrop } from "@/components/file-drop";
 import { Select } from "@/components/select";
+import { recentSets, useRecentFiles } from "@/features/data/recent-files";
 import { setName } from "@/features/data/set-name";
 import { showError } from "@/features/runs/run-actions";
 
@@ -35,8 +38,13 @@ interface SetPickerProps {
 /** A set that is known, or a file dropped here, which is copied into the workspace. */
 export function SetPicker({ label, path, onPath, kinds, endings }: SetPickerProps) {
   const sets = useQuery(promptSets()).data ?? [];
-  const upload = useUpload((set) => onPath(set.path));
-  const browse = useBrowse(endings, (set) => onPath(set.path));
+  const recent = useRecentFiles();
+  const choose = (next: string) => {
+    recent.used(next);
+    onPath(next);
+  };
+  const upload = useUpload((set) => choose(set.path));
+  const browse = useBrowse(endings, (set) => choose(set.path));
   const offered = sets.filter((set) => kinds.includes(set.kind) && set.is_here);
   const hint = isDesktop()
     ? `As ${namesOf(endings)}, checked at once. Browsed, it is used where it is; dropped, it is copied.`
@@ -53,10 +61,11 @@ export function SetPicker({ label, path, onPath, kinds, endings }: SetPickerProp
             label: setName(set, sets),
             hint: set.origin === "shipped" ? "shipped" : undefined,
           }))}
-          onChange={onPath}
+          onChange={choose}
           className="w-full"
         />
       ) : null}
+      <Recent sets={recentSets(offered, recent.paths, path)} all={sets} onChoose={choose} />
       <FileDrop
         label={label}
         hint={hint}
@@ -69,10 +78,39 @@ export function SetPicker({ label, path, onPath, kinds, endings }: SetPickerProp
   );
 }
 
+interface RecentProps {
+  sets: readonly PromptSet[];
+  all: readonly PromptSet[];
+  onChoose: (path: string) => void;
+}
+
+/** The files that were used last, one click away. */
+function Recent({ sets, all, onChoose }: RecentProps) {
+  if (sets.length === 0) {
+    return null;
+  }
+  return (
+    <p className="flex flex-wrap items-center gap-1 text-sm">
+      <span className="text-muted">Recent</span>
+      {sets.map((set) => (
+        <Button key={set.id} size="sm" title={set.path} onClick={() => onChoose(set.path)}>
+          <span className="max-w-48 truncate">{setName(set, all)}</span>
+        </Button>
+      ))}
+    </p>
+  );
+}
+
 export function useUpload(onSet: (set: Awaited<ReturnType<typeof uploadSet>>) => void) {
   return useMutation({
     mutationFn: uploadSet,
-    onSuccess: async (set) => {
+    onSuccess: async (set, file) => {
+      const before = queryClient.getQueryData(promptSets().queryKey) ?? [];
+      if (before.some(({ id }) => id === set.id)) {
+        toast(`The same content is here already as “${set.name}”.`, {
+          description: `${file.name} was not copied again; that set is used.`,
+        });
+      }
       await queryClient.invalidateQueries({ queryKey: ["prompt-sets"] });
       onSet(set);
     },

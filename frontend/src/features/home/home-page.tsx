@@ -8,6 +8,7 @@ import { Card } from "@/components/card";
 import { PageHeader } from "@/components/page-header";
 import { ErrorState, SkeletonRows } from "@/components/states";
 import { ActiveRun } from "@/features/home/active-run";
+import { FirstSuccess, firstFinished } from "@/features/home/first-success";
 import { LastRuns } from "@/features/home/last-runs";
 import { Machine } from "@/features/home/machine";
 import { FirstRun, StartFrom } from "@/features/home/start-from";
@@ -24,6 +25,7 @@ export function HomePage() {
     ? runs[queue.active.run_id]
     : Object.values(runs).find((run) => isAtWork(run.state));
   const isNew = recent.data?.total === 0;
+  const finished = recent.data && firstFinished(recent.data.runs, recent.data.total);
   return (
     <div className="flex flex-col">
       <PageHeader
@@ -39,6 +41,7 @@ export function HomePage() {
         <div className="grid items-start gap-3 lg:grid-cols-[minmax(0,1fr)_300px] xl:grid-cols-[minmax(0,1fr)_360px]">
           <div className="flex min-w-0 flex-col gap-3">
             {active ? <ActiveRun run={active} /> : null}
+            {finished ? <FirstSuccess run={finished} /> : null}
             {isNew ? (
               <FirstRun />
             ) : (

@@ -81,8 +81,8 @@ function Rows({ report }: { report: CheckReport | undefined }) {
     <>
       <Figure
         label="Lines to learn from"
-        value={formatCount(report?.prompts?.num_prompts ?? Number.NaN)}
-        note={`${formatCount(held?.num_prompts ?? Number.NaN)} held out`}
+        value={counted(report?.prompts?.num_prompts)}
+        note={`${counted(held?.num_prompts)} held out`}
       />
       <Figure
         label="Leakage"
@@ -96,4 +96,8 @@ function Rows({ report }: { report: CheckReport | undefined }) {
       />
     </>
   );
+}
+
+function counted(count: number | undefined): string {
+  return count === undefined ? UNKNOWN : formatCount(count);
 }

@@ -2,6 +2,7 @@ import clsx from "clsx";
 import { describeError } from "@/api/problem";
 import { Card } from "@/components/card";
 import { Notice, Skeleton } from "@/components/states";
+import { DropAnywhere } from "@/features/new-run/drop-anywhere";
 import { useCheck } from "@/features/new-run/field-errors";
 import { FileCard } from "@/features/new-run/file-card";
 import { slotsOf } from "@/features/new-run/files";
@@ -32,6 +33,7 @@ export function DataStep() {
   const rest = fields.filter((field) => !slots.some(({ key }) => key === field.key));
   return (
     <div className="flex flex-col gap-3">
+      <DropAnywhere slots={slots} />
       {check.error ? (
         <Notice tone="bad" title={describeError(check.error).title}>
           {describeError(check.error).reason}

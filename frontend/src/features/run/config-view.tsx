@@ -2,6 +2,7 @@ import type { RunDetail } from "@/api/types";
 import { Card } from "@/components/card";
 import { CopyButton } from "@/components/copy-button";
 import { ScrolledText } from "@/components/scrolled-text";
+import { FileHashes } from "@/features/data/file-hashes";
 
 export function ConfigView({ detail }: { detail: RunDetail }) {
   const command = `opd train ${detail.folder}/config.yaml`;
@@ -14,6 +15,7 @@ export function ConfigView({ detail }: { detail: RunDetail }) {
       >
         <ScrolledText label="config.yaml" text={detail.config_yaml} className="p-3" />
       </Card>
+      <FileHashes files={detail.files} />
       <Card title="On the command line" actions={<CopyButton label="Copy" text={command} />}>
         <code className="font-mono text-sm break-all">{command}</code>
       </Card>
