@@ -16,7 +16,7 @@ from OnPolicyDistill.adapters.files import load_adapter
 from OnPolicyDistill.adapters.lora import adapter_disabled, detach_adapter
 from OnPolicyDistill.arrays import as_float
 from OnPolicyDistill.datasets.pictures import PictureSource
-from OnPolicyDistill.evaluation.playground_grading import TOP, grader_of, text_of, top_of
+from OnPolicyDistill.evaluation.playground_grading import grader_of, top_of
 from OnPolicyDistill.evaluation.playground_messages import (
     Ask,
     FinishedMessage,
@@ -40,7 +40,8 @@ from OnPolicyDistill.generation.request import GenerationHooks, GenerationReques
 from OnPolicyDistill.generation.sampling import SamplingSettings
 from OnPolicyDistill.models.loading import load_policy, unload
 from OnPolicyDistill.models.picture_prompts import encode_seen, refuse_blind
-from OnPolicyDistill.models.policy import Message, Policy
+from OnPolicyDistill.models.policy import Message, Policy, encode_text, opening_text
+from OnPolicyDistill.models.token_text import token_text
 from OnPolicyDistill.pictures import PictureBook
 
 GRADED_AT_ONCE = 8
@@ -135,7 +136,19 @@ class _Question:
     messages: tuple[Message, ...]
     pictures: tuple[PictureSource, ...]
     book: PictureBook
+    text: str | None
+    num_top: int
     sampling: Sampling
+
+    def encoded(self, policy: Policy) -> Sequence[int]:
+        """What a policy reads of it.
+
+        Raises:
+            DatasetError: the chat template refuses the conversation, or a token is unknown.
+        """
+        if self.text is None:
+            return encode_seen(policy, self.messages, self.pictures)
+        return encode_text(policy, f"{opening_text(policy)}{self.text}")
 
 
 def _question(ask: Ask) -> _Question:
@@ -143,7 +156,7 @@ def _question(ask: Ask) -> _Question:
     messages, pictures = read_question(ask.messages)
     answering = (ask.teacher if role == "teacher" else ask.student for role in ask.roles)
     refuse_blind((name for name in answering if name is not None), pictures)
-    return _Question(messages, pictures, PictureBook(), ask.sampling)
+    return _Question(messages, pictures, PictureBook(), ask.text, ask.num_top, ask.sampling)
 
 
 def _complete(
@@ -153,7 +166,7 @@ def _complete(
     question: _Question,
     should_stop: Callable[[], bool],
 ) -> Iterator[PlaygroundMessage]:
-    prompt = encode_seen(policy, question.messages, question.pictures)
+    prompt = question.encoded(policy)
     grader = None if teacher is None else grader_of(policy, teacher, prompt)
     if isinstance(grader, str):
         yield NoteMessage(text=grader)
@@ -161,7 +174,7 @@ def _complete(
     shown = shown_pictures(prompt, question.book)
     yield StartedMessage(role=role, num_prompt_tokens=len(prompt), pictures=shown)
     vocab_size = policy.vocab_size if grader is None else grader.vocab_size
-    request = _request(policy, prompt, vocab_size, question.sampling)
+    request = _request(policy, prompt, vocab_size, question)
     writer = _Writer(policy, role)
     started = time.perf_counter()
     ungraded: list[int] = []
@@ -177,8 +190,9 @@ def _complete(
 
 
 def _request(
-    policy: Policy, prompt: Sequence[int], vocab_size: int, asked: Sampling
+    policy: Policy, prompt: Sequence[int], vocab_size: int, question: _Question
 ) -> GenerationRequest:
+    asked = question.sampling
     return GenerationRequest(
         prompts=[prompt],
         seeds=[asked.seed],
@@ -186,7 +200,7 @@ def _request(
         vocab_size=vocab_size,
         max_tokens=asked.max_tokens,
         sampling=SamplingSettings(asked.temperature, asked.top_p, asked.top_k, asked.min_p),
-        num_top_logprobs=min(TOP, vocab_size),
+        num_top_logprobs=min(question.num_top, vocab_size),
         full_logprobs=True,
     )
 
@@ -210,18 +224,16 @@ class _Writer:
     def write(self, token: Token) -> TokensMessage:
         """Return what a token adds."""
         assert token.full_logprobs is not None
-        assert token.top_logprobs is not None
         logprob = as_float(token.full_logprobs[token.id])
         is_end = token.id in self._policy.stop_ids
-        if is_end:
-            text = text_of(self._policy, token.id)
-        else:
+        if not is_end:
             self._text.add_token(token.id)
-            text = self._text.last_segment
-        tops = zip(token.top_logprobs.ids, token.top_logprobs.logprobs, strict=True)
+        best = token.top_logprobs
+        tops = () if best is None else zip(best.ids, best.logprobs, strict=True)
         made = GeneratedToken(
             id=token.id,
-            text=text,
+            text=token_text(self._policy, token.id),
+            adds="" if is_end else self._text.last_segment,
             logprob=logprob,
             is_end=is_end,
             top=tuple(top_of(self._policy, token_id, value) for token_id, value in tops),

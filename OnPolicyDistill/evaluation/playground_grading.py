@@ -17,6 +17,7 @@ from OnPolicyDistill.models.kv_cache import RowCache
 from OnPolicyDistill.models.layer_caches import LayerCache
 from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.models.seeing import SeeingModel
+from OnPolicyDistill.models.token_text import token_text
 from OnPolicyDistill.pictures import FIRST_PICTURE_ID, Sight
 from OnPolicyDistill.stopping import check_stop
 from OnPolicyDistill.vocabulary import log_partition
@@ -95,12 +96,6 @@ def _see_alike(mine: Sight | None, theirs: Sight | None) -> bool:
     return (mine.patch, mine.merge) == (theirs.patch, theirs.merge)
 
 
-def text_of(policy: Policy, token_id: int) -> str:
-    """Text of one token, special ones written out."""
-    text: str = policy.tokenizer.decode([token_id], skip_special_tokens=False)
-    return text
-
-
 def top_of(policy: Policy, token_id: int, logprob: float) -> TopToken:
     """A token with its text and logprob (nats)."""
-    return TopToken(id=token_id, text=text_of(policy, token_id), logprob=logprob)
+    return TopToken(id=token_id, text=token_text(policy, token_id), logprob=logprob)

@@ -111,7 +111,11 @@ class Ask(Line):
     adapter: str | None = None
     teacher: str | None = None
     teacher_adapter: str | None = None
-    messages: tuple[ChatMessage, ...]
+    messages: tuple[ChatMessage, ...] = ()
+    text: str | None = Field(
+        None, description="To be continued as it stands, in place of messages: no chat template."
+    )
+    num_top: int = Field(5, ge=0, le=5, description="How many of the best tokens are told.")
     sampling: Sampling = Sampling()
     sight: SightSettings = Field(
         USUAL_SIGHT,
@@ -138,10 +142,13 @@ class TopToken(Line):
 
 
 class GeneratedToken(Line):
-    """A token that was drawn, with the five that the model itself found most probable."""
+    """A token that was drawn, with those that the model itself found most probable."""
 
     id: int
-    text: str = Field(description="What it adds to the text; empty inside a split character.")
+    text: str = Field(description="Its own text, as in rollouts; parts of characters as bytes.")
+    adds: str = Field(
+        description="What the completion's text grows by; empty while a character is not whole."
+    )
     logprob: float
     is_end: bool = Field(description="It ends the completion and is not part of its text.")
     top: tuple[TopToken, ...]

@@ -148,6 +148,12 @@ def encode_text(policy: Policy, text: str) -> list[int]:
     return ids
 
 
+def opening_text(policy: Policy) -> str:
+    """What a tokenizer puts in front of every text of its own accord, such as `<s>`, or nothing."""
+    token, ids = policy.tokenizer.bos_token, policy.tokenizer.encode("")
+    return str(token) if ids and ids[0] == policy.tokenizer.bos_token_id else ""
+
+
 def end_texts(policy: Policy) -> list[str]:
     """The tokens at which a policy stops, as the chat template writes them."""
     texts: list[str] = policy.tokenizer.convert_ids_to_tokens(sorted(policy.stop_ids))

@@ -19,6 +19,7 @@ from OnPolicyDistill.head import VocabularyHead
 from OnPolicyDistill.losses.distillation import TokenStats
 from OnPolicyDistill.losses.targets import HiddenTargets, Targets, top_k_targets
 from OnPolicyDistill.models.policy import Policy
+from OnPolicyDistill.models.token_text import token_text
 from OnPolicyDistill.rollout import Rollout
 from OnPolicyDistill.runs.events import RolloutRecord, Token
 from OnPolicyDistill.training.shown_pictures import shown_pictures
@@ -161,7 +162,7 @@ def rollout_records(
                 completion=_text(student, rollout.completion_ids),
                 finish_reason=rollout.finish_reason,
                 token_ids=rollout.completion_ids,
-                token_texts=tuple(_text(student, [i]) for i in rollout.completion_ids),
+                token_texts=tuple(token_text(student, i) for i in rollout.completion_ids),
                 student_logprobs=tuple(float_list(student_logprobs)),
                 teacher_logprobs=tuple(
                     float_list(student_logprobs - scored.stats.sampled_reverse_kl[rows])
@@ -186,7 +187,7 @@ def _top_tokens(
     probabilities: list[list[float]] = mx.exp(best.logprobs).tolist()  # type: ignore[assignment]
     return tuple(
         tuple(
-            Token(text=_text(policy, [i]), probability=p)
+            Token(text=token_text(policy, i), probability=p)
             for p, i in sorted(zip(row_p, row_ids, strict=True), reverse=True)
         )
         for row_ids, row_p in zip(ids, probabilities, strict=True)

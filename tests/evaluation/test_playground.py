@@ -17,8 +17,12 @@ from OnPolicyDistill.evaluation.playground_messages import (
     PlaygroundMessage,
     Role,
     Sampling,
+    StartedMessage,
     TokensMessage,
 )
+from OnPolicyDistill.models.loading import load_policy
+from OnPolicyDistill.models.policy import encode_text
+from OnPolicyDistill.models.token_text import token_text
 from tests.backend.tiny import write_tiny_adapter, write_tiny_model
 
 MESSAGES = (ChatMessage(role="user", content="the third of March"),)
@@ -144,9 +148,30 @@ def test_a_teacher_with_other_tokens_answers_but_does_not_grade(models: Path) ->
 
 def test_the_texts_of_the_tokens_make_the_text(models: Path) -> None:
     messages = heard(ask(models, "student"))
-    pieces = "".join(t.text for t in tokens_of(messages, "student") if not t.is_end)
+    tokens = tokens_of(messages, "student")
+    pieces = "".join(token.adds for token in tokens)
     whole = text_of(messages, "student")
     assert whole.startswith(pieces)
+
+
+def test_tokens_are_told_as_rollouts_tell_them(models: Path) -> None:
+    question = ask(models, "student")
+    tokens = tokens_of(heard(question), "student")
+    policy = load_policy(question.student)
+    assert [token.text for token in tokens] == [token_text(policy, t.id) for t in tokens]
+    assert "" not in [token.text for token in tokens]
+    assert all(token_text(policy, top.id) == top.text for t in tokens for top in t.top)
+
+
+def test_a_text_is_continued_without_a_template_and_best_tokens_are_left_out(models: Path) -> None:
+    plain = ask(models, "student").model_copy(
+        update={"messages": (), "text": "the third", "num_top": 0}
+    )
+    messages = heard(plain)
+    (started,) = [m for m in messages if isinstance(m, StartedMessage)]
+    policy = load_policy(plain.student)
+    assert started.num_prompt_tokens == len(encode_text(policy, "the third"))
+    assert all(token.top == () for token in tokens_of(messages, "student"))
 
 
 def test_a_stop_is_heard_between_two_tokens(models: Path) -> None:

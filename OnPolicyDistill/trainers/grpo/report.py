@@ -14,6 +14,7 @@ from OnPolicyDistill.arrays import as_float
 from OnPolicyDistill.distributed.ranks import Ranks
 from OnPolicyDistill.losses.advantages import Advantages
 from OnPolicyDistill.models.policy import Policy
+from OnPolicyDistill.models.token_text import token_text
 from OnPolicyDistill.runs.events import RolloutRecord
 from OnPolicyDistill.trainers.grpo.groups import Group
 from OnPolicyDistill.trainers.grpo.learn import Learned
@@ -156,7 +157,7 @@ def _record(
         completion=_text(policy, rollout.completion_ids),
         finish_reason=rollout.finish_reason,
         token_ids=rollout.completion_ids,
-        token_texts=tuple(_text(policy, [i]) for i in rollout.completion_ids),
+        token_texts=tuple(token_text(policy, i) for i in rollout.completion_ids),
         student_logprobs=rollout.logprobs,
         reward=group.grades.totals[place],
         rewards={kind: grades[place] for kind, grades in group.grades.by_kind.items()},

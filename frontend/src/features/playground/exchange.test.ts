@@ -8,7 +8,7 @@ import {
 } from "@/features/playground/exchange";
 
 function token(text: string, logprob: number): GeneratedToken {
-  return { id: 1, text, logprob, is_end: false, top: [{ id: 1, text, logprob }] };
+  return { id: 1, text, adds: text, logprob, is_end: false, top: [{ id: 1, text, logprob }] };
 }
 
 test("tokens of each model stand in its own column, told twice or not", () => {
@@ -51,8 +51,8 @@ test("a failure keeps what was written and says what to do", () => {
 });
 
 test("the sign with which an answer ends is no part of it", () => {
-  const token = { id: 1, text: "yes", logprob: 0, is_end: false, top: [] };
-  expect(textOf([token, { ...token, text: "<|im_end|>", is_end: true }])).toBe("yes");
+  const yes = token("yes", 0);
+  expect(textOf([yes, { ...yes, text: "<|im_end|>", adds: "", is_end: true }])).toBe("yes");
 });
 
 test("what a model read is told with the share that was pictures", () => {
@@ -64,4 +64,17 @@ test("what a model read is told with the share that was pictures", () => {
     pictures: [place, { ...place, first: 266 }],
   });
   expect(started.voices.student.read).toEqual({ numTokens: 560, numOfPictures: 520 });
+});
+
+test("a split character is told token by token and written once it is whole", () => {
+  const parts = ["\\xe2", "\\x82", "\\xac"].map((text) => ({ ...token(text, -1), adds: "" }));
+  const whole = parts.map((part, place) => (place === 2 ? { ...part, adds: "€" } : part));
+  const exchange = foldPlayground(EMPTY_EXCHANGE, {
+    kind: "tokens",
+    role: "student",
+    first: 0,
+    tokens: [token(" ", -1), ...whole],
+  });
+  expect(textOf(exchange.voices.student.tokens)).toBe(" €");
+  expect(gradedTokens(exchange).map(({ text }) => text)).toEqual([" ", "\\xe2", "\\x82", "\\xac"]);
 });

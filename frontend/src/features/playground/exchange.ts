@@ -101,7 +101,7 @@ function asProbabilities(top: readonly TopToken[]) {
   return top.map(({ text, logprob }) => ({ text, probability: Math.exp(logprob) }));
 }
 
-/** What a voice says; the sign with which it ended is no part of it. */
+/** What a voice says: a token adds to it once its last character is whole, its end sign never. */
 export function textOf(tokens: readonly GeneratedToken[]): string {
-  return tokens.map((token) => (token.is_end ? "" : token.text)).join("");
+  return tokens.map(({ adds }) => adds).join("");
 }
