@@ -1,9 +1,12 @@
-"""Who may use the API: the bearer of the token, or a page that followed the one-time link."""
+"""Who may use the API: the bearer of a token, or a page that followed the one-time link."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+
+from backend.scopes import Scope
+from backend.tokens import TokenFile
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -20,22 +23,37 @@ def has_header(headers: Headers, name: bytes) -> bool:
 
 
 class Access:
-    """Knows the token, and whether the one-time link has been used.
+    """Knows the token of this process and those for programs, and whether the link has been used.
 
     The cookie holds a value derived from the token, so that a stolen cookie is not the token;
     its name carries the port, because browsers share cookies between the ports of a host.
     """
 
-    def __init__(self, token: str, link_token: str, port: int) -> None:
+    def __init__(
+        self, token: str, link_token: str, port: int, tokens: TokenFile | None = None
+    ) -> None:
         self._token = token
+        self._tokens = tokens
         self._link_token: str | None = link_token
         self.cookie_name = f"opd_session_{port}"
         self.cookie_value = hmac.new(token.encode(), b"session cookie", hashlib.sha256).hexdigest()
 
-    def by_bearer(self, headers: Headers) -> bool:
-        """Whether the request carries the token."""
+    def scope_of(self, headers: Headers) -> Scope | None:
+        """What whoever sent a request may do; None where it carries nothing that opens anything."""
         scheme, _, value = (header(headers, b"authorization") or "").partition(" ")
-        return scheme.lower() == "bearer" and _same(value.strip(), self._token)
+        if scheme.lower() == "bearer":
+            scope = self._scope_of_token(value.strip())
+            if scope is not None:
+                return scope
+        return "write" if self.by_cookie(headers) else None
+
+    def _scope_of_token(self, given: str) -> Scope | None:
+        known = None if self._tokens is None else self._tokens.known
+        is_reader = known is not None and _same(given, known.read)
+        is_writer = known is not None and _same(given, known.write)
+        if _same(given, self._token) or is_writer:
+            return "write"
+        return "read" if is_reader else None
 
     def by_cookie(self, headers: Headers) -> bool:
         """Whether the request carries the session cookie."""

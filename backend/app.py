@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from backend.backend import Backend
-from backend.guard import Guard, Upload
+from backend.guard import Guard, Surface, Upload, is_under
 from backend.openapi import install_openapi
 from backend.pages import create_pages
 from backend.playground.views import ASK_BODY
@@ -25,6 +25,7 @@ from backend.routers import (
     files,
     instance,
     models,
+    notices,
     pipelines,
     planning,
     playground,
@@ -33,10 +34,15 @@ from backend.routers import (
     runs,
     schema,
     system,
+    tokens,
     trash,
+    v1,
 )
 from backend.settings import BackendSettings
+from backend.v1.errors import write_in_form
 from backend.workbench import Workbench
+
+API_ROOTS = ("api", "v1")
 
 # One module a resource. A router is added here and nowhere else.
 ROUTERS: tuple[APIRouter, ...] = (
@@ -57,6 +63,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     exports.router,
     evaluations.router,
     pipelines.router,
+    tokens.router,
+    notices.router,
 )
 
 
@@ -87,7 +95,8 @@ def create_api(backend: Backend) -> FastAPI:
     api.state.workbench = Workbench(backend)
     for router in ROUTERS:
         api.include_router(router, prefix="/api")
-    install_problem_handlers(api)
+    api.include_router(v1.router, prefix="/v1")
+    install_problem_handlers(api, write_in_form)
     install_openapi(api)
     return api
 
@@ -99,18 +108,23 @@ def guard(api: FastAPI, backend: Backend) -> Guard:
         re.compile(r"/api/bundles"), ("application/zip",), backend.settings.max_bundle_bytes
     )
     uploads = (bundle_upload, prompt_sets.PROMPT_SET_UPLOAD)
-    return Guard(_Halves(api, pages), backend.settings, backend.access, uploads, (ASK_BODY,))
+    return Guard(
+        _Halves(api, pages),
+        backend.settings,
+        backend.access,
+        uploads,
+        (ASK_BODY,),
+        Surface(API_ROOTS, write_in_form),
+    )
 
 
 class _Halves:
-    """Sends /api and websockets to the API, everything else to the pages."""
+    """Sends /api, /v1 and websockets to the API, everything else to the pages."""
 
     def __init__(self, api: ASGIApp, pages: ASGIApp) -> None:
         self._api = api
         self._pages = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_page = scope["type"] == "http" and not (
-            scope["path"] == "/api" or scope["path"].startswith("/api/")
-        )
+        is_page = scope["type"] == "http" and not is_under(scope["path"], API_ROOTS)
         await (self._pages if is_page else self._api)(scope, receive, send)

@@ -35,6 +35,7 @@ from backend.settings import BackendSettings
 from backend.supervisor.slot import ActiveRun
 from backend.supervisor.supervisor import Supervisor
 from backend.system.figures import SystemFigures, SystemSampler
+from backend.tokens import TokenFile
 from OnPolicyDistill.errors import DistillError, RunError
 from OnPolicyDistill.files import kind_of, make_private, remove_any
 from OnPolicyDistill.runs.directory import RunDirectory, run_of
@@ -56,7 +57,8 @@ class Backend:
         self.settings = settings
         for folder in (settings.runs, settings.trash, settings.scratch):
             make_private(folder)
-        self.access = Access(settings.token, settings.link_token, settings.port)
+        self.tokens = TokenFile(settings.workspace)
+        self.access = Access(settings.token, settings.link_token, settings.port, self.tokens)
         self.logs = RunLogs(settings.workspace / KEPT_FOLDER)
         self.index = RunIndex(settings.workspace, self.logs)
         self.watcher = RunWatcher(self.index)
@@ -67,6 +69,7 @@ class Backend:
         self.board = Board()
         self.figures: SystemFigures | None = None
         self.on_stop: Callable[[], None] | None = None
+        self.on_run_change: list[Callable[[RunSummary], None]] = []
         self._rollouts: dict[str, LineFile] = {}
         self._rollouts_lock = Lock()
         self.feeds: dict[str, RunFeed] = {}
@@ -259,6 +262,8 @@ class Backend:
 
     def _publish(self, summary: RunSummary) -> None:
         shown = self.shown(summary)
+        for hear in self.on_run_change:
+            hear(shown)
         self.board.publish(RunChangedMessage(run=shown))
         feed = self.feeds.get(summary.run_id)
         if feed is not None:

@@ -10,11 +10,13 @@ import re
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as Connection
 
 from backend.access import Access, Headers, has_header, header
 from backend.json_limits import JsonRefusedError, check_json
-from backend.problems import PROBLEM_TYPE, RefusedError, problem_of
+from backend.problems import RefusedError, Writing, problem_of, write_problem
+from backend.scopes import Scope, scope_of
 from backend.settings import BackendSettings
 
 OPEN_PATHS = ("/api/health",)
@@ -55,6 +57,17 @@ class LargeBody:
     max_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """What stands first in paths that ask for a token, and how a refusal is written there."""
+
+    roots: tuple[str, ...] = ("api",)
+    write: Writing = write_problem
+
+
+SURFACE = Surface()
+
+
 class Guard:
     """Wraps an application; refuses before it is reached."""
 
@@ -65,17 +78,17 @@ class Guard:
         access: Access,
         uploads: tuple[Upload, ...] = (),
         large_bodies: tuple[LargeBody, ...] = (),
-        roots: tuple[str, ...] = ("api",),
+        surface: Surface = SURFACE,
     ) -> None:
         self.app = app
-        self._roots = roots  # what stands first in paths that ask for the token
+        self._surface = surface
         self._settings = settings
         self._access = access
         self._uploads = uploads
         self._large_bodies = large_bodies
         self._origins = (*settings.own_origins, *settings.dev_origins)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         """Answer one connection."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
@@ -86,11 +99,11 @@ class Guard:
             if scope["type"] == "http":
                 receive = await self._bounded(scope, receive)
         except RefusedError as refusal:
-            await _refuse(scope, refusal, sender)
+            await self._refuse(scope, refusal, sender)
             return
         await self.app(scope, receive, sender)
 
-    def _admit(self, scope: Scope) -> None:
+    def _admit(self, scope: Connection) -> None:
         headers: Headers = scope["headers"]
         host = header(headers, b"host")
         if host is None or host.lower() not in self._settings.own_hosts:
@@ -102,11 +115,10 @@ class Guard:
             )
         self._check_origin(scope, headers)
         _check_path(scope)
-        is_ours = scope["path"].split("/", 2)[1:2] in [[root] for root in self._roots]
-        if is_ours and scope["path"] not in OPEN_PATHS:
-            self._check_token(headers)
+        if is_under(scope["path"], self._surface.roots) and scope["path"] not in OPEN_PATHS:
+            self._check_token(headers, scope_of(scope.get("method", "GET"), scope["path"]))
 
-    def _check_origin(self, scope: Scope, headers: Headers) -> None:
+    def _check_origin(self, scope: Connection, headers: Headers) -> None:
         if has_header(headers, b"origin"):
             if header(headers, b"origin") not in self._origins:
                 raise _forbidden("foreign_origin", "Another site may not use this backend.")
@@ -123,16 +135,24 @@ class Guard:
         metadata = any(key.lower().startswith(b"sec-fetch-") for key, _ in headers)
         return metadata or self._access.by_cookie(headers)
 
-    def _check_token(self, headers: Headers) -> None:
-        if not (self._access.by_bearer(headers) or self._access.by_cookie(headers)):
+    def _check_token(self, headers: Headers, needed: Scope) -> None:
+        given = self._access.scope_of(headers)
+        if given is None:
             raise RefusedError(
                 HTTPStatus.UNAUTHORIZED,
                 "no_token",
                 "The token is missing or wrong.",
                 "Open the link that `opd serve` printed, or send the token as a bearer.",
             )
+        if needed == "write" and given == "read":
+            raise RefusedError(
+                HTTPStatus.FORBIDDEN,
+                "read_only_token",
+                "This token may read, and this would start, change or delete something.",
+                "Send the token that writes; API and settings has both.",
+            )
 
-    async def _bounded(self, scope: Scope, receive: Receive) -> Receive:
+    async def _bounded(self, scope: Connection, receive: Receive) -> Receive:
         headers: Headers = scope["headers"]
         upload = next((rule for rule in self._uploads if rule.path.fullmatch(scope["path"])), None)
         limit = self._max_json_bytes(scope["path"]) if upload is None else upload.max_bytes
@@ -152,13 +172,34 @@ class Guard:
         found = next((rule for rule in self._large_bodies if rule.path.fullmatch(path)), None)
         return self._settings.max_json_bytes if found is None else found.max_bytes
 
+    async def _refuse(self, scope: Connection, refusal: RefusedError, send: Send) -> None:
+        """Answer a refused request; a refused websocket is never accepted."""
+        headers = {}
+        if refusal.status == HTTPStatus.UNAUTHORIZED:
+            headers["www-authenticate"] = "Bearer"
+        answer = self._surface.write(scope["path"], problem_of(refusal), headers)
+        prefix = "http"
+        if scope["type"] == "websocket":
+            if "websocket.http.response" not in scope.get("extensions", {}):
+                await send({"type": "websocket.close", "code": 1008, "reason": refusal.message})
+                return
+            prefix = "websocket.http"
+        start = {"status": answer.status_code, "headers": answer.raw_headers}
+        await send({"type": f"{prefix}.response.start", **start})
+        await send({"type": f"{prefix}.response.body", "body": answer.body})
+
+
+def is_under(path: str, roots: tuple[str, ...]) -> bool:
+    """Whether a path is one of the roots or below it."""
+    return path.split("/", 2)[1:2] in [[root] for root in roots]
+
 
 def _is_api(path: str) -> bool:
     """Whether a path is answered to programs: ours, and those of a served teacher (teaching/)."""
-    return path.split("/", 2)[1:2] in (["api"], ["v1"])
+    return is_under(path, ("api", "v1"))
 
 
-def _check_path(scope: Scope) -> None:
+def _check_path(scope: Connection) -> None:
     """Refuse the spellings that mean one path to us and another to a file system."""
     raw = bytes(scope.get("raw_path") or scope["path"].encode()).lower()
     encoded = any(trick in raw for trick in (b"%2f", b"%5c", b"%00", b"\\", b"%2e%2e"))
@@ -248,23 +289,3 @@ def _with_headers(path: str, send: Send) -> Send:
         await send(message)
 
     return sender
-
-
-async def _refuse(scope: Scope, refusal: RefusedError, send: Send) -> None:
-    """Answer a refused request; a refused websocket is never accepted."""
-    body = problem_of(refusal).model_dump_json().encode()
-    headers = [
-        (b"content-type", PROBLEM_TYPE.encode()),
-        (b"content-length", str(len(body)).encode()),
-    ]
-    if refusal.status == HTTPStatus.UNAUTHORIZED:
-        headers.append((b"www-authenticate", b"Bearer"))
-    prefix = "http"
-    if scope["type"] == "websocket":
-        if "websocket.http.response" not in scope.get("extensions", {}):
-            await send({"type": "websocket.close", "code": 1008, "reason": refusal.message})
-            return
-        prefix = "websocket.http"
-    status = refusal.status.value
-    await send({"type": f"{prefix}.response.start", "status": status, "headers": headers})
-    await send({"type": f"{prefix}.response.body", "body": body})

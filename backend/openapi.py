@@ -22,6 +22,9 @@ from backend.live.messages import (
     SystemMessage,
 )
 from backend.problems import PROBLEM_TYPE, Problem
+from backend.scopes import scope_of
+from backend.v1.answers import ChatCompletionChunk
+from backend.v1.errors import ROOT, OpenAIError
 
 Document: TypeAlias = dict[str, JsonValue]
 
@@ -64,7 +67,7 @@ def describe_api(app: FastAPI) -> Document:
     schemas = document["components"]["schemas"]
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    models = (Problem, *RUN_STREAM, *WORKSPACE_STREAM)
+    models = (Problem, OpenAIError, ChatCompletionChunk, *RUN_STREAM, *WORKSPACE_STREAM)
     _, more = models_json_schema(
         [(model, "serialization") for model in models], ref_template=_REFERENCE + "{model}"
     )
@@ -96,10 +99,16 @@ def _complete(path: str, method: str, operation: dict[str, dict[str, JsonValue]]
     if "parameters" in operation or "requestBody" in operation:
         reasons |= WITH_INPUT
     responses = operation["responses"]
+    media_type, model = (PROBLEM_TYPE, "Problem")
+    if path.startswith(ROOT):
+        media_type, model = ("application/json", "OpenAIError")
+        responses.pop("422", None)
+        reasons.pop("422", None)  # a wrong field is a 400 there
     for status, reason in reasons.items():
         responses[status] = {
             "description": reason,
-            "content": {PROBLEM_TYPE: {"schema": {"$ref": _REFERENCE + "Problem"}}},
+            "content": {media_type: {"schema": {"$ref": _REFERENCE + model}}},
         }
+    operation["x-scope"] = scope_of(method.upper(), path)  # type: ignore[assignment]
     if path not in OPEN_PATHS:
         operation.update({"security": [{"token": []}]})  # type: ignore[dict-item]

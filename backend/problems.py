@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 
 from fastapi import Request
@@ -123,27 +124,45 @@ def describe(
     )
 
 
-def respond(problem: Problem, headers: dict[str, str] | None = None) -> Response:
+# How a problem becomes an answer, by the path that was asked.
+Writing = Callable[[str, Problem, Mapping[str, str]], Response]
+
+
+def write_problem(_path: str, problem: Problem, headers: Mapping[str, str]) -> Response:
     """Make the response that carries a problem."""
     return Response(
-        problem.model_dump_json(), problem.status, headers=headers, media_type=PROBLEM_TYPE
+        problem.model_dump_json(), problem.status, headers=dict(headers), media_type=PROBLEM_TYPE
     )
 
 
-def install_problem_handlers(app: Starlette) -> None:
+def install_problem_handlers(app: Starlette, write: Writing = write_problem) -> None:
     """Answer every kind of error of an application with a problem."""
-    app.add_exception_handler(DistillError, _on_distill_error)
-    app.add_exception_handler(RequestValidationError, _on_validation_error)
-    app.add_exception_handler(HTTPException, _on_http_error)
-    app.add_exception_handler(Exception, _on_crash)
+    kinds: tuple[tuple[type[Exception], Callable[[Request, Exception], Problem]], ...] = (
+        (DistillError, _of_distill_error),
+        (RequestValidationError, _of_validation_error),
+        (HTTPException, _of_http_error),
+        (Exception, _of_crash),
+    )
+    for kind, describing in kinds:
+        app.add_exception_handler(kind, _handler(describing, write))
 
 
-async def _on_distill_error(_request: Request, error: Exception) -> Response:
+def _handler(
+    describing: Callable[[Request, Exception], Problem], write: Writing
+) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def answer(request: Request, error: Exception) -> Response:
+        headers = error.headers if isinstance(error, HTTPException) else None
+        return write(request.url.path, describing(request, error), headers or {})
+
+    return answer
+
+
+def _of_distill_error(_request: Request, error: Exception) -> Problem:
     assert isinstance(error, DistillError)
-    return respond(problem_of(error))
+    return problem_of(error)
 
 
-async def _on_validation_error(_request: Request, error: Exception) -> Response:
+def _of_validation_error(_request: Request, error: Exception) -> Problem:
     assert isinstance(error, RequestValidationError)
     errors = tuple(
         FieldProblem(
@@ -153,33 +172,28 @@ async def _on_validation_error(_request: Request, error: Exception) -> Response:
         for problem in error.errors()
     )
     listed = "; ".join(f"{field.location}: {field.message}" for field in errors)
-    return respond(
-        describe(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            "invalid_request",
-            f"The request is not as described: {listed}.",
-            errors=errors,
-        )
+    return describe(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "invalid_request",
+        f"The request is not as described: {listed}.",
+        errors=errors,
     )
 
 
-async def _on_http_error(request: Request, error: Exception) -> Response:
+def _of_http_error(request: Request, error: Exception) -> Problem:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     detail = {
         HTTPStatus.NOT_FOUND: f"There is nothing at {request.url.path}.",
         HTTPStatus.METHOD_NOT_ALLOWED: f"{request.url.path} does not take {request.method}.",
     }.get(status, str(error.detail))
-    headers = None if error.headers is None else dict(error.headers)
-    return respond(describe(status, status.name.lower(), detail), headers)
+    return describe(status, status.name.lower(), detail)
 
 
-async def _on_crash(_request: Request, _error: Exception) -> Response:
-    return respond(
-        describe(
-            HTTPStatus.INTERNAL_SERVER_ERROR,
-            "internal_error",
-            "The backend failed at this request; its output has the traceback.",
-            "Please report it with the steps that led here.",
-        )
+def _of_crash(_request: Request, _error: Exception) -> Problem:
+    return describe(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "internal_error",
+        "The backend failed at this request; its output has the traceback.",
+        "Please report it with the steps that led here.",
     )

@@ -19,6 +19,7 @@ from backend.live.messages import DownloadsMessage
 from backend.models.choosing import Choosing
 from backend.models.library import ModelLibrary
 from backend.models.place import Hub
+from backend.notices.notices import Notices
 from backend.pipelines.pipelines import Pipelines
 from backend.playground.playground import Playground
 from backend.prompt_sets.linter import Linter
@@ -46,13 +47,16 @@ class Workbench:
         self.pipelines = Pipelines(backend)
         backend.holders.append(self.pipelines.at_work)
         self.playground = Playground(backend, hub, self.prompt_sets)
+        self.notices = Notices(backend.settings.workspace)
+        backend.on_run_change.append(self.notices.hear)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Tell of downloads while the block runs; they go on by themselves when it ends."""
         telling = asyncio.create_task(self._tell_of_downloads())
         try:
-            yield
+            async with self.notices.running():
+                yield
         finally:
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)

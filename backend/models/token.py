@@ -7,15 +7,14 @@ never sent back, logged, or put into a command line. A token in the environment 
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 from typing import Literal
 
 from huggingface_hub import constants, get_token
 
 from backend.history.views import View
+from backend.private_files import write_for_user_alone
 from backend.problems import ConflictError, WrongFieldError
-from OnPolicyDistill.files import disk_errors
 
 TokenSource = Literal["environment", "file"]
 VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
@@ -52,7 +51,7 @@ def set_hub_token(token: str) -> HubToken:
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise WrongFieldError("body.token", "A token is one word, such as hf_ and 34 letters.")
     _refuse_environment()
-    _write_for_user_alone(Path(constants.HF_TOKEN_PATH), token)
+    write_for_user_alone(Path(constants.HF_TOKEN_PATH), token)
     return hub_token()
 
 
@@ -79,19 +78,3 @@ def _refuse_environment() -> None:
             f"Start it without {variable}, or change it there.",
             code="token_in_environment",
         )
-
-
-def _write_for_user_alone(file: Path, text: str) -> None:
-    """Replace a file that nobody else could read at any moment."""
-    temporary = file.with_name(f".{file.name}.{secrets.token_hex(8)}.tmp")
-    with disk_errors(file):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(file)
-        finally:
-            temporary.unlink(missing_ok=True)

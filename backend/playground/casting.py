@@ -56,7 +56,7 @@ def make_ask(backend: Backend, hub: Hub, sets: PromptSets, question: Question, a
     """
     cast = _cast(backend, question)
     roles = _roles(question, cast)
-    needs_teacher = cast.teacher is not None and ("teacher" in roles or "student" in roles)
+    needs_teacher = "teacher" in roles or ("student" in roles and question.graded)
     student = _folder(hub, cast.student, "body.student_model")
     teacher = None
     if needs_teacher and cast.teacher is not None:
@@ -70,6 +70,7 @@ def make_ask(backend: Backend, hub: Hub, sets: PromptSets, question: Question, a
         teacher=None if teacher is None else str(teacher),
         teacher_adapter=None if teacher is None else cast.teacher_adapter,
         messages=tuple(_found(sets, message) for message in question.messages),
+        text=question.text,
         sampling=question.sampling,
         sight=_sight(cast, student),
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from http import HTTPStatus
 from itertools import count
 
 import psutil
@@ -14,7 +15,7 @@ from backend.models.place import Hub
 from backend.playground.casting import make_ask
 from backend.playground.process import GenerationProcess
 from backend.playground.views import PlaygroundView, Question
-from backend.problems import ConflictError
+from backend.problems import ConflictError, RefusedError
 from backend.prompt_sets.store import PromptSets
 from backend.system.room import check_memory
 from OnPolicyDistill.evaluation.playground_messages import (
@@ -31,22 +32,31 @@ from OnPolicyDistill.macos import process_memory_bytes
 LOG_FILE = "playground.log"
 IDLE_SECONDS = 600.0
 WATCH_SECONDS = 0.25
+MAX_WAITING = 8
 ADVICE = "It may have run out of memory: try without the teacher, or quantized models."
 
 
 class Exchange:
     """One question and the messages that answer it."""
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: Ask, is_waited_for: bool = False) -> None:
         self.ask = ask
         self.messages: asyncio.Queue[PlaygroundMessage] = asyncio.Queue()
-        self.is_over = False
+        self.is_waited_for = is_waited_for  # a program's: nobody's question ends it
+        self.ended = asyncio.Event()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its last message has come."""
+        return self.ended.is_set()
 
     def put(self, message: PlaygroundMessage) -> None:
         """Add a message; nothing comes after the last one."""
-        if not self.is_over:
-            self.is_over = message.kind in LAST_KINDS
-            self.messages.put_nowait(message)
+        if self.is_over:
+            return
+        self.messages.put_nowait(message)
+        if message.kind in LAST_KINDS:
+            self.ended.set()
 
 
 class Playground:
@@ -65,29 +75,80 @@ class Playground:
         self._exchange: Exchange | None = None
         self._last_used = time.monotonic()
         self._lock = asyncio.Lock()
+        self._line = asyncio.Lock()  # programs stand here, in the order in which they came
+        self._num_waiting = 0
 
     async def open(self, question: Question) -> Exchange:
-        """Begin to answer; a question that is still being answered is stopped for it.
+        """Begin to answer the screen; its own question that is still being answered is stopped.
+
+        A program's is waited for.
 
         Raises:
             ConflictError: a run holds the GPU, or the models do not fit.
             WrongFieldError: a model is not named or not here.
             RunError: the machine has no memory left.
         """
+        ask = await self._made(question)
+        while True:
+            async with self._lock:
+                others = self._busy_with(is_waited_for=True)
+                if others is None:
+                    self._refuse_while_blocked()
+                    self._stop("Another question was asked.")
+                    return await self._begin(Exchange(ask))
+            await others.ended.wait()
+
+    async def open_in_turn(self, question: Question) -> Exchange:
+        """Begin to answer a program once everything that was asked before it is answered.
+
+        Raises:
+            RefusedError: too many wait already; and as `open` does.
+        """
+        if self._num_waiting >= MAX_WAITING:
+            raise RefusedError(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                "too_many_requests",
+                f"{MAX_WAITING} requests wait for their answers already.",
+                "Come again when some are answered.",
+            )
+        self._num_waiting += 1
+        try:
+            ask = (await self._made(question)).model_copy(update={"num_top": 0})
+            async with self._line:
+                return await self._after_all_others(Exchange(ask, is_waited_for=True))
+        finally:
+            self._num_waiting -= 1
+
+    async def _after_all_others(self, exchange: Exchange) -> Exchange:
+        while True:
+            async with self._lock:
+                others = self._busy_with()
+                if others is None:
+                    self._refuse_while_blocked()
+                    return await self._begin(exchange)
+            await others.ended.wait()
+
+    async def _made(self, question: Question) -> Ask:
         self._refuse_while_blocked()
-        ask = await asyncio.to_thread(
+        return await asyncio.to_thread(
             make_ask, self._backend, self._hub, self._sets, question, next(self._ids)
         )
-        async with self._lock:
-            self._refuse_while_blocked()
-            self._stop("Another question was asked.")
-            process = await self._ready_process()
-            self._exchange = Exchange(ask)
-            self._last_used = time.monotonic()
-            process.say(ask)
-            return self._exchange
 
-    async def follow(self, exchange: Exchange) -> AsyncIterator[PlaygroundMessage]:
+    async def _begin(self, exchange: Exchange) -> Exchange:
+        process = await self._ready_process()
+        self._exchange = exchange
+        self._last_used = time.monotonic()
+        process.say(exchange.ask)
+        return exchange
+
+    def _busy_with(self, is_waited_for: bool | None = None) -> Exchange | None:
+        """What is being answered; where it is said, only if it is a program's or the screen's."""
+        exchange = self._exchange
+        if exchange is None or exchange.is_over:
+            return None
+        return exchange if is_waited_for in (None, exchange.is_waited_for) else None
+
+    async def follow(self, exchange: Exchange) -> AsyncGenerator[PlaygroundMessage]:
         """Yield the messages of an answer; who stops listening stops the work."""
         try:
             while not (exchange.is_over and exchange.messages.empty()):
@@ -103,7 +164,7 @@ class Playground:
         if self._process is None or not self._process.is_alive:
             return PlaygroundView(state="blocked" if reason else "cold", reason=reason)
         exchange = self._exchange
-        is_busy = exchange is not None and not exchange.is_over
+        is_busy = self._busy_with() is not None
         ask = None if exchange is None else exchange.ask
         rest = self.idle_seconds - (time.monotonic() - self._last_used)
         return PlaygroundView(
@@ -178,8 +239,9 @@ class Playground:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             reason = self.blocked()
-            is_busy = self._exchange is not None and not self._exchange.is_over
-            is_idle = not is_busy and time.monotonic() - self._last_used > self.idle_seconds
+            is_idle = (
+                self._busy_with() is None and time.monotonic() - self._last_used > self.idle_seconds
+            )
             if reason or is_idle:
                 await self.close(f"{reason} The playground made room for it." if reason else "")
                 return

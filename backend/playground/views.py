@@ -26,7 +26,8 @@ NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$"
 
 MAX_PICTURES = 8
 # A picture of ten megabytes in base64, or several smaller ones, beside the words.
-ASK_BODY = LargeBody(re.compile(r"/api/playground/ask"), 16_000_000)
+ASK_BODY = LargeBody(re.compile(r"/api/playground/ask|/v1/chat/completions"), 16_000_000)
+MAX_TEXT = 200_000
 
 
 class SetPicture(View):
@@ -52,9 +53,13 @@ class AskedMessage(Message):
 
 
 class Question(View):
-    """A conversation to complete with models named directly, or with those of a run."""
+    """A conversation or a text to complete with models named directly, or with those of a run."""
 
-    messages: tuple[AskedMessage, ...] = Field(min_length=1, max_length=100)
+    messages: tuple[AskedMessage, ...] = Field((), max_length=100)
+    text: Annotated[str, Field(min_length=1, max_length=MAX_TEXT)] | None = Field(
+        None, description="To be continued as it stands, in place of messages: no chat template."
+    )
+    graded: bool = Field(True, description="The teacher grades the student's tokens.")
     sampling: Sampling = Sampling()
     roles: tuple[Role, ...] = Field(
         (), max_length=3, description="In this order; none means all that can be."
@@ -70,7 +75,9 @@ class Question(View):
     teacher_model: Text | None = Field(None, description="Alias, hub id or folder.")
 
     @model_validator(mode="after")
-    def _refuse_many_pictures(self) -> Self:
+    def _check_messages(self) -> Self:
+        if bool(self.messages) == (self.text is not None):
+            raise ValueError("a question has either messages or a text")
         if sum(len(message.pictures) for message in self.messages) > MAX_PICTURES:
             raise ValueError(f"a question may have {MAX_PICTURES} pictures in all")
         return self

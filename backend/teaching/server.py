@@ -17,7 +17,7 @@ from typing import NoReturn
 import uvicorn
 
 from backend.access import Access
-from backend.guard import Guard
+from backend.guard import Guard, Surface
 from backend.settings import BackendSettings, new_secret
 from backend.teaching.app import create_app
 from backend.teaching.desk import Desk
@@ -76,7 +76,8 @@ def serve_teacher(options: TeacherOptions) -> NoReturn:
             workspace=Path(folder), host=options.host, port=port, token=token
         )
         access = Access(token, new_secret(), port)
-        app = Guard(create_app(desk, about, head_file), settings, access, roots=("api", "v1"))
+        surface = Surface(roots=("api", "v1"))
+        app = Guard(create_app(desk, about, head_file), settings, access, surface=surface)
         config = uvicorn.Config(
             app,
             log_level="warning",

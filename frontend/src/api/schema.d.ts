@@ -1852,6 +1852,174 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Tokens
+         * @description Return the two tokens for other programs; they are made when they are first asked for.
+         */
+        get: operations["read_tokens_api_tokens_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tokens/{scope}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rotate Token
+         * @description Make a new token; the old one is refused from now on.
+         */
+        post: operations["rotate_token_api_tokens__scope__rotate_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Notices
+         * @description Return where notices go, and how the last one fared.
+         */
+        get: operations["read_notices_api_notices_get"];
+        /**
+         * Set Notices
+         * @description Tell an address whenever a run has ended, or none.
+         *
+         *     Sent are the run's name, id, method, state and steps; no prompts, completions, figures or paths.
+         */
+        put: operations["set_notices_api_notices_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notices/try": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try Notices
+         * @description Send a trial now, and say how it fared.
+         */
+        post: operations["try_notices_api_notices_try_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Served
+         * @description List the students of runs, the newest first, and all local models.
+         */
+        get: operations["list_served_v1_models_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/models/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Served
+         * @description Return one of them by its name.
+         */
+        get: operations["read_served_v1_models__name__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/chat/completions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Chat
+         * @description Answer a conversation as a run's student or a local model, whole or piece by piece.
+         *
+         *     Closing the connection stops the work. While a run trains it is refused, as the playground is.
+         */
+        post: operations["chat_v1_chat_completions_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/completions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Complete
+         * @description Continue a text as it stands, without a chat template, whole or piece by piece.
+         */
+        post: operations["complete_v1_completions_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2040,6 +2208,22 @@ export interface components {
             total: number;
         };
         /**
+         * ApiTokens
+         * @description The tokens as they are sent.
+         */
+        ApiTokens: {
+            /**
+             * Read
+             * @description Reads, and asks models under /v1.
+             */
+            read: string;
+            /**
+             * Write
+             * @description Does everything that the screen does.
+             */
+            write: string;
+        };
+        /**
          * Artifact
          * @description A file that a run made for people.
          */
@@ -2168,6 +2352,109 @@ export interface components {
             role: "student" | "teacher" | "evaluation" | "shuffled" | "blank";
             /** Label */
             label: string | null;
+        };
+        /**
+         * ChatChoice
+         * @description The one answer.
+         */
+        ChatChoice: {
+            /**
+             * Index
+             * @default 0
+             * @constant
+             */
+            index: 0;
+            message: components["schemas"]["Said"];
+            /**
+             * Finish Reason
+             * @enum {string}
+             */
+            finish_reason: "stop" | "length";
+        };
+        /**
+         * ChatCompletion
+         * @description A conversation's answer.
+         */
+        ChatCompletion: {
+            /** Id */
+            id: string;
+            /**
+             * Object
+             * @default chat.completion
+             * @constant
+             */
+            object: "chat.completion";
+            /** Created */
+            created: number;
+            /** Model */
+            model: string;
+            /** Choices */
+            choices: [
+                components["schemas"]["ChatChoice"]
+            ];
+            usage: components["schemas"]["Usage"];
+        };
+        /**
+         * ChatRequest
+         * @description A conversation to answer.
+         */
+        ChatRequest: {
+            /**
+             * Model
+             * @description A run by name or id, `latest`, RUN@STEP, or a local model: alias, hub id or folder.
+             */
+            model: string;
+            /**
+             * Stream
+             * @default false
+             */
+            stream?: boolean;
+            stream_options?: components["schemas"]["StreamOptions"] | null;
+            /**
+             * Temperature
+             * @description 1 where it is left out.
+             */
+            temperature?: number | null;
+            /**
+             * Top P
+             * @description 1 where it is left out.
+             */
+            top_p?: number | null;
+            /**
+             * Seed
+             * @description The same seed gives the same answer.
+             */
+            seed?: number | null;
+            /**
+             * Max Tokens
+             * @description 2,048 where it is left out.
+             */
+            max_tokens?: number | null;
+            /**
+             * Stop
+             * @description The answer ends in front of the first of these.
+             */
+            stop?: string | string[] | null;
+            /**
+             * N
+             * @description One answer a request.
+             */
+            n?: 1 | null;
+            logprobs?: components["schemas"]["JsonValue"];
+            logit_bias?: components["schemas"]["JsonValue"];
+            frequency_penalty?: components["schemas"]["JsonValue"];
+            presence_penalty?: components["schemas"]["JsonValue"];
+            /** Messages */
+            messages: components["schemas"]["Turn"][];
+            /**
+             * Max Completion Tokens
+             * @description The newer name of `max_tokens`.
+             */
+            max_completion_tokens?: number | null;
+            tools?: components["schemas"]["JsonValue"];
+            functions?: components["schemas"]["JsonValue"];
+            top_logprobs?: components["schemas"]["JsonValue"];
+            response_format?: components["schemas"]["PlainText"] | null;
         };
         /**
          * Check
@@ -2444,6 +2731,68 @@ export interface components {
             is_complete: boolean;
         };
         /**
+         * CompletionRequest
+         * @description A text to continue as it stands, without a chat template.
+         */
+        CompletionRequest: {
+            /**
+             * Model
+             * @description A run by name or id, `latest`, RUN@STEP, or a local model: alias, hub id or folder.
+             */
+            model: string;
+            /**
+             * Stream
+             * @default false
+             */
+            stream?: boolean;
+            stream_options?: components["schemas"]["StreamOptions"] | null;
+            /**
+             * Temperature
+             * @description 1 where it is left out.
+             */
+            temperature?: number | null;
+            /**
+             * Top P
+             * @description 1 where it is left out.
+             */
+            top_p?: number | null;
+            /**
+             * Seed
+             * @description The same seed gives the same answer.
+             */
+            seed?: number | null;
+            /**
+             * Max Tokens
+             * @description 2,048 where it is left out.
+             */
+            max_tokens?: number | null;
+            /**
+             * Stop
+             * @description The answer ends in front of the first of these.
+             */
+            stop?: string | string[] | null;
+            /**
+             * N
+             * @description One answer a request.
+             */
+            n?: 1 | null;
+            logprobs?: components["schemas"]["JsonValue"];
+            logit_bias?: components["schemas"]["JsonValue"];
+            frequency_penalty?: components["schemas"]["JsonValue"];
+            presence_penalty?: components["schemas"]["JsonValue"];
+            /**
+             * Prompt
+             * @description One text.
+             */
+            prompt: string | [
+                string
+            ];
+            echo?: components["schemas"]["JsonValue"];
+            suffix?: components["schemas"]["JsonValue"];
+            /** Best Of */
+            best_of?: 1 | null;
+        };
+        /**
          * ConfigText
          * @description A config as YAML text.
          */
@@ -2525,6 +2874,29 @@ export interface components {
              * @description Of its bytes; of a set in several files, of all in order.
              */
             sha256: string;
+        };
+        /**
+         * Delivery
+         * @description How the last notice fared.
+         */
+        Delivery: {
+            /**
+             * When
+             * @description Unix time.
+             */
+            when: number;
+            /**
+             * Run Id
+             * @description Null for a trial.
+             */
+            run_id: string | null;
+            /** Was Taken */
+            was_taken: boolean;
+            /**
+             * Words
+             * @description What was answered, or why nothing was.
+             */
+            words: string;
         };
         /**
          * Difference
@@ -3591,16 +3963,21 @@ export interface components {
         };
         /**
          * GeneratedToken
-         * @description A token that was drawn, with the five that the model itself found most probable.
+         * @description A token that was drawn, with those that the model itself found most probable.
          */
         GeneratedToken: {
             /** Id */
             id: number;
             /**
              * Text
-             * @description What it adds to the text; empty inside a split character.
+             * @description Its own text, as in rollouts; parts of characters as bytes.
              */
             text: string;
+            /**
+             * Adds
+             * @description What the completion's text grows by; empty while a character is not whole.
+             */
+            adds: string;
             /** Logprob */
             logprob: number;
             /**
@@ -4875,6 +5252,33 @@ export interface components {
             choices: components["schemas"]["ModelChoice"][];
         };
         /**
+         * ModelEntry
+         * @description A model as lists of OpenAI's form have it.
+         */
+        ModelEntry: {
+            /**
+             * Id
+             * @description What requests call it.
+             */
+            id: string;
+            /**
+             * Object
+             * @default model
+             * @constant
+             */
+            object: "model";
+            /**
+             * Created
+             * @description Unix time; of a model that is no student, 0.
+             */
+            created: number;
+            /**
+             * Owned By
+             * @description The run whose student it is, or where the model is from.
+             */
+            owned_by: string;
+        };
+        /**
          * ModelList
          * @description Every model that is known or here.
          */
@@ -4898,6 +5302,20 @@ export interface components {
              * @description Room on that disk.
              */
             free_gb: number;
+        };
+        /**
+         * ModelPage
+         * @description All students and local models.
+         */
+        ModelPage: {
+            /**
+             * Object
+             * @default list
+             * @constant
+             */
+            object: "list";
+            /** Data */
+            data: components["schemas"]["ModelEntry"][];
         };
         /**
          * ModelSetting
@@ -4983,6 +5401,36 @@ export interface components {
             text: string;
         };
         /**
+         * NoticeSettings
+         * @description Where notices go.
+         */
+        "NoticeSettings-Input": {
+            /**
+             * Webhook Url
+             * @description http or https; null sends nothing.
+             */
+            webhook_url?: string | null;
+        };
+        /**
+         * NoticeSettings
+         * @description Where notices go.
+         */
+        "NoticeSettings-Output": {
+            /**
+             * Webhook Url
+             * @description http or https; null sends nothing.
+             */
+            webhook_url: string | null;
+        };
+        /**
+         * NoticesView
+         * @description Where notices go, and how the last one fared since this backend began.
+         */
+        NoticesView: {
+            settings: components["schemas"]["NoticeSettings-Output"];
+            last: components["schemas"]["Delivery"] | null;
+        };
+        /**
          * OnPolicyConfig
          * @description A run of on-policy distillation.
          */
@@ -4993,6 +5441,39 @@ export interface components {
              */
             method: "on_policy";
             distillation?: components["schemas"]["DistillationSettings"];
+        };
+        /**
+         * OpenAIError
+         * @description The body of every error under /v1.
+         */
+        OpenAIError: {
+            error: components["schemas"]["OpenAIFault"];
+        };
+        /**
+         * OpenAIFault
+         * @description What happened.
+         */
+        OpenAIFault: {
+            /**
+             * Message
+             * @description What happened, and what can be done.
+             */
+            message: string;
+            /**
+             * Type
+             * @description A kind that clients know, such as invalid_request_error.
+             */
+            type: string;
+            /**
+             * Param
+             * @description The field that is wrong, where one is.
+             */
+            param: string | null;
+            /**
+             * Code
+             * @description A stable word for programs.
+             */
+            code: string;
         };
         /**
          * Origin
@@ -5294,6 +5775,14 @@ export interface components {
             title: string;
         };
         /**
+         * PictureAddress
+         * @description A picture that is sent along; none is fetched from elsewhere.
+         */
+        PictureAddress: {
+            /** Url */
+            url: string;
+        };
+        /**
          * PictureFacts
          * @description The pictures of a set as a model reads them; sizes in pixels are those of the files.
          */
@@ -5333,6 +5822,18 @@ export interface components {
             largest_width: number;
             /** Largest Height */
             largest_height: number;
+        };
+        /**
+         * PicturePart
+         * @description A picture of a message.
+         */
+        PicturePart: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "image_url";
+            image_url: components["schemas"]["PictureAddress"];
         };
         /**
          * PipelineCreation
@@ -5477,6 +5978,17 @@ export interface components {
              * @description Active time of all its stages, skipped ones included.
              */
             seconds: number;
+        };
+        /**
+         * PlainText
+         * @description The one form of answers.
+         */
+        PlainText: {
+            /**
+             * Type
+             * @constant
+             */
+            type: "text";
         };
         /**
          * Plan
@@ -6621,11 +7133,25 @@ export interface components {
         };
         /**
          * Question
-         * @description A conversation to complete with models named directly, or with those of a run.
+         * @description A conversation or a text to complete with models named directly, or with those of a run.
          */
         Question: {
-            /** Messages */
-            messages: components["schemas"]["AskedMessage"][];
+            /**
+             * Messages
+             * @default []
+             */
+            messages?: components["schemas"]["AskedMessage"][];
+            /**
+             * Text
+             * @description To be continued as it stands, in place of messages: no chat template.
+             */
+            text?: string | null;
+            /**
+             * Graded
+             * @description The teacher grades the student's tokens.
+             * @default true
+             */
+            graded?: boolean;
             /**
              * @default {
              *       "temperature": 0,
@@ -7474,6 +8000,20 @@ export interface components {
             };
         };
         /**
+         * Said
+         * @description What the assistant said.
+         */
+        Said: {
+            /**
+             * Role
+             * @default assistant
+             * @constant
+             */
+            role: "assistant";
+            /** Content */
+            content: string;
+        };
+        /**
          * SamePrompt
          * @description A prompt and every run's completions of it, from the run's newest step that has it.
          */
@@ -8078,6 +8618,18 @@ export interface components {
             reason: string;
         };
         /**
+         * StreamOptions
+         * @description How a stream ends.
+         */
+        StreamOptions: {
+            /**
+             * Include Usage
+             * @description A last piece with the counts of tokens.
+             * @default false
+             */
+            include_usage?: boolean;
+        };
+        /**
          * StudentCopy
          * @description The student as it was: a copy of its adapter that scores, and is made anew now and then.
          */
@@ -8243,6 +8795,61 @@ export interface components {
             teacher_accuracy: number | null;
         };
         /**
+         * TextChoice
+         * @description The one continuation, or its next piece.
+         */
+        TextChoice: {
+            /**
+             * Index
+             * @default 0
+             * @constant
+             */
+            index: 0;
+            /** Text */
+            text: string;
+            /** Logprobs */
+            logprobs: null;
+            /**
+             * Finish Reason
+             * @description Null while it goes on.
+             */
+            finish_reason: ("stop" | "length") | null;
+        };
+        /**
+         * TextCompletion
+         * @description A continuation, whole or a piece of it.
+         */
+        TextCompletion: {
+            /** Id */
+            id: string;
+            /**
+             * Object
+             * @default text_completion
+             * @constant
+             */
+            object: "text_completion";
+            /** Created */
+            created: number;
+            /** Model */
+            model: string;
+            /** Choices */
+            choices: components["schemas"]["TextChoice"][];
+            usage: components["schemas"]["Usage"] | null;
+        };
+        /**
+         * TextPart
+         * @description Words of a message.
+         */
+        TextPart: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "text";
+            /** Text */
+            text: string;
+        };
+        /**
          * TimePart
          * @description Seconds of a run's time at work that went into one thing.
          */
@@ -8390,6 +8997,32 @@ export interface components {
              * @default 0
              */
             kept_bytes?: number;
+        };
+        /**
+         * Turn
+         * @description A message of the conversation so far.
+         */
+        Turn: {
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "system" | "developer" | "user" | "assistant";
+            /** Content */
+            content?: string | (components["schemas"]["TextPart"] | components["schemas"]["PicturePart"])[] | null;
+            tool_calls?: components["schemas"]["JsonValue"];
+        };
+        /**
+         * Usage
+         * @description Tokens of a request.
+         */
+        Usage: {
+            /** Prompt Tokens */
+            prompt_tokens: number;
+            /** Completion Tokens */
+            completion_tokens: number;
+            /** Total Tokens */
+            total_tokens: number;
         };
         /**
          * VariantRow
@@ -9000,6 +9633,59 @@ export interface components {
             pid: number;
             /** Started */
             started: number;
+        };
+        /**
+         * ChatCompletionChunk
+         * @description A piece of an answer; the last, where it was asked for, has the counts and no choice.
+         */
+        ChatCompletionChunk: {
+            /** Id */
+            id: string;
+            /**
+             * Object
+             * @default chat.completion.chunk
+             * @constant
+             */
+            object: "chat.completion.chunk";
+            /** Created */
+            created: number;
+            /** Model */
+            model: string;
+            /** Choices */
+            choices: components["schemas"]["ChatPieceChoice"][];
+            /** @default null */
+            usage: components["schemas"]["Usage"] | null;
+        };
+        /**
+         * ChatPieceChoice
+         * @description The one answer's next piece.
+         */
+        ChatPieceChoice: {
+            /**
+             * Index
+             * @default 0
+             * @constant
+             */
+            index: 0;
+            delta: components["schemas"]["Delta"];
+            /** Finish Reason */
+            finish_reason: ("stop" | "length") | null;
+        };
+        /**
+         * Delta
+         * @description What the answer grew by; the first names the role, the last is empty.
+         */
+        Delta: {
+            /**
+             * Role
+             * @default null
+             */
+            role: "assistant" | null;
+            /**
+             * Content
+             * @default null
+             */
+            content: string | null;
         };
         /**
          * DownloadsMessage
@@ -17989,6 +18675,753 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_tokens_api_tokens_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiTokens"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk has no room for it. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rotate_token_api_tokens__scope__rotate_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                scope: "read" | "write";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiTokens"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has the wrong type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` says which. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk has no room for it. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_notices_api_notices_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoticesView"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_notices_api_notices_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NoticeSettings-Input"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoticesView"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has the wrong type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` says which. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk has no room for it. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    try_notices_api_notices_try_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoticesView"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has the wrong type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_served_v1_models_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelPage"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+        };
+    };
+    read_served_v1_models__name__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelEntry"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description No run and no model is called that. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+        };
+    };
+    chat_v1_chat_completions_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChatRequest"];
+            };
+        };
+        responses: {
+            /** @description The answer; where `stream` is set, in pieces. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChatCompletion"];
+                    "text/event-stream": unknown;
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description No run and no model is called that. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description A run has the GPU, or the model does not fit into memory. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description The body has the wrong type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description Too many requests wait already; come again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description The answer was ended, since a run has started or the program ends. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+        };
+    };
+    complete_v1_completions_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CompletionRequest"];
+            };
+        };
+        responses: {
+            /** @description The answer; where `stream` is set, in pieces. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TextCompletion"];
+                    "text/event-stream": unknown;
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description No run and no model is called that. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description A run has the GPU, or the model does not fit into memory. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description The body has the wrong type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description Too many requests wait already; come again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
+                };
+            };
+            /** @description The answer was ended, since a run has started or the program ends. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIError"];
                 };
             };
         };

@@ -1,0 +1,1 @@
+"""Students and local models in OpenAI's form, for programs that speak it (docs/decisions/0040)."""
