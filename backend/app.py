@@ -31,6 +31,7 @@ from backend.routers import (
     playground,
     prompt_sets,
     queue,
+    ranks,
     runs,
     schema,
     system,
@@ -65,6 +66,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     pipelines.router,
     tokens.router,
     notices.router,
+    ranks.router,
 )
 
 

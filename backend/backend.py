@@ -7,6 +7,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from threading import Lock
 from typing import ParamSpec, TypeVar
 
@@ -31,6 +32,7 @@ from backend.live.messages import (
     SystemMessage,
 )
 from backend.problems import NotFoundError
+from backend.ranks import rank_options
 from backend.settings import BackendSettings
 from backend.supervisor.slot import ActiveRun
 from backend.supervisor.supervisor import Supervisor
@@ -65,7 +67,12 @@ class Backend:
         self.sampler = SystemSampler(settings.workspace)
         # Others who have a model in memory; each says what it does, or None.
         self.holders: list[Callable[[], str | None]] = []
-        self.supervisor = Supervisor(settings, self._holder, self.sampler.memory_was_scarce)
+        self.supervisor = Supervisor(
+            settings,
+            self._holder,
+            self.sampler.memory_was_scarce,
+            partial(rank_options, settings.workspace),
+        )
         self.board = Board()
         self.figures: SystemFigures | None = None
         self.on_stop: Callable[[], None] | None = None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from backend.backend import Backend
 from backend.history.summary import created_time
 from backend.history.views import View
 from backend.problems import ConflictError, NotFoundError
+from backend.ranks import HERE, RanksAsked, choose, keep
 from backend.starting import check_start, enqueue
 from backend.system.room import check_disk
 from OnPolicyDistill.config import (
@@ -34,32 +36,43 @@ class TrashedRun(View):
     deleted: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Making:
+    """How a run is made: whether it is queued, even where memory is short, and on which ranks.
+
+    `confirm` says that prompts may leave this machine.
+    """
+
+    start: bool
+    anyway: bool = False
+    confirm: bool = False
+    ranks: RanksAsked = HERE
+
+
 def make_run(
-    backend: Backend,
-    values: Mapping[str, object],
-    annotations: Annotations,
-    start: bool,
-    anyway: bool = False,
-    confirm: bool = False,
+    backend: Backend, values: Mapping[str, object], annotations: Annotations, how: Making
 ) -> RunDirectory:
     """Make a run from plain config values, and queue it if asked to.
 
     Raises:
         ConfigError: a setting is wrong; every location is named.
-        ConflictError: prompts would leave this machine, and `confirm` is false.
+        ConflictError: prompts would leave this machine, or this program be started on others, and
+            that is not confirmed.
         DiskFullError: there is no room.
         MemoryInUseError: it would start now, needs more than is free, and `anyway` is false.
     """
     config = parse_config(dict(values))
-    if not confirm:
+    if not how.confirm:
         _refuse_leaving(config)
+    chosen = choose(backend.settings, how.ranks, config)
     check_disk(backend.settings)
-    if start:
-        check_start(backend, config, anyway)
+    if how.start:
+        check_start(backend, config, how.anyway, chosen.num_here)
     run = create_run(backend.settings.workspace, config)
+    keep(backend.settings.workspace, run.run_id, chosen)
     if annotations != Annotations():
         write_annotations(run, annotations)
-    if start:
+    if how.start:
         enqueue(backend, run, "train", anyway=True)
     return run
 

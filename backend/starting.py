@@ -8,6 +8,7 @@ from backend.backend import Backend
 from backend.door.door import DOOR
 from backend.door.questions import PlanQuestion
 from backend.problems import ConflictError, WrongFieldError
+from backend.ranks import chosen_for
 from backend.supervisor.slot import Verb
 from backend.system.room import check_disk, check_forecast, check_memory
 from OnPolicyDistill.config import RunConfig
@@ -21,15 +22,17 @@ from OnPolicyDistill.runs.forecast import RunForecast
 from OnPolicyDistill.runs.soundness import check_resumable
 
 
-def check_start(backend: Backend, config: RunConfig, anyway: bool) -> None:
+def check_start(backend: Backend, config: RunConfig, anyway: bool, num_here: int = 1) -> None:
     """Refuse a run that would start now and needs more memory than is free, before it is made.
+
+    `num_here` processes of it work on this machine, each with all that one needs.
 
     Raises:
         MemoryInUseError: it does, and `anyway` is false.
     """
     if not anyway and backend.is_free():
         forecast = _forecast_of(config, backend.settings.workspace)
-        check_forecast(None if forecast is None else forecast.needed_gb)
+        check_forecast(None if forecast is None else num_here * forecast.needed_gb)
 
 
 def enqueue(
@@ -45,6 +48,8 @@ def enqueue(
     check_disk(backend.settings)
     check_memory(backend.settings)
     needed_gb = _needed_gb(run)
+    if needed_gb is not None:
+        needed_gb *= chosen_for(backend.settings.workspace, run.run_id).num_here
     if not anyway and backend.is_free():
         check_forecast(needed_gb)
     backend.supervisor.enqueue(run.run_id, verb, front, needed_gb, anyway)

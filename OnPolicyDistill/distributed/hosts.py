@@ -11,7 +11,7 @@ wants to know beside that, `opd hosts check --write` puts in: `chip` and `memory
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import psutil
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,6 +20,9 @@ from OnPolicyDistill.errors import InputError
 from OnPolicyDistill.planning.ranks import RankMachine
 
 Backend = Literal["ring", "jaccl", "mpi"]
+# Both become words of commands on other machines.
+Address = Annotated[str, Field(pattern=r"^[0-9A-Fa-f.:]+(%[A-Za-z0-9]+)?$", max_length=64)]
+Device = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=64)]
 LOCAL = "127.0.0.1"
 LAUNCHED = {"ssh", "ips", "rdma"}
 
@@ -33,8 +36,8 @@ class Host(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     ssh: str = Field(min_length=1, pattern=r"^[A-Za-z0-9_.@:%][A-Za-z0-9_.@:%-]*$")
-    ips: tuple[str, ...] = Field(min_length=1)
-    rdma: tuple[str | None, ...] = ()
+    ips: tuple[Address, ...] = Field(min_length=1)
+    rdma: tuple[Device | None, ...] = ()
     chip: str | None = None
     memory_gb: float | None = Field(None, gt=0, allow_inf_nan=False)
     mb_per_second: float | None = Field(None, gt=0, allow_inf_nan=False)

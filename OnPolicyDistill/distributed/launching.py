@@ -29,7 +29,8 @@ from OnPolicyDistill.runs.events import RunFailed, RunFinished, RunPaused
 from OnPolicyDistill.runs.log import last_event
 
 MET_VARIABLE = "OPD_RANKS_MET"
-# The rank says in a file that the ranks have met; from then on this shell exits 0. It passes on
+# The rank says in a file that the ranks have met; from then on this shell exits 0, and only says
+# how it ended, for the log (runs/ranks.py). It passes on
 # that it shall end, which a shell that waits for a child in the foreground would not.
 RANK_SHELL = f"""
 export {MET_VARIABLE}="$(mktemp)"
@@ -38,6 +39,7 @@ trap 'kill -TERM $rank' TERM
 wait $rank; code=$?
 trap - TERM
 wait $rank 2>/dev/null
+echo "rank ${{MLX_RANK:-0}} ended with code $code" >&2
 [ -s "${MET_VARIABLE}" ] && code=0
 rm -f "${MET_VARIABLE}"
 exit $code

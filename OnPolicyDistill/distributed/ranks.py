@@ -13,10 +13,11 @@ numbers pass through untouched.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
 import mlx.core as mx
@@ -35,6 +36,18 @@ T = TypeVar("T")
 PIECE_BYTES = 64_000_000  # of a file, handed out at once
 
 
+@dataclass(slots=True)
+class Waited:
+    """Seconds that sums and collections took, the others' delay included; since the last look."""
+
+    seconds: float = 0.0
+
+    def look(self) -> float:
+        """The seconds since the last look."""
+        seconds, self.seconds = self.seconds, 0.0
+        return seconds
+
+
 @dataclass(frozen=True, slots=True)
 class Ranks:
     """This process's place among those that train together; `group` is None where it is alone."""
@@ -42,6 +55,7 @@ class Ranks:
     rank: int = 0
     size: int = 1
     group: mx.distributed.Group | None = None
+    waited: Waited = field(default_factory=Waited)
 
     @property
     def is_alone(self) -> bool:
@@ -67,7 +81,9 @@ class Ranks:
         """The sum of a whole number over the ranks."""
         if self.is_alone:
             return number
-        return int(_done(mx.distributed.all_sum(mx.array([number], mx.int64), group=self.group))[0])
+        return int(
+            self._done(mx.distributed.all_sum(mx.array([number], mx.int64), group=self.group))[0]
+        )
 
     def add_up(self, gradients: dict[str, object], loss: float, model: nn.Module) -> Summed:
         """Gradient and loss of the whole step: one float32 sum over the ranks, of both together.
@@ -86,7 +102,7 @@ class Ranks:
         summed = mx.distributed.all_sum(
             mx.concatenate([*parts, mx.array([loss], mx.float32)]), group=self.group
         )
-        _done(summed)
+        self._done(summed)
         places = iter(np.cumsum([0, *(leaf.size for leaf in leaves.values())]).tolist())
 
         def cut(leaf: mx.array) -> mx.array:
@@ -104,10 +120,10 @@ class Ranks:
             return [text]
         said = np.frombuffer(text.encode(), np.uint8)
         length = mx.array([said.size], mx.int32)
-        lengths = _ints(mx.distributed.all_gather(length, group=self.group))
+        lengths = self._ints(mx.distributed.all_gather(length, group=self.group))
         longest = max(lengths)
         padded = mx.array(np.pad(said, (0, longest - said.size)))
-        every = _bytes(mx.distributed.all_gather(padded, group=self.group))
+        every = self._bytes(mx.distributed.all_gather(padded, group=self.group))
         starts = range(0, longest * self.size, longest)
         return [
             every[start : start + length].decode()
@@ -144,8 +160,32 @@ class Ranks:
             if self.is_first:
                 piece = np.frombuffer(made, np.uint8, size, start)
             summed = mx.distributed.all_sum(mx.array(piece), group=self.group)
-            pieces.append(_bytes(summed))
+            pieces.append(self._bytes(summed))
         return b"".join(pieces)
+
+    def _done(self, array: mx.array) -> mx.array:
+        """An evaluated sum or collection; the time it took counts as waiting.
+
+        Raises:
+            RankLostError: another rank is gone.
+        """
+        started = time.perf_counter()
+        try:
+            mx.eval(array)
+        except RuntimeError as error:
+            raise RankLostError(
+                f"Another rank of the run is gone ({_said(error)}).",
+                "What it said is above. Go on from the last checkpoint with: opd resume.",
+            ) from error
+        finally:
+            self.waited.seconds += time.perf_counter() - started
+        return array
+
+    def _bytes(self, array: mx.array) -> bytes:
+        return np.array(self._done(array), np.uint8).tobytes()
+
+    def _ints(self, array: mx.array) -> list[int]:
+        return [int(value) for value in np.array(self._done(array))]
 
 
 Summed = tuple[dict[str, object], float]
@@ -178,30 +218,6 @@ def joined(backend: str) -> Iterator[Ranks]:
         yield _these.get()
     finally:
         _these.reset(token)
-
-
-def _done(array: mx.array) -> mx.array:
-    """An evaluated sum or collection.
-
-    Raises:
-        RankLostError: another rank is gone.
-    """
-    try:
-        mx.eval(array)
-    except RuntimeError as error:
-        raise RankLostError(
-            f"Another rank of the run is gone ({_said(error)}).",
-            "What it said is above. Go on from the last checkpoint with: opd resume.",
-        ) from error
-    return array
-
-
-def _bytes(array: mx.array) -> bytes:
-    return np.array(_done(array), np.uint8).tobytes()
-
-
-def _ints(array: mx.array) -> list[int]:
-    return [int(value) for value in np.array(_done(array))]
 
 
 def _said(error: Exception) -> str:

@@ -70,6 +70,7 @@ NEWER_SETTINGS = (
     "teacher_cache_precision",
     "teachers",
     "teacher_order",
+    "teacher_shards",
 )
 
 RunState = Literal["created", "running", "paused", "finished", "failed", "interrupted"]

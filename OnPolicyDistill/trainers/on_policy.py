@@ -80,7 +80,7 @@ def train(
             with report.timed("sampling"):
                 rows = rows_of_step(settings, pair.prompts, step)
                 batches = sample(rows, student, teacher, pair.store, settings, work.hooks)
-                num_tokens = ranks.total(sum(batch.num_tokens for batch in batches))
+                num_tokens = work.total_tokens(sum(batch.num_tokens for batch in batches))
 
             seed_dropout(student.policy.model, ranks.seed(settings.seed, "dropout", step))
             gradients: Gradients = {}

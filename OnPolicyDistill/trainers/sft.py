@@ -73,7 +73,7 @@ def train(
         ):
             started = time.perf_counter()
             rows = ranks.own(rows_of_step(given.rows, settings, step, settings.length_buckets))
-            num_tokens = ranks.total(sum(len(row.learned) for row in rows))
+            num_tokens = work.total_tokens(sum(len(row.learned) for row in rows))
             seed_dropout(student.policy.model, ranks.seed(settings.seed, "dropout", step))
             loss = 0.0
             gradients: Gradients = {}

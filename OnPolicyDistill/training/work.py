@@ -14,6 +14,7 @@ state and where it is resumed, evaluations and checkpoints where they are due, a
 from __future__ import annotations
 
 import math
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -41,6 +42,7 @@ from OnPolicyDistill.runs.checkpoints import (
 from OnPolicyDistill.runs.directory import RunDirectory, config_hash
 from OnPolicyDistill.runs.events import FinishedBecause
 from OnPolicyDistill.runs.prompt_values import discard_values_after
+from OnPolicyDistill.runs.ranks import RanksStep, RankStep, write_ranks
 from OnPolicyDistill.runs.reporting import (
     Observer,
     Reporter,
@@ -135,6 +137,7 @@ class Work:
         )
         self.closing = ExitStack()
         self.ranks = this_process()
+        self.own_tokens = 0  # of the step under way, learned from by this rank
         # Ends what ranks ask of a model that they have in parts; set where there is one.
         self.rest: Callable[[], None] = lambda: None
         self.is_halfway = False
@@ -208,6 +211,7 @@ class Work:
                 break
             self.stop.check()
             reset_peak()
+            self.ranks.waited.look()
             step = self.state.step + 1
             yield step
             assert self.state.step == step, "every step is reported"
@@ -246,7 +250,32 @@ class Work:
                 f"{update.grad_norm}; it was left out.",
                 "If it happens again, lower learning_rate.",
             )
+        # Behind everything else: a rank that is lost here is lost after a whole step.
+        self._hear_ranks(step, metrics["step_seconds"])
         return finite
+
+    def total_tokens(self, own: int) -> int:
+        """Tokens that the step learns from, over the ranks; `own` are this one's."""
+        self.own_tokens = own
+        return self.ranks.total(own)
+
+    def _hear_ranks(self, step: int, seconds: float) -> None:
+        """Let every rank say what the step was to it; the first one keeps that for the screen."""
+        if self.ranks.is_alone:
+            return
+        own = RankStep(
+            rank=self.ranks.rank,
+            host=socket.gethostname(),
+            num_rows=len(self.ranks.own(range(self._settings().rows_per_step))),
+            num_tokens=self.own_tokens,
+            seconds=seconds,
+            waiting_seconds=self.ranks.waited.look(),
+            memory_gb=process_memory_gb(),
+        )
+        said = self.ranks.gather(own.model_dump_json())
+        if self.ranks.is_first:
+            every = tuple(RankStep.model_validate_json(one) for one in said)
+            write_ranks(self.run, RanksStep(step=step, ranks=every))
 
     def judge(self, measured: Measured, key: str) -> Verdict:
         """Keep and report an evaluation, of which the metric `key` decides; says what it means.

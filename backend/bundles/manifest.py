@@ -11,7 +11,7 @@ from OnPolicyDistill.runs.naming import RUN_NAME
 
 MANIFEST_NAME = "bundle.json"
 # About a process on the machine that it runs on.
-PRIVATE = frozenset(("worker.json", "control.json", "run.lock"))
+PRIVATE = frozenset(("worker.json", "control.json", "run.lock", "ranks.json"))
 CHECKPOINTS, PICTURES = "checkpoints", "pictures"
 # Folders of a run that have nothing but files.
 FLAT_FOLDERS = ("answers", "evaluation", "evaluations", "generated", "grafted")

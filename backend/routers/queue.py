@@ -11,6 +11,7 @@ from backend.backend import Backend
 from backend.history.views import RunSummary, View
 from backend.live.messages import QueueView
 from backend.problems import ConflictError
+from backend.ranks import RanksAsked, choose, keep
 from backend.routers.dependencies import NAME_PATTERN, Here, RunId, refusals
 from backend.starting import enqueue, resume_at
 from backend.supervisor.slot import Verb
@@ -28,9 +29,10 @@ class QueueOrder(View):
 
 
 class Start(View):
-    """How to start or resume a run."""
+    """How to start or resume a run; without `where` on the ranks that it was made for."""
 
     anyway: bool = Field(False, description="Even if less memory is free than it needs.")
+    where: RanksAsked | None = Field(None, description="On other ranks than before.")
 
 
 ONLY_WITH_ROOM = Start()
@@ -65,7 +67,7 @@ def start(
     Answers `memory_in_use` where it would start now and needs more memory than is free.
     """
     _refuse_unless(backend, run_id, ("created",), "has begun already", "Resume or duplicate it.")
-    return _enqueue(backend, run_id, "train", first, how.anyway)
+    return _enqueue(backend, run_id, "train", first, how)
 
 
 @router.post("/runs/{run_id}/resume", responses=refusals(404, 409, 507))
@@ -78,7 +80,7 @@ def resume(
     """
     resumable = ("paused", "interrupted", "failed")
     _refuse_unless(backend, run_id, resumable, "has nothing to resume", "Start or duplicate it.")
-    return _enqueue(backend, run_id, "resume", first, how.anyway)
+    return _enqueue(backend, run_id, "resume", first, how)
 
 
 @router.post("/runs/{run_id}/checkpoints/{step}/resume", responses=refusals(404, 409, 507))
@@ -123,6 +125,9 @@ def _refuse_unless(
         raise ConflictError(f"Run {run_id} is {state}: it {reason}.", action, code=f"run_{state}")
 
 
-def _enqueue(backend: Backend, run_id: str, verb: Verb, first: bool, anyway: bool) -> RunSummary:
-    enqueue(backend, backend.existing(run_id), verb, first, anyway)
+def _enqueue(backend: Backend, run_id: str, verb: Verb, first: bool, how: Start) -> RunSummary:
+    run = backend.existing(run_id)
+    if how.where is not None:
+        keep(backend.settings.workspace, run_id, choose(backend.settings, how.where, run.config()))
+    enqueue(backend, run, verb, first, how.anyway)
     return backend.changed(run_id)

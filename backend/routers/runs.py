@@ -13,8 +13,9 @@ from backend.completions import CompletionPage, same_prompts
 from backend.history.groups import RunGroups, find_groups
 from backend.history.query import RunPage, RunQuery, find_runs, list_keys
 from backend.history.views import RunDetail, RunSummary, ShownState, View
+from backend.ranks import RanksAsked
 from backend.routers.dependencies import NAME_PATTERN, Here, RunId, refusals
-from backend.runs import annotate, duplicate, make_run
+from backend.runs import Making, annotate, duplicate, make_run
 from backend.saved_views import SavedViews, read_views, write_views
 from OnPolicyDistill.runs.annotations import Annotations, Tag
 
@@ -28,7 +29,7 @@ ComparedRuns = Annotated[
 ARCHIVED = {"no": False, "yes": True, "all": None}
 
 
-class RunCreation(View):
+class RunCreation(RanksAsked):
     """A run to make."""
 
     config: dict[str, JsonValue] = Field(
@@ -134,9 +135,10 @@ def _query(backend: Backend, listing: RunListing) -> RunQuery:
 def create(backend: Here, creation: RunCreation) -> RunSummary:
     """Make a run from a config; every call makes another one."""
     asked = creation
-    run = make_run(
-        backend, asked.config, asked.annotations, asked.start, asked.anyway, asked.confirm
+    make = Making(
+        start=asked.start, anyway=asked.anyway, confirm=asked.confirm, ranks=asked.of_ranks
     )
+    run = make_run(backend, asked.config, asked.annotations, make)
     return backend.changed(run.run_id)
 
 
@@ -200,5 +202,6 @@ def make_duplicate(backend: Here, run_id: RunId, duplication: RunDuplication) ->
     """Make a run with another run's settings and some changes."""
     values = duplicate(backend.existing(run_id), dict(duplication.changes))
     asked = duplication
-    run = make_run(backend, values, asked.annotations, asked.start, asked.anyway, asked.confirm)
+    make = Making(start=asked.start, anyway=asked.anyway, confirm=asked.confirm)
+    run = make_run(backend, values, asked.annotations, make)
     return backend.changed(run.run_id)

@@ -20,7 +20,7 @@ from backend.supervisor.slot import ActiveRun, QueueEntry, Slot, Verb, Wish, loa
 from backend.supervisor.workers import ask, start_worker
 from backend.system.room import LowMemoryError, check_disk, check_forecast, check_memory
 from OnPolicyDistill.errors import DiskFullError, MemoryInUseError
-from OnPolicyDistill.runs.directory import Control, RunDirectory, run_of
+from OnPolicyDistill.runs.directory import Control, RunDirectory, Worker, run_of
 from OnPolicyDistill.runs.postmortem import PostMortem, write_postmortem
 from OnPolicyDistill.runs.retrying import Tries, next_try
 
@@ -32,7 +32,8 @@ logger = logging.getLogger(__name__)
 class Supervisor:
     """Methods may be called from any thread; `tick` is called a few times a second.
 
-    `holder` says what else uses the GPU, such as a run started in a terminal, or None.
+    `holder` says what else uses the GPU, such as a run started in a terminal, or None;
+    `rank_options` what the command of a run says of its ranks.
     """
 
     def __init__(
@@ -40,10 +41,12 @@ class Supervisor:
         settings: BackendSettings,
         holder: Callable[[], str | None],
         memory_was_scarce: Callable[[], bool],
+        rank_options: Callable[[str], list[str]] = lambda _run_id: [],
     ) -> None:
         self.settings = settings
         self._holder = holder
         self._memory_was_scarce = memory_was_scarce
+        self._rank_options = rank_options
         self._lock = RLock()
         self.process: subprocess.Popen[bytes] | None = None
         self._low_memory_ticks = 0
@@ -146,9 +149,16 @@ class Supervisor:
             if active is not None and ours:
                 self._note(active, wish, reason)
             if wish == "kill":
-                kill(worker)
+                self._kill(run, worker)
             elif not (active is not None and ours and active.wish == wish):
                 ask(run, worker, Control(action=wish))
+
+    def _kill(self, run: RunDirectory, worker: Worker) -> None:
+        """Kill what works on a run: where it has ranks, the first of them is another process."""
+        trains = run.worker()
+        kill(worker)
+        if trains is not None:
+            kill(trains)
 
     def _note(self, active: ActiveRun, wish: Wish, reason: str) -> None:
         patience = active.kill_at or time.time() + self.settings.stop_grace_seconds
@@ -196,7 +206,8 @@ class Supervisor:
         self._save(Slot(active=active, queue=waiting))
         try:
             more = active.tries.environment()
-            self.process, worker = start_worker(self.settings, run, active.verb, more)
+            ranks = self._rank_options(run.run_id)
+            self.process, worker = start_worker(self.settings, run, (active.verb, *ranks), more)
         except Exception as error:
             # Whatever keeps one run from starting must not end the supervision of the others.
             logger.exception("run %s could not be started", active.run_id)
@@ -270,7 +281,7 @@ class Supervisor:
         assert active.worker is not None
         if active.kill_at is not None and active.wish != "kill":
             if time.time() > active.kill_at:
-                kill(active.worker)
+                self._kill(self.run(active.run_id), active.worker)
             return
         try:
             check_disk(self.settings)

@@ -109,6 +109,10 @@ def test_an_address_that_is_not_the_hosts_own_is_said(
         ('{"hosts": [{"ssh": "a", "ips": ["127.0.0.1"]}]}', "at least 2 items"),
         ('{"hosts": [{"ssh": "-oProxyCommand=x", "ips": ["127.0.0.1"]}, 1]}', "hosts.0.ssh"),
         (
+            '{"hosts": [{"ssh": "a", "ips": ["127.0.0.1"]}, {"ssh": "b", "ips": ["1.2.3.4;ls"]}]}',
+            "hosts.1.ips.0",
+        ),
+        (
             '{"hosts": [{"ssh": "a", "ips": ["192.0.2.1"]}, {"ssh": "b", "ips": ["192.0.2.2"]}]}',
             "is not this machine",
         ),

@@ -12,12 +12,13 @@ import mlx.core as mx
 import pytest
 
 from OnPolicyDistill.cli.training import trainer_of
-from OnPolicyDistill.config import parse_config
+from OnPolicyDistill.config import parse_config, settings_of
 from OnPolicyDistill.distributed.launching import Places, run_ranks
 from OnPolicyDistill.errors import DistillError
 from OnPolicyDistill.runs.checkpoints import last_checkpoint
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from OnPolicyDistill.runs.log import read_events
+from OnPolicyDistill.runs.ranks import read_ranks
 from tests.grafts import write_colours, write_language, write_vision
 from tests.rounding import parted
 from tests.seeing_models import write_seeing_model
@@ -213,6 +214,22 @@ def test_two_ranks_learn_what_one_process_learns(
         # A rank has a cache of its own, where fewer rows come again.
         assert theirs.keys() - ours.keys() <= {"teacher_cache_hit_rate"}
     assert apart(ranks, alone) < SAME_STEP
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_rank_says_what_it_did_of_the_last_step(
+    trained: tuple[dict[str, Twins], RunDirectory], case: str
+) -> None:
+    ranks, alone = trained[0][case]
+    said = read_ranks(ranks)
+    assert said is not None
+    assert said.step == 4
+    assert [one.rank for one in said.ranks] == [0, 1]
+    assert sum(one.num_rows for one in said.ranks) == settings_of(ranks.config()).rows_per_step
+    if not case.startswith("grpo"):  # groups that taught nothing are counted, and not learned from
+        assert sum(one.num_tokens for one in said.ranks) == steps_of(ranks)[-1]["num_tokens"]
+    assert all(one.seconds > 0 and one.memory_gb > 0 for one in said.ranks)
+    assert read_ranks(alone) is None
 
 
 def test_ranks_take_up_what_one_process_began_and_take_the_same_steps(

@@ -124,6 +124,7 @@ def train(
                     update, loss = move(work, student, gradients, loss, step)
                 report.losses.append(loss)
 
+            work.own_tokens = report.num_learned_tokens
             report.of_all(ranks)
             metrics = work.report(step, report.metrics(groups, advantages), update)
             for record in rollout_records(step, groups, advantages, policy):

@@ -72,7 +72,7 @@ def train(
         ):
             started = time.perf_counter()
             rows = ranks.own(rows_of_step(surgery.rows, settings, step))
-            num_tokens = ranks.total(sum(len(row.learned) for row in rows))
+            num_tokens = work.total_tokens(sum(len(row.learned) for row in rows))
             loss = 0.0
             gradients: Gradients = {}
             for batch in in_micro_batches(rows, settings.batch_size):

@@ -134,7 +134,7 @@ def _learn_answers(work: Work, given: Given, checkpoint: Path | None) -> None:
     ):
         started = time.perf_counter()
         rows = ranks.own(supervised.rows_of_step(given.rows, settings, step))
-        num_tokens = ranks.total(sum(len(row.learned) for row in rows))
+        num_tokens = work.total_tokens(sum(len(row.learned) for row in rows))
         seed_dropout(student.policy.model, ranks.seed(settings.seed, "dropout", step))
         loss = 0.0
         gradients: Gradients = {}
@@ -168,7 +168,7 @@ def _learn_from_scores(work: Work, pair: Pair, checkpoint: Path | None) -> None:
         with report.timed("sampling"):
             rows = ranks.own(rows_of_step(settings, pair.prompts, step))
             rollouts = complete_rows(student.policy, rows, settings, work.hooks)
-            num_tokens = ranks.total(sum(len(rollout.completion_ids) for rollout in rollouts))
+            num_tokens = work.total_tokens(sum(len(rollout.completion_ids) for rollout in rollouts))
 
         seed_dropout(student.policy.model, ranks.seed(settings.seed, "dropout", step))
         gradients: Gradients = {}

@@ -1938,6 +1938,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/runs/{run_id}/ranks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Ranks
+         * @description Return a run's ranks: rows, tokens, seconds and memory of the last step, alive or lost.
+         */
+        get: operations["read_ranks_api_runs__run_id__ranks_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/models": {
         parameters: {
             query?: never;
@@ -7254,6 +7274,57 @@ export interface components {
             waits_for_memory: boolean;
         };
         /**
+         * RankStep
+         * @description One rank's share of a step, and its process's memory in GB of 1e9 bytes.
+         *
+         *     `seconds` are of the whole step, `waiting_seconds` those of it in which it waited for sums.
+         */
+        RankStep: {
+            /** Rank */
+            rank: number;
+            /** Host */
+            host: string;
+            /**
+             * Num Rows
+             * @description Of the step; prompts, where each has several rows.
+             */
+            num_rows: number;
+            /**
+             * Num Tokens
+             * @description Learned from.
+             */
+            num_tokens: number;
+            /** Seconds */
+            seconds: number;
+            /** Waiting Seconds */
+            waiting_seconds: number;
+            /** Memory Gb */
+            memory_gb: number;
+        };
+        /**
+         * RanksAsked
+         * @description Where a run's processes shall work; one here, unless it is said.
+         */
+        RanksAsked: {
+            /**
+             * Ranks
+             * @description Processes on this machine.
+             * @default 1
+             */
+            ranks?: number;
+            /**
+             * Hosts
+             * @description File of hosts, one process on each; this one first.
+             */
+            hosts?: string | null;
+            /**
+             * Confirm Hosts
+             * @description Names of the other hosts, in order: this program may be started on them.
+             * @default []
+             */
+            confirm_hosts?: string[];
+        };
+        /**
          * Registration
          * @description A file to remember where it is.
          */
@@ -7487,6 +7558,23 @@ export interface components {
          * @description A run to make.
          */
         RunCreation: {
+            /**
+             * Ranks
+             * @description Processes on this machine.
+             * @default 1
+             */
+            ranks?: number;
+            /**
+             * Hosts
+             * @description File of hosts, one process on each; this one first.
+             */
+            hosts?: string | null;
+            /**
+             * Confirm Hosts
+             * @description Names of the other hosts, in order: this program may be started on them.
+             * @default []
+             */
+            confirm_hosts?: string[];
             /**
              * Config
              * @description As in a config file; what is left out takes its default.
@@ -8442,6 +8530,32 @@ export interface components {
             height: number;
         };
         /**
+         * ShownRank
+         * @description A rank, with what it said of the last step; null before one is finished.
+         */
+        ShownRank: {
+            /** Rank */
+            rank: number;
+            /** Host */
+            host: string;
+            /**
+             * Fate
+             * @enum {string}
+             */
+            fate: "alive" | "lost" | "ended";
+            said: components["schemas"]["RankStep"] | null;
+        };
+        /**
+         * ShownRanks
+         * @description The ranks of a run; none where one process works on it alone.
+         */
+        ShownRanks: {
+            /** Step */
+            step: number | null;
+            /** Ranks */
+            ranks: components["schemas"]["ShownRank"][];
+        };
+        /**
          * Shutdown
          * @description What becomes of a run at work when the backend ends.
          */
@@ -8542,7 +8656,7 @@ export interface components {
         };
         /**
          * Start
-         * @description How to start or resume a run.
+         * @description How to start or resume a run; without `where` on the ranks that it was made for.
          */
         Start: {
             /**
@@ -8551,6 +8665,8 @@ export interface components {
              * @default false
              */
             anyway?: boolean;
+            /** @description On other ranks than before. */
+            where?: components["schemas"]["RanksAsked"] | null;
         };
         /**
          * StartedMessage
@@ -19064,6 +19180,92 @@ export interface operations {
             };
             /** @description The Host is not this backend's. */
             421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_ranks_api_runs__run_id__ranks_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's folder name. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShownRanks"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of things does not allow it now; the detail says why. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` says which. */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
