@@ -77,6 +77,21 @@ class ShownRanks(View):
     ranks: tuple[ShownRank, ...]
 
 
+class ShownHost(View):
+    """A host of a file, as the user is asked about it."""
+
+    ssh: str
+    ips: tuple[str, ...]
+    chip: str | None
+    memory_gb: float | None
+
+
+class ShownHosts(View):
+    """The hosts of a file, this machine first; names of the others are what to confirm."""
+
+    hosts: tuple[ShownHost, ...]
+
+
 ALONE = Chosen(num_ranks=1)
 HERE = RanksAsked()
 
@@ -107,6 +122,20 @@ def choose(settings: BackendSettings, asked: RanksAsked, config: RunConfig) -> C
             ((field, f"is not the number of ranks, {chosen.num_ranks}"),),
         )
     return chosen
+
+
+def show_hosts(settings: BackendSettings, path: str) -> ShownHosts:
+    """The hosts of a file that could be started on; nothing is asked of them.
+
+    Raises:
+        InputError: the file of hosts cannot be used.
+    """
+    return ShownHosts(
+        hosts=tuple(
+            ShownHost(ssh=host.ssh, ips=host.ips, chip=host.chip, memory_gb=host.memory_gb)
+            for host in _read(settings, path).hosts
+        )
+    )
 
 
 def _read(settings: BackendSettings, text: str) -> Hosts:

@@ -57,6 +57,15 @@ async def test_a_run_here_keeps_its_number_of_ranks(
     assert (await client.get(f"/api/runs/{alone}/ranks")).json() == {"step": None, "ranks": []}
 
 
+async def test_the_screen_reads_whom_to_confirm_from_the_same_file(
+    client: httpx.AsyncClient, hosts: Path
+) -> None:
+    answer = await client.post("/api/hosts", json={"path": str(hosts)})
+    assert [host["ssh"] for host in answer.json()["hosts"]] == ["here", "other"]
+    write(hosts, {"hosts": TWO, "envs": ["PYTHONPATH=/tmp"]})
+    assert (await client.post("/api/hosts", json={"path": str(hosts)})).status_code == 422
+
+
 async def test_no_process_is_started_on_hosts_that_were_not_confirmed_by_name(
     client: httpx.AsyncClient, settings: BackendSettings, hosts: Path
 ) -> None:

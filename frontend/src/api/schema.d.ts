@@ -1938,6 +1938,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/hosts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Read Hosts
+         * @description Return the hosts that a file names, to be confirmed; none of them is asked anything.
+         */
+        post: operations["read_hosts_api_hosts_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/runs/{run_id}/ranks": {
         parameters: {
             query?: never;
@@ -4356,6 +4376,14 @@ export interface components {
              * @constant
              */
             status: "ok";
+        };
+        /**
+         * HostsFile
+         * @description A file of hosts on this machine.
+         */
+        HostsFile: {
+            /** Path */
+            path: string;
         };
         /**
          * HubModel
@@ -8508,6 +8536,28 @@ export interface components {
             description: string;
             /** Yaml */
             yaml: string;
+        };
+        /**
+         * ShownHost
+         * @description A host of a file, as the user is asked about it.
+         */
+        ShownHost: {
+            /** Ssh */
+            ssh: string;
+            /** Ips */
+            ips: string[];
+            /** Chip */
+            chip: string | null;
+            /** Memory Gb */
+            memory_gb: number | null;
+        };
+        /**
+         * ShownHosts
+         * @description The hosts of a file, this machine first; names of the others are what to confirm.
+         */
+        ShownHosts: {
+            /** Hosts */
+            hosts: components["schemas"]["ShownHost"][];
         };
         /**
          * ShownPicture
@@ -19180,6 +19230,93 @@ export interface operations {
             };
             /** @description The Host is not this backend's. */
             421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_hosts_api_hosts_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HostsFile"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShownHosts"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has the wrong type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` says which. */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -5,7 +5,6 @@ import { ButtonLink } from "@/components/button-link";
 import { Card, Figure } from "@/components/card";
 import { formatNumber, formatPercent } from "@/components/format";
 import { OwnData } from "@/features/home/start-from";
-import { useRunAtBest } from "@/features/run/best-figures";
 
 const FEW_RUNS = 3;
 /** Metrics that say best what a first run changed, in the order of what a person understands. */
@@ -25,8 +24,7 @@ export function firstFinished(runs: readonly RunSummary[], total: number): RunSu
 }
 
 /** What the first run did, at one glance, and where to go from there. */
-export function FirstSuccess({ run: asItWas }: { run: RunSummary }) {
-  const run = useRunAtBest(asItWas);
+export function FirstSuccess({ run }: { run: RunSummary }) {
   const measured = TELLING.flatMap((each) => {
     const metric = run.metrics[each.key];
     return metric ? [{ ...each, metric }] : [];
@@ -71,7 +69,7 @@ function BeforeAfter({ label, metric, isShare }: BeforeAfterProps) {
   return (
     <Figure
       label={label}
-      value={`${shown(metric.first)} → ${shown(metric.last)}`}
+      value={`${shown(metric.first)} → ${shown(metric.after)}`}
       unit={isShare ? "%" : "nats/token"}
       note="before and after, on lines it was not trained on"
     />

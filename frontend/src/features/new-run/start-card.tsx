@@ -9,6 +9,8 @@ import { useDraft } from "@/features/new-run/draft";
 import { useMethod } from "@/features/new-run/methods";
 import { asksBack, Refusals } from "@/features/new-run/refusals";
 import { SettingField } from "@/features/new-run/setting-field";
+import { askedRanks, useChosenRanks, waitsForHosts } from "@/features/ranks/chosen-ranks";
+import { RanksChoice } from "@/features/ranks/ranks-choice";
 import { showError } from "@/features/runs/run-actions";
 
 interface Creation {
@@ -31,17 +33,20 @@ export function StartCard({ canStart, isWrong }: StartCardProps) {
   const { block } = useMethod();
   const navigate = useNavigate();
   const name = useQuery(formFields()).data?.find(({ key }) => key === `${block}.run_name`);
+  const asksForHosts = useChosenRanks(waitsForHosts);
   const isBusy = useWorkspace(({ queue }) => queue?.active !== null && queue !== null);
   const create = useMutation({
     mutationFn: (how: Creation) =>
       createRun({
         config,
         ...how,
+        ...askedRanks(useChosenRanks.getState()),
         annotations: { name: null, tags: [], note: "", favourite: false, archived: false },
       }),
     onSuccess: (run) => {
       learnRun(run);
       clear();
+      useChosenRanks.getState().choose({ ranks: 1, hosts: "" });
       void navigate({ to: "/runs/$runId", params: { runId: run.run_id } });
     },
     onError: (error) => {
@@ -63,16 +68,21 @@ export function StartCard({ canStart, isWrong }: StartCardProps) {
           <SettingField field={name} />
         </div>
       ) : null}
+      <RanksChoice />
       <div className="flex gap-2">
         <Button
           look={isWrong || !canStart ? "plain" : "primary"}
-          disabled={!canStart}
+          disabled={!canStart || asksForHosts}
           busy={isAtWork(START)}
           onClick={() => create.mutate(START)}
         >
           {isBusy ? "Queue" : "Start"}
         </Button>
-        <Button disabled={!canStart} busy={isAtWork(SAVE)} onClick={() => create.mutate(SAVE)}>
+        <Button
+          disabled={!canStart || asksForHosts}
+          busy={isAtWork(SAVE)}
+          onClick={() => create.mutate(SAVE)}
+        >
           Save without starting
         </Button>
       </div>

@@ -1,5 +1,6 @@
 import type { LiveRun } from "@/api/live-run";
 import type { RunDetail } from "@/api/types";
+import { RanksCard } from "@/features/ranks/ranks-card";
 import { Alarms, LatestAlarm } from "@/features/run/alarms";
 import { AnswersReport } from "@/features/run/answers-report";
 import { Ending } from "@/features/run/ending";
@@ -56,6 +57,7 @@ function Course({ face, detail, live }: CourseProps) {
   const hasBegun = run.num_events > 0 || live.lastSeq >= 0;
   const beside = (
     <>
+      <RanksCard runId={run.run_id} atWork={isAtWork(run.state)} />
       <Alarms runId={run.run_id} alarms={live.alarms} />
       <Notes key={run.run_id} run={run} />
       <OriginCard detail={detail} />
