@@ -2,9 +2,10 @@ import clsx from "clsx";
 import { HardDrive } from "lucide-react";
 import { type KeyboardEvent, useState } from "react";
 import type { MappedPair, Outlook } from "@/api/types";
-import { formatBytes, formatCount, formatDuration, formatNumber } from "@/components/format";
+import { formatBytes, formatNumber } from "@/components/format";
 import { savingsOf } from "@/features/map/rows";
 import { nextInGrid } from "@/features/models/grid-keys";
+import { roughDuration } from "@/features/models/rough-duration";
 
 interface MapTableProps {
   lengths: readonly number[];
@@ -97,19 +98,6 @@ const LOOKS: Readonly<Record<Outlook["verdict"], { word: string; look: string }>
   does_not_fit: { word: "no", look: "text-faint" },
 };
 
-const HOUR_SECONDS = 3600;
-const DAY_SECONDS = 24 * HOUR_SECONDS;
-
-/** Beyond ten hours the minutes say nothing, beyond ten days the hours. */
-function shortDuration(seconds: number): string {
-  if (seconds < 10 * HOUR_SECONDS) {
-    return formatDuration(seconds);
-  }
-  return seconds < 10 * DAY_SECONDS
-    ? `${Math.round(seconds / HOUR_SECONDS)} h`
-    : `${formatCount(Math.round(seconds / DAY_SECONDS))} d`;
-}
-
 interface OutlookCellProps {
   id: string;
   outlook: Outlook;
@@ -141,7 +129,7 @@ function OutlookCell({ id, outlook, isCurrent, onFocus, onStart }: OutlookCellPr
               {word}
               {savings ? "*" : ""}
             </span>{" "}
-            <span className="font-medium">{shortDuration(outlook.seconds ?? 0)}</span>
+            <span className="font-medium">{roughDuration(outlook.seconds ?? 0)}</span>
           </>
         ) : (
           <span className="text-sm">

@@ -53,11 +53,16 @@ export function cardsOf(
     .filter((card) => passes(card, filter))
     .sort(
       (a, b) =>
-        Number(a.choice?.speaks === "other") - Number(b.choice?.speaks === "other") ||
+        Number(isUseless(a)) - Number(isUseless(b)) ||
         Number(b.form.isHere) - Number(a.form.isHere) ||
         rankOf(a.verdict) - rankOf(b.verdict) ||
         (b.model.parameters ?? 0) - (a.model.parameters ?? 0),
     );
+}
+
+/** Whether it cannot take the place: for its tokens, or because the method cannot use such a model. */
+function isUseless({ choice }: CardModel): boolean {
+  return choice?.speaks === "other" || (choice !== undefined && choice.problem !== null);
 }
 
 function passes({ model, verdict }: CardModel, filter: ModelFilter): boolean {

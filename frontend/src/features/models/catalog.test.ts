@@ -93,6 +93,7 @@ test("the most exact form that fits beside the other is taken, and one that is h
   expect(name({ q: "fits", "q-4bit": "fits" })).toBe("q");
   expect(name({ q: "tight", "q-4bit": "fits" })).toBe("q-4bit");
   expect(name({ q: "does_not_fit", "q-4bit": "tight" })).toBe("q-4bit");
+  expect(name({ q: "does_not_fit", "q-4bit": "does_not_fit" })).toBe("q-4bit");
   const here = {
     ...model,
     forms: model.forms.map((form, index) => ({ ...form, isHere: index === 1 })),
@@ -106,6 +107,16 @@ test("cards that can be used at once come first, then those that fit, the larges
   const found = choices({ a: "fits", b: "does_not_fit", c: "fits", "/models/mine": "fits" });
   const titles = cardsOf(models, NO_FILTER, found).map(({ model }) => model.title);
   expect(titles).toEqual(["mine", "c", "a", "b"]);
+  const useless = new Map<string, ModelChoice>(found);
+  const change = (name: string, part: Partial<ModelChoice>) => {
+    const before = found.get(name);
+    if (!before) throw new Error(name);
+    useless.set(name, { ...before, ...part });
+  };
+  change("/models/mine", { verdict: null, problem: "It sees no pictures." });
+  change("c", { speaks: "other" });
+  const last = cardsOf(models, NO_FILTER, useless).map(({ model }) => model.title);
+  expect(last).toEqual(["a", "b", "mine", "c"]);
 });
 
 test("every filter leaves only what it says", () => {

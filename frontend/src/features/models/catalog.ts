@@ -109,12 +109,14 @@ export function rankOf(verdict: Verdict | null): number {
   return verdict === null ? 2 : RANKS[verdict];
 }
 
-/** The form one would take: one that is here and runs, else the most exact that fits best. */
+/** The form one would take: one that is here and runs, else the most exact that fits, else the smallest. */
 export function bestForm(model: CatalogModel, choices: ChoiceMap | null): ModelForm {
   const rank = (form: ModelForm) => rankOf(verdictOf(form, choices));
   const away = (form: ModelForm) => Number(!(form.isHere && rank(form) < RANKS.does_not_fit));
+  const size = (form: ModelForm) =>
+    (rank(form) < RANKS.does_not_fit ? -1 : 1) * (form.gigabytes ?? 0);
   const sorted = [...model.forms].sort(
-    (a, b) => away(a) - away(b) || rank(a) - rank(b) || (b.gigabytes ?? 0) - (a.gigabytes ?? 0),
+    (a, b) => away(a) - away(b) || rank(a) - rank(b) || size(a) - size(b),
   );
   const first = sorted[0];
   if (!first) {

@@ -3,7 +3,6 @@ import { Button } from "@/components/button";
 import { formatBytes, formatDuration } from "@/components/format";
 import { ProgressBar } from "@/components/progress-bar";
 import type { ModelForm } from "@/features/models/catalog";
-import { sizeOf } from "@/features/models/model-card";
 import { useDownload } from "@/features/models/use-download";
 
 /** Gets a form that is not here, and shows how far that is. */
@@ -35,7 +34,7 @@ export function DownloadButton({ form }: { form: ModelForm }) {
       aria-label={`Download ${form.name}`}
       onClick={start}
     >
-      {now ? "Resume" : `Download ${sizeOf(form.gigabytes)}`}
+      {now ? "Resume" : "Download"}
     </Button>
   );
 }

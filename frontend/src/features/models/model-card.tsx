@@ -1,7 +1,8 @@
 import { Brain, Eye, HardDrive } from "lucide-react";
 import { Badge } from "@/components/badge";
-import { formatBytes, formatDuration, formatNumber } from "@/components/format";
+import { formatBytes, formatNumber } from "@/components/format";
 import type { CardModel } from "@/features/models/cards";
+import { roughDuration } from "@/features/models/rough-duration";
 import { Fits } from "@/features/models/weights";
 
 /** A model at a glance: what it is, where it is, and whether it fits. */
@@ -50,6 +51,11 @@ export function ModelCard({ card }: { card: CardModel }) {
           </Badge>
         ) : null}
         {choice?.speaks === "other" ? <Badge tone="warn">other tokens</Badge> : null}
+        {choice?.problem ? (
+          <span title={choice.problem}>
+            <Badge tone="warn">not for this</Badge>
+          </span>
+        ) : null}
         {model.trains ? null : <Badge>teaches only</Badge>}
       </div>
     </div>
@@ -60,7 +66,7 @@ function needsOf({ choice }: CardModel): string {
   if (!choice || choice.needed_gb === null) {
     return "";
   }
-  const time = choice.seconds === null ? "" : `, ${formatDuration(choice.seconds)}`;
+  const time = choice.seconds === null ? "" : `, ${roughDuration(choice.seconds)}`;
   return `${formatNumber(choice.needed_gb, 3)} GB${time}`;
 }
 

@@ -39,7 +39,7 @@ export function ModelDetails({ model }: { model: CatalogModel }) {
       {model.problem ? <p className="mt-2 text-bad">{model.problem}</p> : null}
       <h3 className="label mt-4 mb-1">Forms</h3>
       <ul className="divide-y">
-        {model.forms.map((form) => (
+        {[...model.forms].sort(bySize).map((form) => (
           <FormRow key={form.name} form={form} />
         ))}
       </ul>
@@ -54,6 +54,10 @@ function Fact({ name, children }: { name: string; children: ReactNode }) {
       <dd className="min-w-0">{children}</dd>
     </>
   );
+}
+
+function bySize(a: ModelForm, b: ModelForm): number {
+  return (b.gigabytes ?? 0) - (a.gigabytes ?? 0);
 }
 
 function FormRow({ form }: { form: ModelForm }) {

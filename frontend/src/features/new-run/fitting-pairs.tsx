@@ -3,8 +3,8 @@ import { Link } from "@tanstack/react-router";
 import { pairMap } from "@/api/planning";
 import type { ConfigValues, MappedPair } from "@/api/types";
 import { Badge } from "@/components/badge";
-import { formatDuration } from "@/components/format";
 import { Skeleton } from "@/components/states";
+import { roughDuration } from "@/features/models/rough-duration";
 import { settingOf, useDraft } from "@/features/new-run/draft";
 import { useRested } from "@/features/new-run/use-rested";
 
@@ -89,7 +89,7 @@ function PairButton({ pair, block }: { pair: MappedPair; block: string }) {
     >
       {pair.teacher.name} <span className="text-faint">teaches</span> {pair.student.name}
       {isHere ? <Badge tone="good">on disk</Badge> : null}
-      <span className="text-muted">{formatDuration(outlook?.seconds)}</span>
+      <span className="text-muted">{roughDuration(outlook?.seconds ?? 0)}</span>
     </button>
   );
 }
