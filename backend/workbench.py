@@ -22,6 +22,7 @@ from backend.models.place import Hub
 from backend.notices.notices import Notices
 from backend.pipelines.pipelines import Pipelines
 from backend.playground.playground import Playground
+from backend.playground.votes import Votes
 from backend.prompt_sets.linter import Linter
 from backend.prompt_sets.store import PromptSets
 
@@ -47,6 +48,7 @@ class Workbench:
         self.pipelines = Pipelines(backend)
         backend.holders.append(self.pipelines.at_work)
         self.playground = Playground(backend, hub, self.prompt_sets)
+        self.votes = Votes(backend.settings.workspace)
         self.notices = Notices(backend.settings.workspace)
         backend.on_run_change.append(self.notices.hear)
 

@@ -14,5 +14,5 @@ export default defineConfig({
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 600,
   },
-  server: { proxy: { "/api": { target: backend, ws: true } } },
+  server: { proxy: { "/api": { target: backend, ws: true }, "/v1": { target: backend } } },
 });

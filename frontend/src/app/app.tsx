@@ -3,6 +3,7 @@ import { RouterProvider } from "@tanstack/react-router";
 import { useEffect } from "react";
 import { followMenu } from "@/api/desktop";
 import { queryClient } from "@/api/query-client";
+import { tellOfEndings } from "@/api/system-notices";
 import { openWorkspace } from "@/api/workspace";
 import { loadAllPages, router } from "@/app/router";
 import { TooltipProvider } from "@/components/tooltip";
@@ -12,6 +13,7 @@ const LOAD_REST_AFTER_MS = 3000;
 
 export function App() {
   useEffect(() => openWorkspace(), []);
+  useEffect(() => tellOfEndings(), []);
   useEffect(() => {
     const timer = setTimeout(() => void loadAllPages().catch(() => undefined), LOAD_REST_AFTER_MS);
     return () => clearTimeout(timer);

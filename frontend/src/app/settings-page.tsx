@@ -9,6 +9,7 @@ import { ApiCard } from "@/features/settings/api-card";
 import { Diagnostics } from "@/features/settings/diagnostics";
 import { EndpointList } from "@/features/settings/endpoint-list";
 import { Folders } from "@/features/settings/folders";
+import { NoticesCard } from "@/features/settings/notices-card";
 import { ReservesForm } from "@/features/settings/reserves-form";
 
 export function SettingsPage() {
@@ -25,6 +26,7 @@ export function SettingsPage() {
           <Card title="Reserves">
             <ReservesForm />
           </Card>
+          <NoticesCard />
           <Folders />
           <Card title="Hugging Face token">
             <HubTokenForm />
