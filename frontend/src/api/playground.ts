@@ -1,7 +1,13 @@
-import { queryOptions } from "@tanstack/react-query";
+import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { body, client } from "@/api/client";
 import { ApiError, isProblem, OfflineError } from "@/api/problem";
-import type { PlaygroundMessage, PlaygroundQuestion } from "@/api/types";
+import type {
+  KeptPrompt,
+  PlaygroundMessage,
+  PlaygroundQuestion,
+  PromptSet,
+  Tally,
+} from "@/api/types";
 
 const WATCH_MS = 1000;
 
@@ -17,6 +23,49 @@ export function playgroundState() {
 
 export function unloadPlayground() {
   return body(client.DELETE("/api/playground"));
+}
+
+/** Prompts drawn from a run's own files; another seed draws others. */
+export function runSamples(runId: string, seed: number) {
+  return queryOptions({
+    queryKey: ["run", runId, "samples", seed],
+    queryFn: ({ signal }) =>
+      body(
+        client.GET("/api/runs/{run_id}/samples", {
+          params: { path: { run_id: runId }, query: { seed, limit: 6 } },
+          signal,
+        }),
+      ),
+    placeholderData: keepPreviousData,
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+}
+
+/** How often the teacher was found without being named. */
+export function blindTally(runId: string) {
+  return queryOptions({
+    queryKey: ["run", runId, "votes"],
+    queryFn: ({ signal }) =>
+      body(client.GET("/api/runs/{run_id}/votes", { params: { path: { run_id: runId } }, signal })),
+  });
+}
+
+export function addVote(runId: string, isRight: boolean): Promise<Tally> {
+  return body(
+    client.POST("/api/runs/{run_id}/votes", {
+      params: { path: { run_id: runId } },
+      body: { is_right: isRight },
+    }),
+  );
+}
+
+export function clearVotes(runId: string): Promise<Tally> {
+  return body(client.DELETE("/api/runs/{run_id}/votes", { params: { path: { run_id: runId } } }));
+}
+
+/** Adds a question as a line to a set, or to a new one. */
+export function keepPrompt(kept: KeptPrompt): Promise<PromptSet> {
+  return body(client.POST("/api/playground/kept", { body: kept }));
 }
 
 /**

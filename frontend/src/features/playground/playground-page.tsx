@@ -3,27 +3,28 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { playgroundState, unloadPlayground } from "@/api/playground";
 import { queryClient } from "@/api/query-client";
 import { runPage } from "@/api/runs";
+import type { RunSummary } from "@/api/types";
 import { useWorkspace } from "@/api/workspace";
 import { Button } from "@/components/button";
 import { ButtonLink } from "@/components/button-link";
 import { formatNumber } from "@/components/format";
 import { PageHeader } from "@/components/page-header";
 import { EmptyState, Notice } from "@/components/states";
+import { BlindVote } from "@/features/playground/blind-vote";
 import { QuestionForm } from "@/features/playground/question-form";
-import { useExchange } from "@/features/playground/use-exchange";
+import { useTalk } from "@/features/playground/use-talk";
 import { Voices } from "@/features/playground/voices";
 import { showError } from "@/features/runs/run-actions";
 
-/** Base, student and teacher on the same prompt with the same seed. */
+/** Base, student and teacher in the same conversation with the same seed. */
 export function PlaygroundPage() {
-  const { run: chosen, checkpoint } = useSearch({ from: "/playground" });
-  const navigate = useNavigate({ from: "/playground" });
+  const { run: chosen } = useSearch({ from: "/playground" });
   const runs = useQuery(runPage({ limit: 100 })).data?.runs.filter((run) => run.has_checkpoint);
   const runId = chosen ?? runs?.[0]?.run_id;
   const state = useQuery(playgroundState()).data;
   const isHeld = useWorkspace(({ queue }) => queue?.active != null);
   const isBlocked = isHeld || state?.state === "blocked";
-  const { exchange, isAsking, ask, stop } = useExchange();
+  const talk = useTalk(runId ?? "");
   return (
     <div className="flex flex-col">
       <PageHeader
@@ -31,39 +32,75 @@ export function PlaygroundPage() {
         detail={
           state?.memory_gb ? `${formatNumber(state.memory_gb, 3)} GB of memory in use` : undefined
         }
-        actions={state?.state === "warm" && !isAsking ? <Unload /> : null}
+        actions={state?.state === "warm" && !talk.isAsking ? <Unload /> : null}
       />
       <div className="flex flex-col gap-3 px-4 pb-4">
         {isBlocked ? <Blocked reason={state?.reason ?? null} /> : null}
-        {runs && runs.length === 0 ? (
-          <EmptyState
-            title="No student to talk to yet"
-            action={
-              <ButtonLink to="/new" look="primary">
-                Plan a run
-              </ButtonLink>
-            }
-          >
-            A run with a checkpoint gives the playground its student, teacher and base model.
-          </EmptyState>
+        {runs?.length === 0 ? (
+          <NoStudent />
         ) : (
-          <>
-            <QuestionForm
-              key={`${runId} ${checkpoint}`}
-              step={checkpoint ?? null}
-              runs={(runs ?? []).map((run) => ({ value: run.run_id, label: run.name }))}
-              runId={runId ?? ""}
-              onRun={(run) => void navigate({ search: { run }, replace: true })}
-              isAsking={isAsking}
-              isBlocked={isBlocked}
-              ask={ask}
-              stop={stop}
-            />
-            <Voices exchange={exchange} />
-          </>
+          <Talk runs={runs ?? []} runId={runId ?? ""} isBlocked={isBlocked} talk={talk} />
         )}
       </div>
     </div>
+  );
+}
+
+interface TalkProps {
+  runs: readonly RunSummary[];
+  runId: string;
+  isBlocked: boolean;
+  talk: ReturnType<typeof useTalk>;
+}
+
+function Talk({ runs, runId, isBlocked, talk }: TalkProps) {
+  const { checkpoint } = useSearch({ from: "/playground" });
+  const navigate = useNavigate({ from: "/playground" });
+  return (
+    <>
+      <QuestionForm
+        key={`${runId} ${checkpoint}`}
+        step={checkpoint ?? null}
+        runs={runs.map((run) => ({ value: run.run_id, label: run.name }))}
+        runId={runId}
+        onRun={(run) => void navigate({ search: { run }, replace: true })}
+        prompt={talk.prompt}
+        onPrompt={talk.setPrompt}
+        chat={talk.chat}
+        onChat={talk.setChat}
+        isAsking={talk.isAsking}
+        isBlocked={isBlocked}
+        hasTeacher={runs.find((run) => run.run_id === runId)?.teacher != null}
+        ask={talk.ask}
+        stop={talk.stop}
+      />
+      {talk.places ? (
+        <BlindVote
+          key={talk.number}
+          runId={runId}
+          places={talk.places}
+          exchange={talk.exchange}
+          isAsking={talk.isAsking}
+        />
+      ) : (
+        <Voices exchange={talk.exchange} onContinue={talk.takeUp} />
+      )}
+    </>
+  );
+}
+
+function NoStudent() {
+  return (
+    <EmptyState
+      title="No student to talk to yet"
+      action={
+        <ButtonLink to="/new" look="primary">
+          Plan a run
+        </ButtonLink>
+      }
+    >
+      A run with a checkpoint gives the playground its student, teacher and base model.
+    </EmptyState>
   );
 }
 

@@ -1,15 +1,33 @@
 import clsx from "clsx";
 import { Square } from "lucide-react";
-import { useState } from "react";
-import type { PlaygroundQuestion } from "@/api/types";
+import { type DragEvent, useState } from "react";
+import type { AskedMessage, PlaygroundQuestion } from "@/api/types";
 import { Button } from "@/components/button";
 import { Card } from "@/components/card";
-import { Input, TextArea } from "@/components/input";
+import { TextArea } from "@/components/input";
 import { Select } from "@/components/select";
+import { Switch } from "@/components/switch";
 import { messageOf } from "@/features/playground/attachments";
+import { type Chat, messagesOf } from "@/features/playground/chat";
+import { Conversation } from "@/features/playground/conversation";
+import { KeepDialog } from "@/features/playground/keep-dialog";
 import { AddPictures, PictureTray } from "@/features/playground/picture-tray";
+import { Samples } from "@/features/playground/samples";
+import {
+  SAMPLING_FIELDS,
+  samplingOf,
+  USUAL_SAMPLING,
+  wrongIn,
+} from "@/features/playground/sampling";
+import { SamplingFields } from "@/features/playground/sampling-fields";
 import { TakeProblem } from "@/features/playground/take-problem";
 import { useAttachments } from "@/features/playground/use-attachments";
+
+/** A question as it is asked: the last message, and how to ask it. */
+export interface Asked extends Pick<PlaygroundQuestion, "checkpoint" | "sampling"> {
+  question: AskedMessage;
+  isBlind: boolean;
+}
 
 interface QuestionFormProps {
   runs: readonly { value: string; label: string }[];
@@ -17,61 +35,58 @@ interface QuestionFormProps {
   /** The checkpoint that is asked where neither the best nor the last is meant. */
   step: number | null;
   onRun: (runId: string) => void;
+  prompt: string;
+  onPrompt: (prompt: string) => void;
+  chat: Chat;
+  onChat: (chat: Chat) => void;
   isAsking: boolean;
   isBlocked: boolean;
-  ask: (question: PlaygroundQuestion) => void;
+  hasTeacher: boolean;
+  ask: (asked: Asked) => void;
   stop: () => void;
 }
 
 /** What is asked, of which run, and how it is drawn; pictures are attached, dropped or pasted. */
-export function QuestionForm({
-  runs,
-  runId,
-  step,
-  onRun,
-  isAsking,
-  isBlocked,
-  ask,
-  stop,
-}: QuestionFormProps) {
-  const [prompt, setPrompt] = useState("");
-  const [temperature, setTemperature] = useState("0");
-  const [maxTokens, setMaxTokens] = useState("256");
+export function QuestionForm(props: QuestionFormProps) {
+  const {
+    runs,
+    runId,
+    step,
+    onRun,
+    prompt,
+    onPrompt,
+    chat,
+    onChat,
+    isAsking,
+    isBlocked,
+    hasTeacher,
+    ask,
+  } = props;
+  const [sampling, setSampling] = useState(USUAL_SAMPLING);
+  const [isBlind, setBlind] = useState(false);
+  const [isKeeping, setKeeping] = useState(false);
   const { pictures, refusal, add, takeLine, remove } = useAttachments();
   const [isOver, setOver] = useState(false);
   const [checkpoint, setCheckpoint] = useState<"best" | "last" | number>(step ?? "best");
-  const isHot = !(Number(temperature) >= 0 && Number(temperature) <= 4) || temperature === "";
-  const isLong = !(Number.isInteger(Number(maxTokens)) && Number(maxTokens) >= 1);
-  const canAsk = !isBlocked && !isHot && !isLong && prompt.trim() !== "";
+  const isWrong = SAMPLING_FIELDS.some((field) => wrongIn(field, sampling) !== "");
+  const canAsk = !isBlocked && !isWrong && prompt.trim() !== "";
+  const question = messageOf(prompt, pictures);
   function send() {
-    if (!canAsk) {
-      return;
+    if (canAsk) {
+      ask({
+        question,
+        checkpoint,
+        sampling: samplingOf(sampling),
+        isBlind: isBlind && hasTeacher,
+      });
     }
-    ask({
-      messages: [messageOf(prompt, pictures)],
-      run_id: runId,
-      checkpoint,
-      sampling: {
-        temperature: Number(temperature),
-        max_tokens: Number(maxTokens),
-        top_p: 1,
-        top_k: 0,
-        min_p: 0,
-        seed: 0,
-      },
-    });
   }
   return (
     <Card>
       <form
         className={clsx("flex flex-col gap-2 rounded-md", isOver && "outline-2 outline-accent")}
         noValidate
-        onDragOver={(event) => {
-          if (event.dataTransfer.types.includes("Files")) {
-            event.preventDefault();
-            setOver(true);
-          }
-        }}
+        onDragOver={(event) => setOver(takesFiles(event))}
         onDragLeave={() => setOver(false)}
         onDrop={(event) => {
           event.preventDefault();
@@ -90,27 +105,22 @@ export function QuestionForm({
           send();
         }}
       >
+        <Conversation chat={chat} onChat={onChat} />
         <PictureTray pictures={pictures} refusal={refusal} onRemove={remove} />
         <TextArea
           aria-label="Prompt"
           placeholder="Ask something that your prompts would ask"
           rows={3}
           value={prompt}
-          onChange={(event) => setPrompt(event.target.value)}
+          onChange={(event) => onPrompt(event.target.value)}
           onKeyDown={(event) => {
             if (event.key === "Enter" && (event.metaKey || event.ctrlKey)) {
               send();
             }
           }}
         />
+        <Samples runId={runId} onTake={({ text }) => onPrompt(text)} />
         <div className="flex flex-wrap items-center gap-2">
-          <AddPictures onFiles={(files) => void add(files)} />
-          <TakeProblem
-            onTake={(setId, item) => {
-              setPrompt(item.text);
-              takeLine(setId, item);
-            }}
-          />
           <Select
             label="Run"
             value={runId}
@@ -132,38 +142,28 @@ export function QuestionForm({
               setCheckpoint(value === "last" || value === "best" ? value : Number(value))
             }
           />
-          <label htmlFor="temperature" className="flex items-center gap-2 text-muted">
-            Temperature
-            <Input
-              id="temperature"
-              aria-invalid={isHot}
-              title={isHot ? "A number from 0 to 4" : undefined}
-              type="number"
-              min={0}
-              max={4}
-              step={0.1}
-              value={temperature}
-              onChange={(event) => setTemperature(event.target.value)}
-              className="w-20"
-            />
-          </label>
-          <label htmlFor="max-tokens" className="flex items-center gap-2 text-muted">
-            Max tokens
-            <Input
-              id="max-tokens"
-              aria-invalid={isLong}
-              title={isLong ? "A whole number, 1 or more" : undefined}
-              type="number"
-              min={1}
-              max={16_384}
-              value={maxTokens}
-              onChange={(event) => setMaxTokens(event.target.value)}
-              className="w-24"
-            />
-          </label>
+          <SamplingFields text={sampling} onChange={setSampling} />
+        </div>
+        <div className="flex flex-wrap items-center gap-2">
+          <AddPictures onFiles={(files) => void add(files)} />
+          <TakeProblem
+            onTake={(setId, item) => {
+              onPrompt(item.text);
+              takeLine(setId, item);
+            }}
+          />
+          <Button disabled={prompt.trim() === ""} onClick={() => setKeeping(true)}>
+            Keep as a prompt
+          </Button>
+          {hasTeacher ? (
+            <span className="flex items-center gap-2" title="Which answer is the teacher’s?">
+              <Switch label="Blind vote" checked={isBlind} onChange={setBlind} />
+              <span aria-hidden>Blind vote</span>
+            </span>
+          ) : null}
           <span className="ml-auto flex gap-2">
             {isAsking ? (
-              <Button icon={<Square aria-hidden />} onClick={stop}>
+              <Button icon={<Square aria-hidden />} onClick={props.stop}>
                 Stop
               </Button>
             ) : null}
@@ -173,6 +173,19 @@ export function QuestionForm({
           </span>
         </div>
       </form>
+      <KeepDialog
+        messages={messagesOf(chat, question)}
+        open={isKeeping}
+        onOpenChange={setKeeping}
+      />
     </Card>
   );
+}
+
+function takesFiles(event: DragEvent): boolean {
+  const takes = event.dataTransfer.types.includes("Files");
+  if (takes) {
+    event.preventDefault();
+  }
+  return takes;
 }

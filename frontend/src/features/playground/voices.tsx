@@ -1,3 +1,4 @@
+import { Button } from "@/components/button";
 import { Card } from "@/components/card";
 import { formatCount, formatNumber } from "@/components/format";
 import { Notice } from "@/components/states";
@@ -16,8 +17,14 @@ const ROLES: readonly { role: Role; title: string; color: string }[] = [
   { role: "teacher", title: "Teacher", color: "var(--color-teacher)" },
 ];
 
+interface VoicesProps {
+  exchange: Exchange;
+  /** Takes an answer up into the conversation; null while there is nothing to take up. */
+  onContinue: ((answer: string) => void) | null;
+}
+
 /** Three completions side by side, and under them the student's tokens as the teacher grades them. */
-export function Voices({ exchange }: { exchange: Exchange }) {
+export function Voices({ exchange, onContinue }: VoicesProps) {
   const tokens = gradedTokens(exchange);
   return (
     <>
@@ -49,6 +56,15 @@ export function Voices({ exchange }: { exchange: Exchange }) {
               )}
             </p>
             <Read voice={exchange.voices[role]} />
+            {onContinue && exchange.voices[role].state === "done" ? (
+              <Button
+                size="sm"
+                className="mt-2"
+                onClick={() => onContinue(textOf(exchange.voices[role].tokens))}
+              >
+                Continue with this answer
+              </Button>
+            ) : null}
           </Card>
         ))}
       </div>
