@@ -428,6 +428,21 @@ def scoring_models_of(settings: RunSettings) -> dict[str, str] | None:
     return settings.teacher_models if isinstance(settings, DistillationSettings) else None
 
 
+def teacher_to_ask(settings: RunSettings) -> str | None:
+    """The model that answers as a run's teacher: of several the first that is loaded here."""
+    if isinstance(settings, DistillationSettings) and settings.teachers:
+        return next(iter(settings.teacher_models.values()), None)
+    return models_of(settings)[1]
+
+
+def models_to_load(settings: RunSettings) -> list[str]:
+    """Every model that a run loads, each once; an evaluation's variants name theirs."""
+    student, teacher = models_of(settings)
+    scoring = scoring_models_of(settings)
+    teachers = [teacher] if scoring is None else [*scoring.values()]
+    return [name for name in dict.fromkeys([student, *teachers]) if name is not None]
+
+
 def models_of(settings: RunSettings) -> tuple[str | None, str | None]:
     """Return who learns and its teacher, of which a run may have only one, or neither."""
     match settings:

@@ -140,7 +140,7 @@ def roles_of(named: Cast, run: RunDirectory) -> Cast:
     """
     from OnPolicyDistill.adapters.facts import base_model
     from OnPolicyDistill.config import settings_of
-    from OnPolicyDistill.methods import FACTS, models_of
+    from OnPolicyDistill.methods import FACTS, teacher_to_ask
     from OnPolicyDistill.runs.checkpoints import exported
     from OnPolicyDistill.settings.sight import sight_of
 
@@ -154,7 +154,7 @@ def roles_of(named: Cast, run: RunDirectory) -> Cast:
     if adapter is None:
         raise InputError(f"Run {run.run_id} has no checkpoint yet.", "Let it take some steps.")
     settings = settings_of(config)
-    _, teacher = models_of(settings)
+    teacher = teacher_to_ask(settings)
     student = named.student or base_model(config)
     # Not every method has a teacher that wears one; another teacher than the run's wears none.
     worn = None if named.teacher else settings.model_dump().get("teacher_adapter")

@@ -88,13 +88,12 @@ def _wanted(config: Path | None, workspace: Path | None) -> tuple[list[str], flo
         return [], None
     from OnPolicyDistill.cli.settings import Given, load_settings
     from OnPolicyDistill.config import settings_of
-    from OnPolicyDistill.methods import models_of
+    from OnPolicyDistill.methods import models_to_load
     from OnPolicyDistill.planning.starting import plan_start
 
     settings = load_settings(config, Given({}))
     plan = plan_start(settings, workspace or default_workspace())
-    names = dict.fromkeys(name for name in models_of(settings_of(settings)) if name is not None)
-    return list(names), None if plan is None else plan.needed_gb
+    return models_to_load(settings_of(settings)), None if plan is None else plan.needed_gb
 
 
 def _row(one: Checked) -> list[str]:

@@ -23,7 +23,7 @@ import mlx.core as mx
 import numpy as np
 
 from OnPolicyDistill.errors import RunError
-from OnPolicyDistill.files import make_private, read_plain, write_bytes_atomically
+from OnPolicyDistill.files import disk_errors, make_private, read_plain
 
 SUFFIX = ".safetensors"
 HASH, NAME = "sha256", "name"
@@ -93,7 +93,7 @@ class DiskCache:
             return False
         file = self._file(name)
         make_private(file.parent)
-        write_bytes_atomically(file, content)
+        _write(file, content)
         self._note(name)
         return True
 
@@ -168,6 +168,21 @@ def _found(folder: Path) -> Iterator[tuple[str, int]]:
                     name = file.relative_to(folder).as_posix().removesuffix(SUFFIX)
                     seen.append((state.st_mtime, name, state.st_size))
     yield from ((name, size) for _, name, size in sorted(seen))
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Put a whole file in place without waiting for the drive.
+
+    What a power cut takes is made again: a step has dozens of rows, and each wait takes longer
+    than the row.
+    """
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    with disk_errors(file):
+        try:
+            temporary.write_bytes(content)
+            temporary.replace(file)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def _is_pinned(name: str) -> bool:

@@ -21,6 +21,7 @@ from OnPolicyDistill.evaluation.playground_messages import (
     LinePicture,
     Role,
 )
+from OnPolicyDistill.methods import teacher_to_ask
 from OnPolicyDistill.planning.memory import RUNTIME_BYTES
 from OnPolicyDistill.planning.sight import own_limits
 from OnPolicyDistill.planning.sizes import memory_limit
@@ -103,13 +104,13 @@ def _cast(backend: Backend, question: Question) -> Cast:
     run = backend.existing(question.run_id)
     config = run.config()
     checkpoint = adapter or _checkpoint(backend, question)
-    student, teacher = named_models(config)
+    student, _ = named_models(config)
     settings = settings_of(config)
     worn = settings.model_dump().get("teacher_adapter")
     return Cast(
         question.student_model or student,
         checkpoint,
-        question.teacher_model or teacher,
+        question.teacher_model or teacher_to_ask(settings),
         sight_of(settings),
         None if question.teacher_model else worn,
     )
