@@ -83,7 +83,7 @@ def tabulate_teachers(figures: Sequence[TeacherFigures]) -> list[list[str]]:
     keys = ("eval_reverse_kl", "eval_reverse_kl_bound", "eval_agreement", "eval_accuracy")
     shown = [key for key in keys if any(key in one.metrics for one in figures)]
     is_marked = any(one.teacher_accuracy is not None for one in figures)
-    header = ["teacher", "prompts", *(METRICS[key].title.lower() for key in shown)]
+    header = ["teacher", "prompts", *(METRICS[key].title for key in shown)]
     rows = [header + ["its own accuracy"] * is_marked]
     for one in figures:
         cells = [_with_interval(one, key) for key in shown]

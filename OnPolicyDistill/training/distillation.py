@@ -160,7 +160,7 @@ def evaluate(
     """
     work.reporter.phase("evaluating", held_out.in_words)
     measured = evaluate_student(student.policy, student.head, teacher, held_out, work.hooks)
-    if work.state.step == 0 and any(mark is not None for mark in teacher_marks):
+    if work.state.step == 0 and _are_whole(held_out, teacher_marks):
         key = "eval_teacher_accuracy"
         measured.metrics[key], measured.intervals[key] = share_of(teacher_marks)
     measured = figures_by_teacher(measured, held_out, teacher_marks)
@@ -168,6 +168,16 @@ def evaluate(
     verdict = work.judge(measured, key)
     work.alarms.after_evaluation(work.state.evaluations_since_best, key, measured.metrics)
     return verdict
+
+
+def _are_whole(held_out: HeldOut, teacher_marks: tuple[float | None, ...]) -> bool:
+    """Whether every prompt that is graded has its teacher's mark: of several not all may write."""
+    graded = [
+        mark
+        for prompt, mark in zip(held_out.prompts, teacher_marks, strict=bool(teacher_marks))
+        if prompt.answer is not None
+    ]
+    return bool(graded) and None not in graded
 
 
 def prove(

@@ -67,6 +67,17 @@ async def test_a_teacher_served_on_this_machine_asks_nothing(client: httpx.Async
     assert (await client.post("/api/runs", json=body)).status_code == 201
 
 
+async def test_any_of_several_teachers_that_is_elsewhere_is_asked_about(
+    client: httpx.AsyncClient,
+) -> None:
+    away = {"name": "away", "endpoint": SERVED["teacher_endpoint"]}
+    listed = [{"name": "here", "model": "tiny-teacher"}, away]
+    settings = {**SERVED, "teachers": listed, "teacher_endpoint": {}}
+    refused = await client.post("/api/runs", json={"config": {"distillation": settings}})
+    assert (refused.status_code, refused.json()["code"]) == (409, "leaves_machine")
+    assert "http://192.168.1.20:8000" in refused.json()["detail"]
+
+
 async def test_annotations_change_field_by_field(
     client: httpx.AsyncClient, make_run: MakeRun
 ) -> None:

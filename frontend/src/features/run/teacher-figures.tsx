@@ -1,13 +1,22 @@
 import type { LiveRun } from "@/api/live-run";
-import type { EventOf, RunDetail, TeacherFigures } from "@/api/types";
+import type { RunDetail, TeacherFigures } from "@/api/types";
 import { Card } from "@/components/card";
 import { formatNumber, formatPercent } from "@/components/format";
 import { type Bounds, withInterval } from "@/components/interval";
+import { figuresByTeacher } from "@/features/run/teachers";
+
+const TITLES = [
+  "Teacher",
+  "Prompts",
+  "Reverse KL, nats/token",
+  "Agreement",
+  "Accuracy",
+  "Teacher's accuracy",
+];
 
 /** What was measured on the prompts of each of a run's several teachers; nothing where it has one. */
 export function TeacherTable({ detail, live }: { detail: RunDetail; live: LiveRun }) {
-  const newest = live.evaluations.at(-1)?.by_teacher ?? [];
-  const figures = detail.by_teacher.length > 0 ? detail.by_teacher : newest.map(withBounds);
+  const figures = figuresByTeacher(detail, live);
   if (figures.length === 0) {
     return null;
   }
@@ -18,13 +27,11 @@ export function TeacherTable({ detail, live }: { detail: RunDetail; live: LiveRu
           <caption className="sr-only">Held-out figures on the prompts of each teacher</caption>
           <thead className="text-left text-muted">
             <tr>
-              {["Teacher", "Prompts", "Reverse KL", "Agreement", "Accuracy", "Its own"].map(
-                (title) => (
-                  <th key={title} scope="col" className="px-3 py-2 font-normal">
-                    {title}
-                  </th>
-                ),
-              )}
+              {TITLES.map((title) => (
+                <th key={title} scope="col" className="px-3 py-2 font-normal">
+                  {title}
+                </th>
+              ))}
             </tr>
           </thead>
           <tbody className="num">
@@ -62,15 +69,4 @@ function percent(share: number | null | undefined): string {
 
 function boundsOf(figures: TeacherFigures, key: string): Bounds {
   return figures.intervals[key];
-}
-
-type Told = EventOf<"evaluation_finished">["by_teacher"][number];
-
-/** Figures as an event has them, as the run's page has them. */
-function withBounds(told: Told): TeacherFigures {
-  const intervals = Object.entries(told.intervals).map(([key, [low, high]]) => [
-    key,
-    { low, high },
-  ]);
-  return { ...told, intervals: Object.fromEntries(intervals) };
 }
