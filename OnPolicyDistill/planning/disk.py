@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -88,9 +89,35 @@ def disk_needs(work: Workload, workspace: Path, answering: Sequence[ModelFacts] 
         run_gb=round((checkpoints + ROLLOUT_LOG_BYTES) / 1e9, 3),
         run_free_gb=_free_gb(workspace),
         is_one_disk=_existing(cache).stat().st_dev == _existing(workspace).stat().st_dev,
-        teacher_gb=round(work.disk_bytes / 1e9, 3),
+        teacher_gb=round(teacher_disk_bytes(work) / 1e9, 3),
         teacher_free_gb=_free_for_teacher(work),
     )
+
+
+def teacher_disk_bytes(work: Workload) -> int:
+    """What the folder that keeps the teacher's answers will hold at most, 0 without one.
+
+    Rows that are learned from and rows that evaluations measure, at their longest, and the
+    teacher's vocabulary head; never more than the folder's room.
+    """
+    d = work.distillation
+    if d is None or d.teacher_cache_dir is None or work.teacher is None:
+        return 0
+    width, is_wide = work.teacher.dimensions.hidden_size, work.teacher.dimensions.bits == 32
+    exact = (4 if is_wide else 2) * width
+    # int8 has a float32 scale for 64 numbers.
+    hidden = {"exact": exact, "bfloat16": 2 * width, "int8": width + width // 16}
+    measured = hidden[d.teacher_cache_precision]
+    learned = work.target_bytes if d.teacher_targets == "top_k" else measured
+    num_steps, size = work.settings.num_steps, work.settings.rows_per_step
+    rows = num_steps * size
+    if work.keeps_rollouts:
+        rows = min(work.prompts.num_prompts, rows)
+    evaluations = 1 + math.ceil(num_steps / work.settings.eval_every)
+    held_out = work.num_held_out * (evaluations if d.keep_teacher_loaded else 1)
+    tokens = work.completion_tokens
+    needed = tokens * (rows * learned + held_out * measured) + work.teacher.head_bytes
+    return min(needed, d.teacher_cache_dir_mb * 1_000_000)
 
 
 def _free_for_teacher(work: Workload) -> float:

@@ -7,7 +7,7 @@ Sizes are in GB of 1e9 bytes, as on the hub. A Mac's memory is named as Apple na
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -32,6 +32,7 @@ from OnPolicyDistill.planning.calibration import (
     calibrate,
 )
 from OnPolicyDistill.planning.chips import OTHER_PROCESSOR, Chip, Source, find_chip, this_chip
+from OnPolicyDistill.planning.disk import teacher_disk_bytes
 from OnPolicyDistill.planning.lengths import count_held_out, measure_prompts
 from OnPolicyDistill.planning.looks import features_fit, with_looks, with_pictures
 from OnPolicyDistill.planning.memory import PhaseMemory, answering_memory, forecast_memory, peak
@@ -266,7 +267,8 @@ def _assemble(
 
 def _teacher_disk_gb(work: Workload) -> float | None:
     d = work.distillation
-    return None if d is None or d.teacher_cache_dir is None else round(work.disk_bytes / GB, 3)
+    has_folder = d is not None and d.teacher_cache_dir is not None
+    return round(teacher_disk_bytes(work) / GB, 3) if has_folder else None
 
 
 def _model(facts: ModelFacts) -> PlanModel:
@@ -305,9 +307,16 @@ def _assumptions(work: Workload, machine: _Machine) -> list[str]:
         found.append(f"One picture a prompt, as large as max_pixels allows, looked at {kept}.")
     if machine.chip.note:
         found.append(machine.chip.note)
+    return [*found, *_assumed_of_teachers(work)]
+
+
+def _assumed_of_teachers(work: Workload) -> Iterator[str]:
+    if work.is_scored:
+        yield "Scored ahead: what the teacher says is on disk, and it is not loaded."
+    if work.distillation is not None and len(work.distillation.teacher_models) > 1:
+        yield "Teachers take turns in memory: the largest counts, and loading takes no time here."
     if work.teacher is not None and work.num_kept_rows == 0:
-        found.append("Every rollout is fresh, so the teacher cache stays empty.")
-    return found
+        yield "Every rollout is fresh, so the teacher cache stays empty."
 
 
 def _parts(parts: Mapping[str, int]) -> dict[str, float]:

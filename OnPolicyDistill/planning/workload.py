@@ -25,6 +25,7 @@ from OnPolicyDistill.errors import ConfigError, ModelError
 from OnPolicyDistill.planning.grafts import grafted_facts, num_projector_weights
 from OnPolicyDistill.planning.models import ModelFacts, describe_model
 from OnPolicyDistill.planning.saved_adapters import read_adapter_config
+from OnPolicyDistill.planning.scored import is_scored
 from OnPolicyDistill.planning.sharding import one_shard
 from OnPolicyDistill.planning.targets import (
     PlannedAdapter,
@@ -99,6 +100,7 @@ class Workload:
     groups: GroupFacts | None = None
     pictures: PictureWork | None = None
     num_before_layers: int = 0  # weights that learn before the first layer, where no others do
+    is_scored: bool = False  # what the teacher says is on disk
     own_prompts: int | None = None  # what one of several ranks takes of a step; None: all of it
 
     @property
@@ -208,36 +210,6 @@ class Workload:
         return min(capacity, self.cache_bytes_needed)
 
     @property
-    def disk_bytes_needed(self) -> int:
-        """What the folder that keeps the teacher's answers would hold if it were large enough.
-
-        Rows that are learned from and rows that evaluations measure, at their longest, and the
-        teacher's vocabulary head.
-        """
-        d = self.distillation
-        if d is None or d.teacher_cache_dir is None or self.teacher is None:
-            return 0
-        width = self.teacher.dimensions.hidden_size
-        hidden = {"exact": 2 * width, "bfloat16": 2 * width, "int8": width + width // 16}
-        if d.teacher_cache_precision == "exact" and self.teacher.dimensions.bits == 32:
-            hidden["exact"] = 4 * width
-        position = hidden[d.teacher_cache_precision]
-        learned = self.target_bytes if d.teacher_targets == "top_k" else position
-        seen = min(self.prompts.num_prompts, self.settings.num_steps * self.settings.rows_per_step)
-        rows = seen if self.keeps_rollouts else self.settings.num_steps * d.rows_per_step
-        evaluations = 1 + math.ceil(self.settings.num_steps / self.settings.eval_every)
-        measured = self.num_held_out * (1 if not d.keep_teacher_loaded else evaluations)
-        tokens = self.completion_tokens
-        return tokens * (rows * learned + measured * position) + self.teacher.head_bytes
-
-    @property
-    def disk_bytes(self) -> int:
-        """What the folder that keeps the teacher's answers will hold at most."""
-        if self.distillation is None:
-            return 0
-        return min(self.disk_bytes_needed, self.distillation.teacher_cache_dir_mb * 1_000_000)
-
-    @property
     def target_bytes(self) -> int:
         """Bytes of what the teacher hands over for one position."""
         if self.distillation is None or self.teacher is None:
@@ -264,9 +236,8 @@ def make_workload(config: RunConfig, prompts: PromptFacts, num_held_out: int) ->
     """
     match config:
         case OnPolicyConfig():
-            return _distilled(
-                config.distillation.settled(prompts.num_prompts), prompts, num_held_out
-            )
+            distilled = config.distillation.settled(prompts.num_prompts)
+            return _scored(config, _distilled(distilled, prompts, num_held_out))
         case VlmDistillationConfig():
             seeing = config.vlm_distillation.settled(prompts.num_prompts)
             return _seeing(_distilled(seeing, prompts, num_held_out), seeing)
@@ -302,6 +273,13 @@ def _distilled(settings: DistillationSettings, prompts: PromptFacts, num_held_ou
     if settings.teacher_shards > 1:
         teacher = one_shard(teacher, settings.teacher_shards)
     return Workload(settings, student, teacher, settings, lora, prompts, num_held_out)
+
+
+def _scored(config: OnPolicyConfig, work: Workload) -> Workload:
+    """The work without its teacher's weights where all it says was scored ahead."""
+    if work.teacher is None or not is_scored(config):
+        return work
+    return replace(work, teacher=replace(work.teacher, loaded_bytes=0), is_scored=True)
 
 
 def adapter_bytes(folder: str | None) -> int:

@@ -15,6 +15,7 @@ from OnPolicyDistill.errors import ConfigError
 from OnPolicyDistill.evaluation.heldout import complete
 from OnPolicyDistill.files import make_private, write_text_atomically
 from OnPolicyDistill.generation.sampling import SamplingSettings
+from OnPolicyDistill.planning.scored import note_scored
 from OnPolicyDistill.runs.directory import RunDirectory, config_hash
 from OnPolicyDistill.runs.reporting import Observer, StopRequest
 from OnPolicyDistill.settings.logging import LoggingSettings
@@ -86,6 +87,9 @@ def score_run_ahead(
             student = pair.student.policy
             held_out = complete(student, pair.held_out, SamplingSettings(), work.hooks)
             score_ahead(asked, coming_again(pair.settings, pair.prompts), held_out)
+    config = work.config
+    assert isinstance(config, OnPolicyConfig)
+    note_scored(config)
     kept = [teacher for teacher in teachers.values() if isinstance(teacher, StoredTeacher)]
     tokens = sum(teacher.errors[2] for teacher in kept)
     lost = sum(teacher.errors[0] * teacher.errors[2] for teacher in kept)

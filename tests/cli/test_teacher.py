@@ -62,6 +62,9 @@ def test_a_run_that_was_scored_ahead_loads_no_teacher_and_learns_the_same(
     assert "Scores for the cache." in scored.err
     made = said(scored)
     assert (made["num_found"], made["error"]) == (0, None)
+    planned = [opd("plan", str(config), "--set", s, "--json").json() for s in ("seed=0", "seed=1")]
+    assumed = [" ".join(plan["assumptions"]) for plan in planned if isinstance(plan, dict)]
+    assert ["Scored ahead" in words for words in assumed] == [True, False]
     ahead = opd("train", str(config), "--json")
     alone = opd("train", str(config), "--set", f"teacher_cache_dir={tmp_path / 'else'}", "--json")
     assert "Loading the teacher" not in ahead.err
