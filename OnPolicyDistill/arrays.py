@@ -52,6 +52,19 @@ def prefer_openblas() -> bool:
     return True
 
 
+def set_blas_threads(num_threads: int) -> int:
+    """Let OpenBLAS use so many threads from now on; returns how many before, 0 where it is absent.
+
+    Only while no product is being computed.
+    """
+    if not openblas_loaded:
+        return 0
+    library = ctypes.CDLL(OPENBLAS_LIBRARY)
+    before: int = library.openblas_get_num_threads()
+    library.openblas_set_num_threads(num_threads)
+    return before
+
+
 def keep_freed_memory() -> bool:
     """Let glibc reuse what MLX frees; False where there is no glibc or MLX was imported before."""
     if not sys.platform.startswith("linux") or "mlx.core" in sys.modules:

@@ -14,6 +14,8 @@ import math
 
 import mlx.core as mx
 
+from OnPolicyDistill.exponentials import exponential
+
 
 def vocabulary_sum(values: mx.array) -> mx.array:
     """Sum float32 values (..., V) over the vocabulary, (..., 1)."""
@@ -32,7 +34,7 @@ def log_partition(logits: mx.array) -> mx.array:
     A logit of -inf adds nothing; a row of them alone has no partition sum, and gives nan.
     """
     peak = mx.stop_gradient(logits.max(axis=-1, keepdims=True))
-    return peak + mx.log(vocabulary_sum(mx.exp(logits - peak)))
+    return peak + mx.log(vocabulary_sum(exponential(logits - peak)))
 
 
 def running_sum_before(values: mx.array) -> mx.array:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import mlx.core as mx
 
+from OnPolicyDistill.exponentials import exponential
 from OnPolicyDistill.vocabulary import log_partition, running_sum_before, vocabulary_sum
 
 BLOCK_TOKENS = 512
@@ -87,7 +88,7 @@ def sample(
         return ids, chosen(logits, ids) - log_partition(logits)[:, 0]
     tempered = truncated(logits / settings.temperature, settings)
     relative = tempered - mx.max(tempered, axis=-1, keepdims=True)
-    weights = mx.exp(relative)
+    weights = exponential(relative)
     ids = _drawn(weights, keys)
     return ids, chosen(relative, ids) - mx.log(vocabulary_sum(weights)[:, 0])
 
@@ -117,7 +118,7 @@ def chosen(values: mx.array, ids: mx.array) -> mx.array:
 def _top_p_floor(candidates: mx.array, top_p: float) -> mx.array:
     """Least logit of the smallest set of best candidates whose mass reaches top_p, (B, 1)."""
     best_first = -mx.sort(-candidates, axis=-1)
-    weights = mx.exp(best_first - best_first[:, :1])
+    weights = exponential(best_first - best_first[:, :1])
     mass_before = running_sum_before(weights / vocabulary_sum(weights))
     kept = mx.where(mass_before < top_p, best_first, math.inf)
     return mx.min(kept, axis=-1, keepdims=True)

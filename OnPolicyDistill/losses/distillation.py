@@ -10,6 +10,7 @@ Letters: N positions, V vocabulary, D hidden width (student's and teacher's may 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -49,6 +50,24 @@ class TokenStats:
     student_logprob: mx.array
     sampled_reverse_kl: mx.array
     student_entropy: mx.array
+
+    @property
+    def arrays(self) -> tuple[mx.array, ...]:
+        """The arrays in the order of the fields."""
+        return (
+            self.divergence,
+            self.cross_entropy,
+            self.agreement,
+            self.student_logprob,
+            self.sampled_reverse_kl,
+            self.student_entropy,
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[TokenStats]) -> TokenStats:
+        """Statistics of several parts' positions, one after the other."""
+        every = zip(*(part.arrays for part in parts), strict=True)
+        return cls(*(mx.concatenate(list(arrays)) for arrays in every))
 
 
 Scores = tuple[mx.array, ...]

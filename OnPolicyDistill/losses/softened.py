@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import mlx.core as mx
 
+from OnPolicyDistill.exponentials import exponential
 from OnPolicyDistill.vocabulary import vocabulary_sum
 
 
@@ -57,7 +58,7 @@ class Softened:
 
     def _power_of_temperature(self) -> mx.array:
         if not float(self.temperature).is_integer():
-            return mx.exp(self.logits - self.peak)
+            return exponential(self.logits - self.peak)
         power = self.exponentials
         for _ in range(int(self.temperature) - 1):
             power = power * self.exponentials
@@ -68,6 +69,6 @@ def soften(logits: mx.array, temperature: float) -> Softened:
     """Softmax at a temperature over float32 logits (N, V), with one exponential per logit."""
     peak = logits.max(axis=-1, keepdims=True)
     shifted = logits - peak
-    exponentials = mx.exp(shifted if temperature == 1 else shifted * (1 / temperature))
+    exponentials = exponential(shifted if temperature == 1 else shifted * (1 / temperature))
     total = vocabulary_sum(exponentials)
     return Softened(logits, exponentials, peak, total, temperature)

@@ -73,6 +73,11 @@ class TopKTargets:
 Targets = HiddenTargets | TopKTargets
 
 
+def rows_of(targets: Targets, rows: slice) -> Targets:
+    """The targets of some positions."""
+    return targets.with_arrays(*(array[rows] for array in targets.arrays))
+
+
 def check_targets(head: VocabularyHead, targets: Targets, temperature: float) -> None:
     """Raise ValueError unless a student with this head can be compared at this temperature."""
     if isinstance(targets, TopKTargets):

@@ -22,6 +22,7 @@ from OnPolicyDistill.datasets.chat_template import ChatTemplate
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.gpu import find_gpu_failure
 from OnPolicyDistill.memory import prepare_device, release_buffers
+from OnPolicyDistill.models.activations import quicken_gates
 from OnPolicyDistill.models.grafted import is_grafted, open_grafted
 from OnPolicyDistill.models.hub import download_model
 from OnPolicyDistill.models.parameters import flat_arrays
@@ -136,6 +137,7 @@ def open_model(
         model, config = open_seeing_model(folder)
     else:
         model, config = load_model(folder, lazy=True)
+        quicken_gates(model)
     if not mixed_precision:
         model.set_dtype(mx.float32)
     _prepare_for(model)

@@ -15,9 +15,11 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten
 
+from OnPolicyDistill.lanes import in_lanes, num_lanes, one_thread_a_product
 from OnPolicyDistill.models.kv_cache import Rows
 from OnPolicyDistill.models.parameters import flat_arrays
 from OnPolicyDistill.models.policy import hidden_states
+from OnPolicyDistill.models.seeing import SeeingModel
 from OnPolicyDistill.stopping import check_stop
 
 # Floating-point operations between two looks: 0.1 s on an M4 Max, below a second on any M.
@@ -29,12 +31,20 @@ OPERATIONS_PER_BYTE = 4
 def read_hidden_states(model: nn.Module, tokens: mx.array, cache: Rows | None = None) -> mx.array:
     """The same as `hidden_states`, stoppable and without a gradient: (B, T) -> (B, T, D).
 
+    Rows are read side by side where the device has lanes for them, and then computed.
+
     Raises:
         StoppedError: a stop was asked for in the middle.
         ModelError: the architecture is not laid out as body and head.
     """
     with in_pieces(model, tokens.size):
-        return hidden_states(model, tokens, cache)
+        num_rows = tokens.shape[0]
+        if cache is not None or isinstance(model, SeeingModel) or num_lanes(num_rows) == 1:
+            return hidden_states(model, tokens, cache)
+        with one_thread_a_product(num_rows):
+            parts = in_lanes(num_rows, lambda rows: hidden_states(model, tokens[rows]))
+            mx.eval(parts)
+        return mx.concatenate(parts)
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import accumulate
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -21,9 +23,10 @@ from OnPolicyDistill.evaluation.heldout import BOUND, HeldOut, evaluate_student
 from OnPolicyDistill.evaluation.intervals import share_of
 from OnPolicyDistill.evaluation.proof import Probe, prove_learning, require
 from OnPolicyDistill.generation.request import GenerationHooks
+from OnPolicyDistill.lanes import in_lanes, one_thread_a_product
 from OnPolicyDistill.losses.distillation import TokenStats, distillation_loss
 from OnPolicyDistill.losses.objective import Objective
-from OnPolicyDistill.losses.targets import Targets, top_ids
+from OnPolicyDistill.losses.targets import Targets, rows_of, top_ids
 from OnPolicyDistill.models.pieces import read_hidden_states
 from OnPolicyDistill.models.policy import hidden_states
 from OnPolicyDistill.optim.adamw import create_adamw
@@ -113,20 +116,29 @@ def learn(
     objective: Objective,
 ) -> tuple[Scored, Gradients]:
     """Loss of a micro-batch as its share of the step's, and the adapter's gradient of it."""
-    packed = pack(batch.rollouts)
+    rollouts = tuple(batch.rollouts)
+    packed = pack(rollouts)
     model, head = student.policy.model, student.head
+    ends = list(accumulate((len(r.completion_ids) for r in rollouts), initial=0))
+
+    def part_of(model: nn.Module, rows: slice) -> tuple[mx.array, TokenStats, mx.array]:
+        tokens = packed.tokens[rows]  # (b, T), whose positions are N of the whole
+        own = slice(ends[rows.start], ends[rows.stop])
+        positions = packed.positions[own] - rows.start * tokens.shape[1]
+        hidden = hidden_states(model, tokens)
+        hidden = mx.take(hidden.reshape(-1, hidden.shape[-1]), positions, axis=0)  # (N, D)
+        labels, taught = packed.labels[own], rows_of(targets, own)
+        return *distillation_loss(hidden, head, taught, labels, normalizer, objective), hidden
 
     def loss_of(model: nn.Module) -> tuple[mx.array, TokenStats, mx.array]:
-        hidden = hidden_states(model, packed.tokens)  # (B, T, D)
-        hidden = mx.take(hidden.reshape(-1, hidden.shape[-1]), packed.positions, axis=0)  # (N, D)
-        loss, stats = distillation_loss(hidden, head, targets, packed.labels, normalizer, objective)
-        return loss, stats, hidden
+        losses, stats, hidden = zip(*in_lanes(len(rollouts), partial(part_of, model)), strict=True)
+        return sum(losses[1:], losses[0]), TokenStats.joined(stats), mx.concatenate(list(hidden))
 
     model.train()
-    (loss, stats, hidden), gradients = nn.value_and_grad(model, loss_of)(model)
-    model.eval()
-    mx.eval(loss, gradients)
-    rollouts = tuple(batch.rollouts)
+    with one_thread_a_product(len(rollouts)):
+        (loss, stats, hidden), gradients = nn.value_and_grad(model, loss_of)(model)
+        model.eval()
+        mx.eval(loss, gradients, *stats.arrays, hidden)
     return Scored(rollouts, len(batch.fresh), as_float(loss), stats, hidden, targets), gradients
 
 

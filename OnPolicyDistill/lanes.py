@@ -1,0 +1,79 @@
+"""Rows side by side on a CPU's cores.
+
+MLX's CPU build does one operation after the other on one thread a stream; of two cores only matrix
+products use both, and small ones lose more by waiting for each other than they gain. Rows of a
+batch do not need one another: half of them on a second stream, with one thread a product, keep both
+cores at work. A GPU fills itself, and has one lane.
+
+Sums over rows are then taken lane by lane, in the same order every time.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import TypeVar
+
+from OnPolicyDistill.arrays import set_blas_threads
+
+import mlx.core as mx  # isort: skip
+
+# More was never measured: there were two cores.
+MOST_LANES = 2
+
+Result = TypeVar("Result")
+
+# A stream belongs to the thread that made it.
+_of_thread = threading.local()
+
+
+def num_lanes(num_rows: int) -> int:
+    """In how many parts so many rows are computed on the device that MLX uses now."""
+    if mx.default_device().type != mx.DeviceType.cpu:
+        return 1
+    return max(min(MOST_LANES, os.cpu_count() or 1, num_rows), 1)
+
+
+def in_lanes(num_rows: int, part: Callable[[slice], Result]) -> list[Result]:
+    """What `part` makes of each lane's rows, in their order: recorded, not yet computed.
+
+    Evaluate it inside `one_thread_a_product`.
+    """
+    lanes = num_lanes(num_rows)
+    ends = [num_rows * lane // lanes for lane in range(lanes + 1)]
+    made = []
+    for lane, (start, end) in enumerate(pairwise(ends)):
+        with _on(lane):
+            made.append(part(slice(start, end)))
+    return made
+
+
+@contextmanager
+def one_thread_a_product(num_rows: int) -> Iterator[None]:
+    """Keep matrix products to one thread where rows have several lanes.
+
+    What was recorded inside has to be evaluated inside.
+    """
+    before = set_blas_threads(1) if num_lanes(num_rows) > 1 else 0
+    try:
+        yield
+    finally:
+        if before:
+            set_blas_threads(before)
+
+
+@contextmanager
+def _on(lane: int) -> Iterator[None]:
+    """Record operations on a lane's stream; the first lane's is the one in use anyway."""
+    if lane == 0:
+        yield
+        return
+    streams: dict[str, mx.Stream] = vars(_of_thread)
+    name = f"lane_{lane}"
+    if name not in streams:
+        streams[name] = mx.new_stream(mx.Device(mx.DeviceType.cpu))
+    with mx.stream(streams[name]):
+        yield
