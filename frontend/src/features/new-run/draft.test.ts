@@ -16,25 +16,6 @@ const preset = {
   distillation: { num_steps: 100, prompts: null, lora: { rank: 8, targets: ["q_proj"] } },
 };
 
-test("a draft that begins with a run differs from that run, and the planned one is kept aside", () => {
-  const draft = useDraft.getState();
-  const config = { method: "sft", sft: { seed: 1 } };
-  draft.copy({ id: "r", name: "first", folder: "/w s/runs/r", config });
-  useDraft.getState().set("sft.seed", 2);
-  const now = useDraft.getState();
-  expect(isBegun(now)).toBe(true);
-  expect(now.preset).toBeNull();
-  const changed = differences(now.copied?.config ?? {}, now.config);
-  expect(changed).toEqual([{ key: "sft.seed", source: 1, draft: 2 }]);
-  expect(asCommand(`${now.copied?.folder}/config.yaml`, changed)).toBe(
-    "opd train '/w s/runs/r/config.yaml' \\\n  --set sft.seed=2",
-  );
-  now.copy({ id: "q", name: "second", folder: "/q", config: { method: "grpo", grpo: {} } });
-  expect(useDraft.getState().others["sft"]?.copied?.name).toBe("first");
-  useDraft.getState().clear();
-  expect(isBegun(useDraft.getState())).toBe(false);
-});
-
 test("a setting deep inside is replaced without touching the preset", () => {
   const changed = withSetting(preset, "distillation.lora.rank", 32);
   expect(settingOf(changed, "distillation.lora.rank")).toBe(32);
@@ -103,4 +84,24 @@ test("an empty setting is not its default", () => {
 
 test("the request carries no token, only the name of its variable", () => {
   expect(asCurl("http://127.0.0.1:1", preset)).toContain('"Authorization: Bearer $OPD_TOKEN"');
+});
+
+test("a draft that begins with a run differs from that run, and the planned one is kept aside", () => {
+  const draft = useDraft.getState();
+  const config = { method: "sft", sft: { seed: 1 } };
+  draft.copy({ id: "r", name: "first", folder: "/w s/runs/r", config });
+  useDraft.getState().set("sft.seed", 2);
+  const now = useDraft.getState();
+  expect(isBegun(now)).toBe(true);
+  expect(now.preset).toBeNull();
+  const changed = differences(now.copied?.config ?? {}, now.config);
+  expect(changed).toEqual([{ key: "sft.seed", source: 1, draft: 2 }]);
+  expect(asCommand(`${now.copied?.folder}/config.yaml`, changed)).toBe(
+    "opd train '/w s/runs/r/config.yaml' \\\n  --set sft.seed=2",
+  );
+  now.copy({ id: "q", name: "second", folder: "/q", config: { method: "grpo", grpo: {} } });
+  expect(useDraft.getState().others["sft"]?.copied?.name).toBe("first");
+  useDraft.getState().clear();
+  useDraft.setState({ others: {} });
+  expect(isBegun(useDraft.getState())).toBe(false);
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { ApiError } from "@/api/problem";
 import type { CheckReport } from "@/api/types";
-import { errorsByField, findingAgainst } from "@/features/new-run/field-errors";
+import { errorsByField, findingAgainst, fixOf } from "@/features/new-run/field-errors";
 
 const problem = {
   type: "about:blank",
@@ -11,6 +11,19 @@ const problem = {
   detail: "",
   action: "",
 };
+
+test("a leak is told without the commands that a terminal would need", () => {
+  const finding = {
+    severity: "error" as const,
+    code: "leaked",
+    field: "sft.validation_conversations",
+    message: "9 of 9 are trained on as well.",
+    fix: "opd data split a b c",
+  };
+  const report = { verdict: "error" as const, findings: [finding] } as unknown as CheckReport;
+  expect(findingAgainst(report, finding.field)).toBe(finding.message);
+  expect(fixOf({ ...finding, code: "no_file" })).toBe(finding.fix);
+});
 
 test("an entry of a list is told at its list", () => {
   const errors = [

@@ -13,12 +13,19 @@ export function errorsByField(error: unknown): ReadonlyMap<string, string> {
   );
 }
 
+const LEAKED = "leaked";
+
 /** What the check says against a setting; a finding may name several. */
 export function findingAgainst(report: CheckReport | undefined, key: string): string | undefined {
   const finding = report?.findings.find(
     ({ field, severity }) => severity === "error" && field.split(", ").includes(key),
   );
-  return finding && `${finding.message} ${finding.fix}`;
+  return finding && `${finding.message} ${fixOf(finding)}`.trim();
+}
+
+/** What to do about a finding; commands against a leak are for terminals, here a click does it. */
+export function fixOf({ code, fix }: CheckReport["findings"][number]): string {
+  return code === LEAKED ? "" : fix;
 }
 
 /** The backend's words against one setting: about the value, or about what it names. */

@@ -59,13 +59,13 @@ function Findings({ slot, path }: { slot: FileSlot; path: string }) {
   }
   return (
     <>
+      {slot.part === "validation" && check.data ? <LeakRemedies report={check.data} /> : null}
       <LintView
         report={report}
         noun={slot.noun}
         answered={slot.answered}
         {...(slot.part === "validation" ? { overlap: "Also in training" } : {})}
       />
-      {slot.part === "validation" && check.data ? <LeakRemedies report={check.data} /> : null}
       <PathPreview path={path} model={model} />
     </>
   );

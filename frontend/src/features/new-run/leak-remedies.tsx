@@ -36,7 +36,10 @@ export function LeakRemedies({ report }: { report: CheckReport }) {
   const isAll = numLeaked >= (report.prompts?.num_prompts ?? 0);
   const isBusy = separate.isPending || split.isPending;
   return (
-    <Notice tone={leak.severity === "error" ? "bad" : "warn"} title={leak.message}>
+    <Notice
+      tone={leak.severity === "error" ? "bad" : "warn"}
+      title="One click makes sets that share no line"
+    >
       <p className="mb-2">
         Both files stay as they are; a new set is made for this run
         {isAll ? ". All lines are in both, so a tenth is held back instead." : "."}

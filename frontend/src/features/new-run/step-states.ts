@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { checkedConfig, formFields, runCheck, runPlan } from "@/api/planning";
 import type { CheckReport, FormField, Plan } from "@/api/types";
 import { isBegun, useDraft } from "@/features/new-run/draft";
-import { errorsByField } from "@/features/new-run/field-errors";
+import { errorsByField, fixOf } from "@/features/new-run/field-errors";
 import { STEPS, type StepId } from "@/features/new-run/steps";
 import { useRested } from "@/features/new-run/use-rested";
 
@@ -58,12 +58,12 @@ export function problemsOfCheck(
   report: Pick<CheckReport, "findings">,
   fields: readonly FormField[],
 ): Problem[] {
-  return report.findings.map(({ field, severity, message, fix }) => ({
+  return report.findings.map((finding) => ({
     // A finding that names several settings is gone to at the first of them.
-    ...placed(field.split(", ")[0] ?? "", fields),
-    severity,
-    message,
-    fix,
+    ...placed(finding.field.split(", ")[0] ?? "", fields),
+    severity: finding.severity,
+    message: finding.message,
+    fix: fixOf(finding),
   }));
 }
 

@@ -133,7 +133,7 @@ function Values({ fields, chosen, now, onChoose, text, onText, mistake }: Values
           aria-label="Values, with commas between them"
           aria-describedby={id}
           aria-invalid={mistake !== undefined}
-          placeholder={`now ${now || "empty"}; type, for example, ${now || "1"}, ...`}
+          placeholder={`now ${now || "empty"}`}
           value={text}
           spellCheck={false}
           onChange={(event) => onText(event.target.value)}
