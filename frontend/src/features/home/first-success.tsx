@@ -15,6 +15,8 @@ const TELLING = [
   { key: "eval_loss", label: "Loss on held-out lines", isShare: false },
 ] as const;
 const SHOWN = 2;
+/** The token that ends a turn says nothing to a reader. */
+const END = /<\|[^|<>]*\|>$/;
 
 /** The run of a new workspace that came to its end, while there are few: what a new user did first. */
 export function firstFinished(runs: readonly RunSummary[], total: number): RunSummary | undefined {
@@ -76,11 +78,12 @@ function BeforeAfter({ label, metric, isShare }: BeforeAfterProps) {
   );
 }
 
-/** What the student wrote at its first step and at its last one. */
+/** What the student wrote at its start, where it was furthest from its teacher, and at its end. */
 function Example({ runId }: { runId: string }) {
   const first = useQuery(firstRollouts(runId, false)).data?.rollouts ?? [];
   const last = useQuery(firstRollouts(runId, true)).data?.rollouts ?? [];
-  const [early, late] = [first.find(isOwn), last.find(isOwn)];
+  const early = furthest(first.filter(isOwn));
+  const late = last.find(isOwn);
   if (!early || !late || early.step === late.step) {
     return null;
   }
@@ -99,10 +102,17 @@ function Written({ rollout }: { rollout: RolloutRecord }) {
       <dt className="num text-muted">Step {rollout.step}</dt>
       <dd className="truncate" title={`${rollout.prompt}\n${rollout.completion}`}>
         <span className="text-muted">{rollout.prompt}</span>{" "}
-        <span className="font-mono">{rollout.completion}</span>
+        <span className="font-mono">{rollout.completion.replace(END, "")}</span>
       </dd>
     </>
   );
+}
+
+/** The one that the teacher found furthest from what it would have said. */
+function furthest(rollouts: readonly RolloutRecord[]): RolloutRecord | undefined {
+  const distance = ({ divergence }: RolloutRecord) =>
+    (divergence ?? []).reduce((sum, value) => sum + value, 0);
+  return [...rollouts].sort((one, other) => distance(other) - distance(one))[0];
 }
 
 function isOwn({ source }: RolloutRecord): boolean {

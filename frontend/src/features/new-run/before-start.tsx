@@ -37,6 +37,7 @@ function Verdict({ problems, isKnown }: { problems: readonly Problem[]; isKnown:
 }
 
 const UNKNOWN = "–";
+const NOT_YET = "not known yet";
 
 function Forecast({ plan }: { plan: Plan | undefined }) {
   return (
@@ -45,7 +46,7 @@ function Forecast({ plan }: { plan: Plan | undefined }) {
         label="Memory"
         value={plan ? formatNumber(plan.needed_gb, 3) : UNKNOWN}
         unit={plan ? "GB" : undefined}
-        note={plan ? `of ${formatNumber(plan.limit_gb, 3)} GB that a run may use` : "not known"}
+        note={plan ? `of ${formatNumber(plan.limit_gb, 3)} GB that a run may use` : NOT_YET}
       />
       <Figure
         label="Time"
@@ -53,7 +54,7 @@ function Forecast({ plan }: { plan: Plan | undefined }) {
         note={
           plan
             ? `${formatDuration(plan.seconds_low)} to ${formatDuration(plan.seconds_high)}`
-            : "not known"
+            : NOT_YET
         }
       />
     </>
@@ -68,7 +69,11 @@ function Disk({ disk }: { disk: CheckReport["disk"] | undefined }) {
       value={disk ? formatNumber(disk.run_gb, 2) : UNKNOWN}
       unit={disk ? "GB" : undefined}
       note={
-        download > 0 ? `and ${formatNumber(download, 3)} GB to download` : "nothing to download"
+        !disk
+          ? NOT_YET
+          : download > 0
+            ? `and ${formatNumber(download, 3)} GB to download`
+            : "nothing to download"
       }
     />
   );
@@ -82,7 +87,7 @@ function Rows({ report }: { report: CheckReport | undefined }) {
       <Figure
         label="Lines to learn from"
         value={counted(report?.prompts?.num_prompts)}
-        note={`${counted(held?.num_prompts)} held out`}
+        note={report ? `${counted(held?.num_prompts)} held out` : NOT_YET}
       />
       <Figure
         label="Leakage"
@@ -91,7 +96,9 @@ function Rows({ report }: { report: CheckReport | undefined }) {
         note={
           held
             ? `${formatCount(held.num_leaked)} of ${formatCount(held.num_prompts)} held-out lines are trained on`
-            : "no held-out lines"
+            : report
+              ? "no held-out lines"
+              : NOT_YET
         }
       />
     </>
