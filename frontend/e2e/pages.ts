@@ -31,7 +31,7 @@ export function pagesOf({ first, second, prompt, evaluation }: ShownRuns): Shown
     { name: "run-checkpoints", path: `${run}?tab=checkpoints`, ready: "Checkpoints" },
     { name: "run-log", path: `/runs/${second}?tab=log`, ready: "Log" },
     { name: "run-config", path: `${run}?tab=config`, ready: "Config" },
-    { name: "compare", path: `/compare?run=${compared}`, ready: "Held out, last values" },
+    { name: "compare", path: `/compare?run=${compared}`, ready: "Held out, of what is exported" },
     { name: "pipelines", path: "/pipelines", ready: "Shipped pipelines" },
     { name: "models", path: "/models", ready: "tiny-teacher" },
     { name: "data", path: "/data", ready: "train" },

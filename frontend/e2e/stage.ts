@@ -120,5 +120,9 @@ function shownStep(page: Page) {
 }
 
 export async function stepNumber(page: Page): Promise<number> {
-  return Number.parseInt((await shownStep(page).textContent()) ?? "", 10);
+  // Before its first step a run shows what it waits for, and no step.
+  const shown = shownStep(page);
+  return (await shown.count()) === 0
+    ? Number.NaN
+    : Number.parseInt((await shown.textContent()) ?? "", 10);
 }

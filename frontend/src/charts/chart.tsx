@@ -21,6 +21,8 @@ export interface ChartProps {
   log: boolean;
   height: number;
   compact?: boolean;
+  /** Whether curves have their names beside their values; else it follows from how many there are. */
+  named?: boolean;
   /** Charts of one key share cursor and zoom. */
   syncKey: string;
   range: readonly [number, number] | null;
@@ -127,7 +129,7 @@ function Readout({ title, unit, curves, marks, data, index, at, action, ...rest 
         {curves.map((curve, place) => (
           <span key={curve.id} className="inline-flex items-baseline gap-1">
             <Key curve={curve} />
-            {curves.length > (rest.compact ? MOST_UNNAMED : 1) ? (
+            {(rest.named ?? curves.length > (rest.compact ? MOST_UNNAMED : 1)) ? (
               <span className="text-muted">{curve.label}</span>
             ) : null}
             {curves.length > MOST_VALUES && index === null ? null : (

@@ -104,7 +104,7 @@ function Compared({ data }: { data: Comparison }) {
           )}
         </Card>
         <LastValues
-          title="Held out, last values and 95 % intervals"
+          title="Held out, of what is exported, with 95 % intervals"
           data={data}
           metrics={heldOut}
         />

@@ -98,6 +98,8 @@ function ComparedChart({ runs, metricKey, height }: ComparedChartProps) {
       log={board.log}
       height={height}
       compact
+      // The legend above all of them names the runs: beside the values there is no room for it.
+      named={false}
       syncKey={board.syncKey}
       range={board.zoom?.x ?? null}
       onRange={(range) =>

@@ -1,6 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import type { RunSummary } from "@/api/types";
 import { formatAgo, formatPercent } from "@/components/format";
+import { intervalText } from "@/components/interval";
 import { Sparkline } from "@/components/sparkline";
 import { RunStateDot } from "@/features/runs/run-state";
 
@@ -44,12 +45,14 @@ export function LastRuns({ runs }: { runs: readonly RunSummary[] }) {
 }
 
 function agreementText(run: RunSummary) {
-  const agreement = run.metrics["eval_agreement"]?.after;
-  return agreement === undefined ? (
-    <span className="text-faint">–</span>
-  ) : (
-    <>
-      {formatPercent(agreement)} <span className="text-faint">% agree</span>
-    </>
+  const agreement = run.metrics["eval_agreement"];
+  if (!agreement) {
+    return <span className="text-faint">–</span>;
+  }
+  const sure = intervalText(agreement.after_interval, "share");
+  return (
+    <span title={sure ? `95 % interval ${sure} %, at step ${run.headline_step}` : undefined}>
+      {formatPercent(agreement.after)} <span className="text-faint">% agree</span>
+    </span>
   );
 }

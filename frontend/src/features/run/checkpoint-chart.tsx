@@ -138,8 +138,10 @@ function CheckpointButton({
     >
       <span
         className={clsx(
-          "size-2.5 rounded-full border-2 border-student bg-surface group-hover:scale-125 group-aria-pressed:scale-125 group-aria-pressed:bg-student",
-          checkpoint.is_best && "border-good group-aria-pressed:bg-good",
+          "size-2.5 rounded-full border-2 bg-surface group-hover:scale-125 group-aria-pressed:scale-125",
+          checkpoint.is_best
+            ? "border-good group-aria-pressed:bg-good"
+            : "border-student group-aria-pressed:bg-student",
         )}
       />
     </button>

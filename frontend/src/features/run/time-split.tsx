@@ -8,7 +8,7 @@ const PARTS: Readonly<Record<string, { label: string; color: string }>> = {
   scoring: { label: "Scoring", color: "var(--color-teacher)" },
   learning: { label: "Learning", color: "var(--color-base)" },
   evaluating: { label: "Evaluating", color: "var(--color-good)" },
-  other: { label: "Loading, proving, saving", color: "var(--color-line-strong)" },
+  other: { label: "Loading, proving and the rest", color: "var(--color-line-strong)" },
 };
 
 /** Where the run's time at work went, as one bar. */

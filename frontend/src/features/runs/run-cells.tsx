@@ -72,7 +72,7 @@ export const Cells = memo(function Cells({
         {kind?.title ?? run.method}
       </td>
       <td
-        className="truncate pr-3 text-muted @max-[1160px]/runs:hidden"
+        className="truncate pr-3 text-muted @max-[1200px]/runs:hidden"
         title={run.damage ?? (run.teacher ? `${run.student} from ${run.teacher}` : run.student)}
       >
         <span className={run.damage ? "text-bad" : "text-ink"}>

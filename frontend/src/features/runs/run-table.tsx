@@ -119,7 +119,7 @@ function Head({ search, change, metrics, columns, grid }: HeadProps) {
         <SortHeader
           label="Student from teacher"
           sortKey="student"
-          className="@max-[1160px]/runs:hidden"
+          className="@max-[1200px]/runs:hidden"
           {...shared}
         />
         <SortHeader label="Step" sortKey="step" right {...shared} />
