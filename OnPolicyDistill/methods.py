@@ -428,6 +428,13 @@ def scoring_models_of(settings: RunSettings) -> dict[str, str] | None:
     return settings.teacher_models if isinstance(settings, DistillationSettings) else None
 
 
+def folder_of_answers(settings: RunSettings) -> str | None:
+    """The folder with all that a run's teacher says, where that one leaves before it learns."""
+    if isinstance(settings, DistillationSettings) and not settings.keep_teacher_loaded:
+        return settings.teacher_cache_dir
+    return None
+
+
 def teacher_to_ask(settings: RunSettings) -> str | None:
     """The model that answers as a run's teacher: of several the first that is loaded here."""
     if isinstance(settings, DistillationSettings) and settings.teachers:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from OnPolicyDistill.config import OnPolicyConfig
+from OnPolicyDistill.config import BLOCK_OF_METHOD, RunConfig, settings_of
 from OnPolicyDistill.files import kind_of, make_private, write_text_atomically
+from OnPolicyDistill.methods import folder_of_answers
 from OnPolicyDistill.runs.directory import config_hash
 
 FOLDER = "scored"
@@ -19,29 +20,30 @@ PATHS = (
 )
 
 
-def note_scored(config: OnPolicyConfig) -> None:
+def note_scored(config: RunConfig) -> None:
     """Note that all that a run with these settings asks before it learns is on disk."""
     file = _mark(config)
-    make_private(file.parent)
-    write_text_atomically(file, "")
+    if file is not None:
+        make_private(file.parent)
+        write_text_atomically(file, "")
 
 
-def is_scored(config: OnPolicyConfig) -> bool:
-    """Whether a run asks its teacher nothing that was not scored ahead.
-
-    With a teacher that stays, completions are written anew, which nobody can have scored.
-    """
-    settings = config.distillation
-    if settings.teacher_cache_dir is None or settings.keep_teacher_loaded:
-        return False
+def is_scored(config: RunConfig) -> bool:
+    """Whether a run asks its teacher nothing that was not scored ahead."""
     file = _mark(config)
-    return kind_of(file) is None and file.exists()
+    return file is not None and kind_of(file) is None and file.exists()
 
 
-def _mark(config: OnPolicyConfig) -> Path:
-    folder = Path(str(config.distillation.teacher_cache_dir)).expanduser()
-    values = config.distillation.model_dump()
+def _mark(config: RunConfig) -> Path | None:
+    """The mark of settings; none where completions are written anew, which nobody has scored."""
+    settings = settings_of(config)
+    folder = folder_of_answers(settings)
+    if folder is None:
+        return None
+    values = settings.model_dump()
     # Files and models lie elsewhere on another Mac; what they are called stays.
     names = {key: Path(values[key]).name for key in PATHS if isinstance(values[key], str)}
-    anywhere = config.distillation.model_copy(update={**names, "teacher_cache_dir": FOLDER})
-    return folder / FOLDER / config_hash(config.model_copy(update={"distillation": anywhere}))
+    anywhere = settings.model_copy(update={**names, "teacher_cache_dir": FOLDER})
+    block = BLOCK_OF_METHOD[config.method]
+    marked = config_hash(config.model_copy(update={block: anywhere}))
+    return Path(folder).expanduser() / FOLDER / marked

@@ -275,7 +275,7 @@ def _distilled(settings: DistillationSettings, prompts: PromptFacts, num_held_ou
     return Workload(settings, student, teacher, settings, lora, prompts, num_held_out)
 
 
-def _scored(config: OnPolicyConfig, work: Workload) -> Workload:
+def _scored(config: RunConfig, work: Workload) -> Workload:
     """The work without its teacher's weights where all it says was scored ahead."""
     if work.teacher is None or not is_scored(config):
         return work

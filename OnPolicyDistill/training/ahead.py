@@ -87,9 +87,7 @@ def score_run_ahead(
             student = pair.student.policy
             held_out = complete(student, pair.held_out, SamplingSettings(), work.hooks)
             score_ahead(asked, coming_again(pair.settings, pair.prompts), held_out)
-    config = work.config
-    assert isinstance(config, OnPolicyConfig)
-    note_scored(config)
+    note_scored(work.config)
     kept = [teacher for teacher in teachers.values() if isinstance(teacher, StoredTeacher)]
     tokens = sum(teacher.errors[2] for teacher in kept)
     lost = sum(teacher.errors[0] * teacher.errors[2] for teacher in kept)
