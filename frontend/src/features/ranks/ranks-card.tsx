@@ -27,7 +27,7 @@ export function RanksCard({ runId, atWork }: { runId: string; atWork: boolean })
               <th className="text-right">Tokens</th>
               <th className="text-right">Seconds</th>
               <th className="text-right">Waited</th>
-              <th className="text-right">Memory</th>
+              <th className="text-right">Memory, GB</th>
               <th>State</th>
             </tr>
           </thead>
@@ -48,14 +48,14 @@ function Row({ rank: { rank, host, fate, said } }: { rank: ShownRank }) {
     value === undefined ? "" : formatNumber(value, digits);
   return (
     <tr className="num h-8 border-t [&>td]:px-3">
-      <td className="max-w-40 truncate" title={host}>
+      <td className="max-w-60 truncate" title={host}>
         {rank} <span className="text-muted">{host}</span>
       </td>
       <td className="text-right">{cell(said?.num_rows, 6)}</td>
       <td className="text-right">{cell(said?.num_tokens, 6)}</td>
       <td className="text-right">{cell(said?.seconds, 3)}</td>
       <td className="text-right">{cell(said?.waiting_seconds, 3)}</td>
-      <td className="text-right">{said ? `${formatNumber(said.memory_gb, 3)} GB` : ""}</td>
+      <td className="text-right">{cell(said?.memory_gb, 3)}</td>
       <td>
         <Badge tone={tone}>{word}</Badge>
       </td>

@@ -57,7 +57,6 @@ function Course({ face, detail, live }: CourseProps) {
   const hasBegun = run.num_events > 0 || live.lastSeq >= 0;
   const beside = (
     <>
-      <RanksCard runId={run.run_id} atWork={isAtWork(run.state)} />
       <Alarms runId={run.run_id} alarms={live.alarms} />
       <Notes key={run.run_id} run={run} />
       <OriginCard detail={detail} />
@@ -69,6 +68,7 @@ function Course({ face, detail, live }: CourseProps) {
       {face.main && hasBegun ? (
         <LearningCharts face={face} main={face.main} detail={detail} live={live} />
       ) : null}
+      <RanksCard runId={run.run_id} atWork={isAtWork(run.state)} />
       {hasRollouts && hasBegun ? (
         <div className="grid gap-3 lg:grid-cols-[minmax(0,1fr)_360px]">
           <RolloutStream runId={run.run_id} live={live} />
