@@ -57,8 +57,8 @@ test("models are chosen from cards that say what they are and whether they fit",
     await page.getByRole("button", { name: "Sees pictures" }).click();
     await expect(count).toHaveText("3 models");
     await page.getByRole("button", { name: "Sees pictures" }).click();
-    const before = await teachers.boundingBox();
     await teachers.focus();
+    const before = await teachers.boundingBox();
     await page.keyboard.press("Home");
     await page.keyboard.press("ArrowRight");
     await page.keyboard.press("Enter");

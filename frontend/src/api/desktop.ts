@@ -3,6 +3,7 @@
 /** As in electron/src/bridge.ts. */
 interface DesktopBridge {
   pickFile(request: { title: string; extensions: readonly string[] }): Promise<string | null>;
+  pickFolder(request: { title: string; extensions: readonly string[] }): Promise<string | null>;
   onGoTo(listener: (path: string) => void): void;
 }
 
@@ -23,6 +24,11 @@ export async function pickFile(
   extensions: readonly string[],
 ): Promise<string | null> {
   return (await window.opd?.pickFile({ title, extensions })) ?? null;
+}
+
+/** Asks for a folder with the system's own picker: its path, or null when the user cancels. */
+export async function pickFolder(title: string): Promise<string | null> {
+  return (await window.opd?.pickFolder({ title, extensions: [] })) ?? null;
 }
 
 /** Follows the shell's menu to the page's own places. */

@@ -1,6 +1,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { FolderPlus } from "lucide-react";
 import { useState } from "react";
+import { isDesktop, pickFolder } from "@/api/desktop";
 import { addModelFolder } from "@/api/models";
 import { queryClient } from "@/api/query-client";
 import { Button } from "@/components/button";
@@ -43,6 +44,18 @@ export function AddFolder({ size = "md" }: { size?: "md" | "sm" }) {
           onChange={(event) => setPath(event.target.value)}
           className="grow"
         />
+        {isDesktop() ? (
+          <Button
+            onClick={async () => {
+              const picked = await pickFolder("Choose a folder with a model");
+              if (picked) {
+                setPath(picked);
+              }
+            }}
+          >
+            Browse
+          </Button>
+        ) : null}
         <Button type="submit" disabled={path === ""} busy={add.isPending}>
           Add
         </Button>

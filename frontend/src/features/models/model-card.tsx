@@ -24,9 +24,7 @@ export function ModelCard({ card }: { card: CardModel }) {
           {[model.family, formatParameters(model.parameters), form.precision]
             .filter(Boolean)
             .join(" · ")}
-          {model.forms.length > 1 ? (
-            <span className="text-faint"> of {model.forms.length} forms</span>
-          ) : null}
+          {model.forms.length > 1 ? ` of ${model.forms.length} forms` : null}
         </span>
         <span className="ml-auto shrink-0">{needsOf(card)}</span>
       </div>

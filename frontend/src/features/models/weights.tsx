@@ -13,14 +13,14 @@ export function Fits({ verdict }: { verdict: string | null | undefined }) {
   return known ? (
     <Badge tone={known.tone}>{known.label}</Badge>
   ) : (
-    <span className="text-faint">–</span>
+    <span className="text-muted">–</span>
   );
 }
 
 /** A size in GB of 1e9 bytes, in the unit that suits it. */
 export function Gigabytes({ value }: { value: number | null | undefined }) {
   return value === null || value === undefined ? (
-    <span className="text-faint">–</span>
+    <span className="text-muted">–</span>
   ) : (
     formatBytes(value * 1e9)
   );

@@ -19,21 +19,23 @@ export function FittingPairs({ block }: { block: string }) {
   return (
     <section
       aria-label="Pairs that fit this machine"
-      className="flex min-h-10 flex-wrap items-center gap-2 rounded-lg border bg-surface px-3 py-1.5"
+      className="flex h-11 min-w-0 items-center gap-2 rounded-lg border bg-surface px-3"
     >
-      <h2 className="font-medium">Pairs that fit</h2>
-      {map.isPending ? <Skeleton className="h-6 grow" /> : null}
-      {map.error ? <span className="text-muted">None can be named yet.</span> : null}
-      {map.data && pairs.length === 0 ? (
-        <span className="text-muted">
-          None at {length} tokens a completion: shorten it, or learn fewer rows at a time.
-        </span>
-      ) : null}
-      {pairs.map((pair) => (
-        <PairButton key={`${pair.teacher.name} ${pair.student.name}`} pair={pair} block={block} />
-      ))}
-      <Link to="/map" className="ml-auto text-accent hover:underline">
-        All of them, by length
+      <h2 className="shrink-0 font-medium">Pairs that fit</h2>
+      <div className="flex min-w-0 grow items-center gap-2 overflow-x-auto p-1">
+        {map.isPending ? <Skeleton className="h-6 grow" /> : null}
+        {map.error ? <span className="text-muted">None can be named yet.</span> : null}
+        {map.data && pairs.length === 0 ? (
+          <span className="truncate text-muted">
+            None at {length} tokens a completion: shorten it, or learn fewer rows at a time.
+          </span>
+        ) : null}
+        {pairs.map((pair) => (
+          <PairButton key={`${pair.teacher.name} ${pair.student.name}`} pair={pair} block={block} />
+        ))}
+      </div>
+      <Link to="/map" className="shrink-0 text-accent hover:underline">
+        All, by length
       </Link>
     </section>
   );
@@ -85,9 +87,9 @@ function PairButton({ pair, block }: { pair: MappedPair; block: string }) {
           set(`${block}.${key}`, value);
         }
       }}
-      className="num flex h-7 items-center gap-1.5 rounded-md border border-line-strong px-2 text-sm hover:bg-hover aria-pressed:border-accent aria-pressed:bg-accent-soft"
+      className="num flex h-7 shrink-0 items-center gap-1.5 rounded-md border border-line-strong px-2 text-sm hover:bg-hover aria-pressed:border-accent aria-pressed:bg-accent-soft"
     >
-      {pair.teacher.name} <span className="text-faint">teaches</span> {pair.student.name}
+      {pair.teacher.name} <span className="text-muted">teaches</span> {pair.student.name}
       {isHere ? <Badge tone="good">on disk</Badge> : null}
       <span className="text-muted">{roughDuration(outlook?.seconds ?? 0)}</span>
     </button>
