@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from OnPolicyDistill.datasets.labelled import THINKING_OPENS, LabelledItem, parse_label
+from OnPolicyDistill.evaluation.free_answers import KnownGrading, given_answer
 from OnPolicyDistill.evaluation.labelled_report import Prediction
 from OnPolicyDistill.generation.loop import generate, stream
 from OnPolicyDistill.generation.request import NO_HOOKS, GenerationHooks, GenerationRequest
 from OnPolicyDistill.generation.sampling import SamplingSettings
-from OnPolicyDistill.grading.boxed import grade_boxed
 from OnPolicyDistill.models.picture_prompts import encode_seen
 from OnPolicyDistill.models.policy import Message, Policy, decode
 from OnPolicyDistill.seeds import derive_seed
@@ -32,6 +32,7 @@ class AnswerRules:
 
     labels: tuple[str, ...]
     answer_prefix: str
+    grading: KnownGrading = "labels"
     prompt: str | None = None
     max_answer_tokens: int = 2048
     temperature: float = 0.0
@@ -96,11 +97,11 @@ def live_line(prediction: Prediction, num_right: int, num_graded: int) -> str:
 
 
 def predicted_of(item: LabelledItem, thought: str, reply: str, rules: AnswerRules) -> str | None:
-    """The label of a reply; of an item graded by its box the gold where it is right."""
-    if item.grader is None or item.gold is None:
+    """The label of a reply; of a free answer the gold one where it is right, else its own."""
+    grading = "boxed" if item.grader is not None and item.gold is not None else rules.grading
+    if grading == "labels":
         return parse_label(thought + reply, rules.labels, rules.answer_prefix)
-    grade = grade_boxed(reply, item.gold, thought_opened=bool(thought))
-    return item.gold if grade.mark else grade.given
+    return given_answer(grading, thought, reply, item.gold or "", rules.answer_prefix)
 
 
 def _request(

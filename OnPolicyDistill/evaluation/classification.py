@@ -7,7 +7,8 @@ a column of its own; it is never left out.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from OnPolicyDistill.evaluation.intervals import wilson_interval
 from OnPolicyDistill.evaluation.labelled_report import (
@@ -28,15 +29,21 @@ def classify(
     predictions: Sequence[Prediction],
     labels: Sequence[str],
     teacher: Sequence[Prediction] | None = None,
+    *,
+    is_free: bool = False,
 ) -> ClassificationReport:
-    """Count a variant's answers; gold labels that `labels` does not name are added to them."""
+    """Count a variant's answers; gold labels that `labels` does not name are added to them.
+
+    Free answers have no labels: they are right or wrong, and some of the wrong ones are told.
+    """
     if not predictions:
         raise ValueError("There are no predictions to count.")
     graded = [p for p in predictions if p.gold is not None]
-    names = tuple(dict.fromkeys((*labels, *(p.gold for p in graded if p.gold is not None))))
+    named = () if is_free else graded
+    names = tuple(dict.fromkeys((*labels, *(p.gold for p in named if p.gold is not None))))
     correct = sum(p.predicted == p.gold for p in graded)
-    confusion = _confusion(graded, names)
-    scores = _label_scores(graded, names, confusion)
+    confusion = _confusion(named, names)
+    scores = _label_scores(named, names, confusion)
     n = len(predictions)
     return ClassificationReport(
         name=name,
@@ -54,6 +61,7 @@ def classify(
         labels=names,
         confusion=confusion,
         per_label=scores,
+        wrong=_examples(p for p in graded if p.predicted != p.gold) if is_free else (),
     )
 
 
@@ -109,7 +117,7 @@ def _label_scores(
         )
     ordered = sorted(scores, key=lambda score: (score.accuracy, score.f1, score.label))
     return tuple(
-        score.model_copy(update={"examples": _examples(graded, score.label)})
+        score.model_copy(update={"examples": _examples(_wrong(graded, score.label))})
         if place < WORST_LABELS
         else score
         for place, score in enumerate(ordered)
@@ -124,14 +132,19 @@ def _most_frequent_error(
     return (columns[-column], count) if count else (None, 0)
 
 
-def _examples(graded: Sequence[Prediction], label: str) -> tuple[ErrorExample, ...]:
-    wrong = [p for p in graded if p.gold == label and p.predicted != label]
+def _wrong(graded: Sequence[Prediction], label: str) -> Iterator[Prediction]:
+    return (p for p in graded if p.gold == label and p.predicted != label)
+
+
+def _examples(wrong: Iterable[Prediction]) -> tuple[ErrorExample, ...]:
+    """The first of some wrong answers to items with gold."""
     return tuple(
         ErrorExample(
             text=p.text[:PREVIEW_CHARACTERS],
-            gold=label,
+            gold=p.gold,
             predicted=p.predicted,
             reply=p.reply[-PREVIEW_CHARACTERS:],
         )
-        for p in wrong[:MAX_EXAMPLES]
+        for p in islice(wrong, MAX_EXAMPLES)
+        if p.gold is not None
     )

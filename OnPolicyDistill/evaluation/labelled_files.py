@@ -11,6 +11,7 @@ from pathlib import Path
 
 from OnPolicyDistill.evaluation.classification import classify
 from OnPolicyDistill.evaluation.comparison import compare_variants
+from OnPolicyDistill.evaluation.free_answers import KnownGrading
 from OnPolicyDistill.evaluation.labelled_report import (
     HEAT_MAP,
     REPORT,
@@ -31,13 +32,14 @@ class Answered:
     answers: Mapping[str, Sequence[Prediction]]
     files: tuple[str, ...]
     seed: int
+    grading: KnownGrading = "labels"
 
 
 def write_evaluation(folder: Path, answered: Answered) -> EvaluationReport:
     """Count the answers and write report and heat map into the folder."""
     report = report_on(answered)
     write_text_atomically(folder / REPORT, report.model_dump_json(indent=1))
-    if any(variant.num_graded for variant in report.variants):
+    if report.grading == "labels" and any(variant.num_graded for variant in report.variants):
         # Here and not above, as matplotlib takes a third of a second.
         from OnPolicyDistill.evaluation.confusion_plot import plot_confusions  # noqa: PLC0415
 
@@ -49,7 +51,13 @@ def report_on(answered: Answered) -> EvaluationReport:
     """Count the answers; variants are compared in pairs where all have gold labels."""
     taught = None if answered.teacher is None else answered.answers.get(answered.teacher)
     variants = tuple(
-        classify(name, answers, answered.labels, None if name == answered.teacher else taught)
+        classify(
+            name,
+            answers,
+            answered.labels,
+            None if name == answered.teacher else taught,
+            is_free=answered.grading != "labels",
+        )
         for name, answers in answered.answers.items()
     )
     comparable = len(variants) > 1 and all(variant.num_graded for variant in variants)
@@ -62,4 +70,5 @@ def report_on(answered: Answered) -> EvaluationReport:
         variants=variants,
         comparisons=compare_variants(answered.answers, answered.seed) if comparable else (),
         files=answered.files,
+        grading=answered.grading,
     )

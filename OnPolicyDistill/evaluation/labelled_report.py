@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -83,7 +84,8 @@ class ClassificationReport(Frozen):
     `confusion[i][j]` counts items of `labels[i]` answered with `labels[j]`; the last column holds
     unparseable replies. `per_label` lists the worst first. `teacher_agreement` is the share of
     items on which both answers can be read and are equal, whatever the gold label. Accuracy and
-    macro F1 are None without gold labels.
+    macro F1 are None without gold labels. Free answers have no labels, and `wrong` has the first of
+    those that are wrong.
     """
 
     name: str
@@ -101,6 +103,7 @@ class ClassificationReport(Frozen):
     labels: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...]
     per_label: tuple[LabelScore, ...]
+    wrong: tuple[ErrorExample, ...] = ()
 
 
 class PairComparison(Frozen):
@@ -132,6 +135,7 @@ class EvaluationReport(Frozen):
     variants: tuple[ClassificationReport, ...]
     comparisons: tuple[PairComparison, ...]
     files: tuple[str, ...]
+    grading: Literal["labels", "exact", "contains", "boxed"] = "labels"
 
 
 class MeasuredVariant(Frozen):

@@ -20,6 +20,7 @@ from OnPolicyDistill.errors import ConfigError, InputError
 from OnPolicyDistill.evaluation.answering import AnswerRules, answer_items, live_line
 from OnPolicyDistill.evaluation.classification import classify
 from OnPolicyDistill.evaluation.data_files import data_files
+from OnPolicyDistill.evaluation.free_answers import KnownGrading, grading_of
 from OnPolicyDistill.evaluation.intervals import Bounds, wilson_interval
 from OnPolicyDistill.evaluation.labelled_files import Answered, write_evaluation
 from OnPolicyDistill.evaluation.labelled_report import (
@@ -55,6 +56,7 @@ class Assignment:
     settings: EvaluationSettings
     items: list[LabelledItem]
     labels: tuple[str, ...]
+    grading: KnownGrading
     reporter: Reporter
     stop: StopRequest
 
@@ -90,10 +92,11 @@ def _assigned(run: RunDirectory, reporter: Reporter, stop: StopRequest) -> Assig
     if settings.max_samples is not None and settings.max_samples < len(items):
         drawn = random.Random(settings.seed).sample(items, settings.max_samples)
         items = sorted(drawn, key=lambda item: item.index)
-    labels = settings.labels or labels_of(items)
-    if not labels:
+    grading = grading_of(settings.grading, settings.labels, items)
+    if not settings.labels and not labels_of(items):
         raise ConfigError("No item has a gold label.", "Name the labels.")
-    return Assignment(run, settings, items, labels, reporter, stop)
+    labels = (settings.labels or labels_of(items)) if grading == "labels" else ()
+    return Assignment(run, settings, items, labels, grading, reporter, stop)
 
 
 def _evaluate(assignment: Assignment) -> None:
@@ -113,7 +116,8 @@ def _evaluate(assignment: Assignment) -> None:
             memory = memory_metrics()
         answers[variant.name] = done
         reporter.step = number
-        report = classify(variant.name, done, assignment.labels)
+        is_free = assignment.grading != "labels"
+        report = classify(variant.name, done, assignment.labels, is_free=is_free)
         reporter.emit(
             EvaluationFinished(
                 step=number,
@@ -158,6 +162,7 @@ def _answer(
     rules = AnswerRules(
         labels=assignment.labels,
         answer_prefix=settings.answer_prefix,
+        grading=assignment.grading,
         prompt=None if variant.prompt is None else read_prompt(Path(variant.prompt)),
         max_answer_tokens=variant.max_answer_tokens,
         temperature=settings.temperature,
@@ -191,6 +196,7 @@ def _finish(
             answers=answers,
             files=files,
             seed=assignment.settings.seed,
+            grading=assignment.grading,
         ),
     )
     last = report.variants[-1]

@@ -16,13 +16,16 @@ from OnPolicyDistill.evaluation.labelled_report import (
 )
 
 WIDTH = 120
+CELL = 36
 
 
 def describe_evaluation(report: EvaluationReport) -> str:
     """Everything: variants, how they compare, and for each its labels and confusions."""
     parts = [describe_variants(report.variants), *map(describe_comparison, report.comparisons)]
     for variant in report.variants:
-        if variant.num_graded:
+        if report.grading != "labels":
+            parts += [f"\n{variant.name}, wrong answers", describe_wrong(variant)]
+        elif variant.num_graded:
             parts += [f"\n{variant.name}, labels, worst first", describe_labels(variant)]
             parts += [f"\n{variant.name}, gold down, answered across", describe_confusion(variant)]
     return "\n".join(parts)
@@ -45,6 +48,17 @@ def describe_variants(reports: tuple[ClassificationReport, ...]) -> str:
             f"{report.tokens_per_answer:.1f}",
             f"{report.seconds_per_answer:.3f}",
         )
+    return _text(table)
+
+
+def describe_wrong(report: ClassificationReport) -> str:
+    """The first wrong answers as they are, beside the right ones."""
+    if not report.wrong:
+        return "None." if report.num_graded else "Nothing was graded."
+    table = _table(("asked", "right answer", "answered"))
+    for example in report.wrong:
+        given = UNPARSEABLE if example.predicted is None else example.predicted
+        table.add_row(*map(_short, (example.text, example.gold, given)))
     return _text(table)
 
 
@@ -98,6 +112,11 @@ def _text(table: Table) -> str:
     stream = StringIO()
     Console(file=stream, width=WIDTH, no_color=True, markup=False).print(table)
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines() if line.strip())
+
+
+def _short(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= CELL else f"{words[: CELL - 1]}…"
 
 
 def _percent(share: float | None) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from OnPolicyDistill.settings.problems import Contradiction, refuse
 from OnPolicyDistill.settings.sight import SightSettings
 from OnPolicyDistill.settings.strict import Settings
+
+Grading = Literal["auto", "labels", "exact", "contains", "boxed"]
 
 
 class VariantSettings(Settings):
@@ -51,6 +54,11 @@ class EvaluationSettings(SightSettings):
     )
     labels: tuple[str, ...] | None = Field(
         None, title="Labels", description="The answers that count; empty takes those of the items."
+    )
+    grading: Grading = Field(
+        "auto",
+        description="labels: a reply names one of a few labels; exact, contains, boxed: free "
+        "answers that are the gold one, hold it, or have it in their box; auto: as the items look.",
     )
     answer_prefix: str = Field(
         "Final Answer:",

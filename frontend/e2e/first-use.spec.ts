@@ -74,7 +74,9 @@ test("a new user distils the embedded pair with nothing but the window", async (
     await rows.nth(1).check();
     await page.getByRole("main").getByRole("link", { name: "Compare" }).click();
     await expect(page.getByRole("heading", { name: "Compare" })).toBeVisible();
-    await expect(page.getByRole("heading", { name: "Held out, of what is exported, with 95 % intervals" })).toBeVisible();
+    await expect(
+      page.getByRole("heading", { name: "Held out, of what is exported, with 95 % intervals" }),
+    ).toBeVisible();
   });
 
   await test.step("talk to the student", async () => {

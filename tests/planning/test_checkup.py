@@ -326,9 +326,7 @@ def test_what_cannot_work_in_prompt_distillation_is_told_at_its_field(model_fold
     assert "line 2" in report.findings[1].message
 
 
-def test_many_held_out_inputs_that_are_trained_on_are_an_error(
-    model_folder, tmp_path
-):
+def test_many_held_out_inputs_that_are_trained_on_are_an_error(model_folder, tmp_path):
     leaked = tmp_path / "leaked.txt"
     field = "prompt_distillation.validation_inputs"
     leaked.write_text("A  b\n")

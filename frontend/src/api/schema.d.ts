@@ -2773,7 +2773,8 @@ export interface components {
          *     `confusion[i][j]` counts items of `labels[i]` answered with `labels[j]`; the last column holds
          *     unparseable replies. `per_label` lists the worst first. `teacher_agreement` is the share of
          *     items on which both answers can be read and are equal, whatever the gold label. Accuracy and
-         *     macro F1 are None without gold labels.
+         *     macro F1 are None without gold labels. Free answers have no labels, and `wrong` has the first of
+         *     those that are wrong.
          */
         ClassificationReport: {
             /** Name */
@@ -2805,6 +2806,11 @@ export interface components {
             confusion: number[][];
             /** Per Label */
             per_label: components["schemas"]["LabelScore"][];
+            /**
+             * Wrong
+             * @default []
+             */
+            wrong?: components["schemas"]["ErrorExample"][];
         };
         /**
          * Comparison
@@ -3616,6 +3622,12 @@ export interface components {
             comparisons: components["schemas"]["PairComparison"][];
             /** Files */
             files: string[];
+            /**
+             * Grading
+             * @default labels
+             * @enum {string}
+             */
+            grading?: "labels" | "exact" | "contains" | "boxed";
         };
         /**
          * EvaluationSettings
@@ -3661,6 +3673,13 @@ export interface components {
              * @description The answers that count; empty takes those of the items.
              */
             labels?: string[] | null;
+            /**
+             * Grading
+             * @description labels: a reply names one of a few labels; exact, contains, boxed: free answers that are the gold one, hold it, or have it in their box; auto: as the items look.
+             * @default auto
+             * @enum {string}
+             */
+            grading?: "auto" | "labels" | "exact" | "contains" | "boxed";
             /**
              * Text before the label
              * @description What stands before the label in a reply; without it the whole reply counts.

@@ -13,6 +13,7 @@ import { Field } from "@/components/field";
 import { Input } from "@/components/input";
 import { LintView } from "@/features/data/lint-view";
 import { SetPicker } from "@/features/data/set-picker";
+import { GradingField } from "@/features/evaluate/grading-field";
 import { configOf, EMPTY_PLAN, type EvaluationPlan, errorsByPart } from "@/features/evaluate/plan";
 import type { Student } from "@/features/evaluate/student-of";
 import { StudentPicker } from "@/features/evaluate/student-picker";
@@ -27,7 +28,10 @@ interface EvaluateFormProps {
   onCancel: () => void;
 }
 
-type TextKey = Exclude<keyof EvaluationPlan, "withBase" | "withoutPrompt">;
+type TextKey = Exclude<
+  keyof EvaluationPlan,
+  "withBase" | "withoutPrompt" | "grading" | "checkpoints" | "everyCheckpoint"
+>;
 
 interface TextFieldAbout {
   key: TextKey;
@@ -119,7 +123,7 @@ export function EvaluateForm({ student, onStarted, onCancel }: EvaluateFormProps
         }}
       >
         <StudentPicker onStudent={change} />
-        <div className="grid gap-x-4 gap-y-3 md:grid-cols-3">
+        <div className="grid gap-x-4 gap-y-3 *:min-w-0 md:grid-cols-3">
           {WHO.map((about) => (
             <TextField key={about.key} {...text} about={about} />
           ))}
@@ -132,7 +136,6 @@ export function EvaluateForm({ student, onStarted, onCancel }: EvaluateFormProps
         <div className="grid gap-x-4 gap-y-3 md:grid-cols-2">
           {FILES.map(({ key, label, help, kinds, endings }) => (
             <div key={key} className="flex min-w-0 flex-col gap-3">
-              <TextField {...text} about={{ key, part: key, label, help }} />
               <SetPicker
                 label={`Drop the ${label.toLowerCase()} here`}
                 path={plan[key] || null}
@@ -140,13 +143,15 @@ export function EvaluateForm({ student, onStarted, onCancel }: EvaluateFormProps
                 kinds={kinds}
                 endings={endings}
               />
+              <TextField {...text} about={{ key, part: key, label, help }} />
               {key === "inputs" && check?.validation ? (
                 <LintView report={check.validation} noun="Items" answered="With gold" />
               ) : null}
             </div>
           ))}
         </div>
-        <div className="grid gap-x-4 gap-y-3 md:grid-cols-2 xl:grid-cols-4">
+        <div className="grid gap-x-4 gap-y-3 *:min-w-0 md:grid-cols-2 xl:grid-cols-5">
+          <GradingField value={plan.grading} onChange={(grading) => change({ grading })} />
           {HOW.map((about) => (
             <TextField key={about.key} {...text} about={about} />
           ))}

@@ -10,12 +10,13 @@ import { download } from "@/components/download";
 import { ProgressBar } from "@/components/progress-bar";
 import { EmptyState, ErrorState, SkeletonRows } from "@/components/states";
 import { Answers } from "@/features/evaluate/answers";
+import { CheckpointTrend } from "@/features/evaluate/checkpoint-trend";
 import { ComparedCard } from "@/features/evaluate/compared-card";
 import { ConfusionMap } from "@/features/evaluate/confusion-map";
 import { LabelTable } from "@/features/evaluate/label-table";
 import { Trend } from "@/features/evaluate/trend";
 import { VariantTable } from "@/features/evaluate/variant-table";
-import { variantTitle } from "@/features/evaluate/wording";
+import { gradingText, variantTitle } from "@/features/evaluate/wording";
 import { WorstLabels } from "@/features/evaluate/worst-labels";
 import { isAtWork } from "@/features/runs/run-state";
 
@@ -79,23 +80,26 @@ function Report({ run, others, report }: ReportProps) {
     return null;
   }
   const title = variantTitle(variant.name);
+  const isFree = gradingText(report.grading) !== "";
   return (
     <>
       <Card
-        title={`Variants on ${report.num_items} items`}
+        title={`Variants on ${report.num_items} items${isFree ? `: ${gradingText(report.grading)}` : ""}`}
         flush
         actions={
           <>
             <Button size="sm" onClick={() => saveReport(report)} icon={<Download aria-hidden />}>
               JSON
             </Button>
-            <Button
-              size="sm"
-              icon={<Download aria-hidden />}
-              onClick={() => window.location.assign(heatMapUrl(run.run_id))}
-            >
-              Heat map
-            </Button>
+            {isFree ? null : (
+              <Button
+                size="sm"
+                icon={<Download aria-hidden />}
+                onClick={() => window.location.assign(heatMapUrl(run.run_id))}
+              >
+                Heat map
+              </Button>
+            )}
           </>
         }
       >
@@ -103,8 +107,8 @@ function Report({ run, others, report }: ReportProps) {
       </Card>
       <ComparedCard run={run} others={others} report={report} />
       {/* An evaluation's steps are its variants, which is no trend. */}
-      {run.method === "evaluation" ? null : <Trend run={run} />}
-      {variant.num_graded > 0 ? (
+      {run.method === "evaluation" ? <CheckpointTrend report={report} /> : <Trend run={run} />}
+      {variant.num_graded > 0 && !isFree ? (
         <div className="grid items-start gap-3 xl:grid-cols-2">
           <Card title={`Labels, worst first: ${title}`} flush>
             <LabelTable variant={variant} />

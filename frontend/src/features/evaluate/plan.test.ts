@@ -44,3 +44,22 @@ test("errors are found by the last part of their place", () => {
   const errors = errorsByPart([{ location: "evaluation.variants.0.model", message: "missing" }]);
   expect(errors.get("model")).toBe("missing");
 });
+
+test("every checkpoint is a variant in the order of steps, and never too many", () => {
+  const checkpoints = Array.from({ length: 40 }, (_, place) => ({
+    step: (place + 1) * 10,
+    path: `/${place}`,
+  }));
+  const plan = { ...PLAN, adapter: "/39", checkpoints, everyCheckpoint: true };
+  const names = variantsOf(plan).map(({ name }) => name);
+  expect(names.length).toBeLessThanOrEqual(16);
+  expect(names[0]).toBe("student before");
+  expect(names.at(-1)).toBe("student at step 400");
+  const steps = names.slice(1).map((name) => Number(name.split(" ").at(-1)));
+  expect(steps).toEqual(steps.toSorted((a, b) => a - b));
+  const few = variantsOf({ ...plan, checkpoints: checkpoints.slice(0, 2), withBase: false });
+  expect(few.map(({ name, adapter }) => [name, adapter])).toEqual([
+    ["student at step 10", "/0"],
+    ["student at step 20", "/1"],
+  ]);
+});

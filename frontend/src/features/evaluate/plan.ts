@@ -16,7 +16,14 @@ export interface EvaluationPlan {
   withBase: boolean;
   /** Ask without the prompt as well. */
   withoutPrompt: boolean;
+  grading: Grading;
+  /** Those of the run whose student it is; empty where it is of none. */
+  checkpoints: readonly { step: number; path: string }[];
+  /** Ask the student of every checkpoint, for the trend over them. */
+  everyCheckpoint: boolean;
 }
+
+export type Grading = "auto" | "labels" | "exact" | "contains" | "boxed";
 
 export const EMPTY_PLAN: EvaluationPlan = {
   name: "",
@@ -30,26 +37,60 @@ export const EMPTY_PLAN: EvaluationPlan = {
   maxAnswerTokens: "2048",
   withBase: true,
   withoutPrompt: true,
+  grading: "auto",
+  checkpoints: [],
+  everyCheckpoint: false,
 };
+
+/** So many variants an evaluation may have. */
+const MOST_VARIANTS = 16;
 
 /** What the teacher's variant is called, where there is a teacher. */
 function teacherName(plan: EvaluationPlan): string | null {
   return plan.teacher ? `teacher${plan.prompt ? " with prompt" : ""}` : null;
 }
 
+/** Who is asked: a name, its adapter and whether it reads the prompt. */
+interface Asked {
+  name: string;
+  adapter: string | null;
+}
+
+/** The students that a plan means: before, after, or after every checkpoint. */
+function studentsOf(plan: EvaluationPlan, most: number): Asked[] {
+  const before = { name: "student before", adapter: null };
+  if (!plan.adapter) {
+    return [{ name: plan.teacher ? "student" : "model", adapter: null }];
+  }
+  const opening = plan.withBase ? [before] : [];
+  if (plan.everyCheckpoint && plan.checkpoints.length > 0) {
+    const steps = thinned(plan.checkpoints, most - opening.length);
+    return [
+      ...opening,
+      ...steps.map(({ step, path }) => ({ name: `student at step ${step}`, adapter: path })),
+    ];
+  }
+  return [...opening, { name: "student after", adapter: plan.adapter }];
+}
+
+/** At most so many, evenly, the last one included. */
+function thinned<T>(all: readonly T[], most: number): T[] {
+  const every = Math.ceil(all.length / Math.max(most, 1));
+  return all.filter((_, place) => (all.length - 1 - place) % every === 0);
+}
+
 /** The variants that a plan means: the teacher, then every wanted pair of adapter and prompt. */
 export function variantsOf(plan: EvaluationPlan) {
-  const adapters = plan.adapter ? (plan.withBase ? [null, plan.adapter] : [plan.adapter]) : [null];
   const prompts = plan.prompt ? (plan.withoutPrompt ? [plan.prompt, null] : [plan.prompt]) : [null];
   const length = { max_answer_tokens: Number(plan.maxAnswerTokens) || 2048 };
   const name = teacherName(plan);
   const teacher = { model: plan.teacher, adapter: null, prompt: plan.prompt || null, ...length };
-  const own = plan.adapter ? null : plan.teacher ? "student" : "model";
-  const students = adapters.flatMap((adapter) =>
+  const most = Math.floor((MOST_VARIANTS - (name ? 1 : 0)) / prompts.length);
+  const students = studentsOf(plan, most).flatMap((student) =>
     prompts.map((prompt) => ({
-      name: `${own ?? (adapter ? "student after" : "student before")}${prompt ? " with prompt" : ""}`,
+      name: `${student.name}${prompt ? " with prompt" : ""}`,
       model: plan.model,
-      adapter,
+      adapter: student.adapter,
       prompt,
       ...length,
     })),
@@ -67,6 +108,7 @@ export function configOf(plan: EvaluationPlan): ConfigValues {
       variants: variantsOf(plan),
       inputs: plan.inputs || null,
       teacher: teacherName(plan),
+      grading: plan.grading,
       labels: labels.length > 0 ? labels : null,
       max_samples: plan.maxSamples === "" ? null : Number(plan.maxSamples),
     },

@@ -1,12 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { checkpoints } from "@/api/files";
 import { queryClient } from "@/api/query-client";
-import { runPage } from "@/api/runs";
+import { runDetail, runPage } from "@/api/runs";
 import { Select } from "@/components/select";
-import type { Student } from "@/features/evaluate/student-of";
+import { type Student, studentOf } from "@/features/evaluate/student-of";
 import { showError } from "@/features/runs/run-actions";
 
-/** Takes model and best adapter from a run that has a checkpoint. */
+/** Fills the form from a run that has a checkpoint: model, adapter, teacher, prompt and file. */
 export function StudentPicker({ onStudent }: { onStudent: (student: Student) => void }) {
   const runs = useQuery(runPage({ limit: 200 })).data?.runs ?? [];
   const trained = runs.filter((run) => run.has_checkpoint && run.student);
@@ -14,12 +14,14 @@ export function StudentPicker({ onStudent }: { onStudent: (student: Student) => 
     return null;
   }
   const take = async (runId: string) => {
-    const run = trained.find((each) => each.run_id === runId);
     try {
-      const found = (await queryClient.fetchQuery(checkpoints(runId))).checkpoints;
-      const best = found.find((each) => each.is_best) ?? found.at(-1);
-      if (run?.student && best) {
-        onStudent({ model: run.student, adapter: best.path });
+      const [detail, found] = await Promise.all([
+        queryClient.fetchQuery(runDetail(runId)),
+        queryClient.fetchQuery(checkpoints(runId)),
+      ]);
+      const student = studentOf(detail, found.checkpoints, undefined);
+      if (student) {
+        onStudent(student);
       }
     } catch (error) {
       showError(error);
@@ -27,9 +29,9 @@ export function StudentPicker({ onStudent }: { onStudent: (student: Student) => 
   };
   return (
     <Select
-      label="Take the student of a run"
+      label="Fill in from a run"
       value=""
-      placeholder="Take the student of a run"
+      placeholder="Fill in from a run"
       choices={trained.map((run) => ({ value: run.run_id, label: run.name }))}
       onChange={(runId) => void take(runId)}
       className="w-72 max-w-full"

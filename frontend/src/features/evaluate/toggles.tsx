@@ -20,6 +20,13 @@ export function Toggles({ plan, onPlan }: TogglesProps) {
           onChange={(withBase) => onPlan({ ...plan, withBase })}
         />
       ) : null}
+      {plan.adapter && plan.checkpoints.length > 1 ? (
+        <Toggle
+          label={`Every checkpoint (${plan.checkpoints.length})`}
+          checked={plan.everyCheckpoint}
+          onChange={(everyCheckpoint) => onPlan({ ...plan, everyCheckpoint })}
+        />
+      ) : null}
       {plan.prompt ? (
         <Toggle
           label="Also without the prompt"

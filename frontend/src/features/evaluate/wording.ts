@@ -36,3 +36,26 @@ export function answerTitle(label: string): string {
 export function variantTitle(name: string): string {
   return name.replaceAll("_", " ");
 }
+
+/** The ways to tell right answers from wrong ones. */
+export const GRADINGS = [
+  { value: "auto", label: "As the items look", help: "Labels that come again, or free answers." },
+  { value: "labels", label: "Labels", help: "A reply names one of a few labels." },
+  { value: "exact", label: "Exact", help: "The answer is the right one; case does not count." },
+  { value: "contains", label: "Contains", help: "The right answer occurs in the reply." },
+  { value: "boxed", label: "Boxed", help: "The last \\boxed{} holds the right answer." },
+] as const;
+
+/** How free answers were graded, in words; empty where they were labels. */
+export function gradingText(grading: (typeof GRADINGS)[number]["value"] | undefined): string {
+  switch (grading) {
+    case "exact":
+      return "free answers, graded by exact match";
+    case "contains":
+      return "free answers, right where they contain the gold one";
+    case "boxed":
+      return "free answers, graded by their box";
+    default:
+      return "";
+  }
+}

@@ -61,6 +61,7 @@ test.each([
 });
 
 test("a method's draft is set aside and found again", () => {
+  useDraft.setState({ others: {} });
   const of = (method: string, name: string) =>
     ({ name, config: { method, [method]: { seed: 0 } } }) as unknown as Preset;
   const draft = () => useDraft.getState();
