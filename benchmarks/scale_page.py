@@ -10,26 +10,46 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.scale_texts import BOTTOM, GAINS, LINKS_TOP, SERVED, SHARDS, TOP
 from OnPolicyDistill.config import OnPolicyConfig, load_config, parse_config
 from OnPolicyDistill.files import shipped_folder
 from OnPolicyDistill.planning.plan import plan_run
 from OnPolicyDistill.planning.ranks import RankMachine, plan_several
+from OnPolicyDistill.planning.sharding import PIPELINE, TENSOR
 
 PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
-PARTS = Path(__file__).with_name("scale")
 # A preset, the Mac that it is planned on, and the same Mac again for every further rank.
 RUNS = (("macs/64gb", "m4-pro", 64), ("macs/128gb", "m4-max", 128), ("default", "m3-ultra", 256))
 # MB/s and milliseconds. Wires at most; RDMA over Thunderbolt between two Macs as measured in
 # hellas-ai/thunderbolt-ibverbs pull request 44 (14.7 Gbit/s at least); a round trip over a
 # Thunderbolt bridge as in exo-explore/exo issue 2295 (0.38 to 0.95 ms).
-LINKS = (("1 Gbit Ethernet", 125, 1.0), ("10 Gbit Ethernet", 1250, 0.95), ("RDMA", 1837, 0.05))
+LINKS = (
+    ("1 Gbit Ethernet", 125, 1.0),
+    ("10 Gbit Ethernet", 1250, 0.95),
+    ("RDMA over Thunderbolt", 1837, 0.05),
+    ("10 Gbit Ethernet, a fifth of it", 250, 0.95),
+)
 SERVER = {"url": "http://server:8100", "model": "teacher", "server": "opd"}
 
 
 def page() -> str:
     """The whole page."""
-    top, bottom = ((PARTS / name).read_text(encoding="utf-8") for name in ("top.md", "bottom.md"))
-    return "\n".join([top, *_gains(), "", *_links(), "", *_served(), "", bottom])
+    pipelines = ", ".join(f"`{name}`" for name in sorted(PIPELINE))
+    shards = SHARDS % (pipelines, len(TENSOR) + len(PIPELINE))
+    return "\n".join(
+        [
+            TOP,
+            GAINS,
+            *_gains(),
+            LINKS_TOP,
+            *_links(),
+            SERVED,
+            *_served(),
+            shards,
+            *_shards(),
+            BOTTOM,
+        ]
+    )
 
 
 def _gains() -> Iterator[str]:
@@ -75,6 +95,22 @@ def _served() -> Iterator[str]:
             f"{away.step.total:.1f} s",
             f"{here.needed_gb:.1f} GB",
             f"{away.needed_gb:.1f} GB",
+        )
+
+
+def _shards() -> Iterator[str]:
+    yield from _head("teacher", "ranks", "memory a Mac", "a step", "of it the link")
+    config = _config("default")
+    cut = config.distillation.model_copy(update={"teacher_shards": 2})
+    mac = RankMachine("mac", "m3-ultra", 256, *LINKS[1][1:])
+    plans = plan_several(config.model_copy(update={"distillation": cut}), [mac, mac])
+    for found in plans.counts:
+        yield _row(
+            f"{config.distillation.teacher_model}",
+            str(found.num_ranks),
+            f"{found.ranks[0].needed_gb:.1f} GB",
+            f"{found.step_seconds:.1f} s",
+            f"{found.waiting_seconds:.1f} s",
         )
 
 
