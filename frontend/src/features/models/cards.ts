@@ -34,15 +34,19 @@ export interface CardModel {
   verdict: Verdict | null;
 }
 
-/** The cards of a list that pass the filter: usable ones first, of them those on this machine. */
+/**
+ * The cards of a list that pass the filter: usable ones first, of them those on this machine. The model
+ * that is chosen, by name, is shown in the form that is.
+ */
 export function cardsOf(
   models: readonly CatalogModel[],
   filter: ModelFilter,
   choices: ChoiceMap | null,
+  chosen = "",
 ): CardModel[] {
   return models
     .map((model) => {
-      const form = bestForm(model, choices);
+      const form = model.forms.find(({ name }) => name === chosen) ?? bestForm(model, choices);
       return {
         model,
         form,

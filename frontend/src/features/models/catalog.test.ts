@@ -140,6 +140,12 @@ test("every filter leaves only what it says", () => {
   expect(titles({ fits: true }, { thinker: "tight", seer: "does_not_fit" })).toEqual(["thinker"]);
 });
 
+test("the model that is chosen is shown in the form that is chosen", () => {
+  const models = catalogOf(list([known("q", 7)]));
+  const form = (chosen: string) => cardsOf(models, NO_FILTER, null, chosen)[0]?.form.name;
+  expect([form(""), form("q-4bit"), form("other")]).toEqual(["q", "q-4bit", "q"]);
+});
+
 test("a config's name is found by form, hub id or another alias", () => {
   const models = catalogOf(list([known("q", 7)]));
   expect(findForm(models, "q-4bit")?.form.precision).toBe("4 bit");

@@ -50,8 +50,8 @@ export function ModelPicker({
     [answer, sharesTokens],
   );
   const cards = useMemo(
-    () => cardsOf(catalog, filter, choices ?? null),
-    [catalog, filter, choices],
+    () => cardsOf(catalog, filter, choices ?? null, name),
+    [catalog, filter, choices, name],
   );
   const isReady = catalog.length > 0 && (choices !== undefined || asked.isError);
   return (
