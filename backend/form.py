@@ -158,6 +158,8 @@ PLACES: dict[str, tuple[Group, str]] = {
     "trackio": ("run", "*"),
     "trackio_space": ("run", "*"),
     "project": ("run", "*"),
+    "loss_tokens": ("objective", "*"),
+    "rollout_reuse": ("optimizer", "steps*"),
 }
 SPECIAL_KINDS: dict[str, Kind] = {
     **dict.fromkeys(MODEL_KEYS, "model"),

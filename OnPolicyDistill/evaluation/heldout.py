@@ -21,6 +21,7 @@ from OnPolicyDistill.arrays import float_list
 from OnPolicyDistill.datasets.labelled import THINKING_CLOSES, THINKING_OPENS
 from OnPolicyDistill.evaluation.controls import Controls
 from OnPolicyDistill.evaluation.intervals import Measured, mean_interval, measure, sums_by_row
+from OnPolicyDistill.evaluation.positions import sums_by_position
 from OnPolicyDistill.generation.loop import generate
 from OnPolicyDistill.generation.request import GenerationHooks, GenerationRequest
 from OnPolicyDistill.generation.sampling import SamplingSettings
@@ -190,14 +191,16 @@ def evaluate_student(
         cut = tuple(float(rollout.finish_reason == "length") for rollout in rollouts)
         shares["eval_truncated_share"] = cut
     shares |= answer_shares(student, held_out, hooks)
+    distances, by_position = _distances(student, head, scorer, rollouts, held_out)
     values = PromptValues(
         prompts=tuple(prompt.index for prompt in held_out.prompts),
         tokens=lengths,
-        token_sums=_distances(student, head, scorer, rollouts, held_out),
+        token_sums=distances,
         shares=shares,
         num_available=held_out.num_available,
     )
-    return _with_counts(measure(values, held_out.seed), held_out)
+    measured = _with_counts(measure(values, held_out.seed), held_out)
+    return replace(measured, by_position=by_position)
 
 
 def _with_counts(measured: Measured, held_out: HeldOut) -> Measured:
@@ -228,9 +231,11 @@ def _distances(
     scorer: Scorer,
     rollouts: Sequence[Rollout],
     held_out: HeldOut,
-) -> dict[str, tuple[float, ...]]:
-    """Sums over each completion's tokens, by metric key."""
+) -> tuple[dict[str, tuple[float, ...]], tuple[float, ...]]:
+    """Sums over each completion's tokens, by metric key, and the reverse KL by position."""
     sums: dict[str, list[float]] = {}
+    along: list[float] = []
+    along_lengths: list[int] = []
     prefix, suffix = _key_ends(held_out, scorer)
     for places in _batches(rollouts, held_out.max_rows):
         check_stop()
@@ -255,7 +260,10 @@ def _distances(
             column = sums.setdefault(key, [0.0] * len(rollouts))
             for place, total in zip(places, sums_by_row(float_list(values), lengths), strict=True):
                 column[place] = total
-    return {key: tuple(column) for key, column in sums.items()}
+        along += float_list(compared.reverse_kl)
+        along_lengths += lengths
+    named_sums = {key: tuple(column) for key, column in sums.items()}
+    return named_sums, sums_by_position(along, along_lengths)
 
 
 def _batches(rollouts: Sequence[Rollout], size: int) -> Iterator[list[int]]:

@@ -39,12 +39,15 @@ class Measured:
     """Held-out metrics with their intervals, and the values of each prompt they come from.
 
     Where a run has several teachers, also the metrics on the prompts of each.
+    `by_position` has the reverse KL at every position of the completions, summed over them; empty
+    where none was measured.
     """
 
     metrics: dict[str, float]
     intervals: dict[str, Bounds]
     values: PromptValues
     by_teacher: tuple[TeacherFigures, ...] = ()
+    by_position: tuple[float, ...] = ()
 
 
 def measure(values: PromptValues, seed: int) -> Measured:

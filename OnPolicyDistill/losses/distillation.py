@@ -26,6 +26,7 @@ from OnPolicyDistill.losses.chunks import (
 )
 from OnPolicyDistill.losses.cross_entropy import cross_entropy_terms
 from OnPolicyDistill.losses.divergence import divergence
+from OnPolicyDistill.losses.importance import ReusedTokens, importance_weights
 from OnPolicyDistill.losses.objective import Objective
 from OnPolicyDistill.losses.policy_gradient import sampled_reverse_kl
 from OnPolicyDistill.losses.softened import Softened, soften
@@ -91,6 +92,38 @@ def distillation_loss(
     Raises ValueError if the heads have different vocabularies, if the rows differ, or if top-k
     targets were made for another temperature.
     """
+    loss, gradient, stats = _by_position(hidden, head, targets, labels, objective)
+    return carry_gradient(loss.sum() / normalizer, hidden, gradient / normalizer), stats
+
+
+def reused_distillation_loss(
+    hidden: mx.array,
+    head: VocabularyHead,
+    targets: Targets,
+    reused: ReusedTokens,
+    normalizer: float,
+    objective: Objective,
+) -> tuple[mx.array, TokenStats, mx.array]:
+    """The same of rollouts that an earlier student sampled, each position weighted (importance.py).
+
+    Also returns the weights, (N,). The statistics are before weights, too.
+    """
+    loss, gradient, stats = _by_position(hidden, head, targets, reused.labels, objective)
+    is_sampled = FACTS[objective.divergence].is_sampled
+    weights = importance_weights(stats.student_logprob, reused, with_own=is_sampled)
+    loss, gradient = weights * loss, weights[:, None] * gradient
+    carried = carry_gradient(loss.sum() / normalizer, hidden, gradient / normalizer)
+    return carried, stats, weights
+
+
+def _by_position(
+    hidden: mx.array,
+    head: VocabularyHead,
+    targets: Targets,
+    labels: mx.array,
+    objective: Objective,
+) -> tuple[mx.array, mx.array, TokenStats]:
+    """Loss (N,) and its gradient in the hidden states (N, D), not yet normalized, and stats."""
     check_targets(head, targets, objective.temperature)
     chunk_size = rows_per_chunk(head.vocab_size, objective.chunk_size)
     score_logits = partial(_score_logits, targets, objective)
@@ -103,9 +136,7 @@ def distillation_loss(
 
     inputs = (mx.stop_gradient(hidden), labels, *targets.arrays)
     loss, gradient, *stats = map_chunks(score, inputs, chunk_size)
-    return carry_gradient(loss.sum() / normalizer, hidden, gradient / normalizer), TokenStats(
-        *stats
-    )
+    return loss, gradient, TokenStats(*stats)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,8 @@ class TrainingState(BaseModel):
     """What a resume needs beside the arrays; random streams are derived from seed and step.
 
     What evaluations are compared by lies in the run (runs/prompt_values.py), found by these steps;
-    `evaluations_since_best` counts from the last improvement (optim/stopping.py).
+    `evaluations_since_best` counts from the last improvement (optim/stopping.py); `loss_tokens` is
+    how many positions the last evaluation found worth learning, where a run lets it choose.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,6 +49,7 @@ class TrainingState(BaseModel):
     evaluations_far_off: int = 0
     evaluated_step: int = -1
     train_seconds: float = 0.0
+    loss_tokens: int | None = None
 
 
 def save_checkpoint(

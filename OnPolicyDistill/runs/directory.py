@@ -71,6 +71,8 @@ NEWER_SETTINGS = (
     "teachers",
     "teacher_order",
     "teacher_shards",
+    "loss_tokens",
+    "rollout_reuse",
 )
 
 RunState = Literal["created", "running", "paused", "finished", "failed", "interrupted"]

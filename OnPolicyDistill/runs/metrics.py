@@ -67,6 +67,14 @@ _DECLARED = (
         "Mean of student minus teacher logprob on the sampled tokens at temperature 1.",
     ),
     _metric("agreement", "Agreement", "share", "higher", "learning", "Equal argmax, on rollouts."),
+    _metric(
+        "reuse_weight",
+        "Weight of rollouts",
+        "",
+        "neither",
+        "learning",
+        "Mean importance weight of rollouts that are used again; 1 where the student is unchanged.",
+    ),
     _metric("entropy", "Student entropy", "nats/token", "neither", "learning", "Next token's."),
     _metric("grad_norm", "Gradient norm", "", "neither", "learning", "Before clipping."),
     _metric("learning_rate", "Learning rate", "", "neither", "learning", "Of this step."),
@@ -80,7 +88,8 @@ _DECLARED = (
         "share",
         "lower",
         "rollouts",
-        "Completions cut by max_generation_tokens, without an end token.",
+        "Completions cut by max_generation_tokens, without an end token; not those stopped at "
+        "loss_tokens.",
     ),
     _metric("step_seconds", "Step", "s", "lower", "speed", "Wall clock of the whole step."),
     _metric("sampling_seconds", "Sampling", "s", "lower", "speed", "Student completions."),
@@ -241,6 +250,15 @@ _DECLARED = (
     ),
     _metric(
         "eval_completion_tokens", "Completion length", "tokens", "neither", "evaluation", "Mean."
+    ),
+    _metric(
+        "eval_loss_tokens",
+        "Worth learning",
+        "tokens",
+        "neither",
+        "evaluation",
+        "Positions of a completion before the held-out divergence has flattened: less than 5 % of "
+        "it lies behind. With loss_tokens: auto the next steps learn so many.",
     ),
     _metric(
         "eval_accuracy",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from OnPolicyDistill.divergences import FACTS, IN_WORDS, Divergence
 from OnPolicyDistill.settings.endpoint import TeacherEndpoint, beyond_endpoint
+from OnPolicyDistill.settings.prefix import ALL, AUTO, LossTokens, learned_tokens
 from OnPolicyDistill.settings.problems import Contradiction, refuse
 from OnPolicyDistill.settings.shards import beyond_shards
 from OnPolicyDistill.settings.teachers import (
@@ -219,6 +220,24 @@ class DistillationSettings(OptimizerSettings):
         description="Over how many ranks the teacher's weights are cut, which is all of them: for "
         "a teacher too large for one Mac. 1 keeps it whole on each.",
     )
+    loss_tokens: LossTokens = ALL
+    rollout_reuse: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Optimizer steps that learn from the same rollouts; beyond the first they are "
+        "weighted by what the student has become since it sampled them.",
+    )
+
+    @property
+    def steps_per_rows(self) -> int:
+        """Optimizer steps that learn from the same rows."""
+        return self.rollout_reuse
+
+    def limited(self, chosen: int | None = None) -> Self:
+        """These settings with completions as long as they are learned; `chosen` is auto's."""
+        tokens = learned_tokens(self.loss_tokens, self.max_generation_tokens, chosen)
+        return self.model_copy(update={"max_generation_tokens": tokens})
 
     @property
     def is_served(self) -> bool:
@@ -291,6 +310,14 @@ class DistillationSettings(OptimizerSettings):
                 "teacher_cache_size_mb",
                 "keep_teacher_loaded is off, so the cache must leave room for scores",
             )
+        if self.loss_tokens == AUTO and not self.keep_teacher_loaded:
+            yield (
+                "loss_tokens",
+                "auto needs a teacher that stays: with keep_teacher_loaded off everything is "
+                "scored before it is known how far learning pays, so name a number or a share",
+            )
+        if self.rollout_reuse > 1:
+            yield from self._unweighable()
         # The student never meets the teacher's completions before the teacher is gone, or they
         # are scored for students that are not there yet.
         leaves = not self.keep_teacher_loaded or self.teacher_cache_dir is not None
@@ -304,6 +331,22 @@ class DistillationSettings(OptimizerSettings):
                 "to hidden_states or on_policy_fraction to 1, or keep the teacher loaded and no "
                 "teacher_cache_dir",
             )
+
+    def _unweighable(self) -> Iterator[Contradiction]:
+        """What importance weights cannot repair, or what is used again anyway."""
+        why = "rollout_reuse weighs tokens by the probability with which the student sampled them"
+        own = {"generation_temperature": self.generation_temperature, "top_p": self.top_p}
+        yield from ((key, f"{why}, so {key} must be 1") for key, value in own.items() if value != 1)
+        why = "rollout_reuse needs fresh student samples"
+        if self.on_policy_fraction != 1:
+            yield "on_policy_fraction", f"{why}, so on_policy_fraction must be 1"
+        if self.fixed_rollouts:
+            yield "fixed_rollouts", f"{why}, so fixed_rollouts must be false"
+        if not self.keep_teacher_loaded:
+            yield "keep_teacher_loaded", f"{why}, so keep_teacher_loaded must be true"
+        if any(teacher.student_copy is not None for teacher in self.teachers):
+            why = "a copy of the student may be refreshed between two uses"
+            yield "rollout_reuse", f"{why}, so rollout_reuse must be 1"
 
     def _biased_sampling(self) -> Iterator[Contradiction]:
         own = {

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from OnPolicyDistill.divergences import Divergence
 from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.prefix import ALL, LossTokens
 from OnPolicyDistill.settings.problems import Contradiction, refuse
 from OnPolicyDistill.settings.sight import SightSettings
 from OnPolicyDistill.settings.training import LoraSettings, OptimizerSettings
@@ -185,6 +186,19 @@ class PromptDistillationSettings(SightSettings, OptimizerSettings):
         title="LoRA adapter",
         description="The student's adapter, all that learns.",
     )
+    loss_tokens: LossTokens = ALL
+    rollout_reuse: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Optimizer steps of the on_policy training that learn from the same rollouts; "
+        "beyond the first they are weighted by what the student has become since.",
+    )
+
+    @property
+    def steps_per_rows(self) -> int:
+        """Optimizer steps that learn from the same rows."""
+        return self.rollout_reuse
 
     @property
     def is_self_distillation(self) -> bool:
@@ -218,6 +232,14 @@ class PromptDistillationSettings(SightSettings, OptimizerSettings):
                 "on_policy training takes the student's own completions: target must be `answer` "
                 "or `reply`",
             )
+        if self.training == "sft":
+            why = (
+                "means something for the student's own completions only: set training to on_policy"
+            )
+            if self.loss_tokens != ALL:
+                yield "loss_tokens", f"loss_tokens {why}, or leave it at {ALL}"
+            if self.rollout_reuse != 1:
+                yield "rollout_reuse", f"rollout_reuse {why}, or leave it at 1"
         if self.labels is not None and not self.labels:
             yield "labels", "names no label; leave it empty to take any text behind the thinking"
         if self.labels is not None and len(set(self.labels)) != len(self.labels):

@@ -216,6 +216,15 @@ class OptimizerSettings(Settings):
         return self.batch_size * self.gradient_accumulation_steps
 
     @property
+    def steps_per_rows(self) -> int:
+        """Optimizer steps that learn from the same rows."""
+        return 1
+
+    def rows_by(self, step: int) -> int:
+        """Rows that a run has come to by the end of a step, from 1."""
+        return -(-step // self.steps_per_rows) * self.rows_per_step
+
+    @property
     def highest_share(self) -> float:
         """Highest rate of any step as a share of `learning_rate`; below 1 where none reaches it."""
         return min(self.num_steps / (self.warmup_steps + 1), 1.0)
@@ -229,6 +238,7 @@ class OptimizerSettings(Settings):
         num_steps = self.num_steps
         if self.num_epochs is not None:
             num_steps = max(math.ceil(self.num_epochs * num_rows / self.rows_per_step), 1)
+            num_steps *= self.steps_per_rows
         warmup_steps = self.warmup_steps
         if self.warmup_ratio is not None:
             warmup_steps = round(self.warmup_ratio * num_steps)

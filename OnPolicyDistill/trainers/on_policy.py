@@ -19,6 +19,7 @@ differs from the papers:
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import mlx.core as mx
@@ -40,7 +41,8 @@ from OnPolicyDistill.training.distillation import (
 )
 from OnPolicyDistill.training.pair import Pair, prepare_pair, prove_pair
 from OnPolicyDistill.training.prompts import encode_prompts
-from OnPolicyDistill.training.records import StepReport
+from OnPolicyDistill.training.records import StepReport, watched
+from OnPolicyDistill.training.reuse import Reuse, save
 from OnPolicyDistill.training.rollouts import rows_of_step
 from OnPolicyDistill.training.teachers import prepare_teachers, prove_teachers
 from OnPolicyDistill.training.work import Work, begun
@@ -61,33 +63,31 @@ def train(
     with begun(run, observer, stop, checkpoint) as work:
         pair = prepare(work)
         settings, student, teacher = pair.settings, pair.student, pair.teacher
-        if checkpoint is None and settings.teachers:
-            prove_teachers(work, pair)
-        elif checkpoint is None:
-            prove_pair(work, pair)
-            work.rest()
-        else:
-            pair.load(checkpoint)
+        reuse = Reuse(settings, work.ranks)
+        _begin(work, pair, reuse, checkpoint)
         objective, ranks = objective_of(settings), work.ranks
 
         for step in work.steps(
             settings,
             evaluate=lambda: evaluate(work, student, teacher, pair.held_out, pair.teacher_marks),
-            save=pair.save,
+            save=lambda folder: save(folder, pair, reuse, work.state.step),
         ):
             pair.begin(step)
-            report = StepReport(step)
+            report = StepReport(step, settings.max_generation_tokens)
             with report.timed("sampling"):
-                rows = rows_of_step(settings, pair.prompts, step)
-                batches = sample(rows, student, teacher, pair.store, settings, work.hooks)
+                if reuse.is_due(step):
+                    rows = rows_of_step(settings, pair.prompts, reuse.sampling(step))
+                    limited = settings.limited(work.state.loss_tokens)
+                    reuse.keep(sample(rows, student, teacher, pair.store, limited, work.hooks))
+                batches = reuse.batches(step)
                 num_tokens = work.total_tokens(sum(batch.num_tokens for batch in batches))
 
             seed_dropout(student.policy.model, ranks.seed(settings.seed, "dropout", step))
             gradients: Gradients = {}
-            for batch in batches:
+            for place, batch in enumerate(batches):
                 check_stop()
                 with report.timed("scoring"):
-                    targets = score(teacher, student, batch)
+                    targets = reuse.targets(place, partial(score, teacher, student, batch))
                 check_stop()
                 with report.timed("learning"):
                     learned, more = learn(student, batch, targets, num_tokens, objective)
@@ -102,8 +102,18 @@ def train(
                 update = student.updater.apply(gradients, report.loss, step)
             metrics = work.report(step, report.metrics() | teacher.cache_metrics(), update)
             show(work, report, student, pair.texts)
-            work.alarms.after_step(metrics, settings.max_generation_tokens)
+            work.alarms.after_step(watched(metrics, settings), settings.max_generation_tokens)
         work.finish()
+
+
+def _begin(work: Work, pair: Pair, reuse: Reuse, checkpoint: Path | None) -> None:
+    """Prove that a new run can learn, or put a resumed one back where it stood."""
+    if checkpoint is not None:
+        pair.load(checkpoint)
+        reuse.load(checkpoint, work.state.step)
+        return
+    (prove_teachers if pair.settings.teachers else prove_pair)(work, pair)
+    work.rest()
 
 
 def prepare(work: Work) -> Pair:

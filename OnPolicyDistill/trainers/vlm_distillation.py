@@ -18,6 +18,7 @@ re-scored logprobs stay equal.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import mlx.core as mx
@@ -40,7 +41,8 @@ from OnPolicyDistill.training.distillation import (
 )
 from OnPolicyDistill.training.pair import Pair, prepare_pair, prove_pair
 from OnPolicyDistill.training.pictured_prompts import PicturePrompts, picture_metrics
-from OnPolicyDistill.training.records import StepReport
+from OnPolicyDistill.training.records import StepReport, watched
+from OnPolicyDistill.training.reuse import Reuse, save
 from OnPolicyDistill.training.rollouts import rows_of_step
 from OnPolicyDistill.training.work import Work, begun
 
@@ -60,29 +62,34 @@ def train(
     with begun(run, observer, stop, checkpoint) as work:
         pair = prepare(work)
         settings, student, teacher = pair.settings, pair.student, pair.teacher
+        reuse = Reuse(settings, work.ranks)
         if checkpoint is None:
             prove_pair(work, pair)
         else:
             student.load(checkpoint)
+            reuse.load(checkpoint, work.state.step)
         objective, ranks = objective_of(settings), work.ranks
 
         for step in work.steps(
             settings,
             evaluate=lambda: evaluate(work, student, teacher, pair.held_out, pair.teacher_marks),
-            save=student.save,
+            save=lambda folder: save(folder, student, reuse, work.state.step),
         ):
-            report = StepReport(step)
+            report = StepReport(step, settings.max_generation_tokens)
             with report.timed("sampling"):
-                rows = rows_of_step(settings, pair.prompts, step)
-                batches = sample(rows, student, teacher, pair.store, settings, work.hooks)
+                if reuse.is_due(step):
+                    rows = rows_of_step(settings, pair.prompts, reuse.sampling(step))
+                    limited = settings.limited(work.state.loss_tokens)
+                    reuse.keep(sample(rows, student, teacher, pair.store, limited, work.hooks))
+                batches = reuse.batches(step)
                 num_tokens = work.total_tokens(sum(batch.num_tokens for batch in batches))
 
             seed_dropout(student.policy.model, ranks.seed(settings.seed, "dropout", step))
             gradients: Gradients = {}
-            for batch in batches:
+            for place, batch in enumerate(batches):
                 check_stop()
                 with report.timed("scoring"):
-                    targets = score(teacher, student, batch)
+                    targets = reuse.targets(place, partial(score, teacher, student, batch))
                 check_stop()
                 with report.timed("learning"):
                     learned, more = learn(student, batch, targets, num_tokens, objective)
@@ -97,7 +104,7 @@ def train(
             kept = teacher.cache_metrics() | picture_metrics(student.policy)
             metrics = work.report(step, report.metrics() | kept, update)
             show(work, report, student, pair.texts)
-            work.alarms.after_step(metrics, settings.max_generation_tokens)
+            work.alarms.after_step(watched(metrics, settings), settings.max_generation_tokens)
         work.finish()
 
 

@@ -114,8 +114,15 @@ def take_evaluation(
         "evaluations_since_best": after.since_improved,
         "evaluations_far_off": after.far_off,
         "evaluated_step": state.step,
+        "loss_tokens": chosen_tokens(metrics) or state.loss_tokens,
     }
     return state.model_copy(update=update), verdict
+
+
+def chosen_tokens(metrics: Mapping[str, float]) -> int | None:
+    """How many positions an evaluation found worth learning, where it was to choose."""
+    chosen = metrics.get("eval_loss_tokens")
+    return None if chosen is None else int(chosen)
 
 
 def _progress(state: TrainingState) -> Progress:

@@ -21,10 +21,16 @@ from OnPolicyDistill.distributed.ranks import this_process
 from OnPolicyDistill.evaluation.by_teacher import figures_by_teacher
 from OnPolicyDistill.evaluation.heldout import BOUND, HeldOut, evaluate_student
 from OnPolicyDistill.evaluation.intervals import share_of
+from OnPolicyDistill.evaluation.positions import flattened_at
 from OnPolicyDistill.evaluation.proof import Probe, prove_learning, require
 from OnPolicyDistill.generation.request import GenerationHooks
 from OnPolicyDistill.lanes import in_lanes, one_thread_a_product
-from OnPolicyDistill.losses.distillation import TokenStats, distillation_loss
+from OnPolicyDistill.losses.distillation import (
+    TokenStats,
+    distillation_loss,
+    reused_distillation_loss,
+)
+from OnPolicyDistill.losses.importance import ReusedTokens
 from OnPolicyDistill.losses.objective import Objective
 from OnPolicyDistill.losses.targets import Targets, rows_of, top_ids
 from OnPolicyDistill.models.pieces import read_hidden_states
@@ -35,6 +41,8 @@ from OnPolicyDistill.optim.stopping import Verdict
 from OnPolicyDistill.rollout import Rollout, pack
 from OnPolicyDistill.runs.events import SelfTestFinished
 from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.prefix import AUTO
+from OnPolicyDistill.settings.prompt_distillation import PromptDistillationSettings
 from OnPolicyDistill.teacher.scorer import Scorer, finest_form
 from OnPolicyDistill.training.records import Scored, StepReport, rollout_records
 from OnPolicyDistill.training.rollouts import (
@@ -84,7 +92,7 @@ def sample(
     missing = store.missing("teacher", rows)
     if missing:
         store.add("teacher", complete_together(teacher.policy, missing, settings, hooks))
-    return in_micro_batches(own, fresh, store, settings.batch_size)
+    return in_micro_batches(own, fresh, store, settings)
 
 
 def score(teacher: Scorer, student: Student, batch: MicroBatch) -> Targets:
@@ -108,6 +116,10 @@ def likely_ids(student: Student, rollouts: Sequence[Rollout], k: int) -> mx.arra
     return top_ids(hidden, student.head, k)
 
 
+# Loss, statistics (n,), hidden states (n, D) and weights (n,) of some rows.
+Part = tuple[mx.array, TokenStats, mx.array, mx.array | None]
+
+
 def learn(
     student: Student,
     batch: MicroBatch,
@@ -120,26 +132,50 @@ def learn(
     packed = pack(rollouts)
     model, head = student.policy.model, student.head
     ends = list(accumulate((len(r.completion_ids) for r in rollouts), initial=0))
+    reused = reused_tokens(batch, packed.labels) if batch.is_reused else None
 
-    def part_of(model: nn.Module, rows: slice) -> tuple[mx.array, TokenStats, mx.array]:
+    def part_of(model: nn.Module, rows: slice) -> Part:
         tokens = packed.tokens[rows]  # (b, T), whose positions are N of the whole
         own = slice(ends[rows.start], ends[rows.stop])
         positions = packed.positions[own] - rows.start * tokens.shape[1]
         hidden = hidden_states(model, tokens)
         hidden = mx.take(hidden.reshape(-1, hidden.shape[-1]), positions, axis=0)  # (N, D)
-        labels, taught = packed.labels[own], rows_of(targets, own)
-        return *distillation_loss(hidden, head, taught, labels, normalizer, objective), hidden
+        taught = rows_of(targets, own)
+        if reused is not None:
+            of_part = reused.of(rows, own)
+            weighted = reused_distillation_loss(
+                hidden, head, taught, of_part, normalizer, objective
+            )
+            return *weighted[:2], hidden, weighted[2]
+        labels = packed.labels[own]
+        return *distillation_loss(hidden, head, taught, labels, normalizer, objective), hidden, None
 
-    def loss_of(model: nn.Module) -> tuple[mx.array, TokenStats, mx.array]:
-        losses, stats, hidden = zip(*in_lanes(len(rollouts), partial(part_of, model)), strict=True)
-        return sum(losses[1:], losses[0]), TokenStats.joined(stats), mx.concatenate(list(hidden))
+    def loss_of(model: nn.Module) -> Part:
+        losses, stats, hidden, weights = zip(
+            *in_lanes(len(rollouts), partial(part_of, model)), strict=True
+        )
+        weighed = [part for part in weights if part is not None]
+        return (
+            sum(losses[1:], losses[0]),
+            TokenStats.joined(stats),
+            mx.concatenate(list(hidden)),
+            mx.concatenate(weighed) if weighed else None,
+        )
 
     model.train()
     with one_thread_a_product(len(rollouts)):
-        (loss, stats, hidden), gradients = nn.value_and_grad(model, loss_of)(model)
+        (loss, stats, hidden, weights), gradients = nn.value_and_grad(model, loss_of)(model)
         model.eval()
-        mx.eval(loss, gradients, *stats.arrays, hidden)
-    return Scored(rollouts, len(batch.fresh), as_float(loss), stats, hidden, targets), gradients
+        mx.eval(loss, gradients, *stats.arrays, hidden, *([] if weights is None else [weights]))
+    scored = Scored(rollouts, len(batch.fresh), as_float(loss), stats, hidden, targets, weights)
+    return scored, gradients
+
+
+def reused_tokens(batch: MicroBatch, labels: mx.array) -> ReusedTokens:
+    """What the loss has to know of rollouts that an earlier student sampled."""
+    logprobs = [value for rollout in batch.rollouts for value in rollout.logprobs]
+    lengths = [len(rollout.completion_ids) for rollout in batch.rollouts]
+    return ReusedTokens(labels, mx.array(logprobs), lengths)
 
 
 def show(
@@ -172,6 +208,10 @@ def evaluate(
     """
     work.reporter.phase("evaluating", held_out.in_words)
     measured = evaluate_student(student.policy, student.head, teacher, held_out, work.hooks)
+    settings = work.settings
+    assert isinstance(settings, DistillationSettings | PromptDistillationSettings)
+    if settings.loss_tokens == AUTO:
+        measured.metrics["eval_loss_tokens"] = float(flattened_at(measured.by_position))
     if work.state.step == 0 and _are_whole(held_out, teacher_marks):
         key = "eval_teacher_accuracy"
         measured.metrics[key], measured.intervals[key] = share_of(teacher_marks)

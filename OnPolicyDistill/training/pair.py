@@ -113,7 +113,7 @@ def prepare_pair(work: Work, settings: DistillationSettings, load: Load, encode:
     prompts, settings = read_prompts(settings, lambda file: encode(policy, file), reporter)
     store = CompletionStore(work.run.path / COMPLETIONS_FILE)
     coming_again = first_epoch(settings, prompts.train) if uses_fixed_rollouts(settings) else []
-    make_completions("student", policy, coming_again, store, settings, work)
+    make_completions("student", policy, coming_again, store, settings.limited(), work)
     if not settings.keep_teacher_loaded:
         unload(policy)
     teacher, held_out = _load_teacher(work, settings, load, vocab_size), prompts.held_out
@@ -124,7 +124,7 @@ def prepare_pair(work: Work, settings: DistillationSettings, load: Load, encode:
     if teacher.offer.completes:
         teacher.share_prefix([prompt.ids for prompt in (*prompts.train, *held_out.prompts)])
         marks = grade(teacher.policy, held_out, work.hooks)
-    make_completions("teacher", teacher.policy, coming_again, store, settings, work)
+    make_completions("teacher", teacher.policy, coming_again, store, settings.limited(), work)
     if not settings.keep_teacher_loaded:
         held_out = _keep_scores(work, teacher, held_out, coming_again, store)
         teacher.unload()
@@ -145,7 +145,7 @@ def _prepare_served(
     prompts, settings = read_prompts(settings, lambda file: encode(policy, file), work.reporter)
     store = CompletionStore(work.run.path / COMPLETIONS_FILE)
     coming_again = first_epoch(settings, prompts.train) if uses_fixed_rollouts(settings) else []
-    make_completions("student", policy, coming_again, store, settings, work)
+    make_completions("student", policy, coming_again, store, settings.limited(), work)
     learner = student_of(policy, adapter, settings, settings.student_model)
     return Pair(settings, learner, teacher, prompts.train, prompts.held_out, (), store)
 
@@ -163,7 +163,8 @@ def prove_pair(work: Work, pair: Pair) -> None:
         batch = MicroBatch([], [pair.store.get(row) for row in rows])
         is_own = all(row.source == "student" for row in rows)
     else:
-        batch = MicroBatch(complete_rows(student.policy, rows, settings, work.hooks), [])
+        sampled = complete_rows(student.policy, rows, settings.limited(), work.hooks)
+        batch = MicroBatch(sampled, [])
         is_own = True
     prove(work, settings, student, pair.teacher, batch, is_own and settings.samples_policy)
 

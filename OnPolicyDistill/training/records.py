@@ -22,6 +22,8 @@ from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.models.token_text import token_text
 from OnPolicyDistill.rollout import Rollout
 from OnPolicyDistill.runs.events import RolloutRecord, Token
+from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.settings.prefix import AUTO
 from OnPolicyDistill.training.shown_pictures import shown_pictures
 
 RECORDED_ROLLOUTS = 2
@@ -30,7 +32,10 @@ NUM_TOP_TOKENS = 5
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A micro-batch after its pass: loss share, statistics (N,), student hidden states (N, D)."""
+    """A micro-batch after its pass: loss share, statistics (N,), student hidden states (N, D).
+
+    Rollouts that an earlier step learned from have weights (N,), others none.
+    """
 
     rollouts: tuple[Rollout, ...]
     num_fresh: int
@@ -38,6 +43,7 @@ class Scored:
     stats: TokenStats
     hidden: mx.array
     targets: Targets
+    weights: mx.array | None = None
 
 
 class RankCounts(BaseModel):
@@ -53,9 +59,14 @@ class RankCounts(BaseModel):
 
 @dataclass(slots=True)
 class StepReport:
-    """Numbers of one step as they come in; only the first micro-batch keeps its arrays."""
+    """Numbers of one step as they come in; only the first micro-batch keeps its arrays.
+
+    A completion of `longest` tokens without an end is truncated; one that was stopped before,
+    because no more of it is learned, is not.
+    """
 
     step: int
+    longest: int
     loss: float = 0.0
     first: Scored | None = None
     lengths: list[int] = field(default_factory=list)
@@ -79,9 +90,13 @@ class StepReport:
             self.first = scored
         self.loss += scored.loss
         self.lengths += [len(rollout.completion_ids) for rollout in scored.rollouts]
-        self.num_truncated += sum(r.finish_reason == "length" for r in scored.rollouts)
-        fresh = scored.rollouts[: scored.num_fresh]
-        self.num_sampled_tokens += sum(len(rollout.completion_ids) for rollout in fresh)
+        self.num_truncated += sum(
+            r.finish_reason == "length" and len(r.completion_ids) >= self.longest
+            for r in scored.rollouts
+        )
+        if scored.weights is None:
+            fresh = scored.rollouts[: scored.num_fresh]
+            self.num_sampled_tokens += sum(len(rollout.completion_ids) for rollout in fresh)
         stats = scored.stats
         named = {
             "divergence": stats.divergence,
@@ -92,6 +107,9 @@ class StepReport:
         }
         for key, values in named.items():
             self.sums[key] = self.sums.get(key, 0.0) + as_float(values.sum())
+        if scored.weights is not None:
+            key, total = "reuse_weight", as_float(scored.weights.sum())
+            self.sums[key] = self.sums.get(key, 0.0) + total
 
     def of_all(self, ranks: Ranks) -> None:
         """Take in what the other ranks counted; times and recorded rollouts stay this one's own."""
@@ -131,6 +149,13 @@ class StepReport:
             rate = self.num_sampled_tokens / self.seconds["sampling"]
             metrics["sampling_tokens_per_second"] = rate
         return metrics
+
+
+def watched(metrics: dict[str, float], settings: DistillationSettings) -> dict[str, float]:
+    """The metrics of a step that alarms may judge: not a length that auto chose."""
+    if settings.loss_tokens != AUTO:
+        return metrics
+    return {key: value for key, value in metrics.items() if key != "completion_tokens"}
 
 
 def rollout_records(

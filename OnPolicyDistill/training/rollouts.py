@@ -121,10 +121,14 @@ def complete_together(
 
 @dataclass(frozen=True, slots=True)
 class MicroBatch:
-    """Rows of one forward and backward pass: fresh completions first, then kept ones."""
+    """Rows of one forward and backward pass: fresh completions first, then kept ones.
+
+    `is_reused` says that an earlier step learned from them already.
+    """
 
     fresh: list[Rollout]
     kept: list[Rollout]
+    is_reused: bool = False
 
     @property
     def rollouts(self) -> list[Rollout]:
@@ -138,14 +142,20 @@ class MicroBatch:
 
 
 def in_micro_batches(
-    rows: Sequence[Row], fresh: Sequence[Rollout], store: CompletionStore, size: int
+    rows: Sequence[Row],
+    fresh: Sequence[Rollout],
+    store: CompletionStore,
+    settings: DistillationSettings,
 ) -> list[MicroBatch]:
     """Put a step's completions together: `fresh` those of its fresh rows, the store has the rest.
 
-    `size` rows are one micro-batch, whose rows have one teacher.
+    `settings.batch_size` rows are one micro-batch, whose rows have one teacher. Those of the store
+    are cut where fresh ones were stopped.
     """
-    sampled = iter(fresh)
-    completed = [(row, next(sampled) if row.is_fresh else store.get(row)) for row in rows]
+    sampled, size, longest = iter(fresh), settings.batch_size, settings.max_generation_tokens
+    completed = [
+        (row, next(sampled) if row.is_fresh else shortened(store.get(row), longest)) for row in rows
+    ]
     return [
         MicroBatch(
             fresh=[rollout for row, rollout in part if row.is_fresh],
@@ -154,6 +164,19 @@ def in_micro_batches(
         for run in runs_of_one_teacher(completed, lambda pair: pair[0].prompt.teacher)
         for part in (run[start : start + size] for start in range(0, len(run), size))
     ]
+
+
+def shortened(rollout: Rollout, longest: int) -> Rollout:
+    """A rollout as if its completion had been cut at `longest` tokens."""
+    if len(rollout.completion_ids) <= longest:
+        return rollout
+    return replace(
+        rollout,
+        completion_ids=rollout.completion_ids[:longest],
+        logprobs=rollout.logprobs[:longest],
+        finish_reason="length",
+        top_logprobs=rollout.top_logprobs[:longest],
+    )
 
 
 def first_epoch(settings: DistillationSettings, prompts: Sequence[EncodedPrompt]) -> list[Row]:

@@ -75,10 +75,10 @@ def prepare_teachers(
     makings = makings_of(work, settings, load, policy)
     teachers = make_teachers(makings, served)
     rows = coming_again(settings, prompts.train)
-    make_completions("student", policy, rows, store, settings, work)
+    make_completions("student", policy, rows, store, settings.limited(), work)
     asked = Asked(work, settings, teachers, store)
     marks = mark_own(asked, prompts.held_out)
-    complete_own(asked, rows)
+    complete_own(replace(asked, settings=settings.limited()), rows)
     held_out = prompts.held_out
     if not settings.keep_teacher_loaded:
         held_out = _score_all(asked, prompts, rows)

@@ -238,7 +238,7 @@ class Work:
         self.state = self.state.model_copy(
             update={
                 "step": step,
-                "data_cursor": step * self._settings().rows_per_step,
+                "data_cursor": self._settings().rows_by(step),
                 "num_tokens": self.state.num_tokens + int(metrics["num_tokens"]),
                 "train_seconds": self.state.train_seconds + metrics["step_seconds"],
             }

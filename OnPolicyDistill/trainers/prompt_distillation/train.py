@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import mlx.core as mx
@@ -69,7 +70,8 @@ from OnPolicyDistill.trainers.prompt_distillation.inputs import (
 from OnPolicyDistill.training import distillation, supervised
 from OnPolicyDistill.training.conversation_rows import ConversationRow, encode_file
 from OnPolicyDistill.training.pair import compare_folders
-from OnPolicyDistill.training.records import StepReport
+from OnPolicyDistill.training.records import StepReport, watched
+from OnPolicyDistill.training.reuse import Reuse, micro_batches, save
 from OnPolicyDistill.training.rollouts import (
     MicroBatch,
     complete_rows,
@@ -153,30 +155,35 @@ def _learn_answers(work: Work, given: Given, checkpoint: Path | None) -> None:
 def _learn_from_scores(work: Work, pair: Pair, checkpoint: Path | None) -> None:
     """Answer without the prompt, and learn how the teacher, which sees it, scores the answers."""
     settings, student, teacher = pair.settings, pair.student, pair.teacher
+    reuse = Reuse(settings, work.ranks)
     if checkpoint is None:
         _prove(work, pair)
     else:
         student.load(checkpoint)
+        reuse.load(checkpoint, work.state.step)
     objective, ranks = distillation.objective_of(settings), work.ranks
 
     for step in work.steps(
         settings,
         evaluate=lambda: distillation.evaluate(work, student, teacher, pair.held_out),
-        save=student.save,
+        save=lambda folder: save(folder, student, reuse, work.state.step),
     ):
-        report = StepReport(step)
+        report = StepReport(step, settings.max_generation_tokens)
         with report.timed("sampling"):
-            rows = ranks.own(rows_of_step(settings, pair.prompts, step))
-            rollouts = complete_rows(student.policy, rows, settings, work.hooks)
-            num_tokens = work.total_tokens(sum(len(rollout.completion_ids) for rollout in rollouts))
+            if reuse.is_due(step):
+                rows = ranks.own(rows_of_step(settings, pair.prompts, reuse.sampling(step)))
+                limited = settings.limited(work.state.loss_tokens)
+                sampled = complete_rows(student.policy, rows, limited, work.hooks)
+                reuse.keep(micro_batches(sampled, settings.batch_size))
+            batches = reuse.batches(step)
+            num_tokens = work.total_tokens(sum(batch.num_tokens for batch in batches))
 
         seed_dropout(student.policy.model, ranks.seed(settings.seed, "dropout", step))
         gradients: Gradients = {}
-        for start in range(0, len(rollouts), settings.batch_size):
-            batch = MicroBatch(rollouts[start : start + settings.batch_size], [])
+        for place, batch in enumerate(batches):
             check_stop()
             with report.timed("scoring"):
-                targets = teacher.score(batch.fresh)
+                targets = reuse.targets(place, partial(teacher.score, batch.fresh))
             check_stop()
             with report.timed("learning"):
                 learned, more = distillation.learn(student, batch, targets, num_tokens, objective)
@@ -190,7 +197,7 @@ def _learn_from_scores(work: Work, pair: Pair, checkpoint: Path | None) -> None:
             update = student.updater.apply(gradients, report.loss, step)
         metrics = work.report(step, report.metrics() | teacher.cache_metrics(), update)
         distillation.show(work, report, student, pair.texts)
-        work.alarms.after_step(metrics, settings.max_generation_tokens)
+        work.alarms.after_step(watched(metrics, settings), settings.max_generation_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +317,8 @@ def _prove(work: Work, pair: Pair) -> None:
     settings, student = pair.settings, pair.student
     work.reporter.phase("self_test", "Proving that teacher, gradients and adapter are real.")
     rows = first_epoch(settings, pair.prompts)[: distillation.PROBE_ROWS]
-    batch = MicroBatch(complete_rows(student.policy, rows, settings, work.hooks), [])
+    sampled = complete_rows(student.policy, rows, settings.limited(), work.hooks)
+    batch = MicroBatch(sampled, [])
     distillation.prove(work, settings, student, pair.teacher, batch, settings.samples_policy)
 
 
