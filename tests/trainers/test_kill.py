@@ -44,9 +44,14 @@ def work(run: RunDirectory, kill_after: float | None) -> int:
     return process.wait(timeout=120)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_killed_run_resumes_to_the_same_bytes(classroom: Classroom, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("seed", "changes"), [(1, {}), (2, {"rollout_reuse": 4, "loss_tokens": "auto"})]
+)
+def test_a_killed_run_resumes_to_the_same_bytes(
+    classroom: Classroom, seed: int, changes: dict[str, object]
+) -> None:
     settings = {"num_steps": 12, "checkpoint_every": 3, "eval_every": 6, "keep_checkpoints": 5}
+    settings |= changes
     whole = classroom.create(**settings)
     assert work(whole, None) == 0
     broken = classroom.create(**settings)

@@ -150,8 +150,12 @@ CASES: dict[str, Callable[[Path], Make]] = {
     # four steps of AdamW make 1.1e-5 of that in this random model, at ten times 2.1e-6.
     "vlm_distillation": lambda s: seeing(s, **ONE_OF_THREE, learning_rate=1e-3),
     "projector": lambda s: grafted(s, **ONE_OF_THREE),
+    "rollouts_used_three_times": lambda s: distilled(
+        s, **TWO_OF_TWO, rollout_reuse=3, loss_tokens="auto", checkpoint_every=2
+    ),
 }
-RESUMED = "on_policy_accumulated"
+# Its checkpoint of step 2 lies between two uses of the same rollouts.
+RESUMED = "rollouts_used_three_times"
 
 
 @pytest.fixture(scope="module")

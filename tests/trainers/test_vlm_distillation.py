@@ -179,8 +179,11 @@ class StopAfter:
             self.stop.set()
 
 
-def test_a_resumed_run_sees_what_an_uninterrupted_one_sees_to_the_bit(gallery: Gallery) -> None:
-    whole, stopped = gallery.create(), gallery.create()
+@pytest.mark.parametrize("changes", [{}, {"rollout_reuse": 2, "loss_tokens": 4}])
+def test_a_resumed_run_sees_what_an_uninterrupted_one_sees_to_the_bit(
+    gallery: Gallery, changes: dict[str, object]
+) -> None:
+    whole, stopped = gallery.create(**changes), gallery.create(**changes)
     train(whole)
     observer = StopAfter(3)
     with pytest.raises(StoppedError):

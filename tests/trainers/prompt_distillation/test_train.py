@@ -265,9 +265,12 @@ def test_a_teacher_without_a_readable_label_ends_the_run_and_keeps_the_replies(
     assert "answers_rejected" in warned
 
 
-@pytest.mark.parametrize("teacher", ["teacher", "student"])
+@pytest.mark.parametrize(
+    ("teacher", "changes"),
+    [("teacher", {}), ("student", {"rollout_reuse": 2, "loss_tokens": "auto"})],
+)
 def test_an_on_policy_student_moves_towards_the_teacher_that_sees_the_prompt(
-    desk: Desk, tmp_path: Path, teacher: str
+    desk: Desk, tmp_path: Path, teacher: str, changes: dict[str, object]
 ) -> None:
     values = {
         "training": "on_policy",
@@ -276,6 +279,7 @@ def test_an_on_policy_student_moves_towards_the_teacher_that_sees_the_prompt(
         "eval_every": 8,
         "checkpoint_every": 4,
         "max_answer_tokens": 4,
+        **changes,
     }
     run, stopped = desk.create(tmp_path, **values), desk.create(tmp_path, **values)
     train(run)
