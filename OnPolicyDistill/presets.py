@@ -29,14 +29,17 @@ PATH_KEYS = (
 )
 # Settings that are lists of settings, which name paths of their own.
 LISTED = ("variants", "rewards", "teachers")
+# Of the presets that were compared (benchmarks/presets.py, decision 0032) the one to begin with.
+RECOMMENDED = "pure_on_policy"
 # What stands among the configs and is none of a run.
 NOT_PRESETS, PIPELINES = ("models",), "pipelines"
 
 
 def preset_files() -> dict[str, Path]:
-    """Files of the presets by name (`default`, `grpo/demo`), those of a folder last."""
+    """Files of the presets by name (`default`, `grpo/demo`): the recommended, folders' last."""
     folder = shipped_folder("configs")
-    files = sorted(folder.glob("*.yaml")) + sorted(folder.glob("*/*.yaml"))
+    beside = sorted(folder.glob("*.yaml"), key=lambda file: (file.stem != RECOMMENDED, file.stem))
+    files = beside + sorted(folder.glob("*/*.yaml"))
     named = {file.relative_to(folder).with_suffix("").as_posix(): file for file in files}
     return {
         name: file

@@ -13,7 +13,7 @@ from backend.history.views import View
 from backend.paths import NAMED_FILES
 from OnPolicyDistill.config import BLOCK_OF_METHOD, RunConfig, parse_config, parse_yaml, settings_of
 from OnPolicyDistill.files import shipped_folder
-from OnPolicyDistill.presets import preset_files, preset_header
+from OnPolicyDistill.presets import RECOMMENDED, preset_files, preset_header
 
 _LINE = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z_]\w*):[^#]*(?:#\s*(?P<comment>.*))?$")
 
@@ -22,6 +22,7 @@ class Preset(View):
     """A preset with its reasons."""
 
     name: str
+    recommended: bool = Field(description="Learned best of those that were compared.")
     title: str = Field(description="The first line of the file's comment.")
     description: str = Field(description="What the file's comment says below its title.")
     comments: dict[str, str] = Field(description="Reasons by dotted key.")
@@ -31,7 +32,7 @@ class Preset(View):
 
 @cache
 def shipped_presets() -> tuple[Preset, ...]:
-    """Return every preset, by name; those of a folder behind those beside it.
+    """Return every preset: the recommended one, the others by name, those of folders last.
 
     Raises:
         ConfigError: a shipped file is broken.
@@ -45,6 +46,7 @@ def _preset(name: str, file: Path) -> Preset:
     title, description = preset_header(text)
     return Preset(
         name=name,
+        recommended=name == RECOMMENDED,
         title=title,
         description=description,
         comments=dict(_comments(text)),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from backend.presets import shipped_presets
 from benchmarks.models_page import MACS
 from OnPolicyDistill.config import load_config
 from OnPolicyDistill.datasets.linter import lint_prompts
@@ -13,7 +14,9 @@ from OnPolicyDistill.planning.architectures import training_reason
 from OnPolicyDistill.planning.checkup import check_run
 from OnPolicyDistill.planning.pair import check_pair_by_name
 from OnPolicyDistill.planning.plan import plan_run
+from OnPolicyDistill.presets import RECOMMENDED, preset_files
 from OnPolicyDistill.registry import find_model, lora_targets
+from OnPolicyDistill.training.distillation import objective_of
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs"
@@ -70,12 +73,28 @@ def test_the_seed_configuration_fits_in_128_gb_or_one_named_setting_makes_it_fit
     assert plan.verdict == "fits" or {"grad_checkpoint": True} in helps
 
 
-@pytest.mark.parametrize("name", ["pure_on_policy", "fast_mac"])
+@pytest.mark.parametrize("name", ["pure_on_policy", "published_recipe", "fast_mac"])
 def test_the_other_presets_fit_in_128_gb_and_pass_the_check(name, tmp_path):
     assert plan_run(preset(name), 128, "m3-ultra").verdict == "fits"
     report = check_run(preset(name), tmp_path)
     assert report.pair.verdict == "ok"
     assert [finding.code for finding in report.findings if finding.code != "disk"] == []
+
+
+def test_what_learned_best_stands_first_and_is_the_only_one_marked():
+    assert next(iter(preset_files())) == RECOMMENDED == "pure_on_policy"
+    marked = [preset.name for preset in shipped_presets() if preset.recommended]
+    assert marked == [RECOMMENDED]
+    assert "notes' default" in shipped_presets()[1].title
+
+
+def test_the_published_recipe_is_pure_on_policy_with_their_adapter_and_rate():
+    ours, theirs = (preset(name).distillation for name in ("pure_on_policy", "published_recipe"))
+    assert theirs.learning_rate == 10 * 5e-5
+    assert (theirs.lora.rank, theirs.lora.alpha, theirs.lora.layers) == (128, 32, -1)
+    assert theirs.lora.targets is None
+    assert objective_of(theirs) == objective_of(ours)
+    assert (theirs.temperature, theirs.ce_weight) == (1, 0)
 
 
 @pytest.mark.parametrize(("memory_gb", "chip"), MACS.items())

@@ -18,7 +18,7 @@ def presets(
     json: JsonOption = False,
 ) -> None:
     """List the presets, or show one to copy and change."""
-    from OnPolicyDistill.presets import preset_files, preset_header, propose_preset
+    from OnPolicyDistill.presets import RECOMMENDED, preset_files, preset_header, propose_preset
 
     texts = {key: file.read_text(encoding="utf-8") for key, file in preset_files().items()}
     if name is not None and name not in texts:
@@ -27,12 +27,20 @@ def presets(
     if json:
         print_json(
             [
-                {"name": key, "title": title, "description": description, "yaml": texts[key]}
+                {
+                    "name": key,
+                    "recommended": key == RECOMMENDED,
+                    "title": title,
+                    "description": description,
+                    "yaml": texts[key],
+                }
                 for key, (title, description) in headers.items()
             ]
         )
     elif name is None:
-        print_table(["preset", "what it is"], [[key, title] for key, (title, _) in headers.items()])
+        marks = {RECOMMENDED: "recommended"}
+        rows = [[key, title, marks.get(key, "")] for key, (title, _) in headers.items()]
+        print_table(["preset", "what it is", ""], rows)
         print_text("Start one with: opd train NAME; see its forecast with: opd plan NAME.")
     else:
         print_text(texts[name].rstrip("\n"))

@@ -65,12 +65,19 @@ def forecast_time(work: Workload, chip: Chip) -> RunSeconds:
     loaded = work.student.loaded_bytes + (work.teacher.loaded_bytes if work.teacher else 0)
     preparing = SECONDS_TO_START + loaded / DISK_BYTES_PER_SECOND
     return RunSeconds(
-        step=_step(work, chip),
+        step=_step(_as_learned(work), chip),
         preparing=preparing + _made_once(work, chip),
         evaluation=_evaluation(replace(work, own_prompts=None), chip),
         num_evaluations=work.settings.num_steps // work.settings.eval_every + 1,
         num_steps=work.settings.num_steps,
     )
+
+
+def _as_learned(work: Workload) -> Workload:
+    """The work with completions as short as they are learned; auto may learn all of them."""
+    if work.distillation is None:
+        return work
+    return replace(work, distillation=work.distillation.limited())
 
 
 def corrected(times: RunSeconds, by: Calibration) -> RunSeconds:
@@ -130,9 +137,10 @@ def _step(work: Workload, chip: Chip) -> StepSeconds:
         return StepSeconds(0.0, 0.0, learning)
     fresh = 0.0 if work.keeps_rollouts else rows * work.distillation.on_policy_fraction
     scored = fresh + (rows - fresh) * (1 - _cached_share(work))
+    uses = work.distillation.rollout_reuse
     return StepSeconds(
-        sampling=sampling_seconds(work.student, work, chip, round(fresh)),
-        scoring=_teacher_seconds(work, chip, scored),
+        sampling=sampling_seconds(work.student, work, chip, round(fresh)) / uses,
+        scoring=_teacher_seconds(work, chip, scored) / uses,
         learning=learning,
     )
 

@@ -12,8 +12,10 @@ differs from the papers:
   the teacher's own completions, so a run needs prompts only.
 - MiniLLM (Gu et al., arXiv 2306.08543) adds a length-normalized reward, teacher-mixed sampling and
   a pre-training loss; none of them is here.
-- Thinking Machines' recipe (2025) corrects `sampled_reverse_kl` by importance weights; here every
-  rollout is used for one step of the policy that sampled it, so the weight is 1 and left out.
+- Thinking Machines' recipe (2025) corrects `sampled_reverse_kl` by importance weights of single
+  tokens; here a rollout is used for one step of the policy that sampled it, where the weight is 1
+  and left out. With `rollout_reuse` later steps weigh positions by the way to them
+  (losses/importance.py).
 - The hard-label term is ours: the teacher's top token on the student's own completion.
 """
 

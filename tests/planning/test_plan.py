@@ -299,3 +299,14 @@ def test_what_is_offered_to_any_method_is_what_the_plan_says_once_it_is_done(pre
         assert (again.verdict, again.needed_gb) == (offer.verdict, offer.needed_gb)
         assert again.verdict != "does_not_fit"
         assert again.step.total == pytest.approx(offer.step_seconds, abs=0.002)
+
+
+def test_a_step_takes_less_where_less_is_learned_or_rollouts_are_used_again():
+    whole = plan().step
+    half, twice = plan(loss_tokens="50%").step, plan(rollout_reuse=2).step
+    assert half.sampling < 0.6 * whole.sampling
+    assert half.learning < whole.learning
+    assert twice.sampling == pytest.approx(whole.sampling / 2, abs=1e-3)
+    assert twice.scoring == pytest.approx(whole.scoring / 2, abs=1e-3)
+    assert twice.learning == whole.learning
+    assert plan(loss_tokens="auto").step == whole

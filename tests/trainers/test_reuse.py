@@ -1,4 +1,4 @@
-"""Rollouts that several steps learn from, and completions of which only the first part is learned."""
+"""Rollouts that several steps learn from, and completions of which the first part is learned."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_a_checkpoint_without_its_rollouts_is_refused_in_words(classroom: Classr
     checkpoint = last_checkpoint(run)
     assert checkpoint is not None
     (checkpoint / REUSED_FILE).write_text("[1]")
-    with pytest.raises(RunError, match="rollouts of .* cannot be read"):
+    with pytest.raises(RunError, match=r"rollouts of .* cannot be read"):
         train(run, checkpoint=checkpoint)
 
 
@@ -145,9 +145,7 @@ def test_completions_are_sampled_as_far_as_they_are_learned_and_measured_whole(
     assert all(metrics["eval_completion_tokens"] > 3 for metrics in evaluations(run))
 
 
-@pytest.mark.parametrize(
-    "settings", [{}, {"fixed_rollouts": True, "on_policy_fraction": 0.5}]
-)
+@pytest.mark.parametrize("settings", [{}, {"fixed_rollouts": True, "on_policy_fraction": 0.5}])
 def test_nothing_behind_the_limit_changes_what_is_learned(
     classroom: Classroom, settings: dict[str, object]
 ) -> None:

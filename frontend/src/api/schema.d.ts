@@ -3435,6 +3435,18 @@ export interface components {
              * @default 1
              */
             teacher_shards?: number;
+            /**
+             * Loss Tokens
+             * @description Positions of a completion that are learned, from its first: all, a number, a share of the longest completion such as 30%, or auto, which follows where the held-out divergence lies. Completions are sampled only that far; held-out ones stay whole.
+             * @default all
+             */
+            loss_tokens?: string;
+            /**
+             * Rollout Reuse
+             * @description Optimizer steps that learn from the same rollouts; beyond the first they are weighted by what the student has become since it sampled them.
+             * @default 1
+             */
+            rollout_reuse?: number;
         };
         /**
          * DoneMessage
@@ -6487,6 +6499,11 @@ export interface components {
             /** Name */
             name: string;
             /**
+             * Recommended
+             * @description Learned best of those that were compared.
+             */
+            recommended: boolean;
+            /**
              * Title
              * @description The first line of the file's comment.
              */
@@ -7177,6 +7194,18 @@ export interface components {
              * @description The student's adapter, all that learns.
              */
             lora?: components["schemas"]["LoraSettings"];
+            /**
+             * Loss Tokens
+             * @description Positions of a completion that are learned, from its first: all, a number, a share of the longest completion such as 30%, or auto, which follows where the held-out divergence lies. Completions are sampled only that far; held-out ones stay whole.
+             * @default all
+             */
+            loss_tokens?: string;
+            /**
+             * Rollout Reuse
+             * @description Optimizer steps of the on_policy training that learn from the same rollouts; beyond the first they are weighted by what the student has become since.
+             * @default 1
+             */
+            rollout_reuse?: number;
         };
         /**
          * PromptSetView
@@ -9236,7 +9265,8 @@ export interface components {
          * @description What a resume needs beside the arrays; random streams are derived from seed and step.
          *
          *     What evaluations are compared by lies in the run (runs/prompt_values.py), found by these steps;
-         *     `evaluations_since_best` counts from the last improvement (optim/stopping.py).
+         *     `evaluations_since_best` counts from the last improvement (optim/stopping.py); `loss_tokens` is
+         *     how many positions the last evaluation found worth learning, where a run lets it choose.
          */
         TrainingState: {
             /** Step */
@@ -9281,6 +9311,8 @@ export interface components {
              * @default 0
              */
             train_seconds?: number;
+            /** Loss Tokens */
+            loss_tokens?: number | null;
         };
         /**
          * TrashedRun
@@ -9835,6 +9867,18 @@ export interface components {
              * @default 1
              */
             teacher_shards?: number;
+            /**
+             * Loss Tokens
+             * @description Positions of a completion that are learned, from its first: all, a number, a share of the longest completion such as 30%, or auto, which follows where the held-out divergence lies. Completions are sampled only that far; held-out ones stay whole.
+             * @default all
+             */
+            loss_tokens?: string;
+            /**
+             * Rollout Reuse
+             * @description Optimizer steps that learn from the same rollouts; beyond the first they are weighted by what the student has become since it sampled them.
+             * @default 1
+             */
+            rollout_reuse?: number;
             /**
              * Instruction
              * @description Added to every problem that does not ask for \boxed{} itself. Thinking models need none; an Instruct model is asked so to box its answer.

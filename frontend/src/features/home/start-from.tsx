@@ -76,7 +76,7 @@ export function FirstRun() {
           text="Choose a teacher, a student, prompts to practise on and held-out ones. You see whether both models fit into this machine before anything starts."
           disabled={list.length === 0}
           onOpen={() => {
-            const own = list.find((preset) => preset.name === "default") ?? list[0];
+            const own = list.find((preset) => preset.recommended) ?? list[0];
             if (own) {
               open(own, "models");
             }

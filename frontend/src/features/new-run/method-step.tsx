@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { presets } from "@/api/planning";
 import { describeError } from "@/api/problem";
 import type { Preset } from "@/api/types";
+import { Badge } from "@/components/badge";
 import { Prose } from "@/components/prose";
 import { ErrorState, SkeletonRows } from "@/components/states";
 import { useDraft } from "@/features/new-run/draft";
@@ -87,7 +88,10 @@ function PresetChoice({ known }: { known: readonly Preset[] }) {
           onClick={() => take(preset)}
           className={CARD}
         >
-          <span className="font-medium">{preset.title}</span>
+          <span className="flex items-center gap-2 font-medium">
+            {preset.title}
+            {preset.recommended && <Badge tone="accent">Recommended</Badge>}
+          </span>
           <span className="text-muted">
             <Prose text={preset.description} />
           </span>

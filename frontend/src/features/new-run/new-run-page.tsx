@@ -3,6 +3,7 @@ import { Navigate, useLocation, useNavigate, useParams, useSearch } from "@tanst
 import { type ReactNode, useEffect } from "react";
 import { models } from "@/api/models";
 import { presets } from "@/api/planning";
+import type { Preset } from "@/api/types";
 import { Button } from "@/components/button";
 import { ButtonLink } from "@/components/button-link";
 import { PageHeader } from "@/components/page-header";
@@ -33,7 +34,7 @@ const CONTENT: Record<StepId, ReactNode> = {
 };
 
 /** What fits what there is: the embedded pair until the user has a model of their own. */
-const FIRST_PRESETS = { withModels: "default", without: "demo" };
+const WITHOUT_MODELS = "demo";
 
 /** Six pages of one draft; each has its address, and the draft survives a reload. */
 export function NewRunPage() {
@@ -65,8 +66,9 @@ export function NewRunPage() {
       return;
     }
     const hasOwn = local.some(({ origin, is_complete }) => origin !== "embedded" && is_complete);
-    const wanted = hasOwn ? FIRST_PRESETS.withModels : FIRST_PRESETS.without;
-    const first = known.find(({ name }) => name === wanted) ?? known[0];
+    const fits = ({ name, recommended }: Preset) =>
+      hasOwn ? recommended : name === WITHOUT_MODELS;
+    const first = known.find(fits) ?? known[0];
     if (first) {
       take(first);
     }
