@@ -55,7 +55,7 @@ def test_anything_else_is_refused_with_what_is_wanted(given: object) -> None:
 )
 def test_what_does_not_go_together_is_refused_in_words(changes: dict[str, object]) -> None:
     name = next(iter(changes))
-    with pytest.raises(ConfigError, match="must be|needs") as caught:
+    with pytest.raises(ConfigError, match=r"must be|needs") as caught:
         parse_config({"distillation": changes})
     assert name in str(caught.value)
 
