@@ -25,7 +25,7 @@ import mlx.core as mx  # isort: skip
 import mlx.nn as nn
 from mlx.utils import tree_map
 from mlx_lm.generate import BatchGenerator, generate_step
-from mlx_lm.models import qwen2
+from mlx_lm.models import gemma3_text, mamba2, qwen2
 from mlx_lm.sample_utils import make_sampler
 
 from benchmarks.spread import Spread, spread
@@ -35,6 +35,7 @@ from OnPolicyDistill.generation.request import GenerationRequest
 from OnPolicyDistill.generation.sampling import GREEDY, THE_POLICY, SamplingSettings
 
 ROWS = 8
+OTHER_ROWS = (1, 4, 16)
 Completions = list[list[int]]
 
 
@@ -66,6 +67,7 @@ class Work:
     prompts: list[list[int]]
     setting: Setting
     stop_ids: frozenset[int] = frozenset()
+    num_rows: int = ROWS
 
     def own(self, sampling: SamplingSettings) -> Completions:
         """Our loop."""
@@ -76,7 +78,7 @@ class Work:
             self.setting.vocab_size,
             self.setting.max_tokens,
             sampling,
-            max_rows=ROWS,
+            max_rows=self.num_rows,
         )
         return [list(rollout.completion_ids) for rollout in generate(self.model, request)]
 
@@ -108,8 +110,8 @@ class Work:
             max_tokens=self.setting.max_tokens,
             stop_tokens=[[stop_id] for stop_id in self.stop_ids],
             sampler=make_sampler(temp=temperature),
-            completion_batch_size=ROWS,
-            prefill_batch_size=ROWS,
+            completion_batch_size=self.num_rows,
+            prefill_batch_size=self.num_rows,
         )
         completions: dict[int, list[int]] = {uid: [] for uid in generator.insert(self.prompts)}
         logprobs: list[float] = []
@@ -138,11 +140,68 @@ def random_model(setting: Setting) -> nn.Module:
             tie_word_embeddings=False,
         )
     )
+    return wide_weights(model)
+
+
+def wide_weights(model: nn.Module) -> nn.Module:
+    """The model, three times as sure of itself."""
     wide = tree_map(lambda weight: weight * 3 if weight.ndim > 1 else weight, model.parameters())
     model.update(wide)
     model.eval()
     mx.eval(model.parameters())
     return model
+
+
+def sliding_model(setting: Setting) -> nn.Module:
+    """Gemma 3's layers: five with a window of 64 columns, then one that sees everything."""
+    return wide_weights(
+        gemma3_text.Model(
+            gemma3_text.ModelArgs(
+                model_type="gemma3_text",
+                hidden_size=setting.hidden_size,
+                num_hidden_layers=setting.num_layers,
+                intermediate_size=4 * setting.hidden_size,
+                num_attention_heads=4,
+                head_dim=setting.hidden_size // 4,
+                num_key_value_heads=2,
+                vocab_size=setting.vocab_size,
+                query_pre_attn_scalar=setting.hidden_size // 4,
+                sliding_window=64,
+                sliding_window_pattern=setting.num_layers,
+            )
+        )
+    )
+
+
+def recurrent_model(setting: Setting) -> nn.Module:
+    """Mamba 2: a state of fixed size in every layer, and no keys at all."""
+    heads = setting.hidden_size // 32
+    return wide_weights(
+        mamba2.Model(
+            mamba2.ModelArgs.from_dict(
+                {
+                    "model_type": "mamba2",
+                    "num_heads": 2 * heads,
+                    "head_dim": 32,
+                    "vocab_size": setting.vocab_size,
+                    "hidden_size": setting.hidden_size,
+                    "intermediate_size": 2 * setting.hidden_size,
+                    "state_size": 32,
+                    "num_hidden_layers": setting.num_layers,
+                    "layer_norm_epsilon": 1e-6,
+                    "conv_kernel": 4,
+                    "n_groups": 1,
+                    "use_bias": False,
+                    "use_conv_bias": True,
+                    "tie_word_embeddings": False,
+                    "time_step_limit": (0.0, 100.0),
+                    "time_step_rank": "auto",
+                    "ssm_state_size": 32,
+                    "max_position_embeddings": 1024,
+                }
+            )
+        )
+    )
 
 
 def random_prompts(setting: Setting, num_prompts: int, shortest: int, longest: int) -> Completions:
@@ -197,12 +256,44 @@ def run(setting: Setting, repeats: int) -> dict[str, object]:
         "batch_generator_sampled": compare(
             lambda: endless.own(THE_POLICY), lambda: endless.batch_generator(1.0), repeats, False
         ),
+        **other_rows(model, setting, stop_ids, repeats),
+        **other_caches(setting, stop_ids, repeats),
     }
     return {
         "setting": asdict(setting),
         "repeats": repeats,
         "comparisons": {name: asdict(comparison) for name, comparison in pairs.items()},
     }
+
+
+def other_rows(
+    model: nn.Module, setting: Setting, stop_ids: frozenset[int], repeats: int
+) -> dict[str, Comparison]:
+    """Against the batch generator with fewer and more rows: twice as many prompts as rows."""
+    found = {}
+    for num_rows in OTHER_ROWS:
+        prompts = random_prompts(setting, 2 * num_rows, 16, 96)
+        work = Work(model, prompts, setting, stop_ids, num_rows)
+        name = f"batch_generator_{num_rows}_row{'s' if num_rows > 1 else ''}"
+        found[name] = against_generator(work, repeats)
+    return found
+
+
+def other_caches(setting: Setting, stop_ids: frozenset[int], repeats: int) -> dict[str, Comparison]:
+    """Against the batch generator with a window in every layer but one, and with a recurrence."""
+    prompts = random_prompts(setting, 2 * ROWS, 16, 96)
+    models = {"sliding": sliding_model(setting), "recurrent": recurrent_model(setting)}
+    return {
+        f"batch_generator_{name}": against_generator(
+            Work(model, prompts, setting, stop_ids), repeats
+        )
+        for name, model in models.items()
+    }
+
+
+def against_generator(work: Work, repeats: int) -> Comparison:
+    """Greedy, so that both must give the same tokens."""
+    return compare(lambda: work.own(GREEDY), lambda: work.batch_generator(0.0), repeats, True)
 
 
 def measure(repeats: int, quick: bool) -> dict[str, object]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -18,14 +18,36 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from pydantic import BaseModel, ConfigDict
 
-NAMES = ("divergence", "sampling", "step", "cache", "load")
+from OnPolicyDistill.runs.reporting import describe_machine
+
+NAMES = ("divergence", "sampling", "step", "cache", "load", "footprint", "peers", "prefix")
+# Where a benchmark is not the module of its name.
+MODULES = MappingProxyType({"peers": "benchmarks.peers.race"})
 RESULTS_FILE = "benchmarks.json"
 PLOT_FILE = "benchmarks.png"
 
 # What issue and docs promise: the sampling loop against each other loop, at least.
 SAMPLING_FLOORS = MappingProxyType(
-    {"reread_prefix": 10.0, "one_by_one": 2.0, "batch_generator": 1.0}
+    {
+        "reread_prefix": 10.0,
+        "one_by_one": 2.0,
+        **dict.fromkeys(
+            (
+                "batch_generator",
+                "batch_generator_1_row",
+                "batch_generator_4_rows",
+                "batch_generator_16_rows",
+                "batch_generator_sliding",
+                "batch_generator_recurrent",
+            ),
+            1.0,
+        ),
+    }
 )
+GROWTH_CEILING = 0.02
+PEER_STEP_CEILING, PEER_MEMORY_CEILING = 0.9, 0.6
+# The program whose ratio is a promise: TRL's own trainer of its name.
+RIVAL = "trl_distillation"
 TIME_CEILING = 0.7
 MEMORY_CEILING = 0.12
 CACHE_CEILING = 0.5
@@ -110,6 +132,46 @@ class LoadResult(Record):
     training: TrainingRecord
 
 
+class FootprintResult(Record):
+    """What benchmarks/footprint.py returns."""
+
+    growth: SpreadRecord
+
+
+class PeerRecord(Record):
+    """Our step and memory as shares of another program's."""
+
+    step: SpreadRecord
+    memory: SpreadRecord
+
+
+class RaceRecord(Record):
+    """One shape of benchmarks/peers/race.py, by program."""
+
+    ratios: dict[str, PeerRecord]
+    skipped: dict[str, str]
+
+
+class PrefixRecord(Record):
+    """One share of completions that is learned."""
+
+    accuracy_per_second: SpreadRecord
+
+
+class PrefixResult(Record):
+    """What benchmarks/prefix.py returns: shares, among other things that are no shares."""
+
+    @staticmethod
+    def of(result: object) -> dict[str, PrefixRecord]:
+        """The shares by name."""
+        assert isinstance(result, dict)
+        return {
+            name: PrefixRecord.model_validate(found)
+            for name, found in result.items()
+            if isinstance(found, dict) and "accuracy_per_second" in found
+        }
+
+
 @dataclass(frozen=True, slots=True)
 class Headline:
     """A measured ratio and what it has to reach, where it has to reach anything."""
@@ -147,12 +209,16 @@ def run_suite(
     headlines: list[Headline] = []
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
-        result: object = importlib.import_module(f"benchmarks.{name}").measure(repeats, quick)
+        result: object = importlib.import_module(MODULES.get(name, f"benchmarks.{name}")).measure(
+            repeats, quick
+        )
         results[name] = result
         headlines.extend(headlines_of(name, result))
         written = {
             "quick": quick,
             "repeats": repeats,
+            "machine": describe_machine().model_dump(),
+            **summary_of(results),
             "results": results,
             "headlines": [{**asdict(line), "holds": line.holds} for line in headlines],
         }
@@ -164,29 +230,103 @@ def run_suite(
 
 def headlines_of(name: str, result: object) -> Iterator[Headline]:
     """The ratios of a benchmark's result that a promise is about."""
-    if name == "divergence":
-        for key, found in DivergenceResult.model_validate(result).divergences.items():
-            label, ratio = key.replace("_", " "), found.memory_ratio
-            memory = SpreadRecord(median=ratio, low=ratio, high=ratio)
-            yield _at_most(name, f"{label}: time of the plain one", found.time_ratio, TIME_CEILING)
-            yield _at_most(name, f"{label}: memory of the plain one", memory, MEMORY_CEILING)
-    elif name == "sampling":
-        for label, pair in SamplingResult.model_validate(result).comparisons.items():
-            text = f"times faster than {label.replace('_', ' ')}"
-            yield _headline(name, text, pair.ratio, at_least=SAMPLING_FLOORS.get(label))
-    elif name == "step":
-        for label, share in StepResult.model_validate(result).shares.items():
-            yield _headline(name, f"{label}: share of a step", share)
-    elif name == "load":
-        yield from _headlines_of_load(LoadResult.model_validate(result))
-    else:
-        saving = CacheResult.model_validate(result)
-        text = "teacher's share of the time, warm / cold"
-        yield _at_most(name, text, saving.share_ratio, CACHE_CEILING)
-        yield _headline(name, "times faster steps from a warm cache", saving.step_speedup)
+    yield from HEADLINES[name](result)
 
 
-def _headlines_of_load(found: LoadResult) -> Iterator[Headline]:
+def _headlines_of_divergence(result: object) -> Iterator[Headline]:
+    name = "divergence"
+    for key, found in DivergenceResult.model_validate(result).divergences.items():
+        label, ratio = key.replace("_", " "), found.memory_ratio
+        memory = SpreadRecord(median=ratio, low=ratio, high=ratio)
+        yield _at_most(name, f"{label}: time of the plain one", found.time_ratio, TIME_CEILING)
+        yield _at_most(name, f"{label}: memory of the plain one", memory, MEMORY_CEILING)
+
+
+def _headlines_of_sampling(result: object) -> Iterator[Headline]:
+    for label, pair in SamplingResult.model_validate(result).comparisons.items():
+        text = f"times faster than {label.replace('_', ' ')}"
+        yield _headline("sampling", text, pair.ratio, at_least=SAMPLING_FLOORS.get(label))
+
+
+def _headlines_of_step(result: object) -> Iterator[Headline]:
+    for label, share in StepResult.model_validate(result).shares.items():
+        yield _headline("step", f"{label}: share of a step", share)
+
+
+def _headlines_of_cache(result: object) -> Iterator[Headline]:
+    saving = CacheResult.model_validate(result)
+    text = "teacher's share of the time, warm / cold"
+    yield _at_most("cache", text, saving.share_ratio, CACHE_CEILING)
+    yield _headline("cache", "times faster steps from a warm cache", saving.step_speedup)
+
+
+def _headlines_of_footprint(result: object) -> Iterator[Headline]:
+    growth = FootprintResult.model_validate(result).growth
+    text = "memory that ragged steps add after the 50th"
+    yield _at_most("footprint", text, growth, GROWTH_CEILING)
+
+
+def _headlines_of_prefix(result: object) -> Iterator[Headline]:
+    for share, found in PrefixResult.of(result).items():
+        label = f"accuracy a second, learning {share}"
+        yield _headline("prefix", label, found.accuracy_per_second)
+
+
+def _headlines_of_peers(result: object) -> Iterator[Headline]:
+    for shape, race in _races(result).items():
+        for peer, found in race.ratios.items():
+            label, is_rival = f"{peer.replace('_', ' ')}, {shape}", peer == RIVAL
+            step, memory = f"a step, of {label}", f"memory, of {label}"
+            if is_rival:
+                yield _at_most("peers", step, found.step, PEER_STEP_CEILING)
+                yield _at_most("peers", memory, found.memory, PEER_MEMORY_CEILING)
+            else:
+                yield _headline("peers", step, found.step)
+                yield _headline("peers", memory, found.memory)
+
+
+def _races(result: object) -> dict[str, RaceRecord]:
+    assert isinstance(result, dict)
+    return {shape: RaceRecord.model_validate(race) for shape, race in result.items()}
+
+
+def summary_of(results: Mapping[str, object]) -> dict[str, object]:
+    """The figures that others read by key, each with median, low and high.
+
+    Those of a shape or rival that is worst for us; null where TRL could not be had. Benchmarks that
+    did not run have no keys.
+    """
+    summary: dict[str, object] = {}
+    if "peers" in results:
+        races = _races(results["peers"]).values()
+        rivals = [race.ratios[RIVAL] for race in races if RIVAL in race.ratios]
+        summary["trl_step_ratio"] = _worst([found.step for found in rivals], max)
+        summary["trl_memory_ratio"] = _worst([found.memory for found in rivals], max)
+    if "sampling" in results:
+        pairs = SamplingResult.model_validate(results["sampling"]).comparisons
+        rivals_of_sampling = [
+            pair.ratio
+            for name, pair in pairs.items()
+            if name.startswith("batch_generator") and name in SAMPLING_FLOORS
+        ]
+        summary["batch_generator_ratio"] = _worst(rivals_of_sampling, min)
+    if "footprint" in results:
+        found = FootprintResult.model_validate(results["footprint"])
+        summary["footprint_growth"] = found.growth.model_dump()
+    if "prefix" in results:
+        shares = PrefixResult.of(results["prefix"])
+        summary["prefix"] = {name: share.model_dump() for name, share in shares.items()}
+    return summary
+
+
+def _worst(
+    spreads: Sequence[SpreadRecord], pick: Callable[..., SpreadRecord]
+) -> dict[str, float] | None:
+    return pick(spreads, key=lambda found: found.median).model_dump() if spreads else None
+
+
+def _headlines_of_load(result: object) -> Iterator[Headline]:
+    found = LoadResult.model_validate(result)
     share = found.streaming.complete_share
     whole = SpreadRecord(median=share, low=share, high=share)
     yield _headline("load", "readers that got every event in order", whole, at_least=1.0)
@@ -195,6 +335,20 @@ def _headlines_of_load(found: LoadResult) -> Iterator[Headline]:
     text = "a step while many read, of one while nobody does"
     yield _at_most("load", f"{text}: wall clock", found.training.step_ratio, SLOWDOWN_CEILING)
     yield _headline("load", f"{text}: CPU time", found.training.step_cpu_ratio)
+
+
+HEADLINES: Mapping[str, Callable[[object], Iterator[Headline]]] = MappingProxyType(
+    {
+        "divergence": _headlines_of_divergence,
+        "sampling": _headlines_of_sampling,
+        "step": _headlines_of_step,
+        "cache": _headlines_of_cache,
+        "load": _headlines_of_load,
+        "footprint": _headlines_of_footprint,
+        "peers": _headlines_of_peers,
+        "prefix": _headlines_of_prefix,
+    }
+)
 
 
 def plot(headlines: Sequence[Headline], path: Path) -> None:

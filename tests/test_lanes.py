@@ -54,7 +54,7 @@ def test_a_gradient_through_lanes_is_that_of_all_rows() -> None:
     def parted(w: mx.array) -> mx.array:
         return mx.stack(in_lanes(9, lambda own: mx.square(rows[own] @ w).sum())).sum()
 
-    with one_thread_a_product(9):
+    with one_thread_a_product(num_lanes(9)):
         slope = mx.grad(parted)(weight)
         mx.eval(slope)
     # The same products, added up in another order.

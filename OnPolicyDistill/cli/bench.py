@@ -27,7 +27,7 @@ def bench(
     Ends with 1 when a promise is not kept; quick sizes promise nothing.
     """
     load_mlx()
-    from benchmarks.suite import NAMES, PLOT_FILE, RESULTS_FILE, run_suite
+    from benchmarks.suite import NAMES, PLOT_FILE, RESULTS_FILE, run_suite, summary_of
 
     unknown = [name for name in names or () if name not in NAMES]
     if unknown:
@@ -37,7 +37,8 @@ def bench(
     results, headlines = run_suite(names or NAMES, repeats, quick, out)
     if json:
         lines = [{**asdict(line), "holds": line.holds} for line in headlines]
-        print_json({"quick": quick, "repeats": repeats, "results": results, "headlines": lines})
+        measured = {"quick": quick, "repeats": repeats, **summary_of(results)}
+        print_json({**measured, "results": results, "headlines": lines})
     else:
         rows = [
             [

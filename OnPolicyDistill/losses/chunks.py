@@ -9,19 +9,31 @@ from collections.abc import Callable
 
 import mlx.core as mx
 
-CHUNK_BYTES = 32 * 2**20
+# Float32 logits of one chunk. A head is read about three times a chunk: by the student's product,
+# the teacher's, and the one that pulls the gradient back. A GPU multiplies n rows while it reads
+# the weights once, where n is its operations a second over its bytes a second: 34 for an M2 Ultra,
+# 105 for an M5 Max (docs/performance.md); so it wants 128 rows at 151,936 tokens. A CPU is there
+# with 16, and more rows only leave its caches.
+CPU_CHUNK_BYTES = 32 * 2**20
+GPU_CHUNK_BYTES = 80 * 2**20
 SLICES_PER_CHUNK = 8
 
 
-def rows_per_chunk(vocab_size: int, chunk_size: int | None = None) -> int:
-    """Return `chunk_size`, or else the rows whose float32 logits stay within CHUNK_BYTES.
+def chunk_bytes() -> int:
+    """Bytes that the float32 logits of a chunk may take on the device that MLX uses now."""
+    on_gpu = mx.default_device().type == mx.DeviceType.gpu
+    return GPU_CHUNK_BYTES if on_gpu else CPU_CHUNK_BYTES
 
-    The default is a multiple of 16, at least 16: 48 at a vocabulary of 151,936. Fewer rows make
-    slow matrix products, more only cost memory.
+
+def rows_per_chunk(vocab_size: int, chunk_size: int | None = None) -> int:
+    """Return `chunk_size`, or else the rows whose float32 logits stay within `chunk_bytes`.
+
+    The default is a multiple of 16, at least 16: at a vocabulary of 151,936 it is 48 on a CPU and
+    128 on a GPU.
     Raises ValueError below 1.
     """
     if chunk_size is None:
-        return max(CHUNK_BYTES // (4 * vocab_size) // 16 * 16, 16)
+        return max(chunk_bytes() // (4 * vocab_size) // 16 * 16, 16)
     if chunk_size < 1:
         raise ValueError(f"the chunk size must be at least 1, not {chunk_size}")
     return chunk_size

@@ -41,7 +41,7 @@ def read_hidden_states(model: nn.Module, tokens: mx.array, cache: Rows | None = 
         num_rows = tokens.shape[0]
         if cache is not None or isinstance(model, SeeingModel) or num_lanes(num_rows) == 1:
             return hidden_states(model, tokens, cache)
-        with one_thread_a_product(num_rows):
+        with one_thread_a_product(num_lanes(num_rows)):
             parts = in_lanes(num_rows, lambda rows: hidden_states(model, tokens[rows]))
             mx.eval(parts)
         return mx.concatenate(parts)

@@ -24,7 +24,7 @@ from OnPolicyDistill.evaluation.intervals import share_of
 from OnPolicyDistill.evaluation.positions import flattened_at
 from OnPolicyDistill.evaluation.proof import Probe, prove_learning, require
 from OnPolicyDistill.generation.request import GenerationHooks
-from OnPolicyDistill.lanes import in_lanes, one_thread_a_product
+from OnPolicyDistill.lanes import in_lanes, num_lanes, one_thread_a_product
 from OnPolicyDistill.losses.distillation import (
     TokenStats,
     distillation_loss,
@@ -163,7 +163,7 @@ def learn(
         )
 
     model.train()
-    with one_thread_a_product(len(rollouts)):
+    with one_thread_a_product(num_lanes(len(rollouts))):
         (loss, stats, hidden, weights), gradients = nn.value_and_grad(model, loss_of)(model)
         model.eval()
         mx.eval(loss, gradients, *stats.arrays, hidden, *([] if weights is None else [weights]))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import mlx.core as mx
 from pydantic import BaseModel, ConfigDict
 
-from OnPolicyDistill.arrays import as_float, float_list
+from OnPolicyDistill.arrays import float_list
 from OnPolicyDistill.distributed.ranks import Ranks
 from OnPolicyDistill.head import VocabularyHead
 from OnPolicyDistill.losses.distillation import TokenStats
@@ -105,10 +105,11 @@ class StepReport:
             "agreement": stats.agreement,
             "entropy": stats.student_entropy,
         }
-        for key, values in named.items():
-            self.sums[key] = self.sums.get(key, 0.0) + as_float(values.sum())
         if scored.weights is not None:
-            key, total = "reuse_weight", as_float(scored.weights.sum())
+            named["reuse_weight"] = scored.weights
+        # Asked for together: every question on its own would wait for the device.
+        sums = float_list(mx.stack([values.sum() for values in named.values()]))
+        for key, total in zip(named, sums, strict=True):
             self.sums[key] = self.sums.get(key, 0.0) + total
 
     def of_all(self, ranks: Ranks) -> None:

@@ -39,6 +39,7 @@ class Lesson(BaseModel):
     rank: int
     alpha: int
     learning_rate: float
+    warmup_steps: int = 5
     num_threads: int = 2
     seed: int = 0
 
@@ -57,6 +58,10 @@ class Lesson(BaseModel):
             "kl_weight": 1.0,
             "ce_weight": 0.0,
             "learning_rate": self.learning_rate,
+            "schedule": "constant",
+            "warmup_steps": self.warmup_steps,
+            "max_grad_norm": 1.0,
+            "weight_decay": 0.0,
             "mixed_precision": False,
             "grad_checkpoint": False,
             "eval_every": self.num_steps,
@@ -68,7 +73,7 @@ class Lesson(BaseModel):
 
 
 EMBEDDED = Lesson(
-    name="embedded", rows=32, max_tokens=24, num_steps=60, rank=32, alpha=64, learning_rate=3e-3
+    name="embedded", rows=32, max_tokens=24, num_steps=30, rank=32, alpha=64, learning_rate=3e-3
 )
 LARGER = Lesson(
     name="larger", rows=4, max_tokens=128, num_steps=6, rank=16, alpha=32, learning_rate=1e-4

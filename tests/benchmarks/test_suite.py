@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.suite import Headline, headlines_of, plot, run_suite
+from benchmarks.suite import NAMES, Headline, headlines_of, plot, run_suite, summary_of
 
 SPREAD = {"median": 0.5, "low": 0.4, "high": 0.6}
 
@@ -44,6 +44,60 @@ def test_shares_and_savings_are_headlines_too() -> None:
     assert (share.label, share.median) == ("scoring: share of a step", 0.5)
     ratio, speedup = headlines_of("cache", {"share_ratio": SPREAD, "step_speedup": SPREAD})
     assert (ratio.at_most, speedup.at_most) == (0.5, None)
+
+
+def of_peers(step: float, memory: float) -> dict[str, object]:
+    def around(value: float) -> dict[str, float]:
+        return {"median": value, "low": value - 0.1, "high": value + 0.1}
+
+    ratios = {"trl_distillation": {"step": around(step), "memory": around(memory)}}
+    return {"ratios": ratios, "skipped": {}}
+
+
+def test_the_figures_that_others_read_are_of_the_worst_shape_and_rival() -> None:
+    comparisons = {
+        "one_by_one": {"ratio": {"median": 0.1, "low": 0.1, "high": 0.1}},
+        "batch_generator_4_rows": {"ratio": {"median": 1.5, "low": 1.4, "high": 1.6}},
+        "batch_generator_tokens_only": {"ratio": {"median": 0.2, "low": 0.2, "high": 0.2}},
+        "batch_generator_sliding": {"ratio": {"median": 1.1, "low": 1.0, "high": 1.2}},
+    }
+    share = {"accuracy_per_second": SPREAD}
+    found = summary_of(
+        {
+            "peers": {"embedded": of_peers(0.8, 0.5), "larger": of_peers(0.9, 0.4)},
+            "sampling": {"comparisons": comparisons},
+            "footprint": {"growth": SPREAD},
+            "prefix": {"100": share, "30": share, "seeds": 5},
+        }
+    )
+    assert found == {
+        "trl_step_ratio": {"median": 0.9, "low": 0.8, "high": 1.0},
+        "trl_memory_ratio": {"median": 0.5, "low": 0.4, "high": 0.6},
+        "batch_generator_ratio": {"median": 1.1, "low": 1.0, "high": 1.2},
+        "footprint_growth": SPREAD,
+        "prefix": {"100": share, "30": share},
+    }
+
+
+def test_a_rival_that_could_not_be_had_has_no_figure_and_no_promise() -> None:
+    race = {"ratios": {}, "skipped": {"trl_distillation": "no network"}}
+    assert summary_of({"peers": {"embedded": race}}) == {
+        "trl_step_ratio": None,
+        "trl_memory_ratio": None,
+    }
+    assert list(headlines_of("peers", {"embedded": race})) == []
+
+
+def test_a_step_promises_nine_tenths_of_trls_time_and_six_of_its_memory() -> None:
+    step, memory = headlines_of("peers", {"larger": of_peers(0.95, 0.6)})
+    assert (step.at_most, step.holds) == (0.9, False)
+    assert (memory.at_most, memory.holds) == (0.6, True)
+
+
+def test_every_benchmark_has_headlines() -> None:
+    for name in NAMES:
+        with pytest.raises((ValueError, AssertionError)):
+            list(headlines_of(name, None))
 
 
 def test_a_result_that_lacks_a_ratio_is_an_error() -> None:

@@ -1,8 +1,11 @@
+from types import SimpleNamespace
+
 import mlx.core as mx
 import pytest
 
 from OnPolicyDistill.losses.chunks import (
-    CHUNK_BYTES,
+    CPU_CHUNK_BYTES,
+    GPU_CHUNK_BYTES,
     carry_gradient,
     map_chunks,
     rows_per_chunk,
@@ -24,6 +27,17 @@ def test_no_rows_and_unequal_rows_are_refused() -> None:
         map_chunks(lambda a, b: (a, b), (mx.zeros(3), mx.zeros(4)), 4)
 
 
+def test_a_gpu_projects_more_rows_at_once_than_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = {}
+    for kind in (mx.DeviceType.cpu, mx.DeviceType.gpu):
+        device = SimpleNamespace(type=kind)
+        monkeypatch.setattr(mx, "default_device", lambda device=device: device)
+        rows[kind] = rows_per_chunk(151_936)
+        assert rows_per_chunk(151_936, 5) == 5
+    assert rows == {mx.DeviceType.cpu: 48, mx.DeviceType.gpu: 128}
+    assert CPU_CHUNK_BYTES < GPU_CHUNK_BYTES
+
+
 def test_a_chunk_waits_for_the_one_before() -> None:
     columns, chunk_size, num_chunks = 50_000, 8, 64
 
@@ -42,7 +56,7 @@ def test_a_chunk_waits_for_the_one_before() -> None:
 
 def test_the_default_chunk_stays_within_its_bytes_and_is_never_too_small() -> None:
     assert rows_per_chunk(151_936) == 48
-    assert rows_per_chunk(1_000) * 1_000 * 4 <= CHUNK_BYTES
+    assert rows_per_chunk(1_000) * 1_000 * 4 <= GPU_CHUNK_BYTES
     assert rows_per_chunk(10_000_000) == 16
     assert rows_per_chunk(151_936, 5) == 5
     with pytest.raises(ValueError, match="at least 1"):
