@@ -24,6 +24,7 @@ import mlx.core as mx  # isort: skip
 
 NUM_PROMPTS = 64
 SETTINGS_FILES = (
+    "config.json",
     "tokenizer.json",
     "tokenizer_config.json",
     "chat_template.jinja",
@@ -67,8 +68,9 @@ def student_of(folder: Path, name: str) -> Policy:
         assert checkpoint is not None
         base = load_policy(str(folder / "student"), mixed_precision=False)
         return load_adapter(base, checkpoint)[0]
-    for file in SETTINGS_FILES:
-        if not (folder / name / file).exists():
+    if name != "student":
+        # Its config too: newer transformers write RoPE's settings where mlx-lm does not look.
+        for file in SETTINGS_FILES:
             shutil.copy(folder / "student" / file, folder / name / file)
     return load_policy(str(folder / name), mixed_precision=False)
 
