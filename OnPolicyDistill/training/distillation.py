@@ -16,6 +16,7 @@ from itertools import accumulate
 import mlx.core as mx
 import mlx.nn as nn
 
+from OnPolicyDistill.adapters.merged import merged_for_decoding
 from OnPolicyDistill.arrays import as_float
 from OnPolicyDistill.distributed.ranks import this_process
 from OnPolicyDistill.evaluation.by_teacher import figures_by_teacher
@@ -88,7 +89,8 @@ def sample(
     own = this_process().own(rows)
     fresh_rows = [row for row in own if row.is_fresh]
     ahead = replace(hooks, finished=teacher.expect)
-    fresh = complete_rows(student.policy, fresh_rows, settings, ahead)
+    with merged_for_decoding(student.policy.model):
+        fresh = complete_rows(student.policy, fresh_rows, settings, ahead)
     missing = store.missing("teacher", rows)
     if missing:
         store.add("teacher", complete_together(teacher.policy, missing, settings, hooks))
