@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeGuard
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -24,7 +25,7 @@ class MergedLinear(nn.Module):
     """A linear layer with its adapter's part in the weight."""
 
     def __init__(self, layer: LoRALinear) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # MLX's own
         delta = (layer.scale * layer.lora_b.T) @ layer.lora_a.T
         self.weight = layer.linear.weight + delta
         if "bias" in layer.linear:
@@ -40,8 +41,9 @@ class MergedLinear(nn.Module):
 @contextmanager
 def merged_for_decoding(model: nn.Module) -> Iterator[None]:
     """Decode with merged layers in the block; the model is put back as it was after it."""
-    layers = adapter_layers(model)
-    if mx.default_device().type != mx.DeviceType.cpu or not all(map(_is_exact, layers.values())):
+    adapted = adapter_layers(model)
+    layers = {name: layer for name, layer in adapted.items() if _is_exact(layer)}
+    if mx.default_device().type != mx.DeviceType.cpu or len(layers) < len(adapted):
         yield
         return
     merged = {name: MergedLinear(layer) for name, layer in layers.items()}
@@ -53,7 +55,7 @@ def merged_for_decoding(model: nn.Module) -> Iterator[None]:
         model.update_modules(tree_unflatten(list(layers.items())))
 
 
-def _is_exact(layer: nn.Module) -> bool:
+def _is_exact(layer: nn.Module) -> TypeGuard[LoRALinear]:
     """Whether the merged weight is the sum of both, not rounded to fewer bits."""
     return (
         type(layer) is LoRALinear
