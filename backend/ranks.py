@@ -18,12 +18,14 @@ from backend.paths import PathError, picked_file
 from backend.problems import ConflictError
 from backend.settings import BackendSettings
 from backend.supervisor.explain import read_log_tail
-from OnPolicyDistill.config import OnPolicyConfig, RunConfig
+from OnPolicyDistill.config import BLOCK_OF_METHOD, RunConfig, settings_of
 from OnPolicyDistill.distributed.hosts import Hosts, read_hosts
 from OnPolicyDistill.errors import ConfigError, InputError, RunError
 from OnPolicyDistill.files import make_private, read_plain, write_text_atomically
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.ranks import RankFate, RankStep, fate_of, read_ranks
+from OnPolicyDistill.settings.sharded import shards_of
+from OnPolicyDistill.settings.training import OptimizerSettings
 
 MOST_HERE, MOST_BYTES = 8, 64_000
 
@@ -111,11 +113,12 @@ def choose(settings: BackendSettings, asked: RanksAsked, config: RunConfig) -> C
         hosts = _read(settings, asked.hosts)
         _refuse_unconfirmed(hosts, asked.confirm_hosts)
         chosen = Chosen(num_ranks=len(hosts.hosts), hosts=hosts)
-    if chosen.num_ranks > 1 and config.method == "evaluation":
+    settled = settings_of(config)
+    if chosen.num_ranks > 1 and not isinstance(settled, OptimizerSettings):
         raise InputError("An evaluation is one process's work.", "Leave ranks and hosts out.")
-    shards = config.distillation.teacher_shards if isinstance(config, OnPolicyConfig) else 1
+    shards = shards_of(settled)
     if shards not in (1, chosen.num_ranks):
-        field = "distillation.teacher_shards"
+        field = f"{BLOCK_OF_METHOD[config.method]}.teacher_shards"
         raise ConfigError(
             f"teacher_shards is {shards}, and the run has {chosen.num_ranks} of {shards} ranks.",
             "Let as many ranks work as the teacher has shards.",

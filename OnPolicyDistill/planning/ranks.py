@@ -18,12 +18,13 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from OnPolicyDistill.config import GrpoConfig, OnPolicyConfig, RunConfig, settings_of
+from OnPolicyDistill.config import BLOCK_OF_METHOD, RunConfig, settings_of
 from OnPolicyDistill.planning.advice import Verdict
 from OnPolicyDistill.planning.lengths import count_held_out, measure_prompts
 from OnPolicyDistill.planning.plan import FASTER, SLOWER, Plan, plan_run
 from OnPolicyDistill.planning.sharding import sent_bytes
 from OnPolicyDistill.planning.workload import Workload, make_workload
+from OnPolicyDistill.settings.sharded import in_shards, shards_of
 from OnPolicyDistill.settings.training import OptimizerSettings
 
 FLOAT32_BYTES = 4
@@ -115,7 +116,7 @@ def plan_several(
     planned = cache(lambda *wanted: _plan_rank(config, workspace, *wanted))
     link = _slowest_link(machines)
     work = make_workload(config, measure_prompts(config), count_held_out(config))
-    updates = config.grpo.num_iterations if isinstance(config, GrpoConfig) else 1
+    updates = 1 if work.groups is None else work.groups.num_updates
 
     def on(number: int) -> _Ranks:
         owns = [len(range(rank, settings.rows_per_step, number)) for rank in range(number)]
@@ -183,9 +184,10 @@ def _plan_rank(
     config: RunConfig, workspace: Path | None, machine: RankMachine, own: int, number: int
 ) -> Plan:
     """One rank's plan; a teacher in shards has one for each rank."""
-    if isinstance(config, OnPolicyConfig) and config.distillation.teacher_shards > 1:
-        cut = config.distillation.model_copy(update={"teacher_shards": number})
-        config = config.model_copy(update={"distillation": cut})
+    settings = settings_of(config)
+    if shards_of(settings) > 1:
+        cut = {BLOCK_OF_METHOD[config.method]: in_shards(settings, number)}
+        config = config.model_copy(update=cut)
     return plan_run(config, machine.memory_gb, machine.chip, workspace, own)
 
 

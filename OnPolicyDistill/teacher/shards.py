@@ -57,7 +57,6 @@ def load_shard(name: str, mixed_precision: bool, num_shards: int, ranks: Ranks) 
             f"teacher_shards is {num_shards}, and this run has {ranks.size} "
             f"{'rank' if ranks.is_alone else 'ranks'}.",
             f"Start it with -n {num_shards} or with {num_shards} hosts (--hosts).",
-            (("distillation.teacher_shards", f"is not the number of ranks, {ranks.size}"),),
         )
     problem = sharding_problem(read_json(find_folder(name) / "config.json"), name, num_shards)
     if problem is not None:
