@@ -95,9 +95,9 @@ def create_api(backend: Backend) -> FastAPI:
     )
     api.state.backend = backend
     api.state.workbench = Workbench(backend)
+    api.include_router(v1.router, prefix="/v1")  # first, as what most readers look for
     for router in ROUTERS:
         api.include_router(router, prefix="/api")
-    api.include_router(v1.router, prefix="/v1")
     install_problem_handlers(api, write_in_form)
     install_openapi(api)
     return api

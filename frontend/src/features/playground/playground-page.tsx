@@ -56,6 +56,7 @@ interface TalkProps {
 function Talk({ runs, runId, isBlocked, talk }: TalkProps) {
   const { checkpoint } = useSearch({ from: "/playground" });
   const navigate = useNavigate({ from: "/playground" });
+  const hasTeacher = runs.find((run) => run.run_id === runId)?.teacher != null;
   return (
     <>
       <QuestionForm
@@ -70,7 +71,7 @@ function Talk({ runs, runId, isBlocked, talk }: TalkProps) {
         onChat={talk.setChat}
         isAsking={talk.isAsking}
         isBlocked={isBlocked}
-        hasTeacher={runs.find((run) => run.run_id === runId)?.teacher != null}
+        hasTeacher={hasTeacher}
         ask={talk.ask}
         stop={talk.stop}
       />
@@ -83,7 +84,7 @@ function Talk({ runs, runId, isBlocked, talk }: TalkProps) {
           isAsking={talk.isAsking}
         />
       ) : (
-        <Voices exchange={talk.exchange} onContinue={talk.takeUp} />
+        <Voices exchange={talk.exchange} hasTeacher={hasTeacher} onContinue={talk.takeUp} />
       )}
     </>
   );

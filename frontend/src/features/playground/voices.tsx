@@ -19,12 +19,13 @@ const ROLES: readonly { role: Role; title: string; color: string }[] = [
 
 interface VoicesProps {
   exchange: Exchange;
+  hasTeacher: boolean;
   /** Takes an answer up into the conversation; null while there is nothing to take up. */
   onContinue: ((answer: string) => void) | null;
 }
 
 /** Three completions side by side, and under them the student's tokens as the teacher grades them. */
-export function Voices({ exchange, onContinue }: VoicesProps) {
+export function Voices({ exchange, hasTeacher, onContinue }: VoicesProps) {
   const tokens = gradedTokens(exchange);
   return (
     <>
@@ -37,36 +38,38 @@ export function Voices({ exchange, onContinue }: VoicesProps) {
         <Notice key={note} tone="neutral" title={note} />
       ))}
       <div className="grid gap-3 lg:grid-cols-3">
-        {ROLES.map(({ role, title, color }) => (
-          <Card
-            key={role}
-            title={
-              <span className="flex items-center gap-2">
-                <span aria-hidden className="size-2 rounded-full" style={{ background: color }} />
-                {title}
-              </span>
-            }
-            actions={
-              <span className="num text-sm text-muted">{speedOf(exchange.voices[role])}</span>
-            }
-          >
-            <p className="min-h-24 whitespace-pre-wrap" aria-live="off">
-              {textOf(exchange.voices[role].tokens) || (
-                <span className="text-faint">{WAITING[exchange.voices[role].state]}</span>
-              )}
-            </p>
-            <Read voice={exchange.voices[role]} />
-            {onContinue && exchange.voices[role].state === "done" ? (
-              <Button
-                size="sm"
-                className="mt-2"
-                onClick={() => onContinue(textOf(exchange.voices[role].tokens))}
-              >
-                Continue with this answer
-              </Button>
-            ) : null}
-          </Card>
-        ))}
+        {ROLES.filter(({ role }) => hasTeacher || role !== "teacher").map(
+          ({ role, title, color }) => (
+            <Card
+              key={role}
+              title={
+                <span className="flex items-center gap-2">
+                  <span aria-hidden className="size-2 rounded-full" style={{ background: color }} />
+                  {title}
+                </span>
+              }
+              actions={
+                <span className="num text-sm text-muted">{speedOf(exchange.voices[role])}</span>
+              }
+            >
+              <p className="min-h-24 whitespace-pre-wrap" aria-live="off">
+                {textOf(exchange.voices[role].tokens) || (
+                  <span className="text-faint">{WAITING[exchange.voices[role].state]}</span>
+                )}
+              </p>
+              <Read voice={exchange.voices[role]} />
+              {onContinue && exchange.voices[role].state === "done" ? (
+                <Button
+                  size="sm"
+                  className="mt-2"
+                  onClick={() => onContinue(textOf(exchange.voices[role].tokens))}
+                >
+                  Continue with this answer
+                </Button>
+              ) : null}
+            </Card>
+          ),
+        )}
       </div>
       {tokens.length > 0 && exchange.grades.length > 0 ? (
         <Card title="The student's tokens, graded by the teacher">

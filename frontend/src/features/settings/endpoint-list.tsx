@@ -46,7 +46,7 @@ export function EndpointList() {
       ) : (
         groups.map((group) => (
           <section key={group} aria-label={group} className="border-t first:border-t-0">
-            <h3 className="label px-3 pt-2">{group}</h3>
+            <h3 className="label px-3 pt-2 first-letter:uppercase">{group}</h3>
             <ul>
               {found
                 .filter((endpoint) => endpoint.group === group)
