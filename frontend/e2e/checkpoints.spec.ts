@@ -67,7 +67,7 @@ test("a checkpoint is judged, taken elsewhere and gone on from, and nothing is l
 
   await test.step("from an earlier one a new run goes on, and the old one stays", async () => {
     await page.goto(`/runs/${run_id}?tab=checkpoints`);
-    await page.getByRole("button", { name: "Resume from step 4" }).click();
+    await page.getByRole("button", { name: "Resume from here, step 4" }).click();
     await expect(page.getByRole("heading", { name: "the long way from step 4" })).toBeVisible(SLOW);
     const made = new URL(page.url()).pathname.split("/").at(-1) ?? "";
     expect(made).not.toBe(run_id);

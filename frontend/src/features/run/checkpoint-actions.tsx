@@ -66,7 +66,7 @@ function ResumeFrom({ detail: { run }, step, isNewest }: CheckpointActionsProps)
       size="sm"
       busy={resume.isPending}
       disabled={isTaken}
-      aria-label={`Resume from step ${step}`}
+      aria-label={`Resume from here, step ${step}`}
       title={
         isTaken
           ? "The run is at work on it"
