@@ -61,7 +61,7 @@ def test_every_mean_has_an_interval_and_is_that_of_the_kept_values(classroom: Cl
             assert low <= mean <= high, key
         assert event.metrics["eval_completion_tokens"] == pytest.approx(sum(values.tokens) / 6)
     (finished,) = [e for e in read_events(run.events_file) if isinstance(e, RunFinished)]
-    assert finished.intervals["after_eval_reverse_kl"] == last.intervals["eval_reverse_kl"]
+    assert finished.intervals["last_eval_reverse_kl"] == last.intervals["eval_reverse_kl"]
     assert finished.intervals["before_eval_reverse_kl"] == first.intervals["eval_reverse_kl"]
 
 
