@@ -12,8 +12,9 @@ onPress("restart", diagnostics.restart);
 onPress("copy", diagnostics.copyLog);
 onPress("folder", diagnostics.openLogFolder);
 
-diagnostics.read().then(({ what, detail, log }) => {
+diagnostics.read().then(({ what, detail, why, log }) => {
   show("what", what);
   show("detail", detail);
+  show("why", why);
   show("log", log.join("\n"));
 });

@@ -33,6 +33,8 @@ export interface DiagnosticsBridge {
 export interface Diagnosis {
   readonly what: string;
   readonly detail: string;
+  /** Why, in a sentence; empty where the log does not say. */
+  readonly why: string;
   readonly log: readonly string[];
 }
 

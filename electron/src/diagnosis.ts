@@ -1,5 +1,6 @@
 import type { Ending } from "./backend-process.js";
 import type { Diagnosis } from "./bridge.js";
+import { lastWords } from "./last-words.js";
 import { MAX_RESTARTS, type SupervisorState } from "./supervisor.js";
 
 const SHOWN_LINES = 200;
@@ -19,11 +20,12 @@ export function describeEnding({ code, signal, error }: Ending): string {
 export function diagnose(state: SupervisorState, log: readonly string[]): Diagnosis {
   const shown = log.slice(-SHOWN_LINES);
   if (state.kind !== "failed") {
-    return { what: "The backend is being started.", detail: "", log: shown };
+    return { what: "The backend is being started.", detail: "", why: "", log: shown };
   }
   return {
     what: `The backend ended ${MAX_RESTARTS + 1} times in a short time and is not started again by itself.`,
     detail: `${describeEnding(state.ending)} Runs at work are processes of their own and go on.`,
+    why: lastWords(shown) ?? "",
     log: shown,
   };
 }
