@@ -32,7 +32,7 @@ CHROMIUM = $(shell echo "$$OPD_CHROMIUM"; command -v chromium || command -v goog
 SCREEN_READY := frontend/node_modules/.ready
 SHELL_READY := electron/node_modules/.ready
 
-.PHONY: schema check-wheels setup demo test test-serving test-training test-demos test-architectures test-kernels test-two-kernels test-browser screenshots chromium check check-screen check-shell test-shell build app dev bench lock openblas
+.PHONY: schema check-wheels setup demo test test-serving test-training test-demos test-architectures test-kernels test-two-kernels test-browser screenshots chromium check check-screen check-shell test-shell test-window build app dev bench lock openblas
 
 setup: $(READY)
 
@@ -151,13 +151,20 @@ check-shell: $(SHELL_READY)
 test-shell: setup $(SHELL_READY)
 	cd electron && npm run test:backend
 
+# Optional: the shell in Electron 9.4.1, fetched in a wheel (68 MB), under Xvfb (Debian: xvfb and
+# libgtk-3-0 libnss3 libasound2 libgbm1). It says what it stands in for and does not show.
+test-window: setup $(SHELL_READY) build
+	@if command -v Xvfb >/dev/null; then node electron/scripts/test-window.mjs; else \
+	  echo "There is no Xvfb here, so the window was left out."; \
+	fi
+
 # On Apple silicon only; Electron's binary and a Python to pack are fetched here.
 app: $(SHELL_READY) | $(UV)
 	@electron/scripts/require-apple-silicon.sh
 	@$(MAKE) --no-print-directory build
 	cd electron && UV=$(abspath $(UV)) npm run app
 else
-build app check-screen check-shell test-shell test-browser screenshots:
+build app check-screen check-shell test-shell test-window test-browser screenshots:
 	@echo "There is no Node here, so the screen was left out: it needs Node 20.19 or later."
 endif
 
