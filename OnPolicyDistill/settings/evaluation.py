@@ -57,6 +57,7 @@ class EvaluationSettings(SightSettings):
     )
     grading: Grading = Field(
         "auto",
+        title="Grading",
         description="labels: a reply names one of a few labels; exact, contains, boxed: free "
         "answers that are the gold one, hold it, or have it in their box; auto: as the items look.",
     )
