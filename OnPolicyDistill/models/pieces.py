@@ -31,28 +31,29 @@ OPERATIONS_PER_BYTE = 4
 def read_hidden_states(model: nn.Module, tokens: mx.array, cache: Rows | None = None) -> mx.array:
     """The same as `hidden_states`, stoppable and without a gradient: (B, T) -> (B, T, D).
 
-    Rows are read side by side where the device has lanes for them, and then computed.
+    Rows of a short pass are read side by side where the device has lanes for them (lanes.py).
 
     Raises:
         StoppedError: a stop was asked for in the middle.
         ModelError: the architecture is not laid out as body and head.
     """
-    with in_pieces(model, tokens.size):
-        num_rows = tokens.shape[0]
-        if cache is not None or isinstance(model, SeeingModel) or num_lanes(num_rows) == 1:
-            return hidden_states(model, tokens, cache)
-        with one_thread_a_product(num_lanes(num_rows)):
-            parts = in_lanes(num_rows, lambda rows: hidden_states(model, tokens[rows]))
+    lanes = num_lanes(tokens.shape[0])
+    is_plain = cache is None and not isinstance(model, SeeingModel)
+    if is_plain and lanes > 1 and not _is_long(_works(model, tokens.size)):
+        with one_thread_a_product(lanes):
+            parts = in_lanes(tokens.shape[0], lambda rows: hidden_states(model, tokens[rows]))
             mx.eval(parts)
         return mx.concatenate(parts)
+    with in_pieces(model, tokens.size):
+        return hidden_states(model, tokens, cache)
 
 
 @contextmanager
 def in_pieces(model: nn.Module, num_tokens: int) -> Iterator[None]:
     """Compute passes of the block over so many tokens, of any rows, after every few layers."""
     layers: list[nn.Module] = list(model.layers)
-    works = [OPERATIONS_PER_BYTE * num_tokens * _num_bytes(layer) for layer in layers]
-    if sum(works) < OPERATIONS_PER_PIECE:
+    works = _works(model, num_tokens)
+    if not _is_long(works):
         yield
         return
     own = [type(layer) for layer in layers]
@@ -81,6 +82,15 @@ def _computing(plain: type[nn.Module]) -> type[nn.Module]:
         return output
 
     return type(plain.__name__, (plain,), {"__call__": call})
+
+
+def _works(model: nn.Module, num_tokens: int) -> list[float]:
+    """Operations of each layer over so many tokens."""
+    return [OPERATIONS_PER_BYTE * num_tokens * _num_bytes(layer) for layer in model.layers]
+
+
+def _is_long(works: list[float]) -> bool:
+    return sum(works) >= OPERATIONS_PER_PIECE
 
 
 def _num_bytes(layer: nn.Module) -> int:
