@@ -44,7 +44,7 @@ def _lesson(name: str, preset: str, steps: int, prompts: int, tokens: int) -> Le
 
 
 SQUARES = _lesson("squares", "vlm_distillation/demo", steps=12, prompts=100, tokens=32)
-DATES = _lesson("dates", "demo", steps=30, prompts=200, tokens=17)
+DATES = _lesson("dates", "demo", steps=30, prompts=100, tokens=17)
 SUITE = _lesson("squares", "vlm_distillation/demo", steps=10, prompts=48, tokens=32)
 QUICK = _lesson("dates", "demo", steps=2, prompts=4, tokens=17)
 SUITE_SEEDS = 2

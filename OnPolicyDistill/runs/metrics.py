@@ -257,7 +257,7 @@ _DECLARED = (
         "tokens",
         "neither",
         "evaluation",
-        "Positions of a completion before the held-out divergence has flattened: less than 5 % of "
+        "Positions of a completion before the held-out divergence has flattened: less than 1 % of "
         "it lies behind. With loss_tokens: auto the next steps learn so many.",
     ),
     _metric(
