@@ -23,6 +23,7 @@ NOT_IN_REPORT = {
     "eval_teacher_agreement",
     "eval_num_graded",
     "eval_teacher_entropy_bound",
+    "eval_loss_tokens",
 }
 
 

@@ -187,6 +187,7 @@ class DistillationSettings(OptimizerSettings):
     )
     teacher_cache_dir: str | None = Field(
         None,
+        title="Teacher's folder on disk",
         description="Folder that keeps what the teacher handed over, for other runs, days and "
         "Macs: a row that is there is not asked again, and a teacher whose rows all are is not "
         "loaded. Fill it ahead with `opd teacher score`.",
@@ -195,21 +196,25 @@ class DistillationSettings(OptimizerSettings):
         20_000,
         ge=1,
         le=100_000_000,
+        title="Room in that folder",
         description="Room in that folder, in MB; what was not used for longest goes first.",
     )
     teacher_cache_precision: Precision = Field(
         "exact",
+        title="Precision on disk",
         description="How that folder keeps hidden states: as the teacher made them, in bfloat16, "
         "or in int8 (half of that); what it costs is measured and written beside them.",
     )
     teachers: tuple[NamedTeacher, ...] = Field(
         (),
         max_length=MOST_TEACHERS,
+        title="Several teachers",
         description="Several teachers, each for the prompts whose `teacher` key names it, in "
         "teacher_model's stead; one is in memory at a time.",
     )
     teacher_order: TeacherOrder = Field(
         "by_teacher",
+        title="Order of teachers",
         description="With several teachers: each one's prompts of an epoch in a row, which loads "
         "least, or mixed, which loads every teacher in every step.",
     )
@@ -217,6 +222,7 @@ class DistillationSettings(OptimizerSettings):
         1,
         ge=1,
         le=64,
+        title="Shards of the teacher",
         description="Over how many ranks the teacher's weights are cut, which is all of them: for "
         "a teacher too large for one Mac. 1 keeps it whole on each.",
     )
@@ -225,6 +231,7 @@ class DistillationSettings(OptimizerSettings):
         1,
         ge=1,
         le=64,
+        title="Steps per batch of completions",
         description="Optimizer steps that learn from the same rollouts; beyond the first they are "
         "weighted by what the student has become since it sampled them.",
     )

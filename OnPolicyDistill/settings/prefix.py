@@ -29,6 +29,7 @@ LossTokens = Annotated[
     str,
     BeforeValidator(_checked),
     Field(
+        title="Tokens learned of a completion",
         description="Positions of a completion that are learned, from its first: all, a number, a "
         "share of the longest completion such as 30%, or auto, which follows where the held-out "
         "divergence lies. Completions are sampled only that far; held-out ones stay whole.",

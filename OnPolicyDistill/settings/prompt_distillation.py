@@ -191,6 +191,7 @@ class PromptDistillationSettings(SightSettings, OptimizerSettings):
         1,
         ge=1,
         le=64,
+        title="Steps per batch of completions",
         description="Optimizer steps of the on_policy training that learn from the same rollouts; "
         "beyond the first they are weighted by what the student has become since.",
     )

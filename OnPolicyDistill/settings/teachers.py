@@ -23,7 +23,10 @@ class StudentCopy(Settings):
     """The student as it was: a copy of its adapter that scores, and is made anew now and then."""
 
     refresh_every: int = Field(
-        ge=1, le=1_000_000, description="Steps after which the copy is made anew."
+        ge=1,
+        le=1_000_000,
+        title="Steps between refreshes",
+        description="Steps after which the copy is made anew.",
     )
 
 
@@ -31,14 +34,24 @@ class NamedTeacher(Settings):
     """One of several teachers: a model here, one that is served, or the student's own copy."""
 
     name: str = Field(
-        pattern=r"^\w[\w .+-]{0,39}$", description="What lines of the prompt files call it."
+        pattern=r"^\w[\w .+-]{0,39}$",
+        title="Name",
+        description="What lines of the prompt files call it.",
     )
     model: str | None = Field(
-        None, min_length=1, max_length=300, description="Registry alias, hub id or folder."
+        None,
+        min_length=1,
+        max_length=300,
+        title="Model",
+        description="Registry alias, hub id or folder.",
     )
-    endpoint: TeacherEndpoint | None = Field(None, description="A teacher that lives elsewhere.")
+    endpoint: TeacherEndpoint | None = Field(
+        None, title="On a server", description="A teacher that lives elsewhere."
+    )
     student_copy: StudentCopy | None = Field(
-        None, description="The student's own earlier self, which keeps it from drifting."
+        None,
+        title="Copy of the student",
+        description="The student's own earlier self, which keeps it from drifting.",
     )
 
     @model_validator(mode="after")

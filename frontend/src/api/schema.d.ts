@@ -3399,50 +3399,50 @@ export interface components {
              */
             teacher_endpoint?: components["schemas"]["TeacherEndpoint"];
             /**
-             * Teacher Cache Dir
+             * Teacher's folder on disk
              * @description Folder that keeps what the teacher handed over, for other runs, days and Macs: a row that is there is not asked again, and a teacher whose rows all are is not loaded. Fill it ahead with `opd teacher score`.
              */
             teacher_cache_dir?: string | null;
             /**
-             * Teacher Cache Dir Mb
+             * Room in that folder
              * @description Room in that folder, in MB; what was not used for longest goes first.
              * @default 20000
              */
             teacher_cache_dir_mb?: number;
             /**
-             * Teacher Cache Precision
+             * Precision on disk
              * @description How that folder keeps hidden states: as the teacher made them, in bfloat16, or in int8 (half of that); what it costs is measured and written beside them.
              * @default exact
              * @enum {string}
              */
             teacher_cache_precision?: "exact" | "bfloat16" | "int8";
             /**
-             * Teachers
+             * Several teachers
              * @description Several teachers, each for the prompts whose `teacher` key names it, in teacher_model's stead; one is in memory at a time.
              * @default []
              */
             teachers?: components["schemas"]["NamedTeacher"][];
             /**
-             * Teacher Order
+             * Order of teachers
              * @description With several teachers: each one's prompts of an epoch in a row, which loads least, or mixed, which loads every teacher in every step.
              * @default by_teacher
              * @enum {string}
              */
             teacher_order?: "by_teacher" | "mixed";
             /**
-             * Teacher Shards
+             * Shards of the teacher
              * @description Over how many ranks the teacher's weights are cut, which is all of them: for a teacher too large for one Mac. 1 keeps it whole on each.
              * @default 1
              */
             teacher_shards?: number;
             /**
-             * Loss Tokens
+             * Tokens learned of a completion
              * @description Positions of a completion that are learned, from its first: all, a number, a share of the longest completion such as 30%, or auto, which follows where the held-out divergence lies. Completions are sampled only that far; held-out ones stay whole.
              * @default all
              */
             loss_tokens?: string;
             /**
-             * Rollout Reuse
+             * Steps per batch of completions
              * @description Optimizer steps that learn from the same rollouts; beyond the first they are weighted by what the student has become since it sampled them.
              * @default 1
              */
@@ -5537,9 +5537,15 @@ export interface components {
              * @description Registry alias, hub id or folder.
              */
             model?: string | null;
-            /** @description A teacher that lives elsewhere. */
+            /**
+             * On a server
+             * @description A teacher that lives elsewhere.
+             */
             endpoint?: components["schemas"]["TeacherEndpoint"] | null;
-            /** @description The student's own earlier self, which keeps it from drifting. */
+            /**
+             * Copy of the student
+             * @description The student's own earlier self, which keeps it from drifting.
+             */
             student_copy?: components["schemas"]["StudentCopy"] | null;
         };
         /**
@@ -7195,13 +7201,13 @@ export interface components {
              */
             lora?: components["schemas"]["LoraSettings"];
             /**
-             * Loss Tokens
+             * Tokens learned of a completion
              * @description Positions of a completion that are learned, from its first: all, a number, a share of the longest completion such as 30%, or auto, which follows where the held-out divergence lies. Completions are sampled only that far; held-out ones stay whole.
              * @default all
              */
             loss_tokens?: string;
             /**
-             * Rollout Reuse
+             * Steps per batch of completions
              * @description Optimizer steps of the on_policy training that learn from the same rollouts; beyond the first they are weighted by what the student has become since.
              * @default 1
              */
@@ -8968,7 +8974,7 @@ export interface components {
          */
         StudentCopy: {
             /**
-             * Refresh Every
+             * Steps between refreshes
              * @description Steps after which the copy is made anew.
              */
             refresh_every: number;
@@ -9831,50 +9837,50 @@ export interface components {
              */
             teacher_endpoint?: components["schemas"]["TeacherEndpoint"];
             /**
-             * Teacher Cache Dir
+             * Teacher's folder on disk
              * @description Folder that keeps what the teacher handed over, for other runs, days and Macs: a row that is there is not asked again, and a teacher whose rows all are is not loaded. Fill it ahead with `opd teacher score`.
              */
             teacher_cache_dir?: string | null;
             /**
-             * Teacher Cache Dir Mb
+             * Room in that folder
              * @description Room in that folder, in MB; what was not used for longest goes first.
              * @default 20000
              */
             teacher_cache_dir_mb?: number;
             /**
-             * Teacher Cache Precision
+             * Precision on disk
              * @description How that folder keeps hidden states: as the teacher made them, in bfloat16, or in int8 (half of that); what it costs is measured and written beside them.
              * @default exact
              * @enum {string}
              */
             teacher_cache_precision?: "exact" | "bfloat16" | "int8";
             /**
-             * Teachers
+             * Several teachers
              * @description Several teachers, each for the prompts whose `teacher` key names it, in teacher_model's stead; one is in memory at a time.
              * @default []
              */
             teachers?: components["schemas"]["NamedTeacher"][];
             /**
-             * Teacher Order
+             * Order of teachers
              * @description With several teachers: each one's prompts of an epoch in a row, which loads least, or mixed, which loads every teacher in every step.
              * @default by_teacher
              * @enum {string}
              */
             teacher_order?: "by_teacher" | "mixed";
             /**
-             * Teacher Shards
+             * Shards of the teacher
              * @description Over how many ranks the teacher's weights are cut, which is all of them: for a teacher too large for one Mac. 1 keeps it whole on each.
              * @default 1
              */
             teacher_shards?: number;
             /**
-             * Loss Tokens
+             * Tokens learned of a completion
              * @description Positions of a completion that are learned, from its first: all, a number, a share of the longest completion such as 30%, or auto, which follows where the held-out divergence lies. Completions are sampled only that far; held-out ones stay whole.
              * @default all
              */
             loss_tokens?: string;
             /**
-             * Rollout Reuse
+             * Steps per batch of completions
              * @description Optimizer steps that learn from the same rollouts; beyond the first they are weighted by what the student has become since it sampled them.
              * @default 1
              */
