@@ -89,7 +89,7 @@ test("models answer labelled items, and what they said is counted and compared",
       .setInputFiles(join(LANGUAGES, "prompt.md"));
     await fillForm(page, { "Longest answer": "64", Name: "Who knows languages" });
     await expect(page.getByRole("alert")).toHaveCount(0);
-    await expect(page.getByText("Nothing to mend")).toBeVisible();
+    await expect(page.getByText("No problems found")).toBeVisible();
     await startAndWait(page, NUM_ITEMS);
   });
 

@@ -26,7 +26,7 @@ test("a new user distils the embedded pair with nothing but the window", async (
     await page
       .getByLabel("Drop the validation file here", { exact: true })
       .setInputFiles(VALIDATION);
-    await expect(page.getByText("Nothing to mend")).toHaveCount(2);
+    await expect(page.getByText("No problems found")).toHaveCount(2);
     await expect(validation).toHaveAttribute("aria-invalid", "false");
     await proceed(page, "objective");
   });
@@ -83,7 +83,7 @@ test("a new user distils the embedded pair with nothing but the window", async (
     await page.getByRole("link", { name: "Playground" }).click();
     await page.getByRole("textbox", { name: "Prompt" }).fill("the fourth of March 2031, noon");
     await page.getByRole("spinbutton", { name: "Max tokens" }).fill("24");
-    await page.getByRole("button", { name: "Ask" }).click(SLOW);
+    await page.getByRole("button", { name: "Send" }).click(SLOW);
     await expect(page.getByText("graded by the teacher")).toBeVisible(SLOW);
   });
 

@@ -115,7 +115,7 @@ test("models are chosen from cards that say what they are and whether they fit",
     expect(await seriousFindings(page)).toEqual([]);
     await page.getByRole("button", { name: `Forget ${stranger}` }).click();
     await page.getByRole("button", { name: "Forget", exact: true }).click();
-    await expect(page.getByText("No model is like that")).toBeVisible();
+    await expect(page.getByText("No models match")).toBeVisible();
   });
 });
 

@@ -56,7 +56,7 @@ test("a model is fine-tuned on conversations, and no teacher is spoken of", asyn
   await expect(field).toHaveAttribute("aria-invalid", "true");
   await drop(page, "training conversations", train);
   await drop(page, "validation file", held);
-  await expect(page.getByText("Nothing to mend")).toHaveCount(2);
+  await expect(page.getByText("No problems found")).toHaveCount(2);
   await expect(field).toHaveAttribute("aria-invalid", "false");
   await page.getByText("Lines as the model reads them").first().click();
   await expect(page.getByRole("region", { name: "First lines" })).toContainText(/\d+ tokens/);
@@ -101,7 +101,7 @@ test("a long prompt is distilled away in three stages", async ({ page, backend, 
   await expect(field).toHaveAttribute("aria-invalid", "true");
   await drop(page, "inputs", inputs);
   await drop(page, "validation file", held);
-  await expect(page.getByText("Nothing to mend")).toHaveCount(2);
+  await expect(page.getByText("No problems found")).toHaveCount(2);
   await fill(page, { Labels: "ar, de, de" });
   await expect(page.getByText("names the same label twice")).toBeVisible();
   await fill(page, { Labels: "ar, de, el, en, es, fr, hi, ru, tr, ur, vi, zh, ot" });

@@ -27,7 +27,7 @@ test("a model learns from rewards, and each completion shows what it was worth",
   await drop(page, "validation file", held);
   await expect(page.getByRole("alert").filter({ hasText: "answer" }).first()).toBeVisible();
   await drop(page, "training prompts", train);
-  await expect(page.getByText("Nothing to mend")).toHaveCount(2);
+  await expect(page.getByText("No problems found")).toHaveCount(2);
   await proceed(page, "objective");
 
   await fill(page, {

@@ -10,7 +10,7 @@ async function expectAccessible(page: Page): Promise<void> {
 }
 
 async function ask(page: Page): Promise<void> {
-  await page.getByRole("button", { name: "Ask", exact: true }).click();
+  await page.getByRole("button", { name: "Send", exact: true }).click();
 }
 
 /** A command from the page in a real shell, as it was copied. */
@@ -38,7 +38,7 @@ test("a student is talked to on the page and by any program", async ({
     await ask(page);
     const tokens = page.getByRole("listbox", { name: "Tokens of the completion" });
     await expect(tokens).toBeVisible(SLOW);
-    await expect(page.getByRole("button", { name: "Ask", exact: true })).toBeEnabled(SLOW);
+    await expect(page.getByRole("button", { name: "Send", exact: true })).toBeEnabled(SLOW);
     expect(await tokens.getByRole("option").count()).toBeGreaterThan(1);
     await expect(tokens).not.toContainText("∅");
     await expect(tokens).not.toContainText("\ufffd");
@@ -58,7 +58,7 @@ test("a student is talked to on the page and by any program", async ({
     await page.getByRole("button", { name: "Keep as a prompt" }).click();
     await page.getByLabel("Name of the new set").fill("Hard ones");
     await page.getByLabel("Right answer").fill("1998-03-04");
-    await page.getByRole("button", { name: "Keep it" }).click();
+    await page.getByRole("button", { name: "Save", exact: true }).click();
     await expect(page.getByText("Kept in Hard ones.jsonl.")).toBeVisible();
   });
 

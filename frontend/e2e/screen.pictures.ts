@@ -93,9 +93,9 @@ async function ask(page: Page): Promise<void> {
     .getByRole("textbox", { name: "Prompt" })
     .fill("Monday, 8 Aug 44, half past eight in the evening");
   await page.getByRole("spinbutton", { name: "Max tokens" }).fill("24");
-  await page.getByRole("button", { name: "Ask" }).click(SLOW);
+  await page.getByRole("button", { name: "Send" }).click(SLOW);
   await expect(page.getByText("graded by the teacher")).toBeVisible(SLOW);
-  await expect(page.getByRole("button", { name: "Ask" })).toBeEnabled(SLOW);
+  await expect(page.getByRole("button", { name: "Send" })).toBeEnabled(SLOW);
 }
 
 async function take(page: Page, name: string): Promise<void> {

@@ -126,20 +126,20 @@ test("a student that sees is distilled and asked, with its pictures in sight", a
 
   await test.step("models say how much of what they read was pictures", async () => {
     await page.getByRole("textbox", { name: "Prompt" }).fill("How wide is it?");
-    await page.getByRole("button", { name: "Ask", exact: true }).click(SLOW);
+    await page.getByRole("button", { name: "Send", exact: true }).click(SLOW);
     await expect(page.getByText(/It read \d+ tokens, \d+ of them pictures/)).toHaveCount(3, SLOW);
     await expect(page.getByText("graded by the teacher")).toBeVisible(SLOW);
   });
 
   await test.step("a line of a set is asked with its words and its picture", async () => {
     await page.getByRole("button", { name: "Take a line" }).click();
-    const dialog = page.getByRole("dialog", { name: "Ask a line of a set" });
+    const dialog = page.getByRole("dialog", { name: "Use a prompt from a set" });
     await dialog.getByRole("combobox", { name: "Set" }).click();
     await page.getByRole("option", { name: "squares/train" }).click();
     await dialog.getByRole("listitem").nth(2).getByRole("button").click();
     await expect(page.getByRole("textbox", { name: "Prompt" })).not.toHaveValue("How wide is it?");
     await expectShown(page, "line 3, picture 1");
-    await page.getByRole("button", { name: "Ask", exact: true }).click(SLOW);
+    await page.getByRole("button", { name: "Send", exact: true }).click(SLOW);
     await expect(page.getByText(/It read \d+ tokens, \d+ of them pictures/)).toHaveCount(3, SLOW);
   });
 });

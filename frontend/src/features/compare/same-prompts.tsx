@@ -122,7 +122,7 @@ function Completions({ name, color, completions }: CompletionsProps) {
           <p className="num text-right text-sm text-muted">{sizeText(completion)}</p>
           <Scrolled label="Completion" className="max-h-40">
             <p className="break-words whitespace-pre-wrap">
-              {completion.text || <span className="text-faint">It said nothing</span>}{" "}
+              {completion.text || <span className="text-faint">It printed nothing</span>}{" "}
               {completion.finish_reason === "length" ? <Badge tone="warn">truncated</Badge> : null}
             </p>
           </Scrolled>

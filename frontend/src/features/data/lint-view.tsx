@@ -5,7 +5,7 @@ import { formatCount } from "@/components/format";
 import { PictureFacts } from "@/features/data/picture-facts";
 
 const VERDICTS = {
-  ok: { tone: "good", label: "Nothing to mend" },
+  ok: { tone: "good", label: "No problems found" },
   warning: { tone: "warn", label: "Usable, with warnings" },
   error: { tone: "bad", label: "Has lines that cannot be used" },
 } as const;

@@ -109,7 +109,7 @@ function Tokens({ tokens, pictures }: TokensProps) {
       </p>
       {isOpen ? null : (
         <Button size="sm" className="mt-1" onClick={() => setOpen(true)}>
-          Show all of it
+          Show all
         </Button>
       )}
     </>

@@ -92,13 +92,13 @@ export function ExportForm({ run, chosenStep, runs, taken, onRun }: ExportFormPr
           {form === "quantized" ? (
             <div className="flex flex-wrap gap-2">
               <Select
-                label="Bits of a weight"
+                label="Bits per weight"
                 value={String(packing.bits)}
                 choices={BITS}
                 onChange={(bits) => setPacking({ ...packing, bits: Number(bits) })}
               />
               <Select
-                label="Weights that share a scale"
+                label="Group size"
                 value={String(packing.groupSize)}
                 choices={GROUPS}
                 onChange={(size) => setPacking({ ...packing, groupSize: Number(size) })}
@@ -107,15 +107,15 @@ export function ExportForm({ run, chosenStep, runs, taken, onRun }: ExportFormPr
           ) : null}
           {form === "fused" ? (
             <div className="flex items-center gap-2">
-              <Switch label="Unpack" checked={unpacks} onChange={setUnpacks} />
+              <Switch label="Dequantize" checked={unpacks} onChange={setUnpacks} />
               <span>
-                Unpack quantized weights: larger, and nothing of the adapter is rounded away
+                Dequantize the weights: a larger folder, and nothing of the adapter is rounded away
               </span>
             </div>
           ) : null}
           {form === "gguf" ? (
             <Select
-              label="How the file stores weights"
+              label="Weight format"
               value={ggufType}
               choices={GGUF_TYPES}
               onChange={(type) => setGgufType(type as GgufType)}
@@ -123,7 +123,8 @@ export function ExportForm({ run, chosenStep, runs, taken, onRun }: ExportFormPr
           ) : null}
           {isBlocked ? (
             <Notice tone="warn" title={options.blocked}>
-              This form loads the model. Pause the run or wait for it; the adapter can leave now.
+              This form loads the model. Pause the run or wait for it; the adapter alone can be
+              exported now.
             </Notice>
           ) : null}
           <Field label="Name of the folder" help="In the workspace, under exports.">

@@ -47,7 +47,8 @@ export function ExportPage() {
               </ButtonLink>
             }
           >
-            A run with a checkpoint can leave as an adapter, a fused or quantized model, or GGUF.
+            A run with a checkpoint can be exported as an adapter, a fused or quantized model, or
+            GGUF.
           </EmptyState>
         )}
         <ExportRows exports={exports.data ?? []} />

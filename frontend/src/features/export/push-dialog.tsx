@@ -106,7 +106,7 @@ function Planned({ plan, onToken }: { plan: PushPlan; onToken: () => void }) {
       </div>
       {plan.has_token ? null : (
         <section className="flex flex-col gap-3 rounded-md border border-warn/40 p-3">
-          <h3 className="font-medium">The hub must know who sends this</h3>
+          <h3 className="font-medium">Hugging Face asks for a token before it takes this</h3>
           <HubTokenForm onKept={onToken} />
         </section>
       )}

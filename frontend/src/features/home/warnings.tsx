@@ -18,7 +18,7 @@ export function Warnings({ system, blocked }: WarningsProps) {
   return (
     <>
       {blocked ? (
-        <Notice tone="warn" title="The next run waits">
+        <Notice tone="warn" title="The next run is waiting">
           {blocked}
         </Notice>
       ) : null}
@@ -29,7 +29,7 @@ export function Warnings({ system, blocked }: WarningsProps) {
         </Notice>
       ) : null}
       {isMemoryLow ? (
-        <Notice tone="warn" title="Memory is scarce">
+        <Notice tone="warn" title="Memory is low">
           {formatNumber(system.memory_available_gb, 3)} GB are available. Close other programs
           before you start a run; macOS ends the largest process first.
         </Notice>

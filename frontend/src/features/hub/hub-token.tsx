@@ -94,7 +94,7 @@ function NewToken({ isFirst, onKept }: NewTokenProps) {
               className="grow"
             />
             <Button type="submit" busy={keep.isPending} disabled={token.trim() === ""}>
-              Keep it
+              Save
             </Button>
           </span>
         )}

@@ -79,8 +79,8 @@ function Mapped({ base, block, names, onBase }: MappedProps) {
             retry={() => void map.refetch()}
           />
         ) : pairs.length === 0 ? (
-          <EmptyState title="No pair is like that">
-            Loosen the filter, or take the settings of another preset.
+          <EmptyState title="No pairs match">
+            Change the filter, or take the settings of another preset.
           </EmptyState>
         ) : (
           <MapTable lengths={map.data.lengths} pairs={pairs} onStart={start} />

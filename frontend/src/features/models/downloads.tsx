@@ -64,7 +64,7 @@ function DownloadRow({ download }: { download: Download }) {
           )}
           {isRunning ? null : (
             <Button size="sm" look="quiet" onClick={() => act.mutate("forget")}>
-              Take off the list
+              Remove from the list
             </Button>
           )}
         </span>

@@ -57,8 +57,8 @@ export function ModelsPage() {
       </div>
       <div className="grid min-h-0 grow grid-cols-[minmax(0,1fr)_minmax(320px,400px)] gap-3 px-4 pb-4">
         {cards.length === 0 ? (
-          <EmptyState title="No model is like that">
-            Loosen the filter, add a folder, or search the hub.
+          <EmptyState title="No models match">
+            Change the filter, add a folder, or search the hub.
           </EmptyState>
         ) : (
           <ModelGrid

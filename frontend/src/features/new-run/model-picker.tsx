@@ -83,8 +83,8 @@ export function ModelPicker({
           <Skeleton className="h-96" />
         ) : cards.length === 0 ? (
           <div className="h-96">
-            <EmptyState title="No model is like that">
-              Loosen the filter, add a folder, or search the hub below.
+            <EmptyState title="No models match">
+              Change the filter, add a folder, or search the hub below.
             </EmptyState>
           </div>
         ) : (

@@ -70,7 +70,7 @@ function Shown({ detail }: { detail: PipelineDetail }) {
           <StageTable stages={status.stages} />
         </Card>
         {detail.log_tail ? (
-          <Card title="What its process said last" flush>
+          <Card title="Last lines of its log" flush>
             <ScrolledText label="Log" text={detail.log_tail} wrap className="max-h-48 p-3" />
           </Card>
         ) : null}

@@ -39,7 +39,7 @@ export function PipelineVerbs({ status }: { status: PipelineStatus }) {
         <Button
           look="quiet"
           disabled={isPending}
-          title="Even if less memory is free than a stage needs"
+          title="Start even when less memory is free than a stage needs"
           onClick={() => mutate("start anyway")}
         >
           Resume anyway

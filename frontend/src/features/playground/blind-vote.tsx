@@ -54,7 +54,7 @@ export function BlindVote({ runId, exchange, places, isAsking }: BlindVoteProps)
           >
             <p className="min-h-24 whitespace-pre-wrap break-words" dir="auto">
               {isReady ? (
-                textOf(exchange.voices[role].tokens) || "It said nothing"
+                textOf(exchange.voices[role].tokens) || "It printed nothing"
               ) : (
                 <span className="text-faint">
                   {isAsking ? "Both answers are shown once they are there" : "Nothing asked yet"}

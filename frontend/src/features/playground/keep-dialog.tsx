@@ -52,7 +52,7 @@ export function KeepDialog({ messages, open, onOpenChange }: KeepDialogProps) {
       description="It becomes a line of a prompt set, to train on or to measure with."
       footer={
         <Button look="primary" busy={keep.isPending} onClick={() => keep.mutate()}>
-          Keep it
+          Save
         </Button>
       }
     >

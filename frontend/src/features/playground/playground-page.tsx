@@ -134,7 +134,7 @@ function Unload() {
   });
   return (
     <Button busy={unload.isPending} onClick={() => unload.mutate()}>
-      Give the memory back
+      Unload the models
     </Button>
   );
 }

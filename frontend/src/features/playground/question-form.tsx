@@ -168,7 +168,7 @@ export function QuestionForm(props: QuestionFormProps) {
               </Button>
             ) : null}
             <Button type="submit" look="primary" busy={isAsking} disabled={!canAsk}>
-              Ask
+              Send
             </Button>
           </span>
         </div>

@@ -29,7 +29,7 @@ export function TakeProblem({ onTake }: TakeProblemProps) {
       <Dialog
         open={isOpen}
         onOpenChange={setOpen}
-        title="Ask a line of a set"
+        title="Use a prompt from a set"
         description="Its words and its pictures become the question."
       >
         {chosen ? (

@@ -94,7 +94,7 @@ const WAITING: Record<Voice["state"], string> = {
   waiting: "Nothing asked yet",
   loading: "Loading the model",
   writing: "Reading the prompt",
-  done: "It said nothing",
+  done: "It printed nothing",
 };
 
 function speedOf(voice: Voice): string {

@@ -46,7 +46,7 @@ export function SightReport({ detail }: { detail: RunDetail }) {
         shareFigure("Shown another picture", metrics["eval_accuracy_shuffled"]),
         shareFigure("Shown a blank picture", metrics["eval_accuracy_blank"]),
         shareFigure("The teacher is right", metrics["eval_teacher_accuracy"]),
-        shareFigure("Thoughts that close", metrics["eval_closed_thoughts"]),
+        shareFigure("Thinking that ends", metrics["eval_closed_thoughts"]),
         ...distanceFigures(run),
         shareFigure("Held-out answers cut off", metrics["eval_truncated_share"]),
       ]}

@@ -17,7 +17,7 @@ import { showError } from "@/features/runs/run-actions";
 export function NoticesCard() {
   const query = useQuery(notices());
   return (
-    <Card title="Notices when a run ends">
+    <Card title="Notifications when a run ends">
       <SystemNotices />
       {query.data ? (
         <Webhook key={query.data.settings.webhook_url} kept={query.data} />
@@ -34,7 +34,7 @@ function SystemNotices() {
   const { isOn, setOn } = useSystemNotices();
   const change = async (wanted: boolean) => {
     if (wanted && !(await askToTell())) {
-      toast.error("The browser does not allow notices here.", {
+      toast.error("The browser blocks notifications here.", {
         description: "Allow them in the site’s settings, beside the address.",
       });
       return;
@@ -47,11 +47,11 @@ function SystemNotices() {
   return (
     <div className="mb-3 flex items-center justify-between gap-4">
       <span>
-        Notice of the system
+        System notification
         <span className="block text-sm text-muted">While this page is open in a tab.</span>
       </span>
       <Switch
-        label="Notice of the system"
+        label="System notification"
         checked={isOn}
         onChange={(wanted) => void change(wanted)}
       />

@@ -37,7 +37,7 @@ function Form({ kept }: { kept: Reserves }) {
     mutationFn: () => setReserves(wanted),
     onSuccess: (now) => {
       queryClient.setQueryData(reserves().queryKey, now);
-      toast("Kept.");
+      toast("Saved.");
     },
   });
   const isChanged = wanted.memory_gb !== kept.memory_gb || wanted.disk_gb !== kept.disk_gb;
@@ -82,7 +82,7 @@ function Form({ kept }: { kept: Reserves }) {
         busy={save.isPending}
         disabled={!isChanged || FIELDS.some(({ key }) => isWrong(key))}
       >
-        Keep it
+        Save
       </Button>
     </form>
   );
