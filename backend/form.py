@@ -41,6 +41,7 @@ PLACES: dict[str, tuple[Group, str]] = {
     "teacher_prompt": ("data", ""),
     "inputs": ("data", ""),
     "validation_inputs": ("data", ""),
+    "grading": ("evaluation", "*"),
     "labels": ("data", ""),
     "answer_prefix": ("data", "*"),
     "thinking": ("data", "*"),

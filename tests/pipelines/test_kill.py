@@ -22,6 +22,7 @@ from tests.backend.tiny import write_jsonl, write_tiny_model
 from tests.pipelines.conftest import run_ids, work
 
 PAIRS = [{"prompt": f"day {day}", "completion": f"1998-03-0{day}"} for day in range(1, 9)]
+HELD_OUT = [{"prompt": f"day {day}", "completion": f"1998-03-{day}"} for day in range(10, 13)]
 NUM_STEPS = 40
 
 
@@ -29,7 +30,7 @@ def two_stages(folder: Path) -> Path:
     shared = {
         "model": str(write_tiny_model(folder / "model")),
         "conversations": str(write_jsonl(folder / "c.jsonl", PAIRS)),
-        "validation_conversations": str(write_jsonl(folder / "v.jsonl", PAIRS[:3])),
+        "validation_conversations": str(write_jsonl(folder / "v.jsonl", HELD_OUT)),
         "batch_size": 2,
         "gradient_accumulation_steps": 1,
         "learning_rate": 0.01,

@@ -86,7 +86,7 @@ def work_on(
     """What a trainer says of a run, without any training."""
     with occupying(run, None, StopRequest()) as (reporter, stop):
         reporter.step = resumed_at or 0
-        announce(reporter, run.config())
+        announce(reporter, run.config(), lambda _config: ())
         for step in steps:
             reporter.finish_step(step, {"loss": 1 / step, "unheard_of": 1.0})
         reporter.emit(EvaluationFinished(step=steps[-1], metrics={"eval_loss": 0.5}))
