@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from threading import Lock
 
 from pydantic import ValidationError
 from sqlalchemy import select
@@ -45,6 +46,7 @@ class PromptSets:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._folder = backend.settings.workspace / "prompt_sets"
+        self._taking = Lock()
 
     def list(self) -> tuple[PromptSetView, ...]:
         """Return every set, shipped ones last."""
@@ -84,19 +86,21 @@ class PromptSets:
 
         Only uploads count: what is used where it is may change there.
         """
-        before = self._uploaded_before(received)
-        if before is not None:
-            received.unlink(missing_ok=True)
-            return self._view(before, self._used_by())
-        set_id = _new_id(Path(name).stem)
-        folder = self._folder / set_id
-        ending = Path(name).suffix.lower()
-        known = ending if ending in KNOWN_ENDINGS else ""
-        file = folder / f"{_slug(Path(name).stem)}{known}"
-        with disk_errors(file):
-            make_private(folder)
-            received.replace(file)
-        return self._remember(file, name, "upload", set_id)
+        # Two uploads of the same at once would not see each other.
+        with self._taking:
+            before = self._uploaded_before(received)
+            if before is not None:
+                received.unlink(missing_ok=True)
+                return self._view(before, self._used_by())
+            set_id = _new_id(Path(name).stem)
+            folder = self._folder / set_id
+            ending = Path(name).suffix.lower()
+            known = ending if ending in KNOWN_ENDINGS else ""
+            file = folder / f"{_slug(Path(name).stem)}{known}"
+            with disk_errors(file):
+                make_private(folder)
+                received.replace(file)
+            return self._remember(file, name, "upload", set_id)
 
     def remove(self, set_id: str, confirmed: bool) -> None:
         """Forget a set; an uploaded file is deleted, a registered one stays where it is.

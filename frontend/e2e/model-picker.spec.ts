@@ -149,5 +149,5 @@ test("the map says what fits at which length, and plans the run of a cell", asyn
   await expect(named(page, "Student model")).toHaveValue("tiny-student");
   await proceed(page, "data");
   await proceed(page, "objective");
-  await expect(page.getByLabel("Max generation tokens")).toHaveValue("512");
+  await expect(page.getByLabel("Longest completion")).toHaveValue("512");
 });

@@ -32,6 +32,7 @@ test("held-out lines that are trained on are an error, which one click mends", a
 
   await test.step("the same content uploaded again is the same set, and no held-out set", async () => {
     await page.getByRole("navigation", { name: "Pages" }).getByText("New run").click();
+    await expect(page).toHaveURL(/\/new/);
     await page.getByRole("button", { name: /demonstration/i }).click();
     await proceed(page, "models");
     await proceed(page, "data");

@@ -6,6 +6,8 @@ import { expect, SLOW, untilState } from "./stage";
 
 export async function chooseMethod(page: Page, name: RegExp): Promise<void> {
   await page.getByRole("navigation", { name: "Pages" }).getByText("New run").click();
+  // Home has buttons of these names too.
+  await expect(page).toHaveURL(/\/new/);
   await page.getByRole("button", { name }).click();
   await expect(page.getByRole("button", { name })).toHaveAttribute("aria-pressed", "true");
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -53,6 +54,13 @@ async def test_the_same_content_uploaded_again_is_the_same_set(
     other = await upload(client, body(30, 60), "validation.jsonl")
     assert other["id"] != first["id"]
     assert list(backend.settings.scratch.iterdir()) == []
+
+
+async def test_equal_uploads_at_once_are_one_set(client: httpx.AsyncClient) -> None:
+    names = [f"{number}.jsonl" for number in range(6)]
+    made = await asyncio.gather(*(upload(client, body(0, 30), name) for name in names))
+    assert len({each["id"] for each in made}) == 1
+    assert await num_sets(client) == 1
 
 
 async def test_an_upload_whose_file_was_changed_is_not_taken_for_the_same(
