@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +27,9 @@ from OnPolicyDistill.errors import RunError
 from OnPolicyDistill.files import disk_errors, make_private, read_plain
 
 SUFFIX = ".safetensors"
+# What is found in a folder and named so is ours, whatever else a user keeps there.
+OWN_NAME = re.compile(r"[^/]+/(?:head|[^/]+/([0-9a-f]{2})/\1[0-9a-f]{30,})")
+OWN_TEMPORARY = re.compile(r"\.(?:head|[0-9a-f]{32,})\.safetensors\.[0-9]+\.tmp")
 HASH, NAME = "sha256", "name"
 STALE_SECONDS = 3600.0
 # What the header of a row takes beside its arrays.
@@ -46,8 +50,9 @@ class Stored:
 class DiskCache:
     """Named arrays in a folder within `capacity_bytes`; counts hits, misses and evictions.
 
-    Names are relative paths without an ending, such as `3fa1/hidden_states/ab/abcd`. A teacher's
-    `head`, without which its rows say nothing, counts and is never evicted.
+    Names are relative paths without an ending, `3fa1/hidden_states/ab/ab...` with 32 digits at
+    least. A teacher's `head`, without which its rows say nothing, counts and is never evicted.
+    Files of other names that a folder has, such as models, are neither counted nor removed.
     """
 
     def __init__(self, folder: Path, capacity_bytes: int, tell: Tell) -> None:
@@ -162,10 +167,10 @@ def _found(folder: Path) -> Iterator[tuple[str, int]]:
         for file in (Path(place) / name for name in names):
             with suppress(OSError):
                 state = file.lstat()
-                if file.name.startswith("."):
+                name = file.relative_to(folder).as_posix().removesuffix(SUFFIX)
+                if OWN_TEMPORARY.fullmatch(file.name):
                     _remove_stale(file, state.st_mtime)
-                elif file.suffix == SUFFIX and not file.is_symlink():
-                    name = file.relative_to(folder).as_posix().removesuffix(SUFFIX)
+                elif file.suffix == SUFFIX and OWN_NAME.fullmatch(name) and not file.is_symlink():
                     seen.append((state.st_mtime, name, state.st_size))
     yield from ((name, size) for _, name, size in sorted(seen))
 
@@ -191,7 +196,7 @@ def _is_pinned(name: str) -> bool:
 
 def _remove_stale(file: Path, changed: float) -> None:
     """What a process left that was killed while it wrote."""
-    if file.suffix == ".tmp" and time.time() - changed > STALE_SECONDS:
+    if time.time() - changed > STALE_SECONDS:
         file.unlink(missing_ok=True)
 
 

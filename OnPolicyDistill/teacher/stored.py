@@ -137,8 +137,8 @@ class StoredTeacher:
     ) -> list[JsonValue]:
         """What the teacher said to questions of other kinds, from disk where it is there.
 
-        A key holds all that an answer depends on beside the teacher; `make` gives the answers to
-        the places that are missing, for which the teacher may have to be loaded.
+        A key holds all that an answer depends on beside the teacher and the tokens it shares with
+        the student; `make` answers the places that are missing, for which it may have to be loaded.
         """
         names = [self._name_of(key) for key in keys]
         found = {name: self.disk.get(name) for name in dict.fromkeys(names)}
@@ -253,7 +253,8 @@ class StoredTeacher:
         return TopKTargets(ids, logprobs, tail_logprob, top_id, label_logprob, form.temperature)
 
     def _name_of(self, key: JsonValue) -> str:
-        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
+        asked = json.dumps([self.identity.vocab_size, key], sort_keys=True)
+        digest = hashlib.sha256(asked.encode()).hexdigest()[:32]
         return f"{self.identity.key}/said/{digest[:2]}/{digest}"
 
     def _key(self, name: str) -> CacheKey:

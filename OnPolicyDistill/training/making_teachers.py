@@ -144,7 +144,7 @@ def make_teachers(makings: Makings, served: Mapping[str, RemoteTeacher]) -> dict
             teachers[name] = _on_disk(makings, served[name], identity)
         else:
             identity = identity_of_files(settings, model, makings.student.vocab_size)
-            teachers[name] = _on_disk(makings, _on_demand(makings, model, turns), identity)
+            teachers[name] = _on_disk(makings, _on_demand(makings, identity, turns), identity)
         require_served(teachers[name], settings, BLOCK_OF_METHOD[makings.work.config.method])
     return teachers
 
@@ -156,9 +156,9 @@ def _on_disk(makings: Makings, teacher: Scorer, identity: Identity) -> Scorer:
     return StoredTeacher(teacher, identity, makings.disk, makings.cache, precision)
 
 
-def _on_demand(makings: Makings, model: str, turns: Turns) -> OnDemandTeacher:
+def _on_demand(makings: Makings, identity: Identity, turns: Turns) -> OnDemandTeacher:
     """A teacher of this machine that says in the log when it is loaded, and why."""
-    settings = makings.settings
+    settings, model = makings.settings, identity.name
 
     def load() -> Policy:
         makings.seat.prepare(model)
@@ -167,6 +167,20 @@ def _on_demand(makings: Makings, model: str, turns: Turns) -> OnDemandTeacher:
         wearing = "" if worn is None else f" with the adapter {worn}"
         makings.work.reporter.phase("loading", f"Loading the teacher {model}{wearing}: {why}.")
         policy = replace(makings.load(model), vocab_size=makings.student.vocab_size)
-        return dressed(policy, worn)
+        return _same(dressed(policy, worn), identity)
 
     return OnDemandTeacher(load, makings.form, makings.cache, turns)
+
+
+def _same(policy: Policy, identity: Identity) -> Policy:
+    """The policy of those answers: what was noted elsewhere may have other files here.
+
+    Raises:
+        RunError: it is another one.
+    """
+    if policy.fingerprint == identity.key:
+        return policy
+    raise RunError(
+        f"The files of {identity.name} are others than those whose answers the run began with.",
+        "Bring the same files here, or start a new run: the answers of these are kept apart.",
+    )

@@ -13,10 +13,15 @@ import pytest
 
 from OnPolicyDistill.arrays import load_tensors
 from OnPolicyDistill.errors import ModelError, RunError
+from OnPolicyDistill.models import loading
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.events import EvaluationFinished, PhaseChanged, StepFinished, Warned
 from OnPolicyDistill.runs.log import read_events
+from OnPolicyDistill.teacher.cache import TeacherCache
 from OnPolicyDistill.teacher.disk import DiskCache
+from OnPolicyDistill.teacher.scorer import EXACT
+from OnPolicyDistill.teacher.scoring import Teacher
+from OnPolicyDistill.teacher.stored import Identity, StoredTeacher
 from OnPolicyDistill.trainers import on_policy
 
 
@@ -196,6 +201,55 @@ def test_a_run_goes_on_from_its_checkpoint_with_rows_of_the_disk(classroom: Clas
     on_policy.train(second, checkpoint=second.checkpoints / "000001")
     assert adapter(second) == adapter(whole)
     assert loadings(second) == []
+
+
+def test_a_teacher_of_the_noted_name_with_other_files_is_refused(
+    classroom: Classroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = (classroom.root / "teacher").resolve()
+    newer = classroom.root / "newer"
+    shutil.copytree(real, newer)
+    arrays, _ = load_tensors(str(newer / "model.safetensors"))
+    changed = {name: 1.01 * array for name, array in arrays.items()}
+    mx.eval(changed)
+    mx.save_safetensors(str(newer / "model.safetensors"), changed)
+    # The hub's copy changes after the cache was filled, and this machine has no copy of its own.
+    monkeypatch.setattr(loading, "download_model", lambda _: real)
+    trained(classroom, teacher_model="someone/teacher")
+    rows(classroom)[0].unlink()
+    kept = {file: file.read_bytes() for file in rows(classroom)}
+    monkeypatch.setattr(loading, "download_model", lambda _: newer)
+    with pytest.raises(RunError, match="someone/teacher are others"):
+        trained(classroom, teacher_model="someone/teacher")
+    assert {file: file.read_bytes() for file in rows(classroom)} == kept
+
+
+def test_models_in_the_folder_are_neither_counted_nor_removed(tmp_path: Path) -> None:
+    foreign = [tmp_path / "qwen" / "model.safetensors", tmp_path / ".notes.tmp"]
+    foreign += [tmp_path / "run" / "checkpoints" / "000001" / "adapters.safetensors"]
+    for file in foreign:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(bytes(5000))
+        os.utime(file, (1, 1))
+    names = [f"3fa1/hidden_states.exact/ab/ab{n:030x}" for n in range(3)]
+    for name in names:
+        kept = DiskCache(tmp_path, 1500, lambda *_: None)
+        assert kept.put(name, {"hidden": mx.zeros((4, 60))}, {})
+    assert kept.num_bytes <= 1500
+    assert [name in kept for name in names] == [False, False, True]
+    assert all(file.exists() for file in foreign)
+
+
+def test_what_a_teacher_wrote_in_one_vocabulary_is_not_taken_for_another(tmp_path: Path) -> None:
+    disk = DiskCache(tmp_path, 10**6, lambda *_: None)
+    teacher = Teacher(loading.load_policy("tiny-teacher"), TeacherCache(0), EXACT)
+    large, small = (
+        StoredTeacher(teacher, Identity("key", "it", size), disk, TeacherCache(0), "exact")
+        for size in (200, 100)
+    )
+    assert large.told(["completion"], lambda _: [150]) == [150]
+    assert small.told(["completion"], lambda _: [50]) == [50]
+    assert large.told(["completion"], lambda _: []) == [150]
 
 
 def test_too_little_room_for_a_teacher_that_leaves_is_said(classroom: Classroom) -> None:
