@@ -123,7 +123,8 @@ def prove_teachers(work: Work, pair: Pair) -> None:
             batch = MicroBatch([], [pair.store.get(row) for row in rows])
             is_own = all(row.source == "student" for row in rows)
         else:
-            batch = MicroBatch(complete_rows(student.policy, rows, settings, work.hooks), [])
+            sampled = complete_rows(student.policy, rows, settings.limited(), work.hooks)
+            batch = MicroBatch(sampled, [])
             is_own = True
         prove(work, settings, student, pair.teacher, batch, is_own and settings.samples_policy)
 

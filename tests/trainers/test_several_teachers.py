@@ -23,13 +23,18 @@ from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.events import EvaluationFinished, PhaseChanged, SelfTestFinished
 from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.wording import describe_models
+from OnPolicyDistill.settings.distillation import DistillationSettings
+from OnPolicyDistill.teacher.scorer import Scorer
 from OnPolicyDistill.teacher.several import SeveralTeachers
 from OnPolicyDistill.teacher.student_copy import StudentCopyTeacher
 from OnPolicyDistill.trainers import on_policy
 from OnPolicyDistill.trainers.on_policy import prepare
+from OnPolicyDistill.training import distillation
+from OnPolicyDistill.training import teachers as training_teachers
 from OnPolicyDistill.training.distillation import learn, objective_of, sample, score
-from OnPolicyDistill.training.rollouts import rows_of_step
-from OnPolicyDistill.training.work import begun
+from OnPolicyDistill.training.rollouts import MicroBatch, rows_of_step
+from OnPolicyDistill.training.student import Student
+from OnPolicyDistill.training.work import Work, begun
 
 NAMES = ("dates", "times")
 
@@ -157,6 +162,28 @@ def test_a_resumed_run_of_several_teachers_ends_as_one_that_never_stopped(
     again = trained(two.create(**settings))
     trained(again, again.checkpoints / "000003")
     assert adapter(again) == adapter(whole)
+
+
+def test_the_proof_of_each_teacher_samples_only_as_far_as_is_learned(
+    two: Classroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths: list[int] = []
+
+    def noted(
+        work: Work,
+        settings: DistillationSettings,
+        student: Student,
+        teacher: Scorer,
+        batch: MicroBatch,
+        samples_policy: bool,
+    ) -> None:
+        lengths.extend(len(rollout.completion_ids) for rollout in batch.rollouts)
+        distillation.prove(work, settings, student, teacher, batch, samples_policy)
+
+    monkeypatch.setattr(training_teachers, "prove", noted)
+    trained(two.create(teachers=teachers(two), loss_tokens=3, num_steps=2, eval_every=2))
+    assert len(lengths) == 8
+    assert max(lengths) == 3
 
 
 def test_a_copy_of_the_student_teaches_nothing_at_step_1(two: Classroom) -> None:
