@@ -11,6 +11,7 @@ import pytest
 
 from OnPolicyDistill.config import load_config
 from OnPolicyDistill.errors import StoppedError
+from OnPolicyDistill.planning.scored import note_scored
 from OnPolicyDistill.runs.events import Event
 from OnPolicyDistill.runs.reporting import StopRequest
 from OnPolicyDistill.trainers.on_policy import prepare
@@ -73,6 +74,29 @@ def test_a_run_that_was_scored_ahead_loads_no_teacher_and_learns_the_same(
     again = said(opd("teacher", "score", str(config), "--json"))
     assert (again["num_found"], again["num_made"]) == (made["num_made"], 0)
     assert not (tmp_path / "kept" / "ahead").is_dir() or not [*(tmp_path / "kept/ahead").iterdir()]
+
+
+def test_prompts_that_changed_since_they_were_scored_are_not_planned_as_scored(
+    opd: Opd, config: Path, tmp_path: Path
+) -> None:
+    values = json.loads(config.read_text())
+    text = Path(values["distillation"]["prompts"]).read_text()
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text(text)
+    values["distillation"]["prompts"] = str(prompts)
+    config.write_text(json.dumps(values))
+
+    def assumptions() -> str:
+        plan = opd("plan", str(config), "--json").json()
+        assert isinstance(plan, dict)
+        return " ".join(plan["assumptions"])
+
+    note_scored(load_config(config))
+    assert "Scored ahead" in assumptions()
+    prompts.write_text(text + json.dumps({"prompt": "another one"}) + "\n")
+    assert "Scored ahead" not in assumptions()
+    prompts.write_text(text)
+    assert "Scored ahead" in assumptions()
 
 
 def test_scoring_that_is_stopped_goes_on_where_it_stood(config: Path) -> None:
