@@ -30,11 +30,11 @@ def sums_by_position(values: Sequence[float], lengths: Sequence[int]) -> tuple[f
 
 
 def flattened_at(sums: Sequence[float]) -> int:
-    """The position, from 1, behind which less than 1 % of the sum lies; all where it is empty.
+    """The position, from 1, behind which less than 1 % of the sum lies; all where that is no sum.
 
     Rounding can make a KL of equal distributions a little negative: that counts as nothing.
     """
     reached = np.cumsum(np.maximum(np.array(sums, float), 0.0))
-    if reached[-1] <= 0:
+    if not 0 < reached[-1] < np.inf:
         return len(sums)
     return int(np.argmax(reached >= (1 - TAIL_SHARE) * reached[-1])) + 1

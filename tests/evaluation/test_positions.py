@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from OnPolicyDistill.evaluation.positions import flattened_at, sums_by_position
@@ -21,6 +23,8 @@ def test_positions_are_added_up_over_the_rows_that_reach_them() -> None:
         ((0.0, 0.0, 5.0, 0.0), 3),  # what is to learn comes late
         ((0.0, 0.0, 0.0), 3),  # nothing to learn says nothing of where
         ((2.0, -1e-7, -1e-7), 1),
+        ((2.0, math.nan, 1.0), 3),  # a student that is broken says nothing either
+        ((2.0, math.inf, 1.0), 3),
     ],
 )
 def test_the_divergence_has_flattened_where_a_hundredth_of_it_is_left(
