@@ -36,6 +36,8 @@ def keep_hidden(hidden: mx.array, precision: Precision) -> dict[str, mx.array]:
             groups = padded.reshape(N, -1, GROUP)  # (N, G, 64)
             largest = mx.abs(groups).max(axis=-1)  # (N, G)
             scale = mx.where(largest > 0, largest / LARGEST, 1.0)
+            # An int8 has no nan: without this a broken teacher would read back as a whole one.
+            scale = mx.where(mx.isfinite(groups).all(axis=-1), scale, mx.nan)
             steps = mx.round(groups / scale[..., None])
             whole = mx.clip(steps, -LARGEST, LARGEST).astype(mx.int8).reshape(N, -1)
             return {"whole": whole, "scale": scale}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import mlx.core as mx
 import numpy as np
 import pytest
@@ -41,6 +43,15 @@ def test_int8_is_within_half_a_step_of_each_groups_largest(width: int) -> None:
 def test_positions_of_zeros_stay_zeros() -> None:
     back = kept_hidden(keep_hidden(mx.zeros((2, 70)), "int8"), "float32", 70)
     assert mx.array_equal(back, mx.zeros((2, 70))).item()
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+def test_states_of_a_broken_teacher_do_not_read_back_as_whole(broken: float) -> None:
+    hidden = mx.ones((2, 70))
+    hidden[0, 3] = broken
+    back = kept_hidden(keep_hidden(hidden, "int8"), "float32", 70)
+    assert mx.isnan(back[0, :64]).all().item()
+    assert mx.array_equal(back[1], hidden[1]).item()
 
 
 def test_what_keeping_costs_is_the_divergence_worked_out_by_hand() -> None:
