@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from OnPolicyDistill.adapters.files import load_adapter
+from OnPolicyDistill.adapters.files import adapter_mark, load_adapter
 from OnPolicyDistill.adapters.lora import adapter_disabled, detach_adapter
 from OnPolicyDistill.arrays import as_float
 from OnPolicyDistill.datasets.pictures import PictureSource
@@ -94,14 +94,16 @@ class WarmModels:
         return (teacher.name, self._teacher_adapter) == (ask.teacher, ask.teacher_adapter)
 
     def _put_on(self, student: Policy, adapter: str | None) -> None:
-        if adapter == self._adapter:
+        # A run that goes on from an earlier checkpoint writes later ones anew under their names.
+        mark = None if adapter is None else adapter_mark(Path(adapter))
+        if mark == self._adapter:
             return
         if self._adapter is not None:
             detach_adapter(student.model)
             self._adapter = None
         if adapter is not None:
             load_adapter(student, Path(adapter))
-            self._adapter = adapter
+            self._adapter = mark
 
 
 def answer(

@@ -1,8 +1,11 @@
 import itertools
+import shutil
 from pathlib import Path
 
+import mlx.core as mx
 import pytest
 
+from OnPolicyDistill.arrays import load_tensors
 from OnPolicyDistill.errors import StoppedError
 from OnPolicyDistill.evaluation.playground import WarmModels, answer
 from OnPolicyDistill.evaluation.playground_messages import (
@@ -113,6 +116,21 @@ def test_another_teacher_gives_other_logprobs(models: Path) -> None:
     assert (
         max(abs(t.logprob - g.teacher_logprob) for t, g in zip(tokens, grades, strict=True)) > 1e-3
     )
+
+
+def test_an_adapter_that_is_written_anew_under_its_name_is_read_again(
+    models: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(models / "adapter", tmp_path / "adapter")
+    question = ask(models, "student").model_copy(update={"adapter": str(tmp_path / "adapter")})
+    warm, file = WarmModels(), str(tmp_path / "adapter" / "adapters.safetensors")
+    before = tokens_of(heard(question, warm), "student")
+    weights, _ = load_tensors(file)
+    mx.eval(weights)
+    mx.save_safetensors(file, {name: -3.0 * array for name, array in weights.items()})
+    after = tokens_of(heard(question, warm), "student")
+    assert after != before
+    assert after == tokens_of(heard(question), "student")
 
 
 def test_the_base_answers_as_if_there_were_no_adapter(models: Path) -> None:
