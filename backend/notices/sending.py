@@ -17,6 +17,9 @@ import httpx
 from backend.notices.views import Notice
 
 TIMEOUT_SECONDS = 10.0
+# Where clouds answer their machines beside the link's addresses: Amazon, and Alibaba.
+CLOUDS_OWN = frozenset(map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.200")))
+TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
 
 
 class NotSentError(Exception):
@@ -33,8 +36,21 @@ async def send(url: str, notice: Notice) -> str:
     Raises:
         NotSentError: it could not be sent, or was not taken.
     """
-    named = httpx.URL(url)
-    address = await _address_of(named.host, named.port or (443 if named.scheme == "https" else 80))
+    try:
+        # In all: a server that answers letter by letter would hold the notice for ever.
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            return await _sent(url, notice)
+    except TimeoutError as error:
+        raise NotSentError(f"It took more than {TIMEOUT_SECONDS:g} s.") from error
+
+
+async def _sent(url: str, notice: Notice) -> str:
+    try:
+        named = httpx.URL(url)
+        host = named.host
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise NotSentError(f"This is no address: {error}.", is_final=True) from error
+    address = await _address_of(host, named.port or (443 if named.scheme == "https" else 80))
     try:
         async with (
             # Proxies of the environment are not asked: they would look the name up themselves.
@@ -44,7 +60,7 @@ async def send(url: str, notice: Notice) -> str:
                 named.copy_with(host=address),
                 content=notice.model_dump_json(),
                 headers={"host": named.netloc.decode("ascii"), "content-type": "application/json"},
-                extensions={"sni_hostname": named.host},
+                extensions={"sni_hostname": host},
             ) as answer,
         ):
             status = f"{answer.status_code} {answer.reason_phrase}".strip()
@@ -76,8 +92,15 @@ async def _address_of(host: str, port: int) -> str:
 
 
 def is_forbidden(address: str) -> bool:
-    """Whether an address is of the link alone, of many at once, or of nobody."""
+    """Whether an address is of the link alone, of many at once, of nobody, or of a cloud's own."""
     ip = ipaddress.ip_address(address.partition("%")[0])
-    inner = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    ip = inner or ip
-    return ip.is_link_local or ip.is_multicast or ip.is_unspecified
+    if isinstance(ip, ipaddress.IPv6Address):
+        ip = _inner(ip) or ip
+    return ip.is_link_local or ip.is_multicast or ip.is_unspecified or ip in CLOUDS_OWN
+
+
+def _inner(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The address of the older kind that another is a spelling of, where gateways read it so."""
+    if ip in TRANSLATED:
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.ipv4_mapped or ip.sixtofour

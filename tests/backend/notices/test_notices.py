@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -13,6 +13,7 @@ import pytest
 
 from backend.backend import Backend
 from backend.history.views import RunSummary
+from backend.notices import sending
 from backend.notices.notices import Notices
 from backend.notices.sending import NotSentError, is_forbidden, send
 from backend.notices.views import Notice, NoticeSettings
@@ -94,11 +95,11 @@ def delivered(notices: Notices) -> Callable[[], Awaitable[bool]]:
 async def test_nothing_is_sent_unless_an_address_is_set_nor_of_old_runs(tmp_path: Path) -> None:
     sent: list[str] = []
 
-    async def sending(url: str, _notice: Notice) -> str:
+    async def sends(url: str, _notice: Notice) -> str:
         sent.append(url)
         return "200 OK"
 
-    notices = Notices(tmp_path, AT_ONCE, sending)
+    notices = Notices(tmp_path, AT_ONCE, sends)
     async with notices.running():
         notices.hear(run_in("running"))
         notices.hear(run_in("failed"))
@@ -136,8 +137,10 @@ async def test_a_server_that_stumbles_is_asked_again_and_a_refusal_is_final(
 @pytest.mark.parametrize(
     ("address", "is_refused"),
     [("169.254.169.254", True), ("fe80::1", True), ("::ffff:169.254.169.254", True),
-     ("0.0.0.0", True), ("224.0.0.1", True), ("127.0.0.1", False), ("192.168.1.4", False),
-     ("93.184.216.34", False)],
+     ("0.0.0.0", True), ("224.0.0.1", True), ("64:ff9b::a9fe:a9fe", True),
+     ("2002:a9fe:a9fe::1", True), ("fd00:ec2::254", True), ("100.100.100.200", True),
+     ("64:ff9b::5db8:d822", False), ("fd00::5", False),
+     ("127.0.0.1", False), ("192.168.1.4", False), ("93.184.216.34", False)],
 )  # fmt: skip
 def test_addresses_of_the_link_are_not_asked(address: str, is_refused: bool) -> None:
     assert is_forbidden(address) is is_refused
@@ -153,6 +156,42 @@ async def test_a_name_that_means_such_an_address_is_refused_before_anything_is_s
     with pytest.raises(NotSentError, match="not asked") as refusal:
         await send("http://innocent.example/", TRIAL)
     assert refusal.value.is_final
+
+
+@pytest.mark.parametrize("url", ["http://999.1.1.1/", "http://[v1.a]/", "http://xn--/"])
+async def test_an_address_that_no_client_understands_is_said_and_not_tried_again(
+    client: httpx.AsyncClient, url: str
+) -> None:
+    await client.put("/api/notices", json={"webhook_url": url})
+    trial = await client.post("/api/notices/try")
+    assert trial.status_code == 200, trial.text
+    assert trial.json()["last"]["was_taken"] is False
+    with pytest.raises(NotSentError, match="no address") as refusal:
+        await send(url, TRIAL)
+    assert refusal.value.is_final
+
+
+async def test_a_server_that_answers_letter_by_letter_does_not_hold_a_notice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    is_gone = asyncio.Event()
+
+    async def drip(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            writer.write(b"HTTP/1.1 200 OK\r\n")
+            while not writer.is_closing():
+                writer.write(b"x: y\r\n")
+                await writer.drain()
+                await asyncio.sleep(0.02)
+        writer.close()
+        is_gone.set()
+
+    monkeypatch.setattr(sending, "TIMEOUT_SECONDS", 0.3)
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    async with server:
+        with pytest.raises(NotSentError, match="took more than"):
+            await send(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", TRIAL)
+        await is_gone.wait()
 
 
 @pytest.mark.parametrize(
