@@ -175,12 +175,16 @@ def keep(workspace: Path, run_id: str, chosen: Chosen) -> None:
     """Write down where a run's processes work; nothing is written of one that works alone."""
     file = _file(workspace, run_id)
     if chosen == ALONE:
-        file.unlink(missing_ok=True)
+        forget(workspace, run_id)
         return
     make_private(file.parent)
     write_text_atomically(file, chosen.model_dump_json())
-    if chosen.hosts is not None:
-        write_text_atomically(_hosts_file(workspace, run_id), chosen.hosts.model_dump_json())
+
+
+def forget(workspace: Path, run_id: str) -> None:
+    """Let a run be one process here: another run of its id was not confirmed to be more."""
+    for file in (_file(workspace, run_id), _hosts_file(workspace, run_id)):
+        file.unlink(missing_ok=True)
 
 
 def chosen_for(workspace: Path, run_id: str) -> Chosen:
@@ -204,12 +208,16 @@ def chosen_for(workspace: Path, run_id: str) -> Chosen:
 def rank_options(workspace: Path, run_id: str) -> list[str]:
     """What a worker's command says of its ranks.
 
+    Hosts are written anew from what was confirmed, so that no other file of them is ever used.
+
     Raises:
         RunError: what was written down is damaged.
     """
     chosen = chosen_for(workspace, run_id)
     if chosen.hosts is not None:
-        return ["--hosts", str(_hosts_file(workspace, run_id))]
+        file = _hosts_file(workspace, run_id)
+        write_text_atomically(file, chosen.hosts.model_dump_json())
+        return ["--hosts", str(file)]
     return [] if chosen == ALONE else ["-n", str(chosen.num_ranks)]
 
 

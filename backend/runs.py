@@ -10,7 +10,7 @@ from backend.backend import Backend
 from backend.history.summary import created_time
 from backend.history.views import View
 from backend.problems import ConflictError, NotFoundError
-from backend.ranks import HERE, RanksAsked, choose, keep
+from backend.ranks import HERE, RanksAsked, choose, forget, keep
 from backend.starting import check_start, enqueue
 from backend.system.room import check_disk
 from OnPolicyDistill.config import (
@@ -144,6 +144,8 @@ def restore_run(backend: Backend, run_id: str) -> None:
 def purge_run(backend: Backend, run_id: str) -> None:
     """Remove a deleted run for good; one that is gone stays gone."""
     shutil.rmtree(backend.settings.trash / run_id, ignore_errors=True)
+    if not backend.directory(run_id).path.exists():
+        forget(backend.settings.workspace, run_id)
 
 
 def list_trash(backend: Backend) -> tuple[TrashedRun, ...]:

@@ -8,7 +8,7 @@ from backend.backend import Backend
 from backend.door.door import DOOR
 from backend.door.questions import PlanQuestion
 from backend.problems import ConflictError, WrongFieldError
-from backend.ranks import chosen_for
+from backend.ranks import RanksAsked, choose, chosen_for, keep
 from backend.supervisor.slot import Verb
 from backend.system.room import check_disk, check_forecast, check_memory
 from OnPolicyDistill.config import RunConfig
@@ -55,12 +55,21 @@ def enqueue(
     backend.supervisor.enqueue(run.run_id, verb, front, needed_gb, anyway)
 
 
-def resume_at(backend: Backend, run: RunDirectory, step: int, anyway: bool = False) -> RunDirectory:
+def resume_at(
+    backend: Backend,
+    run: RunDirectory,
+    step: int,
+    anyway: bool = False,
+    where: RanksAsked | None = None,
+) -> RunDirectory:
     """Queue what goes on from a checkpoint: the run itself, or a new one that begins there.
+
+    Without `where` it works on the ranks that the run was made for.
 
     Raises:
         WrongFieldError: the run has no such checkpoint.
-        ConflictError: the run is at work or waits, so that its newest checkpoint is taken already.
+        ConflictError: the run is at work or waits, so that its newest checkpoint is taken already;
+            or hosts are named that the user did not confirm.
         RunError: the run or the checkpoint is damaged.
         MemoryInUseError: the run needs more than is free now, and `anyway` is false.
     """
@@ -68,6 +77,11 @@ def resume_at(backend: Backend, run: RunDirectory, step: int, anyway: bool = Fal
     if found is None:
         raise WrongFieldError("path.step", f"Run {run.run_id} has no checkpoint of step {step}.")
     check_resumable(run, found)
+    workspace = backend.settings.workspace
+    if where is None:
+        chosen = chosen_for(workspace, run.run_id)
+    else:
+        chosen = choose(backend.settings, where, run.config())
     if goes_on_in_place(run, found):
         if run.state() == "running" or backend.supervisor.is_busy_with(run.run_id):
             raise ConflictError(
@@ -75,11 +89,13 @@ def resume_at(backend: Backend, run: RunDirectory, step: int, anyway: bool = Fal
                 "Pause it first, or take an earlier checkpoint.",
                 code="run_busy",
             )
+        keep(workspace, run.run_id, chosen)
         enqueue(backend, run, "resume", anyway=anyway)
         return run
     check_disk(backend.settings)
-    check_start(backend, run.config(), anyway)
+    check_start(backend, run.config(), anyway, chosen.num_here)
     made = branch(run, found)
+    keep(workspace, made.run_id, chosen)
     enqueue(backend, made, "resume", anyway=True)
     return made
 

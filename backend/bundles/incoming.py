@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from backend.bundles.manifest import MANIFEST_NAME, Manifest, is_member
 from backend.problems import ConflictError
+from backend.ranks import forget
 from backend.settings import BackendSettings
 from backend.system.reserves import load_reserves
 from OnPolicyDistill.errors import DiskFullError, InputError
@@ -75,6 +76,7 @@ def take_in(settings: BackendSettings, bundle: Path) -> RunDirectory:
             _unpack(archive, folder)
         _check_run(RunDirectory(folder))
         _restore_links(RunDirectory(folder), manifest)
+        forget(settings.workspace, run.run_id)
         folder.rename(run.path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

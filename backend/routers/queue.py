@@ -93,7 +93,8 @@ def resume_from(
     begins as a copy of what this one was then, and this one stays as it is. Answers
     `memory_in_use` as a start does.
     """
-    return backend.changed(resume_at(backend, backend.existing(run_id), step, how.anyway).run_id)
+    run = resume_at(backend, backend.existing(run_id), step, how.anyway, how.where)
+    return backend.changed(run.run_id)
 
 
 @router.post("/runs/{run_id}/pause", responses=refusals(404, 409, 507))

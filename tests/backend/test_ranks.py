@@ -81,6 +81,10 @@ async def test_no_process_is_started_on_hosts_that_were_not_confirmed_by_name(
     write(hosts, {"hosts": [TWO[0], {**TWO[1], "ssh": "evil"}]})
     assert [host.ssh for host in read_hosts(Path(kept)).hosts] == ["here", "other"]
     assert is_private(Path(kept).parent)
+    # Nor does another file of hosts in its place, such as one whose writing was cut short.
+    write(Path(kept), {"hosts": [TWO[0], {**TWO[1], "ssh": "stale"}]})
+    rank_options(settings.workspace, run)
+    assert [host.ssh for host in read_hosts(Path(kept)).hosts] == ["here", "other"]
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import httpx
 import pytest
 
 from backend.backend import Backend
+from backend.ranks import Chosen, keep, rank_options
 from OnPolicyDistill.config import OnPolicyConfig
 from OnPolicyDistill.runs.checkpoints import TrainingState, point, save_checkpoint
 from OnPolicyDistill.runs.directory import RunDirectory, create_run, list_runs
@@ -56,6 +59,34 @@ async def test_from_an_earlier_one_a_new_run_goes_on_and_nothing_is_undone(
     assert (run.checkpoints / "000002").is_dir()
     (waiting,) = backend.queue().queue
     assert (waiting.run_id, waiting.verb) == (made["run_id"], "resume")
+
+
+async def test_what_goes_on_works_on_the_ranks_of_the_run_or_on_those_that_are_named(
+    client: httpx.AsyncClient, backend: Backend, run: RunDirectory
+) -> None:
+    workspace = backend.settings.workspace
+    keep(workspace, run.run_id, Chosen(num_ranks=2))
+    made = (await resume(client, run, 1)).json()["run_id"]
+    assert rank_options(workspace, made) == ["-n", "2"]
+    path = f"/api/runs/{run.run_id}/checkpoints"
+    where = {"where": {"ranks": 3}}
+    other = (await client.post(f"{path}/1/resume", json=where)).json()["run_id"]
+    assert rank_options(workspace, other) == ["-n", "3"]
+    assert rank_options(workspace, run.run_id) == ["-n", "2"]
+    await client.post(f"{path}/2/resume", json=where)
+    assert rank_options(workspace, run.run_id) == ["-n", "3"]
+
+
+async def test_hosts_that_were_not_confirmed_make_no_run_from_a_checkpoint(
+    client: httpx.AsyncClient, backend: Backend, run: RunDirectory
+) -> None:
+    hosts = backend.settings.workspace / "hosts.json"
+    here, other = ({"ssh": "here", "ips": ["127.0.0.1"]}, {"ssh": "other", "ips": ["192.0.2.7"]})
+    hosts.write_text(json.dumps({"hosts": [here, other]}))
+    path = f"/api/runs/{run.run_id}/checkpoints/1/resume"
+    refused = await client.post(path, json={"where": {"hosts": str(hosts)}})
+    assert (refused.status_code, refused.json()["code"]) == (409, "confirm_hosts")
+    assert list_runs(backend.settings.workspace) == [run]
 
 
 async def test_a_finished_run_is_gone_on_from_in_a_new_one(
