@@ -22,6 +22,8 @@ from backend.settings import BackendSettings
 OPEN_PATHS = ("/api/health",)
 MUTATIONS = ("POST", "PUT", "PATCH", "DELETE")
 JSON_TYPE = "application/json"
+# Names of models have slashes, and OpenAI's client sends them encoded; here they stand last.
+SLASHED_NAMES = b"/v1/models/"
 
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: "
@@ -202,6 +204,8 @@ def _is_api(path: str) -> bool:
 def _check_path(scope: Connection) -> None:
     """Refuse the spellings that mean one path to us and another to a file system."""
     raw = bytes(scope.get("raw_path") or scope["path"].encode()).lower()
+    if raw.startswith(SLASHED_NAMES):
+        raw = raw.replace(b"%2f", b"/")
     encoded = any(trick in raw for trick in (b"%2f", b"%5c", b"%00", b"\\", b"%2e%2e"))
     if encoded or ".." in scope["path"].split("/") or not scope["path"].isprintable():
         raise RefusedError(

@@ -60,6 +60,11 @@ class ModelLibrary:
         """Describe every model that is here."""
         return list_local(self.hub, self._folders(), limit or memory_limit(), self.used_by())
 
+    def knows_folder(self, name: str) -> bool:
+        """Whether a name is the path of a folder that the user named, or of no folder at all."""
+        folder = Path(name).expanduser()
+        return not folder.is_dir() or folder.resolve() in {p.resolve() for p in self._folders()}
+
     def find(self, model_id: str) -> LocalModel:
         """Return a model by id.
 

@@ -53,6 +53,9 @@ class ModelPage(View):
 def named(backend: Backend, library: ModelLibrary, name: str) -> Named:
     """Find what a name means: a run first, then a run at a checkpoint, then a model.
 
+    A folder is a model where the user named it as one: a token that only reads neither learns
+    which folders there are, nor has any loaded.
+
     Raises:
         RefusedError: nothing here is called that.
         PathError: no path could be like that.
@@ -66,7 +69,8 @@ def named(backend: Backend, library: ModelLibrary, name: str) -> Named:
     if run is not None and checkpoint is not None:
         return Named(run_id=run.run_id, checkpoint=checkpoint)
     probe(name)
-    if local_folder(name, library.hub.cache_dir) is None:
+    is_here = local_folder(name, library.hub.cache_dir) is not None
+    if not is_here or not library.knows_folder(name):
         raise RefusedError(
             HTTPStatus.NOT_FOUND,
             "model_not_found",
@@ -103,12 +107,17 @@ def _checkpoint(text: str) -> Checkpoint | None:
 
 
 def _run(backend: Backend, name: str) -> RunSummary | None:
-    """A run by `latest`, id or name: the newest that has a checkpoint, else the newest."""
+    """A run by `latest`, id or name: the newest that has a checkpoint, else the newest.
+
+    As in the list, one that is archived comes after those that are not.
+    """
     if name == LATEST:
         return next(iter(_trained(backend)), None)
     with backend.index.session() as session:
         query = select(RunRow.run_id).where((RunRow.run_id == name) | (RunRow.name == name))
-        run_ids = session.scalars(query.order_by(RunRow.created.desc()).limit(LISTED_RUNS)).all()
+        run_ids = session.scalars(
+            query.order_by(RunRow.archived, RunRow.created.desc()).limit(LISTED_RUNS)
+        ).all()
     runs = [run for run in map(backend.index.get, run_ids) if run is not None]
     own = [run for run in runs if run.run_id == name]
     trained = [run for run in runs if run.has_checkpoint]

@@ -7,18 +7,24 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import openai
 import pytest
+from sqlalchemy import update
 
 from backend.app import create_api, guard
 from backend.backend import Backend
+from backend.history.tables import RunRow
+from backend.models.library import FOLDERS_FILE
 from backend.playground import playground
 from backend.settings import BackendSettings
 from backend.supervisor.slot import ActiveRun, Slot
+from backend.v1.names import entries, named
 from backend.workbench import Workbench
 from OnPolicyDistill.config import parse_config
+from OnPolicyDistill.runs.annotations import Annotations, write_annotations
 from OnPolicyDistill.runs.checkpoints import point
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from tests.backend.conftest import ORIGIN, TOKEN, eventually, served
@@ -62,6 +68,8 @@ def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
         min_free_memory_gb=0.0,
     )
     student_of(settings, models, "dates")
+    known = {"folders": [str(models / "endless")]}
+    (settings.workspace / FOLDERS_FILE).write_text(json.dumps(known))
     with served(settings) as (backend, port):
         yield backend, port
         backend.index.engine.dispose()
@@ -106,6 +114,51 @@ def test_the_client_gets_the_same_answer_whole_and_piece_by_piece(client: openai
         assert pieces[-1].usage == whole.usage
     other = client.chat.completions.create(model="dates", **asked | {"seed": 5})  # type: ignore[call-overload]
     assert other.choices[0].message.content != said
+
+
+def test_a_folder_that_the_user_did_not_name_is_neither_loaded_nor_told_of(
+    client: openai.OpenAI, models: Path
+) -> None:
+    assert client.models.retrieve(str(models / "endless")).id == str(models / "endless")
+    for folder in (models / "student", models, models / "absent"):
+        with pytest.raises(openai.NotFoundError):
+            client.models.retrieve(str(folder))
+        with pytest.raises(openai.NotFoundError):
+            client.completions.create(model=str(folder), prompt="the third", max_tokens=1)
+
+
+def test_a_name_with_slashes_may_be_encoded_and_leads_nowhere_else(
+    server: tuple[Backend, int], models: Path
+) -> None:
+    backend, port = server
+    bearer = {"authorization": f"Bearer {backend.tokens.shown().read}"}
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=bearer) as web:
+        name = quote(str(models / "endless"), safe="")
+        assert web.get(f"/v1/models/{name}").json()["id"] == str(models / "endless")
+        for path in (
+            f"/v1/models/{name}%2F..%2Fstudent",
+            "/v1/models/..%2F..%2Fapi%2Ftokens",
+            "/v1/models/%2e%2e%2Fmodels",
+            "/v1/models/a%00b",
+            "/api/runs/..%2Ftokens",
+            "/v1/models%2Fdates",
+        ):
+            assert web.get(path).status_code == 400, path
+
+
+async def test_of_two_runs_of_a_name_the_one_that_is_not_archived_answers(
+    backend: Backend, settings: BackendSettings, models: Path
+) -> None:
+    kept, archived = student_of(settings, models, "twice"), student_of(settings, models, "twice")
+    write_annotations(archived, Annotations(archived=True))
+    backend.watcher.start()
+    with backend.index.session() as session:  # the archived one is the newer one
+        session.execute(update(RunRow).where(RunRow.run_id == archived.run_id).values(created=9e9))
+        session.commit()
+    library = Workbench(backend).library
+    listed = {entry.id: entry.owned_by for entry in entries(backend, library)}
+    assert listed["twice"] == kept.run_id
+    assert named(backend, library, "twice").run_id == kept.run_id
 
 
 def test_a_text_is_continued_and_ends_in_front_of_a_stop(
@@ -237,6 +290,7 @@ async def test_requests_wait_in_line_and_the_line_has_an_end(
     monkeypatch.setattr(playground, "MAX_WAITING", 2)
     api = create_api(backend)
     bench: Workbench = api.state.workbench
+    bench.library.add_folder(models / "endless")
     transport = httpx.ASGITransport(app=guard(api, backend))
     bearer = {"authorization": f"Bearer {TOKEN}"}
     asked = {"model": str(models / "endless"), "messages": HELLO, "max_tokens": 40}
