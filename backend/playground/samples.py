@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import Field
 
 from backend.history.views import View
+from backend.paths import PathError, probe
 from backend.prompt_sets.linter import Linter
 from OnPolicyDistill.config import settings_of
 from OnPolicyDistill.datasets.kinds import kind_of
@@ -36,14 +37,22 @@ def samples_of(
     settings = settings_of(run.config())
     values = settings.model_dump()
     files = [
-        (file.title, Path(str(values[file.key])).expanduser())
+        (file.title, _path(str(values[file.key])))
         for file in facts_of(settings).files
         if values.get(file.key)
     ]
-    there = [(title, path) for title, path in files if path.is_file()]
+    there = [(title, path) for title, path in files if path is not None and path.is_file()]
     drawn = [_of_file(title, path, linter, seed) for title, path in there]
     share = -(-limit // len(drawn)) if drawn else 0
     return tuple(sample for many in drawn for sample in many[:share])[:limit]
+
+
+def _path(text: str) -> Path | None:
+    """A file as the run names it, which may be a run from elsewhere; None where none can be so."""
+    try:
+        return probe(text)
+    except PathError:
+        return None
 
 
 def _of_file(title: str, path: Path, linter: Linter, seed: int) -> list[SamplePrompt]:

@@ -11,10 +11,11 @@ from backend.backend import Backend
 from backend.history.views import RunSummary, View
 from backend.live.messages import QueueView
 from backend.problems import ConflictError
-from backend.ranks import RanksAsked, choose, keep
+from backend.ranks import RanksAsked, choose, chosen_for, keep
 from backend.routers.dependencies import NAME_PATTERN, Here, RunId, refusals
 from backend.starting import enqueue, resume_at
 from backend.supervisor.slot import Verb
+from OnPolicyDistill.runs.directory import RunDirectory
 
 router = APIRouter(tags=["queue"])
 
@@ -129,6 +130,21 @@ def _refuse_unless(
 def _enqueue(backend: Backend, run_id: str, verb: Verb, first: bool, how: Start) -> RunSummary:
     run = backend.existing(run_id)
     if how.where is not None:
-        keep(backend.settings.workspace, run_id, choose(backend.settings, how.where, run.config()))
+        _choose_ranks(backend, run, how.where)
     enqueue(backend, run, verb, first, how.anyway)
     return backend.changed(run_id)
+
+
+def _choose_ranks(backend: Backend, run: RunDirectory, where: RanksAsked) -> None:
+    """Keep where a run shall work; of one at work that is what is true of it, and stays."""
+    workspace = backend.settings.workspace
+    chosen = choose(backend.settings, where, run.config())
+    is_working = run.state() == "running" or backend.supervisor.is_busy_with(run.run_id)
+    if not is_working:
+        keep(workspace, run.run_id, chosen)
+    elif chosen != chosen_for(workspace, run.run_id):
+        raise ConflictError(
+            f"Run {run.run_id} is at work or waits, on other ranks.",
+            "Pause it or take it off the queue first.",
+            code="run_busy",
+        )

@@ -154,6 +154,12 @@ async def test_the_worker_is_started_as_ranks_and_they_are_shown(
     answer = await live_client.post(f"/api/runs/{run.run_id}/start", json=where)
     assert answer.status_code == 200
     await until(live_client, run, "running")
+    # The same again changes nothing; other ranks would not be true of it.
+    for ranks, code in ((2, 200), (3, 409)):
+        again = {"where": {"ranks": ranks}}
+        answer = await live_client.post(f"/api/runs/{run.run_id}/start", json=again)
+        assert answer.status_code == code, answer.text
+        assert rank_options(backend.settings.workspace, run.run_id) == ["-n", "2"]
     process = backend.supervisor.process
     assert process is not None
     command = list(map(str, process.args))  # type: ignore[arg-type]

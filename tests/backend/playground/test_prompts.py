@@ -35,6 +35,16 @@ async def test_samples_come_from_both_files_of_a_run_and_a_seed_repeats_them(
     assert {sample["text"].split()[0] for sample in rest} == {"validation"}
 
 
+async def test_a_file_that_no_machine_could_have_has_no_samples(
+    client: httpx.AsyncClient, make_run: MakeRun, tmp_path: Path
+) -> None:
+    there = write_jsonl(tmp_path / "validation", [{"prompt": "validation 1"}])
+    run = make_run(prompts="~nobody-of-that-name/train.jsonl", validation_prompts=str(there))
+    samples = await client.get(f"/api/runs/{run.run_id}/samples")
+    assert samples.status_code == 200, samples.text
+    assert [sample["text"] for sample in samples.json()] == ["validation 1"]
+
+
 async def test_a_question_is_kept_as_a_line_that_training_reads(
     client: httpx.AsyncClient, make_run: MakeRun
 ) -> None:
