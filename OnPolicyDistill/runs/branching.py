@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from OnPolicyDistill.config import settings_of
 from OnPolicyDistill.errors import RunError
-from OnPolicyDistill.files import disk_errors
+from OnPolicyDistill.files import disk_errors, remove_any
 from OnPolicyDistill.methods import FACTS
 from OnPolicyDistill.runs.annotations import Annotations, read_annotations, write_annotations
 from OnPolicyDistill.runs.checkpoints import exported, list_checkpoints, point, read_state
@@ -27,6 +29,8 @@ from OnPolicyDistill.runs.prompt_values import discard_values_after
 CARRIED_FILES = ("config.yaml", "pictures.json", "forecast.json", "completions.jsonl")
 CARRIED_FOLDERS = ("evaluations", "evaluation", "generated", "pictures")
 MAX_NAME = 120
+# Nothing is copied for so long: whoever made such a folder was killed at it.
+LEFT_BEHIND_SECONDS = 86_400.0
 
 
 def goes_on_in_place(run: RunDirectory, checkpoint: Path) -> bool:
@@ -44,6 +48,7 @@ def branch(run: RunDirectory, checkpoint: Path) -> RunDirectory:
         RunError: the run's log does not tell of the checkpoint, or is damaged.
         DiskError: there is no room.
     """
+    _discard_left_behind(run.path.parent)
     step = read_state(checkpoint).step
     log_end, rollouts_end = _ends(run, step)
     made = new_directory(run.path.parent, FACTS[run.config().method].run_prefix)
@@ -63,6 +68,14 @@ def branch(run: RunDirectory, checkpoint: Path) -> RunDirectory:
         shutil.rmtree(made.path, ignore_errors=True)
         raise
     return made
+
+
+def _discard_left_behind(runs: Path) -> None:
+    """Remove copies that were never finished: no list shows them, and they are large."""
+    for path in runs.glob(".*.partial"):
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > LEFT_BEHIND_SECONDS:
+                remove_any(path)
 
 
 def _ends(run: RunDirectory, step: int) -> tuple[int, int | None]:

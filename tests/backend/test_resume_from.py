@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import httpx
 import pytest
@@ -87,6 +88,17 @@ async def test_hosts_that_were_not_confirmed_make_no_run_from_a_checkpoint(
     refused = await client.post(path, json={"where": {"hosts": str(hosts)}})
     assert (refused.status_code, refused.json()["code"]) == (409, "confirm_hosts")
     assert list_runs(backend.settings.workspace) == [run]
+
+
+async def test_what_a_killed_process_left_half_copied_is_removed_by_the_next_copy(
+    client: httpx.AsyncClient, run: RunDirectory
+) -> None:
+    old, new = (run.path.with_name(f".distill_{name}.partial") for name in ("old", "new"))
+    for folder in (old, new):
+        (folder / "checkpoints").mkdir(parents=True)
+    os.utime(old, (0, 0))
+    assert (await resume(client, run, 1)).is_success
+    assert (old.exists(), new.exists()) == (False, True)
 
 
 async def test_a_finished_run_is_gone_on_from_in_a_new_one(
