@@ -8,7 +8,7 @@ from backend.backend import Backend
 from backend.door.door import DOOR
 from backend.door.questions import PlanQuestion
 from backend.problems import ConflictError, WrongFieldError
-from backend.ranks import RanksAsked, choose, chosen_for, keep
+from backend.ranks import Chosen, RanksAsked, choose, chosen_for, keep
 from backend.supervisor.slot import Verb
 from backend.system.room import check_disk, check_forecast, check_memory
 from OnPolicyDistill.config import RunConfig
@@ -77,11 +77,7 @@ def resume_at(
     if found is None:
         raise WrongFieldError("path.step", f"Run {run.run_id} has no checkpoint of step {step}.")
     check_resumable(run, found)
-    workspace = backend.settings.workspace
-    if where is None:
-        chosen = chosen_for(workspace, run.run_id)
-    else:
-        chosen = choose(backend.settings, where, run.config())
+    workspace, chosen = backend.settings.workspace, _ranks_of(backend, run, where)
     if goes_on_in_place(run, found):
         if run.state() == "running" or backend.supervisor.is_busy_with(run.run_id):
             raise ConflictError(
@@ -98,6 +94,12 @@ def resume_at(
     keep(workspace, made.run_id, chosen)
     enqueue(backend, made, "resume", anyway=True)
     return made
+
+
+def _ranks_of(backend: Backend, run: RunDirectory, where: RanksAsked | None) -> Chosen:
+    if where is None:
+        return chosen_for(backend.settings.workspace, run.run_id)
+    return choose(backend.settings, where, run.config())
 
 
 def _needed_gb(run: RunDirectory) -> float | None:

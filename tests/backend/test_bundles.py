@@ -16,10 +16,8 @@ import pytest
 from backend.app import create_api, guard
 from backend.backend import Backend
 from backend.bundles.incoming import take_in
-from backend.ranks import Chosen, keep, rank_options
 from backend.settings import BackendSettings
 from OnPolicyDistill.errors import DistillError
-from OnPolicyDistill.files import remove_any
 from OnPolicyDistill.runs.annotations import Annotations, write_annotations
 from OnPolicyDistill.runs.checkpoints import TrainingState, point, save_checkpoint
 from OnPolicyDistill.runs.directory import RunDirectory
@@ -76,24 +74,6 @@ async def test_a_run_comes_back_as_it_went(client: httpx.AsyncClient, make_run: 
     assert response.json()["annotations"]["note"] == "schön"
     assert contents(run) == before
     assert (run.checkpoints / "best").resolve().name == best
-
-
-async def test_a_bundle_is_not_started_on_hosts_that_an_earlier_run_of_its_id_had(
-    client: httpx.AsyncClient, settings: BackendSettings, make_run: MakeRun
-) -> None:
-    run = make_run()
-    bundle = await export(client, run)
-    for purge in (client.delete(f"/api/trash/{run.run_id}"), None):
-        keep(settings.workspace, run.run_id, Chosen(num_ranks=2))
-        if purge is None:
-            remove_any(run.path)  # as a terminal purges
-        else:
-            await client.delete(f"/api/runs/{run.run_id}")
-            assert rank_options(settings.workspace, run.run_id) == ["-n", "2"]
-            await purge
-            assert rank_options(settings.workspace, run.run_id) == []
-        assert (await bring(client, bundle)).status_code == 201
-        assert rank_options(settings.workspace, run.run_id) == []
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,13 @@ import pytest
 
 from backend.backend import Backend
 from backend.problems import ConflictError
-from backend.ranks import rank_options
+from backend.ranks import Chosen, keep, rank_options
 from backend.settings import BackendSettings
 from OnPolicyDistill.distributed.hosts import read_hosts
+from OnPolicyDistill.files import remove_any
 from OnPolicyDistill.runs.ranks import RanksStep, RankStep, write_ranks
 from tests.backend.conftest import MakeRun
+from tests.backend.test_bundles import bring, export
 from tests.backend.test_supervisor import until
 
 SFT = {"sft": {"model": "tiny-student", "conversations": "c.jsonl"}}
@@ -177,6 +179,24 @@ async def test_the_worker_is_started_as_ranks_and_they_are_shown(
     assert [(rank["fate"], rank["said"]["num_tokens"]) for rank in shown["ranks"]] == [
         ("alive", 30)
     ] * 2
+
+
+async def test_a_bundle_is_not_started_on_hosts_that_an_earlier_run_of_its_id_had(
+    client: httpx.AsyncClient, settings: BackendSettings, make_run: MakeRun
+) -> None:
+    run = make_run()
+    bundle = await export(client, run)
+    for purge in (client.delete(f"/api/trash/{run.run_id}"), None):
+        keep(settings.workspace, run.run_id, Chosen(num_ranks=2))
+        if purge is None:
+            remove_any(run.path)  # as a terminal purges
+        else:
+            await client.delete(f"/api/runs/{run.run_id}")
+            assert rank_options(settings.workspace, run.run_id) == ["-n", "2"]
+            await purge
+            assert rank_options(settings.workspace, run.run_id) == []
+        assert (await bring(client, bundle)).status_code == 201
+        assert rank_options(settings.workspace, run.run_id) == []
 
 
 def test_what_is_damaged_starts_nothing(settings: BackendSettings, make_run: MakeRun) -> None:

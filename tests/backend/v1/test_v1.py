@@ -12,19 +12,15 @@ from urllib.parse import quote
 import httpx
 import openai
 import pytest
-from sqlalchemy import update
 
 from backend.app import create_api, guard
 from backend.backend import Backend
-from backend.history.tables import RunRow
 from backend.models.library import FOLDERS_FILE
 from backend.playground import playground
 from backend.settings import BackendSettings
 from backend.supervisor.slot import ActiveRun, Slot
-from backend.v1.names import entries, named
 from backend.workbench import Workbench
 from OnPolicyDistill.config import parse_config
-from OnPolicyDistill.runs.annotations import Annotations, write_annotations
 from OnPolicyDistill.runs.checkpoints import point
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from tests.backend.conftest import ORIGIN, TOKEN, eventually, served
@@ -144,21 +140,6 @@ def test_a_name_with_slashes_may_be_encoded_and_leads_nowhere_else(
             "/v1/models%2Fdates",
         ):
             assert web.get(path).status_code == 400, path
-
-
-async def test_of_two_runs_of_a_name_the_one_that_is_not_archived_answers(
-    backend: Backend, settings: BackendSettings, models: Path
-) -> None:
-    kept, archived = student_of(settings, models, "twice"), student_of(settings, models, "twice")
-    write_annotations(archived, Annotations(archived=True))
-    backend.watcher.start()
-    with backend.index.session() as session:  # the archived one is the newer one
-        session.execute(update(RunRow).where(RunRow.run_id == archived.run_id).values(created=9e9))
-        session.commit()
-    library = Workbench(backend).library
-    listed = {entry.id: entry.owned_by for entry in entries(backend, library)}
-    assert listed["twice"] == kept.run_id
-    assert named(backend, library, "twice").run_id == kept.run_id
 
 
 def test_a_text_is_continued_and_ends_in_front_of_a_stop(
