@@ -35,7 +35,7 @@ _of_thread = threading.local()
 
 def num_lanes(num_rows: int) -> int:
     """In how many parts so many rows are computed on the device that MLX uses now."""
-    if mx.default_device().type != mx.DeviceType.cpu:
+    if mx.default_device().type != mx.DeviceType.cpu or vars(_of_thread).get("is_single", False):
         return 1
     return max(min(MOST_LANES, os.cpu_count() or 1, num_rows), 1)
 
@@ -66,6 +66,17 @@ def one_thread_a_product(lanes: int) -> Iterator[None]:
     finally:
         if before:
             set_blas_threads(before)
+
+
+@contextmanager
+def single_lane() -> Iterator[None]:
+    """Keep this thread's rows in one lane: where they meet other ranks, in one order on all."""
+    before = vars(_of_thread).get("is_single", False)
+    _of_thread.is_single = True
+    try:
+        yield
+    finally:
+        _of_thread.is_single = before
 
 
 @contextmanager

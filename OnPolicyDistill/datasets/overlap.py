@@ -27,7 +27,6 @@ from OnPolicyDistill.datasets.prompt_rules import (
 from OnPolicyDistill.datasets.prompts import Prompt, content_text, prompt_of
 from OnPolicyDistill.datasets.reading import read_records
 from OnPolicyDistill.datasets.records import BadLine, Record
-from OnPolicyDistill.datasets.sight_files import DEFAULT_SIGHT
 
 # As what the lines of a set are read, which decides what makes two of them the same.
 ReadAs = Literal["prompts", "conversations", "inputs"]
@@ -74,6 +73,9 @@ def marked_lines(path: Path, read_as: ReadAs) -> Iterator[MarkedLine | BadLine]:
     Raises:
         DatasetError: the file does not exist or cannot be read.
     """
+    # It knows of arrays, which sets without pictures do not wait for.
+    from OnPolicyDistill.datasets.sight_files import DEFAULT_SIGHT  # noqa: PLC0415
+
     look = PictureLint(DEFAULT_SIGHT)
     for place, record in enumerate(read_records(path)):
         if isinstance(record, BadLine):

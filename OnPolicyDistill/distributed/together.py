@@ -18,6 +18,7 @@ import mlx.nn as nn
 from OnPolicyDistill.distributed.ranks import Ranks
 from OnPolicyDistill.errors import RankLostError
 from OnPolicyDistill.gpu import find_gpu_failure
+from OnPolicyDistill.lanes import single_lane
 from OnPolicyDistill.models.pieces import read_hidden_states
 
 Tokens = list[list[int]]
@@ -65,8 +66,10 @@ class Together:
 
     def _states(self, tokens: mx.array) -> mx.array:
         try:
-            states = read_hidden_states(self.model, tokens)
-            mx.eval(states)
+            # Two lanes would have their sums over ranks met in any order.
+            with single_lane():
+                states = read_hidden_states(self.model, tokens)
+                mx.eval(states)
         except RuntimeError as error:
             if find_gpu_failure(str(error)) is not None:
                 raise

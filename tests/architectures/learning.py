@@ -45,7 +45,7 @@ from OnPolicyDistill.training.supervised import learn as fine_tune
 from tests.architectures.parts import Config
 from tests.architectures.tiny import VOCAB_SIZE, tiny_config, tiny_model
 
-NUM_STEPS = 6
+NUM_STEPS = 9
 NUM_TOKENS = 12
 GROUP_SIZE, BITS = 32, 4
 # Sums of some dozens of float32 products in another order; quantized ones are rounded alike.

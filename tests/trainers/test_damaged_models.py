@@ -183,7 +183,15 @@ def settings_for(folder: Path, tmp_path: Path) -> SftConfig:
     file = tmp_path / "conversations.jsonl"
     lines = [{"prompt": prompt, "completion": answer} for prompt, answer in PAIRS]
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    values = {"model": str(folder), "conversations": str(file), "num_steps": 1, "batch_size": 1}
+    held_out = tmp_path / "held_out.jsonl"
+    held_out.write_text(json.dumps({"prompt": "asked of nobody yet", "completion": "so"}) + "\n")
+    values = {
+        "model": str(folder),
+        "conversations": str(file),
+        "validation_conversations": str(held_out),
+        "num_steps": 1,
+        "batch_size": 1,
+    }
     config = parse_config({"method": "sft", "sft": values})
     assert isinstance(config, SftConfig)
     return config
