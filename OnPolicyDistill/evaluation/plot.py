@@ -52,6 +52,7 @@ AGREEMENT = (
 PHASE_COLOURS = {
     "sampling": STUDENT,
     "scoring": TEACHER,
+    "grading": "#ffd43b",
     "learning": STUDENT_SECOND,
     "evaluating": "#91a7ff",
     "other": "#ced4da",

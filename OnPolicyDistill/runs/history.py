@@ -207,12 +207,15 @@ def _begins_session(event: Event) -> bool:
     return begins_session(event.kind, event.code if isinstance(event, Warned) else None)
 
 
+# What a step's time goes into, with the metric that has it.
+TIME_PARTS = {"sampling": "sampling_seconds", "grading": "grading_seconds", **STEP_PHASES}
+
+
 def split_of(
     totals: Mapping[str, float], evaluating_seconds: float, active_seconds: float
 ) -> tuple[TimeShare, ...]:
     """What active time went into, of the sums of the steps' metrics by key; the rest is `other`."""
-    parts = {"sampling": "sampling_seconds", "grading": "grading_seconds", **STEP_PHASES}
-    shares = [TimeShare(name, totals.get(key, 0.0)) for name, key in parts.items()]
+    shares = [TimeShare(name, totals.get(key, 0.0)) for name, key in TIME_PARTS.items()]
     shares.append(TimeShare("evaluating", evaluating_seconds))
     known = sum(share.seconds for share in shares)
     shares.append(TimeShare("other", max(active_seconds - known, 0.0)))
