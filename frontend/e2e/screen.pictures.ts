@@ -1,4 +1,7 @@
-/** Pictures of every page for docs/images, with runs of the embedded models; made on demand. */
+/**
+ * Pictures of every page with runs of the embedded models, made on demand: one each for docs/images,
+ * and all in both sizes and themes in out/screenshots, to be looked at.
+ */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -9,6 +12,11 @@ import { pagesOf } from "./pages";
 import { test as base, createRun, expect, runOf, SLOW, untilState } from "./stage";
 
 const FOLDER = join(ROOT, "docs/images");
+const EVERY = join(ROOT, "out/screenshots");
+const SIZES = [
+  { width: 1440, height: 900 },
+  { width: 1024, height: 700 },
+];
 const LARGEST_BYTES = 250_000;
 const STEPS = {
   batch_size: 8,
@@ -72,6 +80,7 @@ test("every page has its picture", async ({ page, backend }) => {
       await take(page, `${name}-light`);
       await page.emulateMedia({ colorScheme: "dark" });
     }
+    await takeEvery(page, name);
   }
 });
 
@@ -96,6 +105,23 @@ async function ask(page: Page): Promise<void> {
   await page.getByRole("button", { name: "Send" }).click(SLOW);
   await expect(page.getByText("graded by the teacher")).toBeVisible(SLOW);
   await expect(page.getByRole("button", { name: "Send" })).toBeEnabled(SLOW);
+}
+
+/** A page in both sizes and themes; it is left as it was. */
+async function takeEvery(page: Page, name: string): Promise<void> {
+  const before = page.viewportSize();
+  for (const size of SIZES) {
+    await page.setViewportSize(size);
+    for (const colorScheme of ["dark", "light"] as const) {
+      await page.emulateMedia({ colorScheme });
+      const path = join(EVERY, `${name}-${size.width}-${colorScheme}.png`);
+      await page.screenshot({ path, animations: "disabled" });
+    }
+  }
+  await page.emulateMedia({ colorScheme: "dark" });
+  if (before) {
+    await page.setViewportSize(before);
+  }
 }
 
 async function take(page: Page, name: string): Promise<void> {

@@ -1,6 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import type { RunSummary } from "@/api/types";
-import { formatAgo, formatPercent } from "@/components/format";
+import { formatAgo, formatNumber, formatPercent } from "@/components/format";
 import { intervalText } from "@/components/interval";
 import { Sparkline } from "@/components/sparkline";
 import { RunStateDot } from "@/features/runs/run-state";
@@ -8,7 +8,7 @@ import { RunStateDot } from "@/features/runs/run-state";
 const COLUMNS =
   "grid-cols-[minmax(0,1fr)_96px_104px_84px] @min-[620px]:grid-cols-[minmax(0,1fr)_96px_100px_104px_84px] @min-[820px]:grid-cols-[minmax(0,1.3fr)_96px_minmax(190px,1fr)_100px_104px_84px]";
 
-/** A line a run: name, state, pair, curve, agreement; narrow lists leave out the middle. */
+/** A line a run: name, state, pair, curve, what was measured; narrow lists leave out the middle. */
 export function LastRuns({ runs }: { runs: readonly RunSummary[] }) {
   return (
     <ul className="@container divide-y">
@@ -31,9 +31,11 @@ export function LastRuns({ runs }: { runs: readonly RunSummary[] }) {
               {run.teacher ? ` from ${run.teacher}` : ""}
             </span>
             <span className="hidden @min-[620px]:block">
-              <Sparkline values={run.sparkline} label={`Divergence of ${run.name}`} />
+              <Sparkline values={run.sparkline} label={`Curve of ${run.name}`} />
             </span>
-            <span className="num text-right whitespace-nowrap">{agreementText(run)}</span>
+            <span className="num text-right whitespace-nowrap">
+              <FigureOf run={run} />
+            </span>
             <span className="num text-right whitespace-nowrap text-muted">
               {formatAgo(run.created)}
             </span>
@@ -44,15 +46,30 @@ export function LastRuns({ runs }: { runs: readonly RunSummary[] }) {
   );
 }
 
-function agreementText(run: RunSummary) {
-  const agreement = run.metrics["eval_agreement"];
-  if (!agreement) {
+/** What tells most of a run, of what it has measured: the first of these. */
+const TELLING = [
+  { key: "eval_accuracy", words: "% right", isShare: true },
+  { key: "eval_agreement", words: "% agree", isShare: true },
+  { key: "eval_loss", words: "loss", isShare: false },
+] as const;
+
+function FigureOf({ run }: { run: RunSummary }) {
+  const told = TELLING.find(({ key }) => run.metrics[key]);
+  const metric = told && run.metrics[told.key];
+  if (!told || !metric) {
     return <span className="text-faint">–</span>;
   }
-  const sure = intervalText(agreement.after_interval, "share");
+  const sure = intervalText(metric.after_interval, told.isShare ? "share" : undefined);
   return (
-    <span title={sure ? `95 % interval ${sure} %, at step ${run.headline_step}` : undefined}>
-      {formatPercent(agreement.after)} <span className="text-faint">% agree</span>
+    <span
+      title={
+        sure
+          ? `95 % interval ${sure}${told.isShare ? " %" : ""}, held out at step ${run.headline_step}`
+          : undefined
+      }
+    >
+      {told.isShare ? formatPercent(metric.after) : formatNumber(metric.after, 3)}{" "}
+      <span className="text-faint">{told.words}</span>
     </span>
   );
 }
