@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 from backend.history.views import View
 from backend.settings import BackendSettings
 from OnPolicyDistill.errors import RunError
-from OnPolicyDistill.files import read_plain, write_text_atomically
+from OnPolicyDistill.files import read_plain, set_aside, write_text_atomically
 
 VIEWS_FILE = "views.json"
 MAX_BYTES = 1_000_000
@@ -38,11 +38,24 @@ def read_views(settings: BackendSettings) -> SavedViews:
 
 
 def write_views(settings: BackendSettings, views: SavedViews) -> SavedViews:
-    """Replace the saved views; of two of one name the later one is kept."""
+    """Replace the saved views; of two of one name the later one is kept.
+
+    A file that cannot be read is put aside, not written over.
+    """
+    _put_damaged_aside(_file(settings))
     by_name = {view.name: view for view in views.views}
     kept = SavedViews(views=tuple(by_name.values()))
     write_text_atomically(_file(settings), kept.model_dump_json(indent=1))
     return kept
+
+
+def _put_damaged_aside(file: Path) -> None:
+    try:
+        SavedViews.model_validate_json(read_plain(file, MAX_BYTES))
+    except FileNotFoundError:
+        return
+    except (OSError, RunError, ValidationError):
+        set_aside(file)
 
 
 def _file(settings: BackendSettings) -> Path:

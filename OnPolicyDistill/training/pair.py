@@ -151,14 +151,25 @@ def _prepare_served(
 
 
 def prove_pair(work: Work, pair: Pair) -> None:
-    """Prove on the first rows: on those the student samples now, or on those that come again.
+    """Prove learning on the first rows.
+
+    Raises:
+        ProofError: a claim does not hold.
+    """
+    rows = first_epoch(pair.settings, pair.prompts)[:PROBE_ROWS]
+    prove_on(work, pair, rows, "teacher")
+
+
+def prove_on(work: Work, pair: Pair, rows: list[Row], scorer: str) -> None:
+    """Prove on rows that the student samples now, or on those that come again.
+
+    `scorer` is what the teacher is called.
 
     Raises:
         ProofError: a claim does not hold.
     """
     settings, student = pair.settings, pair.student
-    work.reporter.phase("self_test", "Proving that teacher, gradients and adapter are real.")
-    rows = first_epoch(settings, pair.prompts)[:PROBE_ROWS]
+    work.reporter.phase("self_test", f"Proving that {scorer}, gradients and adapter are real.")
     if uses_fixed_rollouts(settings):
         batch = MicroBatch([], [pair.store.get(row) for row in rows])
         is_own = all(row.source == "student" for row in rows)

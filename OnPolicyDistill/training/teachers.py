@@ -20,7 +20,7 @@ from OnPolicyDistill.teacher.scorer import Scorer
 from OnPolicyDistill.teacher.several import SeveralTeachers
 from OnPolicyDistill.teacher.stored import StoredTeacher
 from OnPolicyDistill.teacher.student_copy import StudentCopyTeacher
-from OnPolicyDistill.training.distillation import PROBE_ROWS, prove
+from OnPolicyDistill.training.distillation import PROBE_ROWS
 from OnPolicyDistill.training.kept_scores import (
     Asked,
     complete_own,
@@ -39,14 +39,13 @@ from OnPolicyDistill.training.pair import (
     Load,
     Pair,
     load_student,
+    prove_on,
 )
 from OnPolicyDistill.training.prompts import Prompts, read_prompts
 from OnPolicyDistill.training.rollouts import (
     COMPLETIONS_FILE,
     CompletionStore,
-    MicroBatch,
     Row,
-    complete_rows,
     first_epoch,
     make_completions,
     rows_of_step,
@@ -109,24 +108,12 @@ def prove_teachers(work: Work, pair: Pair) -> None:
     Raises:
         ProofError: a claim does not hold.
     """
-    settings, student = pair.settings, pair.student
-    for teacher in settings.teachers:
+    for teacher in pair.settings.teachers:
         if teacher.student_copy is not None:
             continue
-        said = f"Proving that {teacher.name}, gradients and adapter are real."
-        work.reporter.phase("self_test", said)
-        own = [row for row in first_epoch(settings, pair.prompts) if _is_of(row, teacher)]
-        rows = own[:PROBE_ROWS]
-        if not rows:
-            continue
-        if uses_fixed_rollouts(settings):
-            batch = MicroBatch([], [pair.store.get(row) for row in rows])
-            is_own = all(row.source == "student" for row in rows)
-        else:
-            sampled = complete_rows(student.policy, rows, settings.limited(), work.hooks)
-            batch = MicroBatch(sampled, [])
-            is_own = True
-        prove(work, settings, student, pair.teacher, batch, is_own and settings.samples_policy)
+        own = [row for row in first_epoch(pair.settings, pair.prompts) if _is_of(row, teacher)]
+        if own:
+            prove_on(work, pair, own[:PROBE_ROWS], teacher.name)
 
 
 def _is_of(row: Row, teacher: NamedTeacher) -> bool:

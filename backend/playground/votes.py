@@ -11,7 +11,7 @@ from backend.history.views import View
 from OnPolicyDistill.errors import RunError
 from OnPolicyDistill.evaluation.intervals import wilson_interval
 from OnPolicyDistill.evaluation.labelled_report import Interval
-from OnPolicyDistill.files import disk_errors, read_plain, write_text_atomically
+from OnPolicyDistill.files import disk_errors, read_plain, set_aside, write_text_atomically
 
 VOTES_FILE = "blind_votes.json"
 GUESSING = 0.5
@@ -58,7 +58,7 @@ class Votes:
             DiskFullError: it cannot be kept.
         """
         with self._lock:
-            counts = self._read()
+            counts = self._read_to_change()
             before = counts.get(run_id, Count())
             after = Count(
                 num_right=before.num_right + vote.is_right, num_votes=before.num_votes + 1
@@ -75,7 +75,7 @@ class Votes:
             DiskFullError: it cannot be kept.
         """
         with self._lock:
-            counts = self._read()
+            counts = self._read_to_change()
             if counts.pop(run_id, None) is not None:
                 with disk_errors(self._file):
                     write_text_atomically(self._file, _COUNTS.dump_json(counts).decode())
@@ -86,6 +86,16 @@ class Votes:
         try:
             return _COUNTS.validate_json(read_plain(self._file))
         except (FileNotFoundError, RunError, ValidationError):
+            return {}
+
+    def _read_to_change(self) -> dict[str, Count]:
+        """What is kept; a damaged file is put aside, not written over."""
+        try:
+            return _COUNTS.validate_json(read_plain(self._file))
+        except FileNotFoundError:
+            return {}
+        except (RunError, ValidationError):
+            set_aside(self._file)
             return {}
 
 

@@ -102,5 +102,8 @@ async def test_saved_views_stay_and_names_are_unique(
     file = backend.settings.workspace / "views.json"
     file.write_text("damaged", encoding="utf-8")
     assert (await client.get("/api/run-views")).json() == {"views": []}
+    assert (await client.put("/api/run-views", json={"views": views[1:]})).status_code == 200
+    (aside,) = file.parent.glob("views.json.damaged-*")
+    assert aside.read_text(encoding="utf-8") == "damaged"
     refused = await client.put("/api/run-views", json={"views": [{"name": "", "search": ""}]})
     assert refused.status_code == 422

@@ -30,7 +30,7 @@ from OnPolicyDistill.teacher.student_copy import StudentCopyTeacher
 from OnPolicyDistill.trainers import on_policy
 from OnPolicyDistill.trainers.on_policy import prepare
 from OnPolicyDistill.training import distillation
-from OnPolicyDistill.training import teachers as training_teachers
+from OnPolicyDistill.training import pair as training_pair
 from OnPolicyDistill.training.distillation import learn, objective_of, sample, score
 from OnPolicyDistill.training.rollouts import MicroBatch, rows_of_step
 from OnPolicyDistill.training.student import Student
@@ -180,7 +180,7 @@ def test_the_proof_of_each_teacher_samples_only_as_far_as_is_learned(
         lengths.extend(len(rollout.completion_ids) for rollout in batch.rollouts)
         distillation.prove(work, settings, student, teacher, batch, samples_policy)
 
-    monkeypatch.setattr(training_teachers, "prove", noted)
+    monkeypatch.setattr(training_pair, "prove", noted)
     trained(two.create(teachers=teachers(two), loss_tokens=3, num_steps=2, eval_every=2))
     assert len(lengths) == 8
     assert max(lengths) == 3

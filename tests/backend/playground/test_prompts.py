@@ -97,4 +97,7 @@ async def test_votes_are_kept_a_run_and_say_when_the_teacher_is_told_apart(
     assert (await client.get(f"/api/runs/{other.run_id}/votes")).json()["num_votes"] == 0
     (settings.workspace / "blind_votes.json").write_text("{")
     assert (await client.get(votes)).json()["num_votes"] == 0
+    assert (await client.post(votes, json={"is_right": True})).json()["num_votes"] == 1
+    (aside,) = settings.workspace.glob("blind_votes.json.damaged-*")
+    assert aside.read_text() == "{"
     assert (await client.delete(votes)).json()["num_votes"] == 0
