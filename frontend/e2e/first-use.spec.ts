@@ -1,3 +1,4 @@
+import { chooseMethod } from "./new-run";
 import { expect, proceed, report, SLOW, TRAIN, test, VALIDATION } from "./stage";
 import { namesInZip } from "./zip";
 
@@ -7,8 +8,7 @@ test("a new user distils the embedded pair with nothing but the window", async (
   const started = Date.now();
 
   await test.step("plan the run", async () => {
-    await page.getByRole("navigation", { name: "Pages" }).getByText("New run").click();
-    await page.getByRole("button", { name: /demonstration/i }).click();
+    await chooseMethod(page, /demonstration/i);
     await proceed(page, "models");
     await page.getByRole("combobox", { name: "Teacher model" }).fill("tiny-teacher");
     await page.getByRole("combobox", { name: "Student model" }).fill("tiny-student");

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Page } from "@playwright/test";
 import type { RunSummary } from "@/api/types";
 import { seriousFindings } from "./axe";
-import { drop } from "./new-run";
+import { chooseMethod, drop } from "./new-run";
 import { createRun, expect, proceed, SLOW, test, untilState, writeLines } from "./stage";
 
 function prompts(first: number, last: number): string[] {
@@ -31,9 +31,7 @@ test("held-out lines that are trained on are an error, which one click mends", a
   const mixed = writeLines(join(workspace, "mixed.jsonl"), prompts(240, 340));
 
   await test.step("the same content uploaded again is the same set, and no held-out set", async () => {
-    await page.getByRole("navigation", { name: "Pages" }).getByText("New run").click();
-    await expect(page).toHaveURL(/\/new/);
-    await page.getByRole("button", { name: /demonstration/i }).click();
+    await chooseMethod(page, /demonstration/i);
     await proceed(page, "models");
     await proceed(page, "data");
     await expect(mark(page, "Data", "done")).toBeVisible(SLOW);

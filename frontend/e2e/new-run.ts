@@ -6,10 +6,11 @@ import { expect, SLOW, untilState } from "./stage";
 
 export async function chooseMethod(page: Page, name: RegExp): Promise<void> {
   await page.getByRole("navigation", { name: "Pages" }).getByText("New run").click();
-  // Home has buttons of these names too.
-  await expect(page).toHaveURL(/\/new/);
-  await page.getByRole("button", { name }).click();
-  await expect(page.getByRole("button", { name })).toHaveAttribute("aria-pressed", "true");
+  // Home has buttons of these names too, and is shown until the next page is there.
+  const choices = page.getByRole("group", { name: /should the student learn from|to start from/ });
+  const choice = choices.getByRole("button", { name });
+  await choice.click();
+  await expect(choice).toHaveAttribute("aria-pressed", "true");
 }
 
 export async function drop(page: Page, what: string, file: string): Promise<void> {

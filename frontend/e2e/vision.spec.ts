@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Page } from "@playwright/test";
 import { seriousFindings } from "./axe";
 import { ROOT } from "./backend";
+import { chooseMethod } from "./new-run";
 import { expect, proceed, report, SLOW, test } from "./stage";
 
 const SQUARES = join(ROOT, "data/squares");
@@ -52,8 +53,7 @@ async function give(page: Page, name: string, how: "paste" | "drop"): Promise<vo
 
 test("a student that sees is distilled and asked, with its pictures in sight", async ({ page }) => {
   await test.step("the demonstration's files show their pictures", async () => {
-    await page.getByRole("navigation", { name: "Pages" }).getByText("New run").click();
-    await page.getByRole("button", { name: /^Vision distillation/ }).click();
+    await chooseMethod(page, /^Vision distillation/);
     await page.getByRole("button", { name: /figures on squared paper/i }).click();
     await proceed(page, "models");
     await expect(page.getByLabel("Mismatch")).toHaveCount(0);

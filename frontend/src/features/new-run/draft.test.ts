@@ -106,3 +106,25 @@ test("a draft that begins with a run differs from that run, and the planned one 
   useDraft.setState({ others: {} });
   expect(isBegun(useDraft.getState())).toBe(false);
 });
+
+test("what the page would begin with never replaces what the user chose meanwhile", () => {
+  const named = (name: string) => ({ name, config: { method: "on_policy" } }) as unknown as Preset;
+  const { begin, take, clear } = useDraft.getState();
+  clear();
+  take(named("mine"));
+  begin(named("recommended"));
+  expect(useDraft.getState().preset).toBe("mine");
+  clear();
+  begin(named("recommended"));
+  expect(useDraft.getState().preset).toBe("recommended");
+});
+
+test("a draft that no method knows is dropped, and one chosen meanwhile is kept", () => {
+  const { begin, clear, dropForeign } = useDraft.getState();
+  clear();
+  begin({ name: "old", config: { method: "gone" } } as unknown as Preset);
+  dropForeign((config) => config["method"] === "gone");
+  expect(useDraft.getState().preset).toBe("old");
+  dropForeign((config) => config["method"] === "on_policy");
+  expect(useDraft.getState().preset).toBeNull();
+});

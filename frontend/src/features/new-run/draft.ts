@@ -21,16 +21,22 @@ interface Draft {
 
 const DRAFT_KEY = "opd.draft";
 
+const NOTHING: Draft = { preset: null, copied: null, config: {} };
+
 interface DraftState extends Draft {
   /** Drafts of the methods that are not chosen now, as they were left. */
   others: Readonly<Record<string, Draft>>;
   take: (preset: Preset) => void;
+  /** Begins with a preset, unless something was begun in the meantime: that was the user's choice. */
+  begin: (preset: Preset) => void;
   /** Goes on with what was planned of a preset's method, else with the preset. */
   turnTo: (preset: Preset) => void;
   /** Begins with another run's settings. */
   copy: (run: CopiedRun) => void;
   set: (key: string, value: Setting) => void;
   clear: () => void;
+  /** Drops a draft that the program has no method for. */
+  dropForeign: (isKnown: (config: ConfigValues) => boolean) => void;
 }
 
 /** The run being planned; kept in this browser until it is started or another preset is taken. */
@@ -42,6 +48,7 @@ export const useDraft = create<DraftState>()(
       config: {},
       others: {},
       take: (preset) => set((draft) => ({ ...setAside(draft), ...begun(preset) })),
+      begin: (preset) => set((draft) => (isBegun(draft) ? draft : begun(preset))),
       turnTo: (preset) =>
         set((draft) =>
           draft.config["method"] === preset.config.method
@@ -51,7 +58,9 @@ export const useDraft = create<DraftState>()(
       copy: (run) =>
         set((draft) => ({ ...setAside(draft), preset: null, copied: run, config: run.config })),
       set: (key, value) => set(({ config }) => ({ config: withSetting(config, key, value) })),
-      clear: () => set({ preset: null, copied: null, config: {} }),
+      clear: () => set(NOTHING),
+      dropForeign: (isKnown) =>
+        set((draft) => (isBegun(draft) && !isKnown(draft.config) ? NOTHING : draft)),
     }),
     { name: DRAFT_KEY },
   ),

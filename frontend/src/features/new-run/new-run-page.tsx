@@ -15,7 +15,7 @@ import { followOtherWindows, isBegun, useDraft } from "@/features/new-run/draft"
 import { useHomelessErrors } from "@/features/new-run/field-errors";
 import { goToSetting, settingOfHash } from "@/features/new-run/go-to-setting";
 import { MethodStep } from "@/features/new-run/method-step";
-import { isOf, useMethod } from "@/features/new-run/methods";
+import { isOf, methodOf, useMethods } from "@/features/new-run/methods";
 import { Missing } from "@/features/new-run/missing";
 import { ModelsStep } from "@/features/new-run/models-step";
 import { ObjectiveStep } from "@/features/new-run/objective-step";
@@ -42,11 +42,12 @@ export function NewRunPage() {
   const navigate = useNavigate();
   const { from } = useSearch({ from: "/new/$step" });
   const hash = useLocation({ select: (location) => location.hash });
-  const { config, take, clear } = useDraft();
+  const { config, begin, clear, dropForeign } = useDraft();
   const hasBegun = useDraft(isBegun);
   const { problems, isChecked } = useProblems();
   const copyRun = useCopyRun();
-  const method = useMethod();
+  const methods = useMethods();
+  const method = methodOf(methods, config);
   const isForeign = hasBegun && !isOf(method, config);
   const known = useQuery(presets()).data;
   const local = useQuery(models()).data?.local;
@@ -70,15 +71,15 @@ export function NewRunPage() {
       hasOwn ? recommended : name === WITHOUT_MODELS;
     const first = known.find(fits) ?? known[0];
     if (first) {
-      take(first);
+      begin(first);
     }
-  }, [hasBegun, from, known, local, take]);
+  }, [hasBegun, from, known, local, begin]);
   // A draft that was kept by a program with other methods cannot be gone on with.
   useEffect(() => {
     if (isForeign) {
-      clear();
+      dropForeign((kept) => methods.some((each) => isOf(each, kept)));
     }
-  }, [isForeign, clear]);
+  }, [isForeign, methods, dropForeign]);
   useEffect(followOtherWindows, []);
   if (!isStep(step)) {
     return <Navigate to="/new/$step" params={{ step: "method" }} replace />;
