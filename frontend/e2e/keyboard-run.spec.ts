@@ -42,6 +42,8 @@ async function proceedByKey(page: Page, step: string): Promise<void> {
 test("a run is planned and started without the mouse", async ({ page, backend }) => {
   await expect(page.getByRole("navigation", { name: "Pages" })).toBeVisible();
   await go(page, "n", "/new/method");
+  // Home, which stays until the next page is there, has buttons of the same names.
+  await expect(page.getByRole("group", { name: /should the student learn from/ })).toBeVisible();
   await tabTo(page, /demonstration/i);
   await page.keyboard.press("Enter");
   await proceedByKey(page, "models");
