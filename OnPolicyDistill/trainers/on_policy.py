@@ -34,6 +34,7 @@ from OnPolicyDistill.runs.reporting import Observer, StopRequest
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.stopping import check_stop
 from OnPolicyDistill.training.distillation import (
+    complete_new,
     evaluate,
     learn,
     objective_of,
@@ -79,6 +80,7 @@ def train(
             with report.timed("sampling"):
                 if reuse.is_due(step):
                     rows = rows_of_step(settings, pair.prompts, reuse.sampling(step))
+                    complete_new(rows, teacher, pair.store, settings, work.hooks)
                     limited = settings.limited(work.state.loss_tokens)
                     reuse.keep(sample(rows, student, teacher, pair.store, limited, work.hooks))
                 batches = reuse.batches(step)

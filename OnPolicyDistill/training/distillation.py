@@ -82,19 +82,32 @@ def sample(
 ) -> list[MicroBatch]:
     """Complete this rank's share of a step's rows: the student samples what is fresh, all at once.
 
-    A teacher that lives elsewhere reads the first of them while the others are still sampled.
-
-    The rest comes from the store, where the teacher adds what any rank meets for the first time.
+    A teacher that lives elsewhere reads the first of them while the others are still sampled. The
+    rest comes from the store, cut to the longest completion of `settings`.
     """
     own = this_process().own(rows)
     fresh_rows = [row for row in own if row.is_fresh]
     ahead = replace(hooks, finished=teacher.expect)
     with merged_for_decoding(student.policy.model):
         fresh = complete_rows(student.policy, fresh_rows, settings, ahead)
+    return in_micro_batches(own, fresh, store, settings)
+
+
+def complete_new(
+    rows: Sequence[Row],
+    teacher: Scorer,
+    store: CompletionStore,
+    settings: DistillationSettings,
+    hooks: GenerationHooks,
+) -> None:
+    """Let the teacher complete the rows of its own whose prompts any rank meets for the first time.
+
+    As far as any later step may learn: where `loss_tokens: auto` is short now, it may follow again.
+    """
     missing = store.missing("teacher", rows)
     if missing:
-        store.add("teacher", complete_together(teacher.policy, missing, settings, hooks))
-    return in_micro_batches(own, fresh, store, settings)
+        made = complete_together(teacher.policy, missing, settings.limited(), hooks)
+        store.add("teacher", made)
 
 
 def score(teacher: Scorer, student: Student, batch: MicroBatch) -> Targets:

@@ -14,7 +14,13 @@ from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.teacher.scorer import EXACT
 from OnPolicyDistill.trainers.on_policy import Pair, prepare
 from OnPolicyDistill.training import student as student_module
-from OnPolicyDistill.training.distillation import learn, likely_ids, objective_of, sample
+from OnPolicyDistill.training.distillation import (
+    complete_new,
+    learn,
+    likely_ids,
+    objective_of,
+    sample,
+)
 from OnPolicyDistill.training.rollouts import MicroBatch, rows_of_step
 from OnPolicyDistill.training.work import begun
 
@@ -64,6 +70,7 @@ def test_top_k_of_the_teachers_own_rows_has_nearly_the_exact_gradient(
         )
         pair.teacher.head = sharper(pair.teacher.head)
         rows = rows_of_step(pair.settings, pair.prompts, 1)
+        complete_new(rows, pair.teacher, pair.store, pair.settings, work.hooks)
         (batch,) = sample(rows, pair.student, pair.teacher, pair.store, pair.settings, work.hooks)
         taken, blind = gradient_errors(pair, batch)
     assert taken < limit < blind

@@ -195,3 +195,15 @@ def test_kept_completions_are_cut_where_auto_says(
     assert all(metrics["completion_tokens"] <= 2 for metrics in steps(run))
     kept = Path(run.path / "completions.jsonl").read_text().splitlines()
     assert max(len(json.loads(line)["rollout"]["completion_ids"]) for line in kept) > 2
+
+
+def test_the_teachers_own_completions_grow_again_with_what_auto_finds(
+    classroom: Classroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prompts that were met while two tokens paid are learned further once more do."""
+    found = iter([2, 6, 6])
+    monkeypatch.setattr("OnPolicyDistill.training.distillation.flattened_at", lambda _: next(found))
+    run = classroom.create(loss_tokens="auto", num_steps=8, eval_every=4, on_policy_fraction=0.0)
+    train(run)
+    assert all(metrics["completion_tokens"] <= 2 for metrics in steps(run)[:4])
+    assert all(2 < metrics["completion_tokens"] <= 6 for metrics in steps(run)[4:])
