@@ -69,6 +69,15 @@ def open_to_append(file: Path) -> BinaryIO:
     return os.fdopen(_descriptor(file, flags), "ab", buffering=0)
 
 
+def open_in_place(file: Path) -> BinaryIO:
+    """Open a regular file, or a new one, for reading and writing over it, as `open_to_append` does.
+
+    Raises:
+        RunError: something else is there, or it may not be written.
+    """
+    return os.fdopen(_descriptor(file, os.O_RDWR | os.O_CREAT), "r+b", buffering=0)
+
+
 def _descriptor(file: Path, flags: int) -> int:
     # Asked before opening too: to open a device is to do something to it.
     _refuse_other(file, kind_of(file))

@@ -3,7 +3,8 @@
 A file holds its own name and a hash of everything in it, so that one that was damaged, cut short or
 put in another's place is told, forgotten and made again, and never taken for an answer. What was
 not used for longest goes first; the time of its last use is the file's own. Several processes may
-share a folder: files come whole or not at all, and one that another process took away is a miss.
+share a folder and its bound (room.py): files come whole or not at all, and one that another process
+took away is a miss.
 """
 
 from __future__ import annotations
@@ -11,10 +12,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import re
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,18 +23,11 @@ import numpy as np
 
 from OnPolicyDistill.errors import RunError
 from OnPolicyDistill.files import disk_errors, make_private, read_plain
+from OnPolicyDistill.teacher.room import SharedRoom, Tell, is_pinned
 
-SUFFIX = ".safetensors"
-# What is found in a folder and named so is ours, whatever else a user keeps there.
-OWN_NAME = re.compile(r"[^/]+/(?:head|[^/]+/([0-9a-f]{2})/\1[0-9a-f]{30,})")
-OWN_TEMPORARY = re.compile(r"\.(?:head|[0-9a-f]{32,})\.safetensors\.[0-9]+\.tmp")
 HASH, NAME = "sha256", "name"
-STALE_SECONDS = 3600.0
 # What the header of a row takes beside its arrays.
 HEADER_BYTES = 1_000_000
-
-# Says what a person should know: a code, what happened, what follows.
-Tell = Callable[[str, str, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +39,7 @@ class Stored:
 
 
 class DiskCache:
-    """Named arrays in a folder within `capacity_bytes`; counts hits, misses and evictions.
+    """Named arrays in a folder within `capacity_bytes`; counts hits and misses.
 
     Names are relative paths without an ending, `3fa1/hidden_states/ab/ab...` with 32 digits at
     least. A teacher's `head`, without which its rows say nothing, counts and is never evicted.
@@ -57,14 +48,21 @@ class DiskCache:
 
     def __init__(self, folder: Path, capacity_bytes: int, tell: Tell) -> None:
         self.folder = folder
-        self.capacity_bytes = capacity_bytes
         self.hits = 0
         self.misses = 0
-        self.evictions = 0
         self._tell = tell
         make_private(folder)
-        self._sizes = OrderedDict(_found(folder))
-        self.num_bytes = sum(self._sizes.values())
+        self._room = SharedRoom(folder, capacity_bytes, tell)
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes that all processes have put there, as far as was heard last."""
+        return self._room.num_bytes
+
+    @property
+    def evictions(self) -> int:
+        """Files that went for others of this process."""
+        return self._room.evictions
 
     def __contains__(self, name: str) -> bool:
         """Whether a file of that name is there now, sound or not."""
@@ -75,12 +73,9 @@ class DiskCache:
         stored = self._read(name)
         self.hits += stored is not None
         self.misses += stored is None
-        if stored is None:
-            self._forget(name)
-            return None
-        with suppress(OSError):
-            os.utime(self._file(name))
-        self._note(name)
+        if stored is not None:
+            with suppress(OSError):
+                os.utime(self._file(name))
         return stored
 
     def put(self, name: str, arrays: Mapping[str, mx.array], about: Mapping[str, str]) -> bool:
@@ -93,86 +88,43 @@ class DiskCache:
         mx.eval(evaluated)
         told = {**about, NAME: name}
         content = _packed(evaluated, {**told, HASH: _digest(evaluated, told)})
-        self._forget(name)
-        if not _is_pinned(name) and not self._make_room(len(content)):
-            return False
         file = self._file(name)
-        make_private(file.parent)
-        _write(file, content)
-        self._note(name)
-        return True
-
-    def _make_room(self, num_bytes: int) -> bool:
-        """Evict until so many bytes fit; False where they never will."""
-        if self.num_bytes + num_bytes <= self.capacity_bytes:
-            return True
-        if num_bytes > self.capacity_bytes:
-            return False
-        for name in [name for name in self._sizes if not _is_pinned(name)]:
-            self._file(name).unlink(missing_ok=True)
-            self._forget(name)
-            self.evictions += 1
-            if self.num_bytes + num_bytes <= self.capacity_bytes:
-                return True
-        return False
+        with self._room.taken(name, len(content)) as has_room:
+            if has_room:
+                make_private(file.parent)
+                _write(file, content)
+        return has_room
 
     def _read(self, name: str) -> Stored | None:
         file = self._file(name)
         try:
-            # A file can be no larger than the whole cache, or than it was when it was written.
-            size = max(self.capacity_bytes, self._sizes.get(name, 0)) + HEADER_BYTES
-            arrays, about = _unpacked(read_plain(file, size))
+            # A row can be no larger than the whole cache; a head is kept whatever its size.
+            most = file.lstat().st_size if is_pinned(name) else self._room.capacity_bytes
+            arrays, about = _unpacked(read_plain(file, most + HEADER_BYTES))
         except FileNotFoundError:
             return None
         except (RunError, RuntimeError, ValueError) as error:
-            self._drop(file, str(error).splitlines()[0])
+            self._drop(name, str(error).splitlines()[0])
             return None
         told = {key: text for key, text in about.items() if key != HASH}
         if told.get(NAME) != name:
-            self._drop(file, "it belongs elsewhere")
+            self._drop(name, "it belongs elsewhere")
             return None
         if about.get(HASH) != _digest(arrays, told):
-            self._drop(file, "its hash is another")
+            self._drop(name, "its hash is another")
             return None
         return Stored(arrays, told)
 
-    def _drop(self, file: Path, why: str) -> None:
-        with suppress(OSError):
-            file.unlink(missing_ok=True)
+    def _drop(self, name: str, why: str) -> None:
+        self._room.remove(name)
         self._tell(
             "teacher_cache_damaged",
-            f"{file} of the teacher cache is damaged ({why}).",
+            f"{self._file(name)} of the teacher cache is damaged ({why}).",
             "It was removed and is made again.",
         )
 
-    def _note(self, name: str) -> None:
-        """Count a file that is there, as the one used last."""
-        self._forget(name)
-        with suppress(OSError):
-            size = self._file(name).stat().st_size
-            self._sizes[name] = size
-            self.num_bytes += size
-
-    def _forget(self, name: str) -> None:
-        self.num_bytes -= self._sizes.pop(name, 0)
-
     def _file(self, name: str) -> Path:
-        return self.folder / f"{name}{SUFFIX}"
-
-
-def _found(folder: Path) -> Iterator[tuple[str, int]]:
-    """Names and sizes of the files in a folder, what was not used for longest first."""
-    seen: list[tuple[float, str, int]] = []
-    for place, _, names in os.walk(folder):
-        for file in (Path(place) / name for name in names):
-            with suppress(OSError):
-                state = file.lstat()
-                name = file.relative_to(folder).as_posix().removesuffix(SUFFIX)
-                if OWN_TEMPORARY.fullmatch(file.name):
-                    _remove_stale(file, state.st_mtime)
-                elif file.suffix == SUFFIX and OWN_NAME.fullmatch(name) and not file.is_symlink():
-                    seen.append((state.st_mtime, name, state.st_size))
-    yield from ((name, size) for _, name, size in sorted(seen))
+        return self._room.file(name)
 
 
 def _write(file: Path, content: bytes) -> None:
@@ -188,16 +140,6 @@ def _write(file: Path, content: bytes) -> None:
             temporary.replace(file)
         finally:
             temporary.unlink(missing_ok=True)
-
-
-def _is_pinned(name: str) -> bool:
-    return name.endswith("/head")
-
-
-def _remove_stale(file: Path, changed: float) -> None:
-    """What a process left that was killed while it wrote."""
-    if time.time() - changed > STALE_SECONDS:
-        file.unlink(missing_ok=True)
 
 
 class _Buffer(io.BytesIO):
