@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from OnPolicyDistill.config import OnPolicyConfig, RunConfig, dump_config
+from OnPolicyDistill.config import OnPolicyConfig, RunConfig, dump_config, settings_of
 from OnPolicyDistill.errors import ConfigError
 from OnPolicyDistill.evaluation.heldout import complete
 from OnPolicyDistill.files import make_private, write_text_atomically
 from OnPolicyDistill.generation.sampling import SamplingSettings
+from OnPolicyDistill.methods import KindFacts, facts_of
 from OnPolicyDistill.planning.scored import note_scored
 from OnPolicyDistill.runs.directory import RunDirectory, config_hash
 from OnPolicyDistill.runs.reporting import Observer, StopRequest
@@ -51,9 +52,11 @@ def place_ahead(config: RunConfig) -> RunDirectory:
     """The folder that scoring ahead of a config works in; the same config finds it again.
 
     Raises:
-        ConfigError: the config keeps nothing on disk.
+        ConfigError: the config keeps nothing on disk, or its method could not.
     """
-    if not isinstance(config, OnPolicyConfig) or config.distillation.teacher_cache_dir is None:
+    if not isinstance(config, OnPolicyConfig):
+        raise _asks_nobody(facts_of(settings_of(config)))
+    if config.distillation.teacher_cache_dir is None:
         field = "distillation.teacher_cache_dir"
         message = "The config names no folder that keeps what the teacher says."
         raise ConfigError(message, f"Set {field} to a folder.", ((field, "a folder is required"),))
@@ -66,6 +69,20 @@ def place_ahead(config: RunConfig) -> RunDirectory:
     unwatched = config.model_copy(update={"distillation": quiet})
     write_text_atomically(run.config_file, dump_config(unwatched))
     return run
+
+
+def _asks_nobody(facts: KindFacts) -> ConfigError:
+    """Why a method's teacher, if it has one, cannot be asked ahead, and what can be done."""
+    if any(model.role == "teacher" for model in facts.models):
+        message = f"{facts.title} keeps nothing of what its teacher says for other runs."
+        return ConfigError(message, "Start the run itself: it asks its teacher when it has to.")
+    message = f"{facts.title} has no teacher, so there is nothing to score ahead."
+    action = (
+        "To learn a teacher's own answers to the same prompts, score a config of on-policy "
+        "distillation with those prompts, on_policy_fraction: 0, keep_teacher_loaded: false and "
+        "teacher_cache_dir."
+    )
+    return ConfigError(message, action)
 
 
 def score_run_ahead(

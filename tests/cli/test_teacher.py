@@ -126,3 +126,41 @@ def test_scoring_without_a_folder_is_refused_in_words(opd: Opd, pair: Path) -> N
     refused = opd("teacher", "score", str(pair / "config.yaml"))
     assert refused.exit_code == 2
     assert "Set distillation.teacher_cache_dir to a folder." in refused.err
+
+
+@pytest.mark.parametrize(
+    ("preset", "words"),
+    [
+        ("sft/tiny_qwen2", "has no teacher, so there is nothing to score ahead. To learn a teach"),
+        ("grpo/demo", "has no teacher, so there is nothing to score ahead."),
+        ("prompt_distillation/demo", "keeps nothing of what its teacher says for other runs."),
+        ("vlm_distillation/demo", "keeps nothing of what its teacher says for other runs."),
+        ("vision_surgery/demo", "has no teacher, so there is nothing to score ahead."),
+    ],
+)
+def test_a_method_that_keeps_no_scores_is_refused_with_what_can_be_done(
+    opd: Opd, preset: str, words: str
+) -> None:
+    refused = opd("teacher", "score", preset)
+    assert refused.exit_code == 2
+    assert words in " ".join(refused.err.split())
+    assert "distillation.teacher_cache_dir" not in refused.err
+
+
+def test_answers_to_the_prompts_of_a_fine_tuning_file_are_written_and_scored_ahead(
+    opd: Opd, config: Path, tmp_path: Path
+) -> None:
+    """What the refusal of fine-tuning advises: its run then never has the teacher in memory."""
+    values = json.loads(config.read_text())
+    texts = Path(values["distillation"]["prompts"]).read_text().splitlines()
+    pairs = tmp_path / "pairs.jsonl"
+    lines = [{"prompt": json.loads(text)["prompt"], "completion": "so"} for text in texts]
+    pairs.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    values["distillation"] |= {"prompts": str(pairs), "on_policy_fraction": 0.0}
+    config.write_text(json.dumps(values))
+    assert opd("teacher", "score", str(config)).exit_code == 0
+    first, second = (opd("train", str(config), "--json") for _ in range(2))
+    alone = opd("train", str(config), "--set", f"teacher_cache_dir={tmp_path / 'else'}", "--json")
+    assert "Loading the teacher" not in first.err + second.err
+    assert "Loading the teacher" in alone.err
+    assert adapter(first) == adapter(second) == adapter(alone)
