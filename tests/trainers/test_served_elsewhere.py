@@ -14,9 +14,15 @@ from OnPolicyDistill.errors import ConfigError, RunError
 from OnPolicyDistill.planning.checkup import check_run
 from OnPolicyDistill.planning.plan import plan_run
 from OnPolicyDistill.runs.directory import RunDirectory
-from OnPolicyDistill.runs.events import EvaluationFinished, StepFinished
+from OnPolicyDistill.runs.events import (
+    EvaluationFinished,
+    RunFinished,
+    StepFinished,
+    TeacherFigures,
+)
 from OnPolicyDistill.runs.log import read_events
-from OnPolicyDistill.runs.wording import describe_models
+from OnPolicyDistill.runs.metrics import METRICS
+from OnPolicyDistill.runs.wording import describe_models, tabulate_teachers
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.teacher.remote import RemoteTeacher
 from OnPolicyDistill.trainers import on_policy
@@ -60,7 +66,8 @@ def figures(run: RunDirectory) -> dict[str, float]:
         if isinstance(event, EvaluationFinished):
             own = {k: v for k, v in event.metrics.items() if k.startswith("eval_")}
             found |= {f"{event.step} {key}": value for key, value in own.items()}
-    return {key: value for key, value in found.items() if "seconds" not in key}
+    left_out = ("seconds", "teacher_accuracy")
+    return {k: v for k, v in found.items() if not any(word in k for word in left_out)}
 
 
 @pytest.mark.parametrize(
@@ -115,20 +122,58 @@ def test_rows_on_disk_are_not_asked_of_a_served_teacher_again(
     assert not any(TOKEN.encode() in file.read_bytes() for file in files)
 
 
+def name_teachers(classroom: Classroom) -> None:
+    """Every other prompt is for a, the others for b; all of them have an answer."""
+    for name in ("prompts.jsonl", "validation.jsonl"):
+        texts = (classroom.root / name).read_text().splitlines()
+        lines = [
+            {**json.loads(text), "answer": "1", "teacher": "ab"[n % 2]}
+            for n, text in enumerate(texts)
+        ]
+        (classroom.root / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
 def test_a_teacher_that_is_served_may_stand_beside_one_that_is_here(
     classroom: Classroom, school: Path, address: str
 ) -> None:
-    for name in ("prompts.jsonl", "validation.jsonl"):
-        texts = (classroom.root / name).read_text().splitlines()
-        lines = [{**json.loads(text), "teacher": "ab"[n % 2]} for n, text in enumerate(texts)]
-        (classroom.root / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    name_teachers(classroom)
     here = {"name": "a", "model": str(school / "teacher")}
     served_one = {"name": "b", "endpoint": endpoint(school, address)}
-    both_here = [here, {**here, "name": "b"}]
-    apart = figures(trained(classroom, teachers=[here, served_one]))
-    assert apart == pytest.approx(
-        figures(trained(classroom, teachers=both_here)), rel=CLOSE, abs=CLOSE
-    )
+    apart = trained(classroom, teachers=[here, served_one])
+    together = trained(classroom, teachers=[here, {**here, "name": "b"}])
+    assert figures(apart) == pytest.approx(figures(together), rel=CLOSE, abs=CLOSE)
+    for ours, theirs in zip(by_teacher(apart), by_teacher(together), strict=True):
+        assert (ours.name, ours.num_prompts) == (theirs.name, theirs.num_prompts)
+        assert ours.metrics == pytest.approx(theirs.metrics, rel=CLOSE, abs=CLOSE)
+    # Who is served writes no answers here, so that nobody knows how many it has right.
+    assert [one.teacher_accuracy is None for one in by_teacher(apart)] == [False, True] * 3
+    header, *rows = tabulate_teachers(by_teacher(apart)[-2:])
+    titles = ["teacher", "prompts", "Reverse KL", "Agreement", "Task accuracy", "its own accuracy"]
+    assert header == titles
+    assert [(row[0], row[-1] == "") for row in rows] == [("a", False), ("b", True)]
+
+
+def test_what_teachers_that_hand_out_logprobs_taught_is_told_of_each_as_a_bound(
+    classroom: Classroom, school: Path, address: str
+) -> None:
+    name_teachers(classroom)
+    place = endpoint(school, address, server="vllm")
+    both = [{"name": name, "endpoint": place} for name in "ab"]
+    run = trained(classroom, **LOGPROBS, kl_weight=1.0, ce_weight=0.0, teachers=both)
+    told = by_teacher(run)
+    assert [(one.name, one.num_prompts) for one in told] == [("a", 3), ("b", 3)] * 3
+    assert all(one.metrics["eval_reverse_kl_bound"] > 0 for one in told)
+    assert not any("eval_reverse_kl" in one.metrics for one in told)
+    header, *rows = tabulate_teachers(told[-2:])
+    assert header[2] == METRICS["eval_reverse_kl_bound"].title
+    assert [row[0] for row in rows] == ["a", "b"]
+
+
+def by_teacher(run: RunDirectory) -> list[TeacherFigures]:
+    """Figures of each teacher: of the evaluation before, of that after, and of the end."""
+    events = read_events(run.events_file)
+    told = [e.by_teacher for e in events if isinstance(e, EvaluationFinished | RunFinished)]
+    return [figures for some in told for figures in some]
 
 
 def test_nothing_of_a_run_has_the_key_in_it(
