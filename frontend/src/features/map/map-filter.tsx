@@ -3,11 +3,11 @@ import { Input } from "@/components/input";
 import { Select } from "@/components/select";
 import { Segments } from "@/components/tabs";
 import type { MapFilter } from "@/features/map/rows";
+import { FamilySelect } from "@/features/models/family-select";
 
 /** Memory that Macs are sold with, in GB. */
 const MEMORIES = [16, 24, 32, 48, 64, 96, 128, 192, 256, 512];
 const THIS = "this";
-const ANY_FAMILY = "any";
 
 interface MapFilterBarProps {
   base: {
@@ -35,15 +35,10 @@ export function MapFilterBar({ base, memory, families, filter, change }: MapFilt
           onChange={(event) => change({ ...filter, words: event.target.value })}
           className="w-52"
         />
-        <Select
-          label="Family"
-          value={filter.family || ANY_FAMILY}
-          choices={[
-            { value: ANY_FAMILY, label: "Every family" },
-            ...families.map((family) => ({ value: family, label: family })),
-          ]}
-          onChange={(family) => change({ ...filter, family: family === ANY_FAMILY ? "" : family })}
-          className="w-36"
+        <FamilySelect
+          families={families}
+          value={filter.family}
+          onChange={(family) => change({ ...filter, family })}
         />
         <Segments
           label="Which pairs"

@@ -9,18 +9,17 @@ import { PageHeader } from "@/components/page-header";
 import { EmptyState, ErrorState, SkeletonRows } from "@/components/states";
 import { MapFilterBar } from "@/features/map/map-filter";
 import { MapTable } from "@/features/map/map-table";
-import { basesOf, type MapFilter, rowsOf, settingsOfCell } from "@/features/map/rows";
+import { baseOf, basesOf, type MapFilter, rowsOf, settingsOfCell } from "@/features/map/rows";
 import { plain, useDraft } from "@/features/new-run/draft";
 
 const LENGTHS = [256, 512, 1024, 2048, 4096];
-const FIRST_BASE = "default";
 
 /** What this machine can do: pairs by length of completions, each with hours where it fits. */
 export function MapPage() {
   const known = useQuery(presets());
   const bases = basesOf(known.data ?? []);
-  const [name, setName] = useState(FIRST_BASE);
-  const base = bases.find(({ preset }) => preset.name === name) ?? bases[0];
+  const [name, setName] = useState<string | null>(null);
+  const base = baseOf(bases, name);
   if (known.isPending) {
     return <SkeletonRows count={14} />;
   }

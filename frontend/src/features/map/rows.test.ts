@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import type { MappedPair, Outlook, PairMap } from "@/api/types";
-import { rowsOf, savingsOf, settingsOfCell } from "@/features/map/rows";
+import type { MappedPair, Outlook, PairMap, Preset } from "@/api/types";
+import { baseOf, basesOf, rowsOf, savingsOf, settingsOfCell } from "@/features/map/rows";
 
 function outlook(verdict: Outlook["verdict"], changes: Outlook["changes"] = {}): Outlook {
   return { verdict, needed_gb: 10, step_seconds: 1, seconds: 3600, changes };
@@ -51,4 +51,23 @@ test("a cell stands for its pair, its length and what it needs to fit", () => {
   });
   expect(savingsOf(found)).toBe("one row is learned from at a time");
   expect(savingsOf(outlook("fits"))).toBe("");
+});
+
+test("a map begins with the recommended preset, until another one is chosen", () => {
+  const preset = (name: string, recommended: boolean, settings: object): Preset =>
+    ({ name, recommended, config: { method: "on_policy", distillation: settings } }) as never;
+  const pair = { teacher_model: "t", student_model: "s", max_generation_tokens: 512 };
+  const bases = basesOf([
+    preset("default", false, pair),
+    preset("alone", true, { student_model: "s" }),
+    preset("pure", true, pair),
+  ]);
+  expect(bases.map(({ preset, block }) => [preset.name, block])).toEqual([
+    ["default", "distillation"],
+    ["pure", "distillation"],
+  ]);
+  expect(baseOf(bases, null)?.preset.name).toBe("pure");
+  expect(baseOf(bases, "default")?.preset.name).toBe("default");
+  expect(baseOf(bases.slice(0, 1), null)?.preset.name).toBe("default");
+  expect(baseOf([], null)).toBeUndefined();
 });

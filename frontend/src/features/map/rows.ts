@@ -40,8 +40,22 @@ export function savingsOf(outlook: Outlook): string {
   return said.filter(Boolean).join(", ");
 }
 
+export interface Base {
+  preset: Preset;
+  block: string;
+}
+
+/** The one that is chosen, else the recommended, else the first. */
+export function baseOf(bases: readonly Base[], chosen: string | null): Base | undefined {
+  return (
+    bases.find(({ preset }) => preset.name === chosen) ??
+    bases.find(({ preset }) => preset.recommended) ??
+    bases[0]
+  );
+}
+
 /** The presets whose settings a map can be made with, with the block of each. */
-export function basesOf(presets: readonly Preset[]): { preset: Preset; block: string }[] {
+export function basesOf(presets: readonly Preset[]): Base[] {
   return presets.flatMap((preset) =>
     Object.entries(preset.config).flatMap(([block, value]) =>
       typeof value === "object" &&

@@ -1,9 +1,9 @@
 import clsx from "clsx";
 import { Search } from "lucide-react";
 import { Input } from "@/components/input";
-import { Select } from "@/components/select";
 import { Segments } from "@/components/tabs";
 import type { ModelFilter } from "@/features/models/cards";
+import { FamilySelect } from "@/features/models/family-select";
 
 interface ModelFilterBarProps {
   filter: ModelFilter;
@@ -13,8 +13,6 @@ interface ModelFilterBarProps {
   /** What "fits" is about, such as "Fits beside the student". */
   fitsLabel: string;
 }
-
-const ANY_FAMILY = "any";
 
 /** Search and the few switches that a list of models is looked through with. */
 export function ModelFilterBar({
@@ -59,16 +57,11 @@ export function ModelFilterBar({
         ]}
         onChange={(where) => change({ ...filter, where })}
       />
-      <Select
-        label="Family"
+      <FamilySelect
         size="sm"
-        value={filter.family || ANY_FAMILY}
-        choices={[
-          { value: ANY_FAMILY, label: "Every family" },
-          ...families.map((family) => ({ value: family, label: family })),
-        ]}
-        onChange={(family) => change({ ...filter, family: family === ANY_FAMILY ? "" : family })}
-        className="w-36"
+        families={families}
+        value={filter.family}
+        onChange={(family) => change({ ...filter, family })}
       />
       {toggle("fits", fitsLabel)}
       {toggle("thinking", "Thinks")}
