@@ -24,6 +24,7 @@ from backend.pipelines.pipelines import Pipelines
 from backend.playground.playground import Playground
 from backend.playground.votes import Votes
 from backend.prompt_sets.linter import Linter
+from backend.prompt_sets.looks import Looks
 from backend.prompt_sets.store import PromptSets
 
 DEFAULT_HUB = Hub()
@@ -41,8 +42,9 @@ class Workbench:
         self.library = ModelLibrary(backend, hub)
         self.choosing = Choosing(self.library, backend.settings.workspace)
         self.downloads = Downloads(backend.settings, hub)
-        self.prompt_sets = PromptSets(backend)
         self.linter = Linter(hub)
+        self.looks = Looks(backend.settings.workspace, self.linter)
+        self.prompt_sets = PromptSets(backend, self.looks)
         self.exports = Exports(backend, hub)
         backend.holders.append(self.exports.at_work)
         self.pipelines = Pipelines(backend)

@@ -6,7 +6,8 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from threading import Lock
@@ -15,8 +16,9 @@ from pydantic import ValidationError
 from sqlalchemy import select
 
 from backend.backend import Backend
-from backend.history.tables import ValueRow
+from backend.history.tables import RunRow, ValueRow
 from backend.problems import ConflictError, NotFoundError
+from backend.prompt_sets.looks import SMALL_BYTES, Looks
 from backend.prompt_sets.views import PromptSetView, SetRecord
 from OnPolicyDistill.datasets.file_digests import digest_of_set
 from OnPolicyDistill.datasets.file_forms import KNOWN_ENDINGS
@@ -40,19 +42,40 @@ DATA_KEYS = tuple(f"{facts.block}.{file.key}" for facts in ALL_FACTS for file in
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
 
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What a set's view says of others: runs by file, as ids and names, and sets by content."""
+
+    runs: Mapping[str, Mapping[str, str]]
+    alike: dict[str, list[str]] = field(default_factory=dict)
+
+
 class PromptSets:
     """Methods may be called from any thread."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, looks: Looks) -> None:
         self._backend = backend
+        self._looks = looks
         self._folder = backend.settings.workspace / "prompt_sets"
         self._taking = Lock()
 
     def list(self) -> tuple[PromptSetView, ...]:
         """Return every set, shipped ones last."""
         own = sorted(self._own(), key=lambda record: record.added, reverse=True)
-        used_by = self._used_by()
-        return tuple(self._view(record, used_by) for record in (*own, *_shipped()))
+        around = self._around()
+        return tuple(self._view(record, around) for record in (*own, *_shipped()))
+
+    def begin_looks(self, set_ids: Iterable[str] | None) -> None:
+        """Have sets looked at, one after the other: those named, else all that are small.
+
+        Raises:
+            NotFoundError: there is no such set.
+        """
+        if set_ids is None:
+            records = [record for record in self._all() if _is_small(Path(record.path))]
+        else:
+            records = [self._record(set_id) for set_id in set_ids]
+        self._looks.begin((Path(record.path), record.kind) for record in records)
 
     def get(self, set_id: str) -> PromptSetView:
         """Return a set.
@@ -60,7 +83,7 @@ class PromptSets:
         Raises:
             NotFoundError: there is none.
         """
-        return self._view(self._record(set_id), self._used_by())
+        return self._view(self._record(set_id), self._around())
 
     def file_of(self, set_id: str) -> Path:
         """Return a set's file.
@@ -76,9 +99,9 @@ class PromptSets:
 
     def register(self, file: Path, name: str | None) -> PromptSetView:
         """Remember a file where it is; registering it again changes nothing."""
-        for record in (*self._own(), *_shipped()):
+        for record in self._all():
             if Path(record.path) == file:
-                return self._view(record, self._used_by())
+                return self._view(record, self._around())
         return self._remember(file, name or file.name, "path", _new_id(name or file.stem))
 
     def take_in(self, received: Path, name: str) -> PromptSetView:
@@ -91,7 +114,7 @@ class PromptSets:
             before = self._uploaded_before(received)
             if before is not None:
                 received.unlink(missing_ok=True)
-                return self._view(before, self._used_by())
+                return self._view(before, self._around())
             set_id = _new_id(Path(name).stem)
             folder = self._folder / set_id
             ending = Path(name).suffix.lower()
@@ -114,7 +137,7 @@ class PromptSets:
             raise ConflictError(f"{found.name} belongs to this program.", code="set_shipped")
         if found.origin == "upload" and found.used_by and not confirmed:
             raise ConflictError(
-                f"{found.name} is used by {', '.join(found.used_by[:5])}.",
+                f"{found.name} is used by {', '.join(found.used_by_names[:5])}.",
                 "They could not be resumed without it. Confirm to delete it all the same.",
                 code="set_used",
             )
@@ -134,7 +157,7 @@ class PromptSets:
         with disk_errors(folder):
             make_private(folder)
         write_text_atomically(folder / RECORD_FILE, record.model_dump_json(indent=1))
-        return self._view(record, self._used_by())
+        return self._view(record, self._around())
 
     def _uploaded_before(self, received: Path) -> SetRecord | None:
         """The upload that holds the same, byte by byte."""
@@ -153,37 +176,57 @@ class PromptSets:
             except (FileNotFoundError, RunError, ValidationError):
                 continue  # half a registration, cut off by a crash
 
+    def _all(self) -> Iterator[SetRecord]:
+        yield from self._own()
+        yield from _shipped()
+
     def _record(self, set_id: str) -> SetRecord:
-        for record in (*self._own(), *_shipped()):
+        for record in self._all():
             if record.id == set_id:
                 return record
         raise NotFoundError(f"There is no prompt set {set_id}.")
 
-    def _view(self, record: SetRecord, used_by: dict[str, tuple[str, ...]]) -> PromptSetView:
+    def _view(self, record: SetRecord, around: _Around) -> PromptSetView:
         path = Path(record.path)
         is_here = path.is_file()
         about = path.stat() if is_here else None
+        seen = self._looks.of(path, record.kind)
+        used_by = around.runs.get(str(path.resolve()), {})
+        alike = around.alike.get(seen.content or "", [])
         return PromptSetView(
             **record.model_dump(),
             is_here=is_here,
             num_bytes=0 if about is None else about.st_size,
             modified=None if about is None else about.st_mtime,
             is_labelled=is_here and any(_answers(path, record.kind)),
-            used_by=used_by.get(str(path.resolve()), ()),
+            used_by=tuple(used_by),
+            used_by_names=tuple(used_by.values()),
+            look_state=seen.state,
+            looking_since=seen.since,
+            look=seen.look,
+            same_as=tuple(other for other in alike if other != record.id),
         )
 
-    def _used_by(self) -> dict[str, tuple[str, ...]]:
-        found: dict[str, tuple[str, ...]] = {}
+    def _around(self) -> _Around:
+        around = _Around(self._runs_by_file())
+        for record in self._all():
+            content = self._looks.of(Path(record.path), record.kind).content
+            if content is not None:
+                around.alike.setdefault(content, []).append(record.id)
+        return around
+
+    def _runs_by_file(self) -> dict[str, dict[str, str]]:
+        """Runs that name a file, by its path: their names by their ids."""
+        found: dict[str, dict[str, str]] = {}
         with self._backend.index.session() as session:
             rows = session.execute(
-                select(ValueRow.run_id, ValueRow.words)
+                select(ValueRow.run_id, RunRow.name, ValueRow.words)
+                .join(RunRow, RunRow.run_id == ValueRow.run_id)
                 .where(ValueRow.key.in_(DATA_KEYS), ValueRow.words.is_not(None))
                 .order_by(ValueRow.run_id)
             ).all()
-        for run_id, words in rows:
-            path = str(Path(str(words)).resolve())
-            if run_id not in found.get(path, ()):
-                found[path] = (*found.get(path, ()), run_id)
+        for run_id, name, words in rows:
+            found.setdefault(str(Path(str(words)).resolve()), {})[run_id] = name or run_id
         return found
 
 
@@ -200,6 +243,10 @@ def _shipped() -> tuple[SetRecord, ...]:
         )
         for file in (*sorted(root.glob("*/*.jsonl")), *sorted(root.glob("*/prompt.md")))
     )
+
+
+def _is_small(file: Path) -> bool:
+    return file.is_file() and file.stat().st_size <= SMALL_BYTES
 
 
 def _same_bytes(one: Path, other: Path) -> bool:

@@ -27,6 +27,31 @@ class SetRecord(View):
     added: float = Field(description="Unix seconds.")
 
 
+LookState = Literal["unseen", "waiting", "looking", "seen"]
+
+
+class SetLook(View):
+    """What the linter says of a whole set, in numbers; kept as long as its content is the same."""
+
+    verdict: Literal["ok", "warning", "error"]
+    problem: str | None = Field(None, description="Why the file cannot be read at all.")
+    num_lines: int = Field(0, description="Lines that are not blank.")
+    num_usable: int = Field(0, description="Lines that can be used.")
+    num_answers: int = Field(0, description="Usable lines with a right answer.")
+    num_duplicates: int = Field(0, description="Lines that another one of the set repeats.")
+    num_errors: int = 0
+    num_warnings: int = 0
+    looked: float = Field(description="Unix seconds.")
+
+
+class LookRequest(View):
+    """Which sets are to be looked at."""
+
+    set_ids: tuple[Annotated[str, Field(max_length=120)], ...] | None = Field(
+        None, max_length=1000, description="None: all that are small and were not looked at yet."
+    )
+
+
 class PromptSetView(View):
     """A file of prompts, conversations, inputs or text; a config names it by its path."""
 
@@ -41,6 +66,13 @@ class PromptSetView(View):
     modified: float | None
     is_labelled: bool = Field(description="Lines near the beginning have answers or labels.")
     used_by: tuple[str, ...] = Field(description="Ids of runs that name the file.")
+    used_by_names: tuple[str, ...] = Field(description="Names of those runs, in the same order.")
+    look_state: LookState = Field(description="Whether the linter has been over what it holds.")
+    looking_since: float | None = Field(None, description="Unix seconds, while it is looked at.")
+    look: SetLook | None = Field(None, description="None until it has been looked at.")
+    same_as: tuple[str, ...] = Field(
+        (), description="Ids of other sets with the same content, of those that were looked at."
+    )
 
 
 class LayoutView(View):

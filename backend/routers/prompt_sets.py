@@ -22,6 +22,7 @@ from backend.prompt_sets.views import (
     ConversionRequest,
     ConvertedView,
     LayoutView,
+    LookRequest,
     MadeApartView,
     PreviewPage,
     PromptSetView,
@@ -100,6 +101,13 @@ async def upload_set(
         file.unlink(missing_ok=True)
 
 
+@router.post("/prompt-sets/looks", status_code=202, responses=refusals(404))
+def begin_looks(bench: Bench, request: LookRequest) -> tuple[PromptSetView, ...]:
+    """Have sets linted in the background; the list tells how far that is."""
+    bench.prompt_sets.begin_looks(request.set_ids)
+    return bench.prompt_sets.list()
+
+
 @router.get("/prompt-sets/{set_id}", responses=refusals(404))
 def read_set(bench: Bench, set_id: SetId) -> PromptSetView:
     """Return a set."""
@@ -169,7 +177,10 @@ def lint_set(
         folder=bench.linter.folder_of(model),
         max_prompt_tokens=max_prompt_tokens,
     )
-    return bench.linter.lint(question)
+    report = bench.linter.lint(question)
+    if question == LintQuestion(file=file, set_kind=found.kind):
+        bench.looks.keep(file, found.kind, report)
+    return report
 
 
 @router.get("/prompt-sets/{set_id}/preview", responses=refusals(404))

@@ -1352,6 +1352,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/prompt-sets/looks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin Looks
+         * @description Have sets linted in the background; the list tells how far that is.
+         */
+        post: operations["begin_looks_api_prompt_sets_looks_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/prompt-sets/{set_id}": {
         parameters: {
             query?: never;
@@ -5092,6 +5112,17 @@ export interface components {
             project?: string;
         };
         /**
+         * LookRequest
+         * @description Which sets are to be looked at.
+         */
+        LookRequest: {
+            /**
+             * Set Ids
+             * @description None: all that are small and were not looked at yet.
+             */
+            set_ids?: string[] | null;
+        };
+        /**
          * LoraSettings
          * @description Low-rank adapter on the student's linear layers.
          */
@@ -7255,6 +7286,30 @@ export interface components {
              * @description Ids of runs that name the file.
              */
             used_by: string[];
+            /**
+             * Used By Names
+             * @description Names of those runs, in the same order.
+             */
+            used_by_names: string[];
+            /**
+             * Look State
+             * @description Whether the linter has been over what it holds.
+             * @enum {string}
+             */
+            look_state: "unseen" | "waiting" | "looking" | "seen";
+            /**
+             * Looking Since
+             * @description Unix seconds, while it is looked at.
+             */
+            looking_since: number | null;
+            /** @description None until it has been looked at. */
+            look: components["schemas"]["SetLook"] | null;
+            /**
+             * Same As
+             * @description Ids of other sets with the same content, of those that were looked at.
+             * @default []
+             */
+            same_as: string[];
         };
         /**
          * PromptText
@@ -8454,6 +8509,61 @@ export interface components {
              * @enum {string}
              */
             read_as: "prompts" | "conversations" | "inputs";
+        };
+        /**
+         * SetLook
+         * @description What the linter says of a whole set, in numbers; kept as long as its content is the same.
+         */
+        SetLook: {
+            /**
+             * Verdict
+             * @enum {string}
+             */
+            verdict: "ok" | "warning" | "error";
+            /**
+             * Problem
+             * @description Why the file cannot be read at all.
+             */
+            problem: string | null;
+            /**
+             * Num Lines
+             * @description Lines that are not blank.
+             * @default 0
+             */
+            num_lines: number;
+            /**
+             * Num Usable
+             * @description Lines that can be used.
+             * @default 0
+             */
+            num_usable: number;
+            /**
+             * Num Answers
+             * @description Usable lines with a right answer.
+             * @default 0
+             */
+            num_answers: number;
+            /**
+             * Num Duplicates
+             * @description Lines that another one of the set repeats.
+             * @default 0
+             */
+            num_duplicates: number;
+            /**
+             * Num Errors
+             * @default 0
+             */
+            num_errors: number;
+            /**
+             * Num Warnings
+             * @default 0
+             */
+            num_warnings: number;
+            /**
+             * Looked
+             * @description Unix seconds.
+             */
+            looked: number;
         };
         /**
          * SetPicture
@@ -16537,6 +16647,102 @@ export interface operations {
             };
             /** @description The disk has no room for it. */
             507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    begin_looks_api_prompt_sets_looks_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LookRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptSetView"][];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has the wrong type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` says which. */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

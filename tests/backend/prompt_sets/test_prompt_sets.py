@@ -206,13 +206,14 @@ async def test_an_upload_that_runs_use_is_deleted_only_when_confirmed(
     client: httpx.AsyncClient, backend: Backend, make_run: MakeRun
 ) -> None:
     made = (await upload(client, as_lines(PROMPTS))).json()
-    run = make_run(prompts=made["path"])
+    run = make_run("my dates", prompts=made["path"])
     backend.watcher.refresh(run.run_id)
     address = f"/api/prompt-sets/{made['id']}"
-    assert (await client.get(address)).json()["used_by"] == [run.run_id]
+    found = (await client.get(address)).json()
+    assert (found["used_by"], found["used_by_names"]) == ([run.run_id], ["my dates"])
     refused = await client.delete(address)
     assert (refused.status_code, refused.json()["code"]) == (409, "set_used")
-    assert run.run_id in refused.json()["detail"]
+    assert "used by my dates" in refused.json()["detail"]
     assert (await client.delete(address, params={"confirmed": True})).status_code == 204
     assert not list((backend.settings.workspace / "prompt_sets").iterdir())
 
