@@ -1,11 +1,28 @@
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { body, client } from "@/api/client";
-import type { Separation, SetConversion, Split } from "@/api/types";
+import { queryClient } from "@/api/query-client";
+import type { PromptSet, Separation, SetConversion, Split } from "@/api/types";
 
 export function promptSets() {
   return queryOptions({
     queryKey: ["prompt-sets"],
     queryFn: ({ signal }) => body(client.GET("/api/prompt-sets", { signal })),
+  });
+}
+
+/** Has sets looked at in the background, those named or all that are small; the list as it is now. */
+export async function beginLooks(setIds: string[] | null): Promise<PromptSet[]> {
+  const sets = await body(client.POST("/api/prompt-sets/looks", { body: { set_ids: setIds } }));
+  queryClient.setQueryData(promptSets().queryKey, sets);
+  return sets;
+}
+
+/** Small sets that nobody has looked at yet are looked at as soon as somebody wants to know. */
+export function smallLooks() {
+  return queryOptions({
+    queryKey: ["prompt-sets", "looks"],
+    queryFn: async () => (await beginLooks(null)).length,
+    staleTime: 0,
   });
 }
 

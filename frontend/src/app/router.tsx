@@ -88,7 +88,10 @@ const models = createRoute({
 const data = createRoute({
   getParentRoute: () => root,
   path: "/data",
-  validateSearch: z.object({ set: z.string().optional().catch(undefined) }),
+  validateSearch: z.object({
+    set: z.string().optional().catch(undefined),
+    sort: z.string().optional().catch(undefined),
+  }),
   component: lazyRouteComponent(() => import("@/features/data/data-page"), "DataPage"),
 });
 

@@ -1,79 +1,98 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { Trash2 } from "lucide-react";
+import { ChevronRight } from "lucide-react";
 import { useState } from "react";
 import { describeError } from "@/api/problem";
-import { promptSets, registerSet, removeSet } from "@/api/prompt-sets";
+import { promptSets, registerSet } from "@/api/prompt-sets";
 import { queryClient } from "@/api/query-client";
 import type { PromptSet } from "@/api/types";
-import { Badge } from "@/components/badge";
 import { Button } from "@/components/button";
-import { Card } from "@/components/card";
-import { Dialog } from "@/components/dialog";
 import { FileDrop } from "@/components/file-drop";
-import { formatAgo, formatBytes, formatPlural } from "@/components/format";
 import { Input } from "@/components/input";
 import { PageDrop } from "@/components/page-drop";
 import { PageHeader } from "@/components/page-header";
 import { EmptyState, ErrorState, SkeletonRows } from "@/components/states";
 import { SetDetail } from "@/features/data/set-detail";
+import { SetList } from "@/features/data/set-list";
 import { setName } from "@/features/data/set-name";
 import { useUpload } from "@/features/data/set-picker";
+import { isPending } from "@/features/data/set-rows";
 import { showError } from "@/features/runs/run-actions";
 
+const EVERY_MS = 700;
+
+/** The sets of the workspace as a table; one that is chosen is looked at line by line. */
 export function DataPage() {
   const { set: chosenId } = useSearch({ from: "/data" });
   const navigate = useNavigate({ from: "/data" });
-  const sets = useQuery(promptSets());
-  const open = (set: PromptSet) => void navigate({ search: { set: set.id } });
+  const sets = useQuery({
+    ...promptSets(),
+    refetchInterval: ({ state }) => (state.data?.some(isPending) ? EVERY_MS : false),
+  });
+  const open = (set: PromptSet) => void navigate({ search: (now) => ({ ...now, set: set.id }) });
   const upload = useUpload(open);
-  const chosen = sets.data?.find((set) => set.id === chosenId) ?? sets.data?.[0];
+  const chosen = sets.data?.find((set) => set.id === chosenId);
   return (
     <div className="flex flex-col">
-      <PageHeader title="Data" />
+      <PageHeader
+        title={
+          chosenId === undefined ? (
+            "Data"
+          ) : (
+            <Way name={chosen && setName(chosen, sets.data ?? [])} />
+          )
+        }
+      />
       <PageDrop targets={[{ label: "Add the file", onFile: (file) => upload.mutate(file) }]} />
-      <div className="grid items-start gap-3 px-4 pb-4 lg:grid-cols-[300px_minmax(0,1fr)] xl:grid-cols-[360px_minmax(0,1fr)]">
-        <div className="flex flex-col gap-3">
-          <FileDrop
-            label="Add a file"
-            hint="Prompts, conversations, inputs or a long prompt; it is copied into the workspace and checked."
-            accept=".jsonl,.ndjson,.json,.parquet,.csv,.tsv,.tab,.psv,.txt,.md"
-            busy={upload.isPending}
-            onFile={(file) => upload.mutate(file)}
+      <div className="flex min-w-0 flex-col gap-3 px-4 pb-4">
+        {sets.isPending ? (
+          <SkeletonRows count={12} />
+        ) : sets.error ? (
+          <ErrorState
+            title={describeError(sets.error).title}
+            reason={describeError(sets.error).reason}
+            retry={() => void sets.refetch()}
           />
-          <RegisterByPath onSet={open} />
-          <Card title="Sets" flush>
-            {sets.isPending ? (
-              <SkeletonRows count={4} />
-            ) : sets.error ? (
-              <ErrorState
-                title={describeError(sets.error).title}
-                reason={describeError(sets.error).reason}
-                retry={() => void sets.refetch()}
+        ) : chosen ? (
+          <SetDetail key={chosen.id} set={chosen} others={sets.data} onSet={open} />
+        ) : chosenId === undefined ? (
+          <>
+            <div className="grid items-stretch gap-3 lg:grid-cols-2">
+              <FileDrop
+                label="Add a file"
+                hint="Prompts, conversations, inputs or a long prompt; it is copied and checked."
+                accept=".jsonl,.ndjson,.json,.parquet,.csv,.tsv,.tab,.psv,.txt,.md"
+                busy={upload.isPending}
+                onFile={(file) => upload.mutate(file)}
               />
-            ) : sets.data.length === 0 ? (
-              <EmptyState title="No files yet">
-                Add what to learn from, and held-out lines of their own.
-              </EmptyState>
-            ) : (
-              <ul className="divide-y">
-                {sets.data.map((set) => (
-                  <SetRow
-                    key={set.id}
-                    set={set}
-                    name={setName(set, sets.data)}
-                    isChosen={set.id === chosen?.id}
-                  />
-                ))}
-              </ul>
-            )}
-          </Card>
-        </div>
-        {chosen ? (
-          <SetDetail key={chosen.id} set={chosen} others={sets.data ?? []} onSet={open} />
-        ) : null}
+              <RegisterByPath onSet={open} />
+            </div>
+            <SetList sets={sets.data} />
+          </>
+        ) : (
+          <EmptyState title="This set is not on the list any more">
+            It was forgotten, or belongs to another workspace.
+          </EmptyState>
+        )}
       </div>
     </div>
+  );
+}
+
+/** The way back to the list, and where one is. */
+function Way({ name }: { name: string | undefined }) {
+  return (
+    <span className="flex min-w-0 items-center gap-1">
+      <Link
+        to="/data"
+        search={({ set: _, ...rest }) => rest}
+        className="text-muted hover:underline"
+      >
+        Data
+      </Link>
+      <ChevronRight className="size-4 shrink-0 text-faint" aria-hidden />
+      <span className="truncate">{name ?? "–"}</span>
+    </span>
   );
 }
 
@@ -90,7 +109,7 @@ function RegisterByPath({ onSet }: { onSet: (set: PromptSet) => void }) {
   });
   return (
     <form
-      className="flex gap-2"
+      className="flex items-center gap-2 rounded-lg border border-dashed border-line-strong bg-sunken px-3 py-3"
       onSubmit={(event) => {
         event.preventDefault();
         register.mutate(path);
@@ -98,7 +117,7 @@ function RegisterByPath({ onSet }: { onSet: (set: PromptSet) => void }) {
     >
       <Input
         aria-label="Path of a file"
-        placeholder="Or name a file where it is: /path/prompts.jsonl"
+        placeholder="Or use a file where it is: /path/prompts.jsonl"
         value={path}
         onChange={(event) => setPath(event.target.value)}
         className="grow"
@@ -107,72 +126,5 @@ function RegisterByPath({ onSet }: { onSet: (set: PromptSet) => void }) {
         Add
       </Button>
     </form>
-  );
-}
-
-interface SetRowProps {
-  set: PromptSet;
-  name: string;
-  isChosen: boolean;
-}
-
-function SetRow({ set, name, isChosen }: SetRowProps) {
-  const [isAsking, setAsking] = useState(false);
-  const remove = useMutation({
-    mutationFn: () => removeSet(set.id, true),
-    onSuccess: () => queryClient.invalidateQueries({ queryKey: ["prompt-sets"] }),
-    onError: showError,
-  });
-  return (
-    <li className={`flex items-center ${isChosen ? "bg-selected" : "hover:bg-hover"}`}>
-      <Link to="/data" search={{ set: set.id }} className="min-w-0 grow px-3 py-1.5">
-        <span className="flex items-center gap-2">
-          <span className="truncate font-medium">{name}</span>
-          {set.is_here ? null : <Badge tone="bad">not there</Badge>}
-          {set.is_labelled ? <Badge>has answers</Badge> : null}
-          {set.origin === "shipped" ? <Badge>shipped</Badge> : null}
-        </span>
-        <span className="num block truncate text-sm text-muted">
-          {formatBytes(set.num_bytes)}, added {formatAgo(set.added)}
-          {set.used_by.length > 0 ? `, used by ${formatPlural(set.used_by.length, "run")}` : ""}
-        </span>
-      </Link>
-      {set.origin === "shipped" ? null : (
-        <Button
-          look="quiet"
-          size="sm"
-          className="mr-2"
-          icon={<Trash2 aria-hidden />}
-          aria-label={`Forget ${name}`}
-          onClick={() => (set.used_by.length > 0 ? setAsking(true) : remove.mutate())}
-        />
-      )}
-      <Dialog
-        open={isAsking}
-        onOpenChange={setAsking}
-        title={`Forget ${name}?`}
-        footer={
-          <>
-            <Button onClick={() => setAsking(false)}>Cancel</Button>
-            <Button
-              look="danger"
-              onClick={() => {
-                setAsking(false);
-                remove.mutate();
-              }}
-            >
-              Forget it
-            </Button>
-          </>
-        }
-      >
-        <p>
-          {set.used_by.length === 1 ? "1 run names" : `${set.used_by.length} runs name`} this file.{" "}
-          {set.origin === "upload"
-            ? "It was copied into the workspace and is deleted with this."
-            : "The file itself stays where it is."}
-        </p>
-      </Dialog>
-    </li>
   );
 }

@@ -1,22 +1,8 @@
 import { expect, test } from "vitest";
-import type { PromptSet } from "@/api/types";
 import { recentSets, withRecent } from "@/features/data/recent-files";
+import { setOf } from "@/features/data/set.fixture";
 
-function setAt(path: string): PromptSet {
-  return {
-    id: path,
-    name: path,
-    origin: "upload",
-    kind: "prompts",
-    path,
-    added: 0,
-    is_here: true,
-    num_bytes: 1,
-    modified: null,
-    is_labelled: false,
-    used_by: [],
-  };
-}
+const setAt = (path: string) => setOf(path, path, { path, origin: "upload" });
 
 test("a file that is chosen again moves to the front, and old ones are forgotten", () => {
   expect(withRecent(["a", "b", "c"], "b")).toEqual(["b", "a", "c"]);

@@ -12,6 +12,7 @@ import { ErrorState, SkeletonRows } from "@/components/states";
 import { ConvertSet } from "@/features/data/convert-set";
 import { LintView } from "@/features/data/lint-view";
 import { PreviewLines } from "@/features/data/preview-lines";
+import { SetFacts } from "@/features/data/set-facts";
 import { setName } from "@/features/data/set-name";
 
 const NONE = "none";
@@ -71,9 +72,7 @@ export function SetDetail({ set, others, onSet }: SetDetailProps) {
           </>
         }
       >
-        <p className="mb-3 truncate font-mono text-sm text-muted" title={set.path}>
-          {set.path}
-        </p>
+        <SetFacts set={set} all={others} />
         {lint.isPending ? (
           <SkeletonRows count={4} />
         ) : lint.data ? (
