@@ -13,7 +13,8 @@ from OnPolicyDistill.methods import ALL_FACTS, FILE_KEYS, MODEL_KEYS
 from OnPolicyDistill.settings.strict import Settings
 
 Kind = Literal[
-    "integer", "number", "boolean", "text", "choice", "list", "model", "file", "folder", "rewards"
+    "integer", "number", "boolean", "text", "choice", "list", "model", "file", "folder", "rewards",
+    "teachers",
 ]  # fmt: skip
 Group = Literal[
     "models",
@@ -161,6 +162,11 @@ PLACES: dict[str, tuple[Group, str]] = {
     "project": ("run", "*"),
     "loss_tokens": ("objective", "*"),
     "rollout_reuse": ("optimizer", "steps*"),
+    "teachers": ("models", "*"),
+    "teacher_order": ("models", "*"),
+    "teachers.name": ("models", ""),
+    "teachers.model": ("models", ""),
+    "student_copy.refresh_every": ("models", "steps"),
 }
 SPECIAL_KINDS: dict[str, Kind] = {
     **dict.fromkeys(MODEL_KEYS, "model"),
@@ -170,9 +176,11 @@ SPECIAL_KINDS: dict[str, Kind] = {
     "rewards": "rewards",
     "grafted_model": "folder",
     "teacher_cache_dir": "folder",
+    "teachers": "teachers",
+    "teachers.model": "model",
 }
-# A list of settings of several kinds, which only a file can write.
-NOT_IN_FORMS = ("teachers", "teacher_order")
+# A method that inherits a setting and refuses every value but the default.
+NOT_IN_FORMS = ("vlm_distillation.teachers", "vlm_distillation.teacher_order")
 KINDS: Mapping[str, Kind] = {
     "integer": "integer",
     "number": "number",
@@ -200,6 +208,7 @@ class FormField(View):
     below: float | None = Field(None, description="The value has to be smaller than this.")
     max_length: int | None = None
     choices: tuple[str, ...] = ()
+    parts: tuple[FormField, ...] = Field((), description="Of each entry of a list of settings.")
 
 
 @cache
@@ -219,26 +228,36 @@ def _schema_of(settings: type[Settings]) -> Schema:
     return schema
 
 
-def _fields(block: str, schema: Schema) -> Iterator[FormField]:
+def _fields(prefix: str, schema: Schema) -> Iterator[FormField]:
+    """A schema's settings; those of a part of it are settings of their own, with dotted keys."""
     definitions = _mapping(schema.get("$defs", {}))
     for name, fragment in _mapping(schema["properties"]).items():
-        if name in NOT_IN_FORMS:
+        key = f"{prefix}.{name}"
+        if key in NOT_IN_FORMS:
             continue
         about = _mapping(fragment)
         shape, nullable = _shape(about, definitions)
         inner = shape.get("properties")
         if inner is None:
-            yield _field(f"{block}.{name}", {**shape, **about}, shape, nullable)
+            field = _field(key, {**shape, **about}, shape, nullable)
+            yield field.model_copy(update={"parts": _parts(field, shape, definitions)})
             continue
         defaults = about.get("default")
-        for key, nested in _mapping(inner).items():
+        for name_within, nested in _mapping(inner).items():
             part = _mapping(nested)
             if isinstance(defaults, dict):
-                part = {**part, "default": defaults[key]}
+                part = {**part, "default": defaults[name_within]}
             nested_shape, nested_nullable = _shape(part, definitions)
-            yield _field(
-                f"{block}.{name}.{key}", {**nested_shape, **part}, nested_shape, nested_nullable
-            )
+            about_part = {**nested_shape, **part}
+            yield _field(f"{key}.{name_within}", about_part, nested_shape, nested_nullable)
+
+
+def _parts(field: FormField, shape: Schema, definitions: Schema) -> tuple[FormField, ...]:
+    """The settings of each entry of a list that a form edits entry by entry."""
+    if field.kind != "teachers":
+        return ()
+    entry, _ = _shape(_mapping(shape["items"]), definitions)
+    return tuple(_fields(field.key, {**entry, "$defs": definitions}))
 
 
 def _shape(about: Schema, definitions: Schema) -> tuple[Schema, bool]:
@@ -279,9 +298,14 @@ def _field(key: str, about: Schema, shape: Schema, nullable: bool) -> FormField:
 
 
 def place_of(key: str) -> str:
-    """A setting's name in PLACES: with the name of its part where that has a place of its own."""
+    """A setting's name in PLACES: with the name of its part where that has a place of its own.
+
+    The endpoint of one of several teachers is set as that of the only one.
+    """
     inner = ".".join(key.split(".")[-2:])
-    return inner if inner in PLACES else key.rpartition(".")[2]
+    return next(
+        (name for name in (inner, f"teacher_{inner}") if name in PLACES), key.rpartition(".")[2]
+    )
 
 
 def _number(shape: Schema, key: str) -> float | None:

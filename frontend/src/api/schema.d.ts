@@ -4061,7 +4061,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "integer" | "number" | "boolean" | "text" | "choice" | "list" | "model" | "file" | "folder" | "rewards";
+            kind: "integer" | "number" | "boolean" | "text" | "choice" | "list" | "model" | "file" | "folder" | "rewards" | "teachers";
             /**
              * Group
              * @enum {string}
@@ -4098,6 +4098,12 @@ export interface components {
              * @default []
              */
             choices: string[];
+            /**
+             * Parts
+             * @description Of each entry of a list of settings.
+             * @default []
+             */
+            parts: components["schemas"]["FormField"][];
         };
         /**
          * FormOption

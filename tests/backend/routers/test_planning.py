@@ -69,6 +69,23 @@ def test_the_form_has_the_ranges_of_the_config() -> None:
     assert fields["distillation.teacher_model"].kind == "model"
 
 
+def test_the_form_has_the_settings_of_each_of_several_teachers() -> None:
+    fields = {field.key: field for field in form_fields()}
+    several = fields["distillation.teachers"]
+    assert (several.kind, several.group, several.default) == ("teachers", "models", [])
+    parts = {part.key.removeprefix("distillation.teachers."): part for part in several.parts}
+    assert list(parts)[:3] == ["name", "model", "endpoint.url"]
+    assert (parts["model"].kind, parts["model"].nullable) == ("model", True)
+    assert (parts["endpoint.top_k"].maximum, parts["endpoint.top_k"].default) == (4096, 20)
+    refresh = parts["student_copy.refresh_every"]
+    assert (refresh.minimum, refresh.unit) == (1, "steps")
+    for name, part in parts.items():
+        assert part.help, name
+        assert part.group != "other"
+    assert not [key for key in fields if key.startswith("vlm_distillation.teachers")]
+    assert not [field for field in form_fields() if field.parts and field != several]
+
+
 async def test_the_seed_configuration_fits_128_gb(client: httpx.AsyncClient) -> None:
     answer = await client.post(
         "/api/plan", json={"config": {"distillation": {}}, "memory_gb": 128, "chip": "m3-ultra"}

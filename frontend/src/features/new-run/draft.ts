@@ -146,7 +146,8 @@ function flatten(values: ConfigValues, prefix = ""): [string, Setting][] {
   );
 }
 
-function isMapping(value: unknown): value is ConfigValues {
+/** Whether a value is settings by their names. */
+export function isMapping(value: unknown): value is ConfigValues {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 

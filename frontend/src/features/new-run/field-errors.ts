@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { checkedConfig, formFields, runCheck } from "@/api/planning";
 import { ApiError } from "@/api/problem";
-import type { CheckReport } from "@/api/types";
+import type { CheckReport, FormField } from "@/api/types";
 import { useDraft } from "@/features/new-run/draft";
 import { useRested } from "@/features/new-run/use-rested";
 
@@ -46,6 +46,14 @@ export function useHomelessErrors(): readonly string[] {
   const config = useDraft((draft) => draft.config);
   const { error } = useQuery(checkedConfig(config));
   const fields = useQuery(formFields()).data ?? [];
-  const known = new Set(fields.map(({ key }) => key));
-  return [...errorsByField(error)].flatMap(([key, message]) => (known.has(key) ? [] : [message]));
+  return [...errorsByField(error)].flatMap(([key, message]) =>
+    hasPlace(key, fields) ? [] : [message],
+  );
+}
+
+/** Whether a form shows the setting that a key is of: by itself, or in an entry of a list. */
+export function hasPlace(key: string, fields: readonly FormField[]): boolean {
+  return fields.some(
+    (field) => field.key === key || (field.parts.length > 0 && key.startsWith(`${field.key}.`)),
+  );
 }

@@ -33,8 +33,13 @@ export function goToSetting(key: string, tries = TRIES): void {
   place.scrollIntoView({ block: "center" });
 }
 
-/** The setting's own place, else that of the first that belongs to it. */
+/** The setting's own place, else that of the first that belongs to it, else of the entry it is in. */
 function placeOf(key: string): HTMLElement | null {
-  const own = document.querySelector<HTMLElement>(`[data-setting="${CSS.escape(key)}"]`);
-  return own ?? document.querySelector<HTMLElement>(`[data-setting^="${CSS.escape(key)}."]`);
+  const find = (test: string) => document.querySelector<HTMLElement>(`[data-setting${test}]`);
+  const entry = key.replace(/(\.\d+)\..*$/, "$1");
+  return (
+    find(`="${CSS.escape(key)}"`) ??
+    find(`^="${CSS.escape(key)}."`) ??
+    find(`="${CSS.escape(entry)}"`)
+  );
 }

@@ -7,7 +7,7 @@ import { type CatalogModel, findForm, type ModelForm } from "@/features/models/c
 import { DownloadButton } from "@/features/models/download-button";
 import { formatParameters, sizeOf } from "@/features/models/model-card";
 import { useDraft, valueIn } from "@/features/new-run/draft";
-import { SettingField } from "@/features/new-run/setting-field";
+import { SettingField, type Suggestion } from "@/features/new-run/setting-field";
 
 interface ModelSlotProps {
   field: FormField;
@@ -21,14 +21,7 @@ export function ModelSlot({ field, catalog, isActive, onActivate }: ModelSlotPro
   const name = useDraft(({ config }) => String(valueIn(config, field) ?? ""));
   const set = useDraft((draft) => draft.set);
   const found = findForm(catalog, name);
-  const suggestions = catalog.flatMap(({ forms }) =>
-    forms
-      .filter(({ isHere }, index) => isHere || index === 0)
-      .map((form) => ({
-        value: form.name,
-        note: form.isHere ? "on this machine" : "is downloaded first",
-      })),
-  );
+  const suggestions = suggestionsOf(catalog);
   return (
     <section
       aria-label={field.title}
@@ -54,6 +47,18 @@ export function ModelSlot({ field, catalog, isActive, onActivate }: ModelSlotPro
         )}
       </div>
     </section>
+  );
+}
+
+/** The names that may be typed for a model: every form that is here, and one of each that is not. */
+export function suggestionsOf(catalog: readonly CatalogModel[]): Suggestion[] {
+  return catalog.flatMap(({ forms }) =>
+    forms
+      .filter(({ isHere }, index) => isHere || index === 0)
+      .map((form) => ({
+        value: form.name,
+        note: form.isHere ? "on this machine" : "is downloaded first",
+      })),
   );
 }
 

@@ -7,9 +7,10 @@ import { settingOf, useDraft } from "@/features/new-run/draft";
 import { FittingPairs } from "@/features/new-run/fitting-pairs";
 import { type Method, type MethodId, useMethod } from "@/features/new-run/methods";
 import { ModelPicker } from "@/features/new-run/model-picker";
-import { ModelSlot } from "@/features/new-run/model-slot";
+import { ModelSlot, suggestionsOf } from "@/features/new-run/model-slot";
 import { FitVerdict, PairVerdict } from "@/features/new-run/pair-verdict";
 import { FieldGrid, useGroup } from "@/features/new-run/settings-group";
+import { TeachersCard } from "@/features/new-run/teachers-card";
 
 const GRADED = "on_policy";
 
@@ -32,6 +33,7 @@ export function ModelsStep() {
   }
   const places = fields.filter(({ kind }) => kind === "model");
   const active = places.find(({ key }) => key === place) ?? places[0];
+  const several = fields.find(({ kind }) => kind === "teachers");
   const isPair = new Set(method.models.map(({ role }) => role)).has("teacher");
   return (
     <div className="flex flex-col gap-3">
@@ -46,8 +48,16 @@ export function ModelsStep() {
           />
         ))}
       </div>
+      {several ? (
+        <TeachersCard
+          field={several}
+          order={fields.find(({ key }) => key === `${method.block}.teacher_order`)}
+          alone={`${method.block}.teacher_model`}
+          suggestions={suggestionsOf(models)}
+        />
+      ) : null}
       <Beside method={method} />
-      {isPair && hasLength ? <FittingPairs block={method.block} /> : null}
+      {isPair && hasLength && places.length > 1 ? <FittingPairs block={method.block} /> : null}
       {active ? (
         <ModelPicker
           fields={places}
@@ -57,9 +67,14 @@ export function ModelsStep() {
           onActivate={setPlace}
         />
       ) : null}
-      <OtherFields fields={fields.filter(({ kind }) => kind !== "model")} />
+      <OtherFields fields={fields.filter((field) => !isPlaced(field))} />
     </div>
   );
+}
+
+/** Whether a field has a place of its own on this step. */
+function isPlaced({ kind, key }: FormField): boolean {
+  return kind === "model" || kind === "teachers" || key.endsWith(".teacher_order");
 }
 
 /** Adapters to begin with and the like, folded away: few runs need one. */

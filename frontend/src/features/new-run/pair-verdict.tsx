@@ -8,18 +8,53 @@ import type { PairReport, Plan } from "@/api/types";
 import { formatDuration, formatNumber } from "@/components/format";
 import { Skeleton } from "@/components/states";
 import { settingOf, useDraft } from "@/features/new-run/draft";
+import { teachersOf } from "@/features/new-run/teachers";
 import { useRested } from "@/features/new-run/use-rested";
 
-/** Whether a teacher can grade a student's tokens and both fit, in a line; more when opened. */
+/** Whether each teacher can grade a student's tokens and all fit, in a line; more when opened. */
 export function PairVerdict({ block }: { block: string }) {
   const config = useDraft((draft) => draft.config);
-  const student = useRested(String(settingOf(config, `${block}.student_model`) ?? ""));
-  const teacher = useRested(String(settingOf(config, `${block}.teacher_model`) ?? ""));
-  const pair = useQuery(pairReport(student, teacher));
+  const student = String(settingOf(config, `${block}.student_model`) ?? "");
+  const several = teachersOf(config, block);
+  if (several.length === 0) {
+    const teacher = String(settingOf(config, `${block}.teacher_model`) ?? "");
+    return <OnePair student={student} teacher={teacher} isAlone />;
+  }
+  // Those on a server are asked when the run is checked; a copy of the student speaks its tokens.
+  const named = several.filter((teacher) => teacher["model"]);
+  return (
+    <div className="flex flex-col gap-1">
+      {named.map((teacher, index) => (
+        <OnePair
+          // biome-ignore lint/suspicious/noArrayIndexKey: two may have one name until it is mended
+          key={index}
+          student={student}
+          teacher={String(teacher["model"])}
+          label={String(teacher["name"] ?? "")}
+        />
+      ))}
+      <FitVerdict />
+    </div>
+  );
+}
+
+interface OnePairProps {
+  student: string;
+  teacher: string;
+  /** What the teacher is called where there are several. */
+  label?: string;
+  /** Whether the fit of the run is told beside it. */
+  isAlone?: boolean;
+}
+
+function OnePair({ student, teacher, label, isAlone = false }: OnePairProps) {
+  const pair = useQuery(pairReport(useRested(student), useRested(teacher)));
+  const name = label ? <span className="shrink-0 text-muted">{label}:</span> : null;
   if (pair.isPending || pair.error) {
     return (
       <div className={FRAME}>
         <Line>
+          {name}
           {pair.error ? <PairError error={pair.error} /> : <Skeleton className="h-4 w-96" />}
         </Line>
       </div>
@@ -30,11 +65,12 @@ export function PairVerdict({ block }: { block: string }) {
       <summary className="list-none">
         <Line>
           {ICONS[pair.data.verdict]}
+          {name}
           <span className="truncate font-medium" title={pair.data.summary}>
             {pair.data.summary}
           </span>
           <ChevronRight className="size-3.5 shrink-0 text-faint group-open:rotate-90" aria-hidden />
-          <FitWords />
+          {isAlone ? <FitWords /> : null}
         </Line>
       </summary>
       <PairFindings report={pair.data} />

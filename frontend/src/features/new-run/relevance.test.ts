@@ -38,3 +38,16 @@ test("what depends on a setting that means nothing is not asked either", () => {
   expect(shown({ training: "on_policy" })).not.toContain("teacher_weight");
   expect(shown({ training: "sft", divergence: "jsd" })).not.toContain("teacher_weight");
 });
+
+test("one teacher is asked for, or the order of several", () => {
+  const fields = [
+    field("distillation.teachers", []),
+    field("distillation.teacher_model", "big"),
+    field("distillation.teacher_order", "by_teacher"),
+  ];
+  const keys = (config: object) =>
+    relevantFields(fields, config as never).map(({ key }) => key.replace("distillation.", ""));
+  expect(keys({})).toEqual(["teachers", "teacher_model"]);
+  const teachers = [{ name: "math", model: "big" }];
+  expect(keys({ distillation: { teachers } })).toEqual(["teachers", "teacher_order"]);
+});

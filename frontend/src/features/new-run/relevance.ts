@@ -13,12 +13,19 @@ const DECAYS = (value: Setting | undefined) => value !== undefined && value !== 
 const IS_USED = (value: Setting | undefined) => Number(value) > 0;
 const IS_EMPTY = (value: Setting | undefined) => value === null || value === undefined;
 
+const HAS_NONE = (value: Setting | undefined) => !Array.isArray(value) || value.length === 0;
+
 const UNGRAFTED: Condition = { key: "projector.grafted_model", holds: IS_EMPTY };
 const OWN_SIZE: Condition = { key: "projector.picture_size", holds: IS_EMPTY };
 
 /** Settings that mean something only beside a value of another one. */
 const CONDITIONS: Readonly<Record<string, Condition>> = {
   "distillation.teacher_weight": { key: "distillation.divergence", holds: is("jsd") },
+  "distillation.teacher_model": { key: "distillation.teachers", holds: HAS_NONE },
+  "distillation.teacher_order": {
+    key: "distillation.teachers",
+    holds: (value) => !HAS_NONE(value),
+  },
   "distillation.top_k": { key: "distillation.teacher_targets", holds: is("top_k") },
   "projector.vision_model": UNGRAFTED,
   "projector.language_model": UNGRAFTED,

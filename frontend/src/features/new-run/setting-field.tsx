@@ -36,7 +36,7 @@ export function SettingField({ field, suggestions }: SettingFieldProps) {
       setting={field.key}
     >
       {(control) => (
-        <Control
+        <SettingControl
           field={field}
           value={value}
           control={control}
@@ -51,7 +51,7 @@ export function SettingField({ field, suggestions }: SettingFieldProps) {
   );
 }
 
-interface SettingControlProps {
+export interface SettingControlProps {
   field: FormField;
   value: Setting;
   control: ControlProps;
@@ -59,7 +59,14 @@ interface SettingControlProps {
   onChange: (value: Setting, mistake?: string) => void;
 }
 
-function Control({ field, value, control, suggestions, onChange }: SettingControlProps) {
+/** The control that a setting's kind asks for. */
+export function SettingControl({
+  field,
+  value,
+  control,
+  suggestions,
+  onChange,
+}: SettingControlProps) {
   if (field.kind === "boolean") {
     const { "aria-invalid": _, ...rest } = control;
     return <Switch {...rest} checked={value === true} onChange={onChange} />;

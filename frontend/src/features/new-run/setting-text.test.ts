@@ -50,3 +50,11 @@ test("rewards are told by their kinds, with a weight where it is not 1", () => {
   ];
   expect(wordsOf([...rewards, { kind: "boxed" }])).toBe("exact, length × 0.5, boxed");
 });
+
+test("several teachers are told by name and by who they are", () => {
+  const teachers = [
+    { name: "math", model: "qwen3-8b" },
+    { name: "self", model: null, student_copy: { refresh_every: 20 } },
+  ];
+  expect(wordsOf(teachers)).toBe("math: qwen3-8b, self: copy of the student, new every 20 steps");
+});

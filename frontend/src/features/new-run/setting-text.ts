@@ -1,5 +1,6 @@
 import type { FormField } from "@/api/types";
-import type { Setting } from "@/features/new-run/draft";
+import { isMapping, type Setting } from "@/features/new-run/draft";
+import { teacherInWords } from "@/features/new-run/teachers";
 
 /** A setting as it stands in a text box. */
 export function wordsOf(value: Setting | undefined): string {
@@ -9,13 +10,16 @@ export function wordsOf(value: Setting | undefined): string {
   return Array.isArray(value) ? value.map(partInWords).join(", ") : String(value);
 }
 
-/** An entry of a list: a word, or settings of a kind, as rewards are, with their weight. */
+/** An entry of a list: a word, a teacher, or settings of a kind, as rewards are, with their weight. */
 function partInWords(part: unknown): string {
-  if (typeof part !== "object" || part === null || !("kind" in part)) {
+  if (!isMapping(part)) {
     return String(part);
   }
-  const weight = "weight" in part ? Number(part.weight) : 1;
-  return weight === 1 ? String(part.kind) : `${part.kind} × ${weight}`;
+  if (!("kind" in part)) {
+    return `${part["name"]}: ${teacherInWords(part)}`;
+  }
+  const weight = "weight" in part ? Number(part["weight"]) : 1;
+  return weight === 1 ? String(part["kind"]) : `${part["kind"]} × ${weight}`;
 }
 
 type Ranges = Pick<FormField, "kind" | "nullable" | "title"> &

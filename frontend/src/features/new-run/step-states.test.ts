@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { ApiError } from "@/api/problem";
 import type { FormField } from "@/api/types";
+import { hasPlace } from "@/features/new-run/field-errors";
 import {
   problemsOfCheck,
   problemsOfConfig,
@@ -26,6 +27,7 @@ function field(key: string, group: FormField["group"]): FormField {
     below: null,
     max_length: null,
     choices: [],
+    parts: [],
   };
 }
 
@@ -102,4 +104,20 @@ test("a step is done only once it was checked and nothing speaks against it", ()
     review: "open",
   });
   expect(statesOf([], false).data).toBe("open");
+});
+
+test("a setting of one of several teachers is gone to by itself", () => {
+  const several = {
+    ...field("distillation.teachers", "models"),
+    kind: "teachers" as const,
+    parts: [field("distillation.teachers.name", "models")],
+  };
+  const found = problemsOfCheck({ findings: [finding("distillation.teachers.1.model", "error")] }, [
+    several,
+  ]);
+  expect(found.map(({ step, field: at }) => [step, at])).toEqual([
+    ["models", "distillation.teachers.1.model"],
+  ]);
+  expect(hasPlace("distillation.teachers.1.model", [several])).toBe(true);
+  expect(hasPlace("grpo.rewards.0.file", FIELDS)).toBe(false);
 });

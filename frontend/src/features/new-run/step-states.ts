@@ -39,7 +39,8 @@ function placed(key: string, fields: readonly FormField[]): Pick<Problem, "step"
   const field = settingNear(key, fields);
   return {
     step: (field && STEP_OF_GROUP[field.group]) ?? "objective",
-    field: field?.key ?? null,
+    // A setting of an entry of a list is gone to by itself.
+    field: field && field.parts.length > 0 ? key : (field?.key ?? null),
   };
 }
 

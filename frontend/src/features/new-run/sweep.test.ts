@@ -18,6 +18,7 @@ const FIELD: FormField = {
   below: null,
   max_length: null,
   choices: [],
+  parts: [],
 };
 
 test("each value is a run of its own that is named by it", () => {
