@@ -31,6 +31,7 @@ from OnPolicyDistill.losses.comparison import compare_distributions
 from OnPolicyDistill.models.pieces import read_hidden_states
 from OnPolicyDistill.models.policy import Policy, decode
 from OnPolicyDistill.rollout import EncodedPrompt, Rollout, pack
+from OnPolicyDistill.runs.held_out_answers import NUM_KEPT, HeldOutAnswers, first_of
 from OnPolicyDistill.runs.prompt_values import PromptValues
 from OnPolicyDistill.runs.wording import describe_drawn
 from OnPolicyDistill.seeds import derive_seed
@@ -123,7 +124,26 @@ def complete(
 
 def grade(policy: Policy, held_out: HeldOut, hooks: GenerationHooks) -> Marks:
     """Mark every prompt: 1.0 where the greedy completion is right, None without an answer."""
-    return held_out.aligned(mark_all(answer(policy, held_out.prompts, held_out, hooks)))
+    return grade_and_keep(policy, held_out, hooks)[0]
+
+
+def grade_and_keep(
+    policy: Policy, held_out: HeldOut, hooks: GenerationHooks
+) -> tuple[Marks, HeldOutAnswers]:
+    """Mark every prompt, and keep the first of the greedy completions."""
+    given = answer(policy, held_out.prompts, held_out, hooks)
+    return held_out.aligned(mark_all(given)), _kept(given)
+
+
+def _kept(given: Sequence[Answer], is_greedy: bool = True) -> HeldOutAnswers:
+    """The first answers for people; those that are not greedy have no mark."""
+    rows = (
+        (one.prompt.index, one.prompt.text, one.prompt.answer, one.text, one.mark())
+        if is_greedy
+        else (one.prompt.index, one.prompt.text, None, one.text, None)
+        for one in given
+    )
+    return first_of(rows, is_greedy)
 
 
 def answer(
@@ -134,21 +154,27 @@ def answer(
     if not asked:
         return []
     greedy = SamplingSettings(temperature=0.0)
-    rollouts = complete(policy, replace(held_out, prompts=asked), greedy, hooks)
+    return _read(policy, asked, complete(policy, replace(held_out, prompts=asked), greedy, hooks))
+
+
+def _read(
+    policy: Policy, prompts: Sequence[EncodedPrompt], rollouts: Sequence[Rollout]
+) -> list[Answer]:
     opened = policy.chat_template.opening().rstrip().endswith(THINKING_OPENS)
     return [
         Answer(prompt, rollout, decode(policy, rollout.completion_ids), opened)
-        for prompt, rollout in zip(asked, rollouts, strict=True)
+        for prompt, rollout in zip(prompts, rollouts, strict=True)
     ]
 
 
-def answer_shares(policy: Policy, held_out: HeldOut, hooks: GenerationHooks) -> dict[str, Marks]:
-    """What is right of the greedy completions, by metric key; nothing where no prompt has answers.
+def answer_shares(
+    policy: Policy, held_out: HeldOut, given: Sequence[Answer], hooks: GenerationHooks
+) -> dict[str, Marks]:
+    """What is right of the greedy completions, by metric key; nothing where there are none.
 
     Boxed answers are also graded with room for rounding, and thoughts counted that close. With
     controls the same prompts are answered behind a blank and behind another prompt's picture.
     """
-    given = answer(policy, held_out.prompts, held_out, hooks)
     if not given:
         return {}
     found = {"eval_accuracy": mark_all(given)}
@@ -190,7 +216,8 @@ def evaluate_student(
     if not held_out.fixed:
         cut = tuple(float(rollout.finish_reason == "length") for rollout in rollouts)
         shares["eval_truncated_share"] = cut
-    shares |= answer_shares(student, held_out, hooks)
+    given = answer(student, held_out.prompts, held_out, hooks)
+    shares |= answer_shares(student, held_out, given, hooks)
     distances, by_position = _distances(student, head, scorer, rollouts, held_out)
     values = PromptValues(
         prompts=tuple(prompt.index for prompt in held_out.prompts),
@@ -200,7 +227,11 @@ def evaluate_student(
         num_available=held_out.num_available,
     )
     measured = _with_counts(measure(values, held_out.seed), held_out)
-    return replace(measured, by_position=by_position)
+    shown = _kept(given)
+    if not given and not held_out.fixed:
+        some = _read(student, held_out.prompts[:NUM_KEPT], rollouts[:NUM_KEPT])
+        shown = _kept(some, is_greedy=False)
+    return replace(measured, by_position=by_position, answers=shown)
 
 
 def _with_counts(measured: Measured, held_out: HeldOut) -> Measured:

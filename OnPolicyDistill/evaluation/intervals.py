@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from OnPolicyDistill.evaluation.labelled_report import Interval
 from OnPolicyDistill.runs.events import TeacherFigures
+from OnPolicyDistill.runs.held_out_answers import NO_ANSWERS, HeldOutAnswers
 from OnPolicyDistill.runs.prompt_values import PromptValues
 
 Z_95 = 1.959963984540054  # the 97.5th percentile of the standard normal distribution
@@ -40,7 +41,7 @@ class Measured:
 
     Where a run has several teachers, also the metrics on the prompts of each.
     `by_position` has the reverse KL at every position of the completions, summed over them; empty
-    where none was measured.
+    where none was measured. `answers` are the first completions, for people.
     """
 
     metrics: dict[str, float]
@@ -48,6 +49,7 @@ class Measured:
     values: PromptValues
     by_teacher: tuple[TeacherFigures, ...] = ()
     by_position: tuple[float, ...] = ()
+    answers: HeldOutAnswers = NO_ANSWERS
 
 
 def measure(values: PromptValues, seed: int) -> Measured:

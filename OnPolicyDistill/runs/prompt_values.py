@@ -59,9 +59,10 @@ def read_values(run: RunDirectory, step: int) -> PromptValues:
 
 
 def discard_values_after(run: RunDirectory, step: int) -> None:
-    """Remove what evaluations of undone steps measured."""
+    """Remove what evaluations of undone steps measured, and the answers they kept."""
     for file in (run.path / FOLDER).glob("*.json"):
-        if file.stem.isascii() and file.stem.isdigit() and int(file.stem) > step:
+        number = file.name.partition(".")[0]
+        if number.isascii() and number.isdigit() and int(number) > step:
             file.unlink(missing_ok=True)
 
 

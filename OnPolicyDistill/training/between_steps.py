@@ -25,6 +25,7 @@ from OnPolicyDistill.runs.events import (
     RunFinished,
     TeacherFigures,
 )
+from OnPolicyDistill.runs.held_out_answers import write_answers
 from OnPolicyDistill.runs.history import fold
 from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.metrics import METRICS
@@ -72,6 +73,7 @@ def take_evaluation(
     """
     run, values, metrics = reporter.run, measured.values, measured.metrics
     write_values(run, state.step, values)
+    write_answers(run, state.step, measured.answers)
 
     @cache
     def change_since(step: int) -> Bounds | None:

@@ -13,11 +13,12 @@ from pathlib import Path
 from OnPolicyDistill.adapters.files import load_adapter
 from OnPolicyDistill.adapters.lora import AttachedAdapter
 from OnPolicyDistill.config import BLOCK_OF_METHOD
-from OnPolicyDistill.evaluation.heldout import HeldOut, complete, grade
+from OnPolicyDistill.evaluation.heldout import HeldOut, complete, grade_and_keep
 from OnPolicyDistill.generation.sampling import SamplingSettings
 from OnPolicyDistill.models.loading import find_folder, unload
 from OnPolicyDistill.models.policy import Policy, refuse_different_sight
 from OnPolicyDistill.rollout import EncodedPrompt
+from OnPolicyDistill.runs.held_out_answers import write_answers
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.teacher.cache import TeacherCache
 from OnPolicyDistill.teacher.scorer import (
@@ -123,7 +124,8 @@ def prepare_pair(work: Work, settings: DistillationSettings, load: Load, encode:
     marks: tuple[float | None, ...] = ()
     if teacher.offer.completes:
         teacher.share_prefix([prompt.ids for prompt in (*prompts.train, *held_out.prompts)])
-        marks = grade(teacher.policy, held_out, work.hooks)
+        marks, own = grade_and_keep(teacher.policy, held_out, work.hooks)
+        write_answers(work.run, "teacher", own)
     make_completions("teacher", teacher.policy, coming_again, store, settings.limited(), work)
     if not settings.keep_teacher_loaded:
         held_out = _keep_scores(work, teacher, held_out, coming_again, store)

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import FileResponse
 
+from backend.before_after import BeforeAfter, before_after_of
 from backend.folder import (
     ARTIFACT_PATTERN,
     Artifact,
@@ -85,6 +86,12 @@ def read_run_picture(
 def page_checkpoints(backend: Here, run_id: RunId) -> Checkpoints:
     """List checkpoints."""
     return Checkpoints(checkpoints=read_checkpoints(backend.log(run_id)))
+
+
+@router.get("/runs/{run_id}/before-after", responses=refusals(404))
+def read_before_after(backend: Here, run_id: RunId) -> BeforeAfter:
+    """Return what the student wrote to the first held-out prompts before it learned and after."""
+    return before_after_of(backend.existing(run_id), backend.summary(run_id).headline_step)
 
 
 @router.get("/runs/{run_id}/log", responses=refusals(404))

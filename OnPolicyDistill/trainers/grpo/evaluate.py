@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.optim.stopping import Verdict
 from OnPolicyDistill.rewards.chosen import RIGHT, ChosenReward, Grades, grade_all
 from OnPolicyDistill.rollout import Rollout
+from OnPolicyDistill.runs.held_out_answers import first_of
 from OnPolicyDistill.runs.prompt_values import PromptValues
 from OnPolicyDistill.settings.grpo import GrpoSettings
 from OnPolicyDistill.training.completions import completion_of
@@ -79,7 +81,12 @@ def measure_accuracy(
         shares={"eval_accuracy": marks, "eval_truncated_share": cut},
         num_available=held_out.num_available,
     )
-    return _with_means(measure(values, settings.seed), grades, rollouts, settings.seed)
+    shown = (
+        (prompt.index, prompt.text, prompt.answer, completion.text, mark)
+        for prompt, completion, mark in zip(held_out.prompts, completions, marks, strict=True)
+    )
+    measured = _with_means(measure(values, settings.seed), grades, rollouts, settings.seed)
+    return replace(measured, answers=first_of(shown))
 
 
 def _with_means(

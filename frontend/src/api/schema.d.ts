@@ -728,6 +728,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/runs/{run_id}/before-after": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Before After
+         * @description Return what the student wrote to the first held-out prompts before it learned and after.
+         */
+        get: operations["read_before_after_api_runs__run_id__before_after_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/runs/{run_id}/log": {
         parameters: {
             query?: never;
@@ -2406,6 +2426,48 @@ export interface components {
             /** Accuracy */
             accuracy: number;
             interval: components["schemas"]["Interval"];
+        };
+        /**
+         * BeforeAfter
+         * @description The first held-out prompts an evaluation drew; nothing where a run keeps no answers.
+         */
+        BeforeAfter: {
+            /**
+             * Is Greedy
+             * @description Whether the student's are greedy, not sampled.
+             */
+            is_greedy: boolean;
+            /**
+             * After Step
+             * @description Null where it is the last one.
+             */
+            after_step: number | null;
+            /**
+             * Rows
+             * @default []
+             */
+            rows: components["schemas"]["BeforeAndAfter"][];
+            /**
+             * Adapter Bytes
+             * @description Size of what is exported by default.
+             */
+            adapter_bytes: number | null;
+        };
+        /**
+         * BeforeAndAfter
+         * @description A held-out prompt with what was written to it; null where it was not.
+         */
+        BeforeAndAfter: {
+            /** Prompt */
+            prompt: string;
+            /**
+             * Wanted
+             * @description The right answer, where the file has one.
+             */
+            wanted: string | null;
+            before: components["schemas"]["Written"];
+            after: components["schemas"]["Written"];
+            teacher: components["schemas"]["Written"] | null;
         };
         /**
          * Calibration
@@ -10139,6 +10201,19 @@ export interface components {
             started: number;
         };
         /**
+         * Written
+         * @description What was written to a prompt; `mark` is 1.0 where it is right, null where nobody knows.
+         */
+        Written: {
+            /**
+             * Text
+             * @description At most its last 2,000 characters.
+             */
+            text: string;
+            /** Mark */
+            mark: number | null;
+        };
+        /**
          * ChatCompletionChunk
          * @description A piece of an answer; the last, where it was asked for, has the counts and no choice.
          */
@@ -13774,6 +13849,83 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Checkpoints"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` says which. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_before_after_api_runs__run_id__before_after_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's folder name. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BeforeAfter"];
                 };
             };
             /** @description The path or the JSON is not acceptable. */
