@@ -49,12 +49,23 @@ class Problem(BaseModel):
 
 
 class RefusedError(DistillError):
-    """A request that is not carried out, with its HTTP status."""
+    """A request that is not carried out, with its HTTP status.
 
-    def __init__(self, status: HTTPStatus, code: str, message: str, action: str = "") -> None:
+    `retry_seconds` is when the same request may fare better, where that is a matter of time.
+    """
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        code: str,
+        message: str,
+        action: str = "",
+        retry_seconds: int | None = None,
+    ) -> None:
         super().__init__(message, action)
         self.status = status
         self.problem_code = code
+        self.retry_seconds = retry_seconds
 
 
 class NotFoundError(RefusedError):
@@ -151,10 +162,15 @@ def _handler(
     describing: Callable[[Request, Exception], Problem], write: Writing
 ) -> Callable[[Request, Exception], Awaitable[Response]]:
     async def answer(request: Request, error: Exception) -> Response:
-        headers = error.headers if isinstance(error, HTTPException) else None
-        return write(request.url.path, describing(request, error), headers or {})
+        return write(request.url.path, describing(request, error), _headers_of(error))
 
     return answer
+
+
+def _headers_of(error: Exception) -> Mapping[str, str]:
+    if isinstance(error, RefusedError) and error.retry_seconds is not None:
+        return {"Retry-After": str(error.retry_seconds)}
+    return (error.headers if isinstance(error, HTTPException) else None) or {}
 
 
 def _of_distill_error(_request: Request, error: Exception) -> Problem:

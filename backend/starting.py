@@ -7,6 +7,7 @@ from pathlib import Path
 from backend.backend import Backend
 from backend.door.door import DOOR
 from backend.door.questions import PlanQuestion
+from backend.door.turns import BusyError
 from backend.problems import ConflictError, WrongFieldError
 from backend.ranks import Chosen, RanksAsked, choose, chosen_for, keep
 from backend.supervisor.slot import Verb
@@ -44,10 +45,11 @@ def enqueue(
         DiskFullError: there is no room.
         LowMemoryError: the machine has no memory to spare.
         MemoryInUseError: the run needs more than is free now, and `anyway` is false.
+        BusyError: it cannot be forecast now, and `anyway` is false.
     """
     check_disk(backend.settings)
     check_memory(backend.settings)
-    needed_gb = _needed_gb(run)
+    needed_gb = _needed_gb(run, may_be_unknown=anyway)
     if needed_gb is not None:
         needed_gb *= chosen_for(backend.settings.workspace, run.run_id).num_here
     if not anyway and backend.is_free():
@@ -102,19 +104,33 @@ def _ranks_of(backend: Backend, run: RunDirectory, where: RanksAsked | None) -> 
     return choose(backend.settings, where, run.config())
 
 
-def _needed_gb(run: RunDirectory) -> float | None:
-    """What a run needs by forecast; None where that cannot be known."""
+def _needed_gb(run: RunDirectory, may_be_unknown: bool) -> float | None:
+    """What a run needs by forecast; None where that cannot be known.
+
+    Raises:
+        BusyError: it cannot be known now, and may not stay unknown.
+    """
     try:
         forecast = kept_forecast(run, _forecast_of)
     except ConfigError:
+        return None
+    except BusyError:
+        if not may_be_unknown:
+            raise
         return None
     return None if forecast is None else forecast.needed_gb
 
 
 def _forecast_of(config: RunConfig, workspace: Path) -> RunForecast | None:
-    """Forecast a run behind the door; None where its models or files are not known yet."""
+    """Forecast a run behind the door; None where its models or files are not known yet.
+
+    Raises:
+        BusyError: too much else is being read; without a forecast nothing starts for that alone.
+    """
     question = PlanQuestion(config=config.model_dump(mode="json"), workspace=workspace)
     try:
         return forecast_from(DOOR.ask(question, Plan))
+    except BusyError:
+        raise
     except DistillError:
         return None

@@ -18,6 +18,7 @@ import psutil
 from pydantic import BaseModel, ValidationError
 
 from backend.door.asked import Asked, Limits
+from backend.door.turns import Turns
 from OnPolicyDistill import errors
 from OnPolicyDistill.errors import ConfigError, DistillError, ModelError
 
@@ -31,7 +32,8 @@ Answer = TypeVar("Answer", bound=BaseModel)
 class Door:
     """Questions from any thread; the process behind is started with the first of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, turns: Turns | None = None) -> None:
+        self.turns = turns or Turns()
         self._lock = Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
@@ -41,12 +43,14 @@ class Door:
 
         Raises:
             DistillError: what the reader raised; ModelError where it came to no end.
+            BusyError: too many others are being answered.
         """
-        pipe = self._pass_on(question.model_dump_json().encode())
-        try:
-            answer = _Child(pipe, subject_of(question), question.limits).answer()
-        finally:
-            os.close(pipe)
+        with self.turns.turn():
+            pipe = self._pass_on(question.model_dump_json().encode())
+            try:
+                answer = _Child(pipe, subject_of(question), question.limits).answer()
+            finally:
+                os.close(pipe)
         return _unpacked(answer, kind, subject_of(question))
 
     @property

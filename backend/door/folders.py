@@ -8,6 +8,7 @@ from threading import Lock
 
 from backend.door.door import DOOR
 from backend.door.questions import FolderFacts, FolderQuestion
+from backend.door.turns import BusyError
 from OnPolicyDistill.errors import DistillError
 
 KEPT_FOLDERS = 1_000
@@ -25,6 +26,7 @@ def facts_of_folder(folder: Path) -> FolderFacts:
 
     Raises:
         ModelError: a file is missing or damaged, or reading it takes too much.
+        BusyError: too much else is being read; that is not remembered.
         OSError: the folder cannot be looked into.
     """
     folder = folder.resolve()
@@ -45,6 +47,8 @@ def facts_of_folder(folder: Path) -> FolderFacts:
 def _asked(folder: Path) -> FolderFacts | DistillError:
     try:
         return DOOR.ask(FolderQuestion(folder=folder), FolderFacts)
+    except BusyError:
+        raise
     except DistillError as error:
         return error
 

@@ -33,6 +33,7 @@ LOG_FILE = "playground.log"
 IDLE_SECONDS = 600.0
 WATCH_SECONDS = 0.25
 MAX_WAITING = 8
+RETRY_SECONDS = 5
 ADVICE = "It may have run out of memory: try without the teacher, or quantized models."
 
 
@@ -110,6 +111,7 @@ class Playground:
                 "too_many_requests",
                 f"{MAX_WAITING} requests wait for their answers already.",
                 "Come again when some are answered.",
+                retry_seconds=RETRY_SECONDS,
             )
         self._num_waiting += 1
         try:
