@@ -15,14 +15,28 @@ from backend.history.query import RunQuery, find_runs
 from backend.history.tables import RunRow
 from backend.history.views import RunSummary, View
 from backend.models.library import ModelLibrary
-from backend.paths import probe
+from backend.paths import PathError, probe
 from backend.problems import RefusedError
+from backend.v1.errors import MODEL_NOT_FOUND
 from OnPolicyDistill.registry import local_folder
+from OnPolicyDistill.runs.checkpoints import list_checkpoints
 
 Checkpoint = Literal["best", "last"] | int
 
 LATEST = "latest"
 LISTED_RUNS = 200
+
+
+class ModelNotFoundError(RefusedError):
+    """Nothing here is called that: the status and the code that clients of OpenAI's form know."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            HTTPStatus.NOT_FOUND,
+            MODEL_NOT_FOUND,
+            message,
+            "GET /v1/models lists what can be asked.",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,27 +71,40 @@ def named(backend: Backend, library: ModelLibrary, name: str) -> Named:
     which folders there are, nor has any loaded.
 
     Raises:
-        RefusedError: nothing here is called that.
-        PathError: no path could be like that.
+        RefusedError: nothing here is called that, or the run has no such checkpoint.
     """
     run = _run(backend, name)
     if run is not None:
-        return Named(run_id=run.run_id)
+        return _student(backend, run, "best")
     before, _, behind = name.rpartition("@")
     checkpoint = _checkpoint(behind)
     run = None if checkpoint is None else _run(backend, before)
     if run is not None and checkpoint is not None:
-        return Named(run_id=run.run_id, checkpoint=checkpoint)
-    probe(name)
-    is_here = local_folder(name, library.hub.cache_dir) is not None
-    if not is_here or not library.knows_folder(name):
-        raise RefusedError(
-            HTTPStatus.NOT_FOUND,
-            "model_not_found",
-            f"There is no run and no model {name[:200]!r} on this machine.",
-            "GET /v1/models lists what can be asked.",
-        )
+        return _student(backend, run, checkpoint)
+    if not _is_model(library, name):
+        raise ModelNotFoundError(f"There is no run and no model {name[:200]!r} on this machine.")
     return Named(model=name)
+
+
+def _student(backend: Backend, run: RunSummary, checkpoint: Checkpoint) -> Named:
+    """A run's student at a checkpoint that is there."""
+    steps = [int(path.name) for path in list_checkpoints(backend.existing(run.run_id))]
+    if not steps:
+        raise ModelNotFoundError(f"The run {run.name!r} has no checkpoint yet, so no student.")
+    if isinstance(checkpoint, int) and checkpoint not in steps:
+        there = ", ".join(map(str, sorted(steps)))
+        raise ModelNotFoundError(
+            f"The run {run.name!r} has no checkpoint of step {checkpoint}; it has: {there}."
+        )
+    return Named(run_id=run.run_id, checkpoint=checkpoint)
+
+
+def _is_model(library: ModelLibrary, name: str) -> bool:
+    try:
+        probe(name)
+    except PathError:
+        return False
+    return local_folder(name, library.hub.cache_dir) is not None and library.knows_folder(name)
 
 
 def entries(backend: Backend, library: ModelLibrary) -> tuple[ModelEntry, ...]:

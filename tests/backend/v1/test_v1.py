@@ -12,6 +12,7 @@ from urllib.parse import quote
 import httpx
 import openai
 import pytest
+import yaml
 
 from backend.app import create_api, guard
 from backend.backend import Backend
@@ -64,6 +65,12 @@ def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
         min_free_memory_gb=0.0,
     )
     student_of(settings, models, "dates")
+    bare = {"student_model": str(models / "student"), "teacher_model": str(models / "student")}
+    create_run(settings.workspace, parse_config({"distillation": {"run_name": "bare", **bare}}))
+    moved = student_of(settings, models, "moved")
+    config = yaml.safe_load(moved.config_file.read_text())
+    config["distillation"]["student_model"] = str(models / "moved away")
+    moved.config_file.write_text(yaml.safe_dump(config))
     known = {"folders": [str(models / "endless")]}
     (settings.workspace / FOLDERS_FILE).write_text(json.dumps(known))
     with served(settings) as (backend, port):
@@ -185,7 +192,11 @@ def test_the_wire_is_events_that_end_with_done(server: tuple[Backend, int]) -> N
     ("changes", "kind", "param"),
     [
         ({"model": "nobody/nothing"}, openai.NotFoundError, None),
-        ({"model": "dates@11"}, openai.BadRequestError, "checkpoint"),
+        ({"model": "dates@11"}, openai.NotFoundError, None),
+        ({"model": "n" * 3_000}, openai.NotFoundError, None),
+        ({"model": "bare"}, openai.NotFoundError, None),
+        ({"model": "moved"}, openai.NotFoundError, None),
+        ({"model": ""}, openai.BadRequestError, "model"),
         ({"n": 2}, openai.BadRequestError, "n"),
         ({"temperature": 3}, openai.BadRequestError, "temperature"),
         ({"tools": [{"type": "function"}]}, openai.BadRequestError, "tools"),
@@ -207,9 +218,23 @@ def test_what_cannot_be_done_is_an_error_in_the_clients_own_form(
         client.chat.completions.create(**asked)  # type: ignore[call-overload]
     assert isinstance(refusal.value.body, dict)
     assert set(refusal.value.body) == {"message", "type", "param", "code"}
-    found = str(refusal.value.body["param"])
-    assert param is None or found.split(".", maxsplit=1)[0] == param.split(".")[0], found
+    found = refusal.value.body["param"]
+    if kind is openai.NotFoundError:
+        assert (found, refusal.value.body["code"]) == (None, "model_not_found")
+    else:
+        assert param is not None
+        assert str(found).split(".", maxsplit=1)[0] == param.split(".")[0], found
     assert refusal.value.body["type"] == "invalid_request_error"
+
+
+def test_a_checkpoint_that_is_not_there_is_no_model_and_the_others_are_named(
+    client: openai.OpenAI,
+) -> None:
+    assert client.models.retrieve("dates@10").id == "dates@10"
+    with pytest.raises(openai.NotFoundError, match=r"step 11; it has: 5, 10"):
+        client.models.retrieve("dates@11")
+    with pytest.raises(openai.NotFoundError, match="no checkpoint yet"):
+        client.models.retrieve("bare")
 
 
 def test_a_wrong_token_and_a_path_that_is_not_there_have_that_form_too(
