@@ -76,6 +76,11 @@ def keep_freed_memory() -> bool:
     return all(mallopt(option, KEPT_BYTES) == 1 for option in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD))
 
 
+def trim_freed_memory() -> bool:
+    """Give the system what glibc keeps of freed memory; False where it keeps none for MLX."""
+    return freed_memory_kept and bool(ctypes.CDLL(None).malloc_trim(0))
+
+
 tf32_wanted = refuse_tf32(os.environ)
 relax_watchdog(os.environ)
 openblas_loaded = prefer_openblas()

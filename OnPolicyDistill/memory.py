@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import mlx.core as mx
 
-from OnPolicyDistill.arrays import as_int
+from OnPolicyDistill.arrays import as_int, trim_freed_memory
 
 SYSTEM_BYTES = 8 * 10**9
 BUFFER_CACHE_SHARE = 0.05
@@ -64,9 +64,10 @@ def prepare_device(weights_bytes: int) -> None:
 
 
 def release_buffers() -> None:
-    """Drop unreachable arrays and hand MLX's unused buffers back to the system."""
+    """Drop unreachable arrays and hand unused buffers, MLX's and glibc's, back to the system."""
     gc.collect()
     mx.clear_cache()
+    trim_freed_memory()
 
 
 def memory_metrics() -> dict[str, float]:

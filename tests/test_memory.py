@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import mlx.core as mx
@@ -125,6 +128,35 @@ def test_whoever_loads_a_model_sets_the_limits() -> None:
     # Surgery puts a model together of the weights of two, and sets the limits for it itself.
     preparing = {file.name for file in files if "prepare_device" in calls(file)}
     assert preparing == {"loading.py", "surgery.py"}
+
+
+GIVE_BACK = """
+import psutil
+import OnPolicyDistill.arrays
+from OnPolicyDistill.memory import release_buffers
+import mlx.core as mx
+
+def held():
+    return psutil.Process().memory_info().rss
+
+# What stays lies behind what goes, so that the heap cannot simply end earlier.
+goes = mx.arange(32_000_000) + 1
+mx.eval(goes)
+stays = mx.arange(100_000) + 1
+mx.eval(stays)
+del goes
+before = held()
+release_buffers()
+print(before - held())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
+def test_what_the_c_library_keeps_goes_back_to_the_system_too() -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", GIVE_BACK], capture_output=True, text=True, check=True
+    )
+    assert int(found.stdout) > 100_000_000
 
 
 def test_buffers_are_given_back_between_phases_only() -> None:

@@ -244,6 +244,8 @@ def _load_weights(folder: Path, mixed_precision: bool, cut: Cut | None = None) -
         raise ModelError(f"{folder} holds no weights.", "Download the model again.")
     model.freeze()
     model.eval()
+    # Reading and checking took as much again as the weights, which no later phase needs.
+    release_buffers()
     return model
 
 
