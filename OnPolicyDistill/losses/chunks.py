@@ -13,8 +13,8 @@ import mlx.core as mx
 # the teacher's, and the one that pulls the gradient back. A GPU multiplies n rows while it reads
 # the weights once, where n is its operations a second over its bytes a second: 34 for an M2 Ultra,
 # 105 for an M5 Max (docs/performance.md); so it wants 128 rows at 151,936 tokens. A CPU is there
-# with 16, and more rows only leave its caches.
-CPU_CHUNK_BYTES = 32 * 2**20
+# with 16, and more rows only leave its caches; it works on the chunks of two lanes at once.
+CPU_CHUNK_BYTES = 16 * 2**20
 GPU_CHUNK_BYTES = 80 * 2**20
 SLICES_PER_CHUNK = 8
 
@@ -28,7 +28,7 @@ def chunk_bytes() -> int:
 def rows_per_chunk(vocab_size: int, chunk_size: int | None = None) -> int:
     """Return `chunk_size`, or else the rows whose float32 logits stay within `chunk_bytes`.
 
-    The default is a multiple of 16, at least 16: at a vocabulary of 151,936 it is 48 on a CPU and
+    The default is a multiple of 16, at least 16: at a vocabulary of 151,936 it is 16 on a CPU and
     128 on a GPU.
     Raises ValueError below 1.
     """
