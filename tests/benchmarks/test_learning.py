@@ -15,7 +15,7 @@ from benchmarks.learning import (
     paired,
     read_kept,
 )
-from benchmarks.prefix import DATES, SQUARES, lines, share_arms, summary
+from benchmarks.prefix import DATES, SQUARES, lines, reuse_arms, share_arms, summary
 from benchmarks.presets import arms
 
 TASK = Task("dates", "demo")
@@ -69,6 +69,21 @@ def test_arms_are_compared_seed_by_seed_with_an_interval_over_seeds() -> None:
 def test_shares_are_of_the_tasks_own_completions() -> None:
     limits = [[arm.changes.get("loss_tokens") for arm in share_arms(d)] for d in (SQUARES, DATES)]
     assert limits == [[None, "16", "10", "auto"], [None, "9", "6", "auto"]]
+
+
+def test_rollouts_that_are_reused_are_tried_in_as_many_steps_and_in_as_much_time() -> None:
+    tried = [
+        (
+            arm.changes["rollout_reuse"],
+            arm.changes.get("num_steps", lesson.task.changes["num_steps"]),
+        )
+        for lesson in (SQUARES, DATES)
+        for arm in reuse_arms(lesson)
+    ]
+    assert tried == [(2, 12), (4, 12), (2, 18), (4, 28), (2, 30), (4, 30), (2, 40), (4, 56)]
+    longest = reuse_arms(DATES)[-1]
+    assert longest.name == "reuse 4 x 56"
+    assert longest.changes["eval_every"] == longest.changes["checkpoint_every"] == 56
 
 
 def test_recipes_are_tried_as_written_and_at_the_rate_of_the_demonstrations() -> None:
