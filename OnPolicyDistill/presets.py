@@ -29,8 +29,8 @@ PATH_KEYS = (
 )
 # Settings that are lists of settings, which name paths of their own.
 LISTED = ("variants", "rewards", "teachers")
-# Of the presets that were compared (benchmarks/presets.py, decision 0032) the one to begin with.
-RECOMMENDED = "pure_on_policy"
+# Of the presets that were compared (benchmarks/presets.py, decision 0043) what learned best.
+RECOMMENDED = "published_recipe"
 # What stands among the configs and is none of a run.
 NOT_PRESETS, PIPELINES = ("models",), "pipelines"
 

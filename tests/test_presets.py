@@ -82,7 +82,7 @@ def test_the_other_presets_fit_in_128_gb_and_pass_the_check(name, tmp_path):
 
 
 def test_what_learned_best_stands_first_and_is_the_only_one_marked():
-    assert next(iter(preset_files())) == RECOMMENDED == "pure_on_policy"
+    assert next(iter(preset_files())) == RECOMMENDED == "published_recipe"
     marked = [preset.name for preset in shipped_presets() if preset.recommended]
     assert marked == [RECOMMENDED]
     assert "notes' default" in shipped_presets()[1].title
