@@ -37,6 +37,12 @@ ModelOption = Annotated[
 ]
 AdapterOption = Annotated[Path | None, typer.Option(help="Folder of the adapter.")]
 OutOption = Annotated[Path, typer.Option(help="Folder to write; it must not exist yet.")]
+OutOrDefaultOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", help="Folder to write; it must not exist yet. Else one in the exports folder."
+    ),
+]
 DequantizeOption = Annotated[
     bool, typer.Option("--dequantize", help="Unpack a quantized base: exact, and larger.")
 ]
@@ -87,7 +93,7 @@ def export(
     form: Annotated[
         ExportForm, typer.Option("--as", help="What to write; gguf for few families only.")
     ] = "adapter",
-    out: OutOption,
+    out: OutOrDefaultOption = None,
     checkpoint: Annotated[
         str, typer.Option("--from", help="Which checkpoint: a step, `best` or `last`.")
     ] = "best",
@@ -113,6 +119,7 @@ def export(
     from OnPolicyDistill.adapters.export import ExportRequest
 
     if run is not None and _grafts(run, workspace):
+        out = out or _default_out(run, form, workspace)
         _write_grafted(run, checkpoint, form, out, workspace, json)
         return
     if run is not None:
@@ -121,8 +128,21 @@ def export(
         source = _from_folder(model, adapter)
     else:
         raise InputError("Nothing to export is named.", "Give a run or --adapter FOLDER.")
+    out = out or _default_out(run, form, workspace, adapter)
     request = ExportRequest(form, out, bits, group_size, dequantize, gguf_type)
     _write(source, request, _asked(prompts, num_prompts, measure), json)
+
+
+def _default_out(
+    run: str | None, form: ExportForm, workspace: Path | None, adapter: Path | None = None
+) -> Path:
+    """A new folder in the one that the user has chosen for exports."""
+    from OnPolicyDistill.runs.chosen_folders import new_export
+    from OnPolicyDistill.runs.directory import default_workspace
+
+    named = adapter.resolve().name if adapter is not None and run is None else None
+    name = named or open_run(str(run), workspace).run_id
+    return new_export(default_workspace() if workspace is None else workspace, f"{name}-{form}")
 
 
 def _asked(prompts: Path | None, num_prompts: int | None, measure: bool) -> Asked:

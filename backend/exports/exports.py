@@ -28,16 +28,17 @@ from backend.exports.views import (
 from backend.exports.work import Workshop
 from backend.models.place import Hub
 from backend.problems import ConflictError, NotFoundError
+from backend.system.folders import check_room
 from backend.system.room import LowMemoryError, check_memory
 from OnPolicyDistill.adapters.export_messages import ExportOrder
 from OnPolicyDistill.adapters.forms import LIGHT_FORMS
-from OnPolicyDistill.errors import DiskFullError, RunError
+from OnPolicyDistill.errors import RunError
 from OnPolicyDistill.files import read_plain, write_text_atomically
+from OnPolicyDistill.runs.chosen_folders import EXPORTS, exports_folder
 
 EXPORT_COMMAND = (sys.executable, "-m", "OnPolicyDistill.cli.exporting")
 PUSH_COMMAND = (sys.executable, "-m", "backend.exports.pushing")
 RECORDS = ".records"
-SPARE_BYTES = 1_000_000_000
 MEASURE_LATER = "Export it again when nothing has a model in memory."
 
 
@@ -47,7 +48,7 @@ class Exports:
     def __init__(self, backend: Backend, hub: Hub) -> None:
         self._backend = backend
         self._hub = hub
-        self.folder = backend.settings.workspace / "exports"
+        self.folder = backend.settings.workspace / EXPORTS
         self._workshop = Workshop(self.folder / RECORDS)
         self._lock = Lock()
         self._settled: set[str] = set()  # asked often, so what ended is not read again
@@ -75,18 +76,19 @@ class Exports:
             DiskFullError: the disk has no room for it.
         """
         with self._lock:
-            if self._read(wish.name) is not None or (self.folder / wish.name).exists():
+            target = exports_folder(self._backend.settings.workspace) / wish.name
+            if self._read(wish.name) is not None or target.exists():
                 raise ConflictError(
                     f"There is an export named {wish.name}.", "Choose another name, or delete it."
                 )
             expected_bytes = check_possible(self._backend, self._hub, wish)
-            self._check_room(expected_bytes)
+            check_room(target.parent, expected_bytes)
             why_not = self._why_not_measured(wish, blocked)
             run = self._backend.existing(wish.run_id)
             order = ExportOrder(
                 run=str(run.path),
                 checkpoint=str(checkpoint_folder(run, wish.checkpoint)),
-                target=str(self.folder / wish.name),
+                target=str(target),
                 form=wish.form,
                 bits=wish.bits,
                 group_size=wish.group_size,
@@ -98,7 +100,11 @@ class Exports:
             self._settled.discard(wish.name)
             worker = self._workshop.start(wish.name, command, {"HF_HUB_OFFLINE": "1"})
             record = ExportRecord(
-                wish=wish, created=time.time(), worker=worker, holds_model=not why_not
+                wish=wish,
+                created=time.time(),
+                worker=worker,
+                folder=str(target.parent),
+                holds_model=not why_not,
             )
             self._write(record)
             return self._view(wish.name, record)
@@ -146,7 +152,7 @@ class Exports:
             if view.work.state == "running":
                 self._write(record.model_copy(update={"is_cancelled": True}))
                 self._workshop.end(record.worker)
-                shutil.rmtree(self.folder / f".{name}.partial", ignore_errors=True)
+                shutil.rmtree(self._partial(record), ignore_errors=True)
             if record.push and view.push and view.push.work.state == "running":
                 push = record.push.model_copy(update={"is_cancelled": True})
                 self._write(record.model_copy(update={"push": push}))
@@ -167,7 +173,7 @@ class Exports:
             pushes = view.push is not None and view.push.work.state == "running"
             if view.work.state == "running" or pushes:
                 raise ConflictError(f"{name} is being worked on.", "Cancel it first.")
-            for folder in (self.folder / name, self.folder / f".{name}.partial"):
+            for folder in (self._target(record), self._partial(record)):
                 shutil.rmtree(folder, ignore_errors=True)
             for about in (name, _push_name(name)):
                 self._workshop.forget(about)
@@ -217,7 +223,7 @@ class Exports:
             if view.push is not None and view.push.work.state == "running":
                 return view
             order = PushOrder(
-                folder=str(self.folder / name),
+                folder=str(self._target(record)),
                 repository=wish.repository,
                 is_private=wish.is_private,
                 num_bytes=plan.num_bytes,
@@ -239,7 +245,7 @@ class Exports:
             ConflictError: it is not finished, or somebody moved its folder.
         """
         view = self.get(name)
-        folder = self.folder / name
+        folder = Path(view.path)
         if view.work.state != "finished" or not folder.is_dir():
             raise ConflictError(f"The export {name} is not there complete.", "Export it again.")
         return folder
@@ -248,7 +254,7 @@ class Exports:
         push = record.push
         return ExportView(
             name=name,
-            path=str(self.folder / name),
+            path=str(self._target(record)),
             created=record.created,
             work=self._workshop.view(name, record.worker, record.is_cancelled),
             push=None
@@ -261,14 +267,11 @@ class Exports:
             **record.wish.model_dump(exclude={"name"}),
         )
 
-    def _check_room(self, expected_bytes: int) -> None:
-        free = shutil.disk_usage(self._backend.settings.workspace).free
-        if expected_bytes + SPARE_BYTES > free:
-            raise DiskFullError(
-                f"The export needs about {expected_bytes / 1e9:.1f} GB while it is written, and "
-                f"the workspace's disk has {free / 1e9:.1f} GB left.",
-                "Free some space, or export the adapter alone.",
-            )
+    def _target(self, record: ExportRecord) -> Path:
+        return Path(record.folder or self.folder) / record.wish.name
+
+    def _partial(self, record: ExportRecord) -> Path:
+        return self._target(record).with_name(f".{record.wish.name}.partial")
 
     def _record(self, name: str) -> ExportRecord:
         record = self._read(name)

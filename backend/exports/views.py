@@ -42,6 +42,7 @@ class ExportRecord(View):
     created: float
     worker: Worker
     is_cancelled: bool = False
+    folder: str | None = Field(None, description="It lies in; None: the workspace's own exports.")
     holds_model: bool = Field(True, description="Whether its process has a model in memory.")
     push: Push | None = None
 

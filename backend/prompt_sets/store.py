@@ -38,6 +38,7 @@ from OnPolicyDistill.files import (
 from OnPolicyDistill.methods import ALL_FACTS
 
 RECORD_FILE = "set.json"
+RECENT = 8
 DATA_KEYS = tuple(f"{facts.block}.{file.key}" for facts in ALL_FACTS for file in facts.files)
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
@@ -64,6 +65,13 @@ class PromptSets:
         own = sorted(self._own(), key=lambda record: record.added, reverse=True)
         around = self._around()
         return tuple(self._view(record, around) for record in (*own, *_shipped()))
+
+    def recent_folders(self) -> tuple[str, ...]:
+        """Folders of the files that are used where they are, those of the last added first."""
+        own = sorted(self._own(), key=lambda record: record.added, reverse=True)
+        folders = (Path(record.path).parent for record in own if record.origin == "path")
+        there = (str(folder) for folder in dict.fromkeys(folders) if folder.is_dir())
+        return tuple(islice(there, RECENT))
 
     def begin_looks(self, set_ids: Iterable[str] | None) -> None:
         """Have sets looked at, one after the other: those named, else all that are small.

@@ -13,8 +13,10 @@ from backend.live.messages import (
 )
 from backend.routers.dependencies import Here
 from backend.system.figures import SystemFigures
+from backend.system.folders import FoldersView, choose_folders, describe_folders
 from backend.system.reserves import Reserves, load_reserves, save_reserves
 from backend.workbench import Bench
+from OnPolicyDistill.runs.chosen_folders import ChosenFolders
 
 router = APIRouter(tags=["system"])
 
@@ -36,6 +38,20 @@ def set_reserves(backend: Here, reserves: Reserves) -> Reserves:
     """Set what runs must leave free; a run at work that leaves less is paused."""
     save_reserves(backend.settings, reserves)
     return reserves
+
+
+@router.get("/folders")
+def read_folders(backend: Here, bench: Bench) -> FoldersView:
+    """Say where runs, data, models and exports go, and how full their disks are."""
+    recent = bench.prompt_sets.recent_folders()
+    return describe_folders(backend.settings, bench.library.hub.cache_dir, recent)
+
+
+@router.put("/folders")
+def set_folders(backend: Here, bench: Bench, chosen: ChosenFolders) -> FoldersView:
+    """Choose where exports go and where the file picker opens; what cannot be used is refused."""
+    choose_folders(backend.settings, chosen)
+    return read_folders(backend, bench)
 
 
 @router.websocket("/stream")

@@ -4,6 +4,8 @@ export interface PickRequest {
   readonly title: string;
   /** Endings without a dot; empty for any file. */
   readonly extensions: readonly string[];
+  /** Where it opens; left out: where something was picked last. */
+  readonly folder?: string;
 }
 
 export interface Notice {

@@ -71,14 +71,13 @@ export function showNotice({ title, body }: Notice, window: () => BrowserWindow 
 async function askForPath(
   { window, remembered }: CallContext,
   kind: "openFile" | "openDirectory",
-  { title, extensions }: PickRequest,
+  { title, extensions, folder = remembered.read().folder ?? undefined }: PickRequest,
 ): Promise<string | null> {
-  const { folder } = remembered.read();
   const options: Electron.OpenDialogOptions = {
     title,
     properties: [kind],
     filters: extensions.length > 0 ? [{ name: title, extensions: [...extensions] }] : [],
-    ...(folder === null ? {} : { defaultPath: folder }),
+    ...(folder === undefined ? {} : { defaultPath: folder }),
   };
   const owner = window();
   const { filePaths } = await (owner === null

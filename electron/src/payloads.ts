@@ -9,7 +9,11 @@ const MAX_PATH = 4096;
 export class PayloadError extends Error {}
 
 export function readPickRequest(payload: unknown): PickRequest {
-  const { title, extensions } = record(payload, ["title", "extensions"]);
+  const keys = ["title", "extensions"];
+  const { title, extensions, folder } = record(
+    payload,
+    hasFolder(payload) ? [...keys, "folder"] : keys,
+  );
   if (!Array.isArray(extensions) || extensions.length > 20) {
     throw new PayloadError("extensions must be a list of at most 20.");
   }
@@ -17,7 +21,12 @@ export function readPickRequest(payload: unknown): PickRequest {
   if (!endings.every((ending) => /^[a-z0-9]+$/i.test(ending))) {
     throw new PayloadError("An extension has letters and digits only.");
   }
-  return { title: text(title, "title", MAX_TEXT), extensions: endings };
+  const asked = { title: text(title, "title", MAX_TEXT), extensions: endings };
+  return folder === undefined ? asked : { ...asked, folder: readPath(folder) };
+}
+
+function hasFolder(payload: unknown): boolean {
+  return typeof payload === "object" && payload !== null && "folder" in payload;
 }
 
 export function readNotice(payload: unknown): Notice {

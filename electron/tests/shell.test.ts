@@ -71,6 +71,9 @@ test("calls with other payloads than the contract's are refused", () => {
   for (const payload of [null, [], {}, { title: "a", extensions: ["*/.."] }, { title: "a" }]) {
     expect(() => readPickRequest(payload)).toThrow();
   }
+  const inFolder = { title: "a", extensions: [], folder: "/tmp/ü b" };
+  expect(readPickRequest(inFolder)).toEqual(inFolder);
+  expect(() => readPickRequest({ ...inFolder, folder: "relative" })).toThrow();
   expect(() => readNotice({ title: "a", body: "b", more: 1 })).toThrow();
   expect(() => readNotice({ title: "a", body: "b".repeat(501) })).toThrow();
   expect(readPath("/tmp/ü b")).toBe("/tmp/ü b");

@@ -13,6 +13,7 @@ from OnPolicyDistill.adapters.lora import attach_adapter
 from OnPolicyDistill.config import load_config
 from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.runs.checkpoints import TrainingState, point, save_checkpoint
+from OnPolicyDistill.runs.chosen_folders import ChosenFolders, write_chosen_folders
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from OnPolicyDistill.runs.events import EvaluationFinished
 from OnPolicyDistill.runs.log import EventWriter
@@ -73,6 +74,26 @@ def test_the_best_adapter_goes_out_with_its_card_and_no_paths(
     assert "In brackets: 95 % intervals over 64 prompts. `best` was chosen on the prompts" in card
     assert "lora.rank: 2" in card
     assert str(tmp_path) not in card
+
+
+def test_without_a_folder_an_export_goes_where_the_user_has_chosen(
+    opd: Opd, run: RunDirectory, workspace: Path, tmp_path: Path
+) -> None:
+    outcome = opd("export", run.run_id, "--json")
+    assert outcome.exit_code == 0, outcome.err
+    own = workspace / "exports" / f"{run.run_id}-adapter"
+    assert named(outcome) == {"path": str(own.resolve()), "form": "adapter"}
+    assert (own / "adapters.safetensors").is_file()
+    chosen = tmp_path / "My exports"
+    chosen.mkdir()
+    write_chosen_folders(workspace, ChosenFolders(exports=str(chosen)))
+    for name in (f"{run.run_id}-adapter", f"{run.run_id}-adapter-2"):
+        assert opd("export", run.run_id, "--no-measure").exit_code == 0
+        assert (chosen / name / "adapters.safetensors").is_file()
+    write_chosen_folders(workspace, ChosenFolders(exports=str(tmp_path / "away")))
+    refused = opd("export", run.run_id)
+    assert refused.exit_code != 0
+    assert "is not there" in refused.err
 
 
 def test_an_adapter_goes_out_in_pefts_form_as_well(
@@ -141,7 +162,7 @@ def test_an_adapter_folder_is_fused_into_the_model_it_names(
         (["export", "--out", "o"], "Nothing to export is named"),
         (["export", "x", "--out", "o", "--group-size", "7"], "no group size 7"),
         (["export", "x", "--out", "o", "--as", "onnx"], "onnx"),
-        (["export", "x"], "--out"),
+        (["export", "x"], "matches 'x'"),
         (["fuse", "--out", "o"], "No adapter is named"),
     ],
 )

@@ -76,6 +76,8 @@ test("the page picks a file, and the next pick begins in its folder", async () =
     undefined,
     "/data/Übungen",
   ]);
+  await call("page:pickFile", href, { ...request, folder: "/data/chosen" });
+  expect(electron.pickOptions.at(-1)?.defaultPath).toBe("/data/chosen");
 });
 
 test("calls from other pages, or with other payloads, are refused", async () => {

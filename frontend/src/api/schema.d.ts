@@ -992,6 +992,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/folders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Folders
+         * @description Say where runs, data, models and exports go, and how full their disks are.
+         */
+        get: operations["read_folders_api_folders_get"];
+        /**
+         * Set Folders
+         * @description Choose where exports go and where the file picker opens; what cannot be used is refused.
+         */
+        put: operations["set_folders_api_folders_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/presets": {
         parameters: {
             query?: never;
@@ -2849,6 +2873,22 @@ export interface components {
             key: string;
         };
         /**
+         * ChosenFolders
+         * @description What the user has chosen; None leaves it to the workspace, or to the system.
+         */
+        ChosenFolders: {
+            /**
+             * Exports
+             * @description Where exports are written; absolute.
+             */
+            exports?: string | null;
+            /**
+             * Picker
+             * @description Where the app's file picker opens; absolute. None: where it was last.
+             */
+            picker?: string | null;
+        };
+        /**
          * ClassificationReport
          * @description What one variant reaches.
          *
@@ -4104,6 +4144,55 @@ export interface components {
             seconds: number;
             /** Mean Logprob */
             mean_logprob: number;
+        };
+        /**
+         * FolderView
+         * @description A folder that this program writes to, or opens; GB are 1e9 bytes, of its disk.
+         */
+        FolderView: {
+            /**
+             * Key
+             * @enum {string}
+             */
+            key: "runs" | "data" | "models" | "exports" | "picker";
+            /**
+             * Path
+             * @description None: the system decides.
+             */
+            path: string | null;
+            /**
+             * Is Chosen
+             * @description Somebody chose it; else it is the default.
+             */
+            is_chosen: boolean;
+            /** Free Gb */
+            free_gb: number | null;
+            /** Total Gb */
+            total_gb: number | null;
+            /**
+             * Problem
+             * @description Why it cannot be used as it is.
+             */
+            problem: string | null;
+            /**
+             * Command
+             * @description What changes it; None: the settings do.
+             */
+            command: string | null;
+        };
+        /**
+         * FoldersView
+         * @description Where things go, and folders that were used lately.
+         */
+        FoldersView: {
+            /** Folders */
+            folders: components["schemas"]["FolderView"][];
+            /**
+             * Recent
+             * @description The last used first; at most 8.
+             */
+            recent: string[];
+            chosen: components["schemas"]["ChosenFolders"];
         };
         /**
          * FormField
@@ -14880,6 +14969,149 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Reserves"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has the wrong type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` says which. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_folders_api_folders_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FoldersView"];
+                };
+            };
+            /** @description The path or the JSON is not acceptable. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host is not this backend's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_folders_api_folders_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChosenFolders"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FoldersView"];
                 };
             };
             /** @description The path or the JSON is not acceptable. */

@@ -101,3 +101,6 @@ export type ModelChoice = Schemas["ModelChoice"];
 export type PairMap = Schemas["PairMap"];
 export type MappedPair = Schemas["MappedPair"];
 export type Outlook = Schemas["Outlook"];
+export type ChosenFolders = Schemas["ChosenFolders"];
+export type FolderView = Schemas["FolderView"];
+export type FoldersView = Schemas["FoldersView"];

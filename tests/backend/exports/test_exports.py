@@ -22,6 +22,7 @@ from backend.workbench import Workbench
 from OnPolicyDistill.adapters.facts import base_model
 from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.runs.checkpoints import TrainingState, point, save_checkpoint
+from OnPolicyDistill.runs.chosen_folders import ChosenFolders, write_chosen_folders
 from OnPolicyDistill.runs.directory import RunDirectory
 from tests.backend.conftest import ORIGIN, TOKEN, MakeRun, wait_until
 from tests.backend.exports.push_hub import PushHub, taking_pushes
@@ -104,6 +105,23 @@ def test_a_fused_student_is_written_by_its_own_process_and_can_be_loaded(
     assert load_policy(done.path).name == done.path
     assert "| Reverse KL |" in (Path(done.path) / "README.md").read_text(encoding="utf-8")
     assert exports.at_work() is None
+
+
+def test_an_export_goes_into_the_chosen_folder_and_stays_there_when_another_is_chosen(
+    exports: Exports, run: RunDirectory, backend: Backend, tmp_path: Path
+) -> None:
+    chosen = tmp_path / "My exports"
+    chosen.mkdir()
+    write_chosen_folders(backend.settings.workspace, ChosenFolders(exports=str(chosen)))
+    exports.start(wish(run, "adapter"), blocked="Something is at work.")
+    write_chosen_folders(backend.settings.workspace, ChosenFolders())
+    done = until(exports, ended)
+    assert (done.work.state, done.path) == ("finished", str(chosen / "student"))
+    assert exports.finished_folder("student") == chosen / "student"
+    assert (chosen / "student" / "adapters.safetensors").is_file()
+    exports.delete("student")
+    assert chosen.is_dir()
+    assert list(chosen.iterdir()) == []
 
 
 def test_what_was_measured_of_the_files_reaches_whoever_asks_for_the_export(

@@ -2,6 +2,7 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { ChevronRight } from "lucide-react";
 import { useState } from "react";
+import { folders } from "@/api/folders";
 import { describeError } from "@/api/problem";
 import { promptSets, registerSet } from "@/api/prompt-sets";
 import { queryClient } from "@/api/query-client";
@@ -98,11 +99,13 @@ function Way({ name }: { name: string | undefined }) {
 
 function RegisterByPath({ onSet }: { onSet: (set: PromptSet) => void }) {
   const [path, setPath] = useState("");
+  const recent = useQuery(folders()).data?.recent ?? [];
   const register = useMutation({
     mutationFn: registerSet,
     onSuccess: async (set) => {
       setPath("");
       await queryClient.invalidateQueries({ queryKey: ["prompt-sets"] });
+      void queryClient.invalidateQueries({ queryKey: ["folders"] });
       onSet(set);
     },
     onError: showError,
@@ -117,11 +120,18 @@ function RegisterByPath({ onSet }: { onSet: (set: PromptSet) => void }) {
     >
       <Input
         aria-label="Path of a file"
+        list="recent-folders"
+        autoComplete="off"
         placeholder="Or use a file where it is: /path/prompts.jsonl"
         value={path}
         onChange={(event) => setPath(event.target.value)}
         className="grow"
       />
+      <datalist id="recent-folders">
+        {recent.map((folder) => (
+          <option key={folder} value={`${folder}/`} />
+        ))}
+      </datalist>
       <Button type="submit" disabled={path === ""} busy={register.isPending}>
         Add
       </Button>

@@ -39,7 +39,7 @@ export function SetDetail({ set, others, onSet }: SetDetailProps) {
   return (
     <div className="flex min-w-0 flex-col gap-3">
       <Card
-        title={setName(set, others)}
+        title="Line by line"
         actions={
           <>
             <Select
@@ -109,20 +109,22 @@ function Lengths({ lengths }: { lengths: LintReport["lengths"] }) {
       <h3 className="mb-1 font-medium">
         Lengths <span className="font-normal text-faint">{lengths.unit}</span>
       </h3>
-      <div
-        role="img"
-        aria-label={`Lengths in ${lengths.unit}: median ${lengths.median}, longest ${lengths.longest}`}
-        className="flex h-20 items-end gap-px border-b"
-      >
-        {bins.map((bin) => (
-          <div
-            key={bin.low}
-            title={`${bin.low} to ${bin.high}: ${bin.count}`}
-            className="min-w-1 grow rounded-t-[2px] bg-accent"
-            style={{ height: `${(bin.count / most) * 100}%` }}
-          />
-        ))}
-      </div>
+      {bins.length > 1 ? (
+        <div
+          role="img"
+          aria-label={`Lengths in ${lengths.unit}: median ${lengths.median}, longest ${lengths.longest}`}
+          className="flex h-20 items-end gap-px border-b"
+        >
+          {bins.map((bin) => (
+            <div
+              key={bin.low}
+              title={`${bin.low} to ${bin.high}: ${bin.count}`}
+              className="min-w-1 grow rounded-t-[2px] bg-accent"
+              style={{ height: `${(bin.count / most) * 100}%` }}
+            />
+          ))}
+        </div>
+      ) : null}
       <p className="num mt-1 text-sm text-muted">
         median {formatCount(lengths.median ?? 0)}, 95 of 100 up to {formatCount(lengths.p95 ?? 0)},
         longest {formatCount(lengths.longest ?? 0)}

@@ -72,7 +72,7 @@ function Progress({ sets, onCheck }: ProgressProps) {
     formatBytes(some.reduce((sum, set) => sum + set.num_bytes, 0));
   if (pending.length > 0) {
     return (
-      <span role="status" className="num text-sm text-muted">
+      <span role="status" className="num mr-2 text-sm text-muted">
         Checking: {formatPlural(pending.length, "set")} left, {bytes(pending)}
       </span>
     );

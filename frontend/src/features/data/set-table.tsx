@@ -136,7 +136,9 @@ function SetRow({ set, all, onCheck }: SetRowProps) {
           </span>
         ) : null}
       </Cell>
-      <Cell className={clsx("text-muted", WIDE)}>{formatAgo(set.added)}</Cell>
+      <Cell className={clsx("text-muted", WIDE)}>
+        {set.origin === "shipped" ? null : formatAgo(set.added)}
+      </Cell>
       <td className="px-2 text-right">
         {set.origin === "shipped" ? null : <ForgetSet set={set} name={name} />}
       </td>

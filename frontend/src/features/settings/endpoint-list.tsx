@@ -33,7 +33,7 @@ export function EndpointList() {
           placeholder="Search"
           value={words}
           onChange={(event) => setWords(event.target.value)}
-          className="w-44"
+          className="w-44 [&_input]:h-6"
         />
       }
     >
