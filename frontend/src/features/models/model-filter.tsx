@@ -1,5 +1,6 @@
 import clsx from "clsx";
 import { Search } from "lucide-react";
+import { formatPlural } from "@/components/format";
 import { Input } from "@/components/input";
 import { Segments } from "@/components/tabs";
 import type { ModelFilter } from "@/features/models/cards";
@@ -9,7 +10,8 @@ interface ModelFilterBarProps {
   filter: ModelFilter;
   change: (filter: ModelFilter) => void;
   families: readonly string[];
-  count: number;
+  /** How many are shown; null while that is not known. */
+  count: number | null;
   /** What "fits" is about, such as "Fits beside the student". */
   fitsLabel: string;
 }
@@ -67,7 +69,7 @@ export function ModelFilterBar({
       {toggle("thinking", "Thinks")}
       {toggle("vision", "Sees pictures")}
       <span className="num ml-auto text-sm text-muted" role="status">
-        {count} {count === 1 ? "model" : "models"}
+        {count === null ? "" : formatPlural(count, "model")}
       </span>
     </div>
   );

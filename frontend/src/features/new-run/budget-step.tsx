@@ -9,10 +9,12 @@ import { Card, Figure } from "@/components/card";
 import { formatCount, formatDuration, formatNumber } from "@/components/format";
 import { ErrorState, Notice, Skeleton } from "@/components/states";
 import { useDraft } from "@/features/new-run/draft";
+import { isWrongConfig } from "@/features/new-run/field-errors";
 import { MemoryBars } from "@/features/new-run/memory-bars";
 import { useMethod } from "@/features/new-run/methods";
 import { useRested } from "@/features/new-run/use-rested";
 import { WhatIf } from "@/features/new-run/what-if";
+import { WrongElsewhere } from "@/features/new-run/wrong-elsewhere";
 
 const VERDICTS = {
   fits: { tone: "good", label: "Fits" },
@@ -30,6 +32,8 @@ export function BudgetStep() {
         <Skeleton className="h-80" />
       ) : plan.data ? (
         <Forecast plan={plan.data} error={plan.error} />
+      ) : isWrongConfig(plan.error) ? (
+        <WrongElsewhere>Memory and time are known once these settings are right</WrongElsewhere>
       ) : (
         <Card>
           <ErrorState

@@ -3,11 +3,12 @@ import { describeError } from "@/api/problem";
 import { Card } from "@/components/card";
 import { Notice, Skeleton } from "@/components/states";
 import { DropAnywhere } from "@/features/new-run/drop-anywhere";
-import { useCheck } from "@/features/new-run/field-errors";
+import { isWrongConfig, useCheck } from "@/features/new-run/field-errors";
 import { FileCard } from "@/features/new-run/file-card";
 import { slotsOf } from "@/features/new-run/files";
 import { type MethodId, useMethod } from "@/features/new-run/methods";
 import { FieldGrid, useGroup } from "@/features/new-run/settings-group";
+import { WrongElsewhere } from "@/features/new-run/wrong-elsewhere";
 
 // Three cards side by side where there is room, else the first above the others.
 const LAST_TWO_BESIDE = "lg:max-xl:*:first:col-span-2 xl:grid-cols-3";
@@ -34,7 +35,9 @@ export function DataStep() {
   return (
     <div className="flex flex-col gap-3">
       <DropAnywhere slots={slots} />
-      {check.error ? (
+      {isWrongConfig(check.error) ? (
+        <WrongElsewhere>The files are checked once these settings are right</WrongElsewhere>
+      ) : check.error ? (
         <Notice tone="bad" title={describeError(check.error).title}>
           {describeError(check.error).reason}
         </Notice>

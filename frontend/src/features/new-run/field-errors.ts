@@ -13,6 +13,11 @@ export function errorsByField(error: unknown): ReadonlyMap<string, string> {
   );
 }
 
+/** Whether settings are wrong, which are said by themselves. */
+export function isWrongConfig(error: unknown): boolean {
+  return errorsByField(error).size > 0;
+}
+
 const LEAKED = "leaked";
 
 /** What the check says against a setting; a finding may name several. */

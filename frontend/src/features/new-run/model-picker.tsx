@@ -76,7 +76,7 @@ export function ModelPicker({
           filter={filter}
           change={setFilter}
           families={familiesOf(catalog)}
-          count={cards.length}
+          count={isReady ? cards.length : null}
           fitsLabel={fields.length > 1 ? "Fits with the other" : "Fits"}
         />
         {!isReady ? (

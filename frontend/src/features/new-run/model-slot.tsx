@@ -2,6 +2,7 @@ import clsx from "clsx";
 import type { ReactNode } from "react";
 import type { FormField } from "@/api/types";
 import { Badge } from "@/components/badge";
+import { Skeleton } from "@/components/states";
 import { Segments } from "@/components/tabs";
 import { type CatalogModel, findForm, type ModelForm } from "@/features/models/catalog";
 import { DownloadButton } from "@/features/models/download-button";
@@ -42,6 +43,8 @@ export function ModelSlot({ field, catalog, isActive, onActivate }: ModelSlotPro
               onChange={(next) => set(field.key, next)}
             />
           </Facts>
+        ) : catalog.length === 0 ? (
+          <Skeleton className="h-4 w-48" />
         ) : (
           <span>{name === "" ? "Choose one below." : "Not among the models below."}</span>
         )}

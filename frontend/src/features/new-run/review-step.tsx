@@ -45,7 +45,7 @@ export function ReviewStep() {
       </div>
       <div className="flex min-w-0 flex-col gap-3">
         <SweepCard canStart={canStart && check.isSuccess} />
-        <TextCard title="As YAML" text={checked.data?.yaml ?? ""} />
+        {checked.error ? null : <TextCard title="As YAML" text={checked.data?.yaml ?? ""} />}
         <TextCard title="As a command" text={asCommand(source?.command ?? "default", changed)} />
         <TextCard title="As a request" text={asCurl(window.location.origin, config)} />
       </div>

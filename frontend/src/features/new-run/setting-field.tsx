@@ -2,12 +2,13 @@ import { useEffect, useState } from "react";
 import type { FormField } from "@/api/types";
 import { type ControlProps, Field } from "@/components/field";
 import { Input } from "@/components/input";
+import { Prose } from "@/components/prose";
 import { Select } from "@/components/select";
 import { Switch } from "@/components/switch";
 import { type Setting, useDraft, valueIn } from "@/features/new-run/draft";
 import { useFieldError } from "@/features/new-run/field-errors";
 import { RewardsControl } from "@/features/new-run/rewards-control";
-import { parseSetting, wordsOf } from "@/features/new-run/setting-text";
+import { choiceInWords, parseSetting, wordsOf } from "@/features/new-run/setting-text";
 
 /** A value that may be meant, and what there is to know of it. */
 export interface Suggestion {
@@ -30,7 +31,7 @@ export function SettingField({ field, suggestions }: SettingFieldProps) {
     <Field
       label={field.title}
       unit={field.unit || undefined}
-      help={field.help}
+      help={<Prose text={field.help} />}
       error={mistake ?? error}
       className="max-w-xl"
       setting={field.key}
@@ -81,7 +82,7 @@ export function SettingControl({
         value={String(value)}
         choices={(field.choices ?? []).map((choice) => ({
           value: choice,
-          label: choice.replaceAll("_", " "),
+          label: choiceInWords(choice),
         }))}
         onChange={onChange}
         className="w-full max-w-72"

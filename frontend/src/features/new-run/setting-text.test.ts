@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseSetting, wordsOf } from "@/features/new-run/setting-text";
+import { choiceInWords, parseSetting, wordsOf } from "@/features/new-run/setting-text";
 
 const steps = { kind: "integer", nullable: false, title: "Optimizer steps", minimum: 1 } as const;
 const rate = {
@@ -57,4 +57,16 @@ test("several teachers are told by name and by who they are", () => {
     { name: "self", model: null, student_copy: { refresh_every: 20 } },
   ];
   expect(wordsOf(teachers)).toBe("math: qwen3-8b, self: copy of the student, new every 20 steps");
+});
+
+test("choices are read as words, and names keep their letters", () => {
+  const choices = ["reverse_kl", "jsd", "by_teacher", "vllm", "on_policy", "int8"];
+  expect(choices.map(choiceInWords)).toEqual([
+    "Reverse KL",
+    "JSD",
+    "By teacher",
+    "vLLM",
+    "On policy",
+    "int8",
+  ]);
 });

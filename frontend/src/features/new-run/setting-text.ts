@@ -22,6 +22,31 @@ function partInWords(part: unknown): string {
   return weight === 1 ? String(part["kind"]) : `${part["kind"]} × ${weight}`;
 }
 
+/** Parts of choices that have letters of their own. */
+const SPELLED: Readonly<Record<string, string>> = {
+  kl: "KL",
+  jsd: "JSD",
+  sft: "SFT",
+  grpo: "GRPO",
+  vllm: "vLLM",
+  sglang: "SGLang",
+  opd: "opd",
+  bfloat16: "bfloat16",
+  int8: "int8",
+};
+
+/** A choice as it is read: "reverse_kl" is "Reverse KL". */
+export function choiceInWords(choice: string): string {
+  return choice
+    .split("_")
+    .map((word, place) => SPELLED[word] ?? (place === 0 ? capital(word) : word))
+    .join(" ");
+}
+
+function capital(word: string): string {
+  return `${word.charAt(0).toUpperCase()}${word.slice(1)}`;
+}
+
 type Ranges = Pick<FormField, "kind" | "nullable" | "title"> &
   Partial<Pick<FormField, "minimum" | "maximum" | "above" | "below">>;
 

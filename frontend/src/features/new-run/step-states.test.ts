@@ -68,7 +68,7 @@ test("a wrong setting is an error, and one that belongs to none is on the step o
     detail: "Wrong.",
     action: "",
     errors: [
-      { location: "grpo.model", message: "Unknown." },
+      { location: "grpo.model", message: "is unknown" },
       { location: "grpo", message: "Two exclude each other." },
     ],
   };
@@ -76,6 +76,10 @@ test("a wrong setting is an error, and one that belongs to none is on the step o
   expect(found.map(({ step, field: at, severity }) => [step, at, severity])).toEqual([
     ["models", "grpo.model", "error"],
     ["objective", null, "error"],
+  ]);
+  expect(found.map(({ message }) => message)).toEqual([
+    "grpo.model: is unknown.",
+    "Two exclude each other.",
   ]);
 });
 
@@ -118,6 +122,20 @@ test("a setting of one of several teachers is gone to by itself", () => {
   expect(found.map(({ step, field: at }) => [step, at])).toEqual([
     ["models", "distillation.teachers.1.model"],
   ]);
+  const name = { location: "distillation.teachers.1.name", message: "must not be empty" };
+  const error = new ApiError({
+    type: "about:blank",
+    title: "",
+    status: 422,
+    code: "invalid_config",
+    detail: "",
+    action: "",
+    errors: [name],
+  });
+  expect(problemsOfConfig(error, [several])[0]).toMatchObject({
+    field: "distillation.teachers.1.name",
+    message: "distillation.teachers, distillation.teachers.name: must not be empty.",
+  });
   expect(hasPlace("distillation.teachers.1.model", [several])).toBe(true);
   expect(hasPlace("grpo.rewards.0.file", FIELDS)).toBe(false);
 });

@@ -49,9 +49,26 @@ export function problemsOfConfig(error: unknown, fields: readonly FormField[]): 
   return [...errorsByField(error)].map(([key, message]) => ({
     ...placed(key, fields),
     severity: "error" as const,
-    message,
+    message: asSentence(key, message, fields),
     fix: "",
   }));
+}
+
+/** The backend's words against a setting where they stand alone: what they are about in front. */
+function asSentence(key: string, words: string, fields: readonly FormField[]): string {
+  const title = titleOf(key, fields);
+  const said = title ? `${title}: ${words}` : `${words.charAt(0).toUpperCase()}${words.slice(1)}`;
+  return /[.!?]$/.test(said) ? said : `${said}.`;
+}
+
+function titleOf(key: string, fields: readonly FormField[]): string | undefined {
+  const field = settingNear(key, fields);
+  if (!field || key.length < field.key.length) {
+    return undefined;
+  }
+  const within = key.slice(field.key.length).replace(/^\.\d+/, "");
+  const part = field.parts.find((each) => within !== "" && each.key === `${field.key}${within}`);
+  return part ? `${field.title}, ${part.title}` : field.title;
 }
 
 /** What the check found in models and files, and on the disk. */
@@ -112,7 +129,8 @@ export function useProblems(): { problems: readonly Problem[]; isChecked: boolea
   const plan = useQuery({ ...runPlan(config, null), enabled });
   const wrong = problemsOfConfig(checked.error, fields);
   if (wrong.length > 0) {
-    return { problems: wrong, isChecked: true };
+    // Nothing else can be said of a config that is none.
+    return { problems: wrong, isChecked: false };
   }
   const found = check.data && !check.error ? problemsOfCheck(check.data, fields) : [];
   const forecast = plan.data && !plan.error ? problemsOfPlan(plan.data) : [];

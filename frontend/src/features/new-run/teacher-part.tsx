@@ -1,6 +1,7 @@
 import { useState } from "react";
 import type { FormField } from "@/api/types";
 import { Field } from "@/components/field";
+import { Prose } from "@/components/prose";
 import { settingOf } from "@/features/new-run/draft";
 import { useFieldError } from "@/features/new-run/field-errors";
 import { SettingControl, type Suggestion } from "@/features/new-run/setting-field";
@@ -29,7 +30,7 @@ export function TeacherPart(props: TeacherPartProps) {
     <Field
       label={field.title}
       unit={field.unit || undefined}
-      help={field.help}
+      help={<Prose text={field.help} />}
       error={mistakeIn(part, value) ?? mistake ?? told}
       className="max-w-xl"
       setting={place}

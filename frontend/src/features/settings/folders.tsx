@@ -55,7 +55,7 @@ function FixedFolder({ folder }: { folder: FolderView }) {
       <Problem folder={folder} />
       <p className="text-sm text-muted">
         {words} To move it, start with{" "}
-        <code className="font-mono text-ink break-all">{folder.command}</code>
+        <code className="font-mono break-words text-ink">{folder.command}</code>
       </p>
     </>
   );
