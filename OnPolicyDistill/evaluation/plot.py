@@ -54,6 +54,8 @@ PHASE_COLOURS = {
     "scoring": TEACHER,
     "grading": "#ffd43b",
     "learning": STUDENT_SECOND,
+    "loading": "#adb5bd",
+    "generating": "#ffa94d",
     "evaluating": "#91a7ff",
     "other": "#ced4da",
 }

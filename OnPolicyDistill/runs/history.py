@@ -24,6 +24,7 @@ from OnPolicyDistill.runs.events import (
     Warned,
 )
 from OnPolicyDistill.runs.log import read_events_of
+from OnPolicyDistill.runs.phase_times import PhaseTimes
 
 E = TypeVar("E")
 
@@ -61,6 +62,7 @@ class RunHistory:
     resumed_at: tuple[int, ...]
     end: RunFinished | RunFailed | RunPaused | None
     active_seconds: float
+    phase_seconds: Mapping[str, float]
 
     @property
     def before(self) -> EvaluationFinished | None:
@@ -103,11 +105,11 @@ class RunHistory:
         return None
 
     def time_split(self) -> tuple[TimeShare, ...]:
-        """What the active time went into; `other` is loading, self-test, saving, undone steps."""
+        """What the active time went into; `other` is saving, undone steps and what is left."""
         keys = {key for step in self.steps for key in step.metrics}
         totals = {key: self.total(key) for key in keys if key.endswith("_seconds")}
-        evaluating = sum(event.metrics.get("eval_seconds", 0.0) for event in self.evaluations)
-        return split_of(totals, evaluating, self.active_seconds)
+        totals["eval_seconds"] = sum(e.metrics.get("eval_seconds", 0.0) for e in self.evaluations)
+        return split_of(totals, self.phase_seconds, self.active_seconds)
 
 
 def headline_step(best_step: int | None, last_step: int | None) -> int | None:
@@ -166,6 +168,7 @@ def fold(events: Iterable[Event]) -> RunHistory:
         resumed_at=tuple(event.step for event in events if isinstance(event, RunResumed)),
         end=_end(events),
         active_seconds=_active_seconds(events),
+        phase_seconds=_phase_seconds(events),
     )
 
 
@@ -195,6 +198,14 @@ def _active_seconds(events: list[Event]) -> float:
     )
 
 
+def _phase_seconds(events: list[Event]) -> dict[str, float]:
+    times = PhaseTimes()
+    for event in events:
+        phase = event.phase if isinstance(event, PhaseChanged) else ""
+        times.take(event.kind, event.time, phase, _begins_session(event))
+    return times.seconds
+
+
 def begins_session(kind: str, code: object) -> bool:
     """Whether an event of this kind, and code where it is a warning, opens a new process's work.
 
@@ -211,12 +222,27 @@ def _begins_session(event: Event) -> bool:
 TIME_PARTS = {"sampling": "sampling_seconds", "grading": "grading_seconds", **STEP_PHASES}
 
 
+# Phases that are no part of a step, by the part of the time that they are.
+PHASE_PARTS = {
+    "loading": ("loading", "self_test"),
+    "generating": ("generating",),
+    "evaluating": ("evaluating",),
+}
+
+
 def split_of(
-    totals: Mapping[str, float], evaluating_seconds: float, active_seconds: float
+    totals: Mapping[str, float], phases: Mapping[str, float], active_seconds: float
 ) -> tuple[TimeShare, ...]:
-    """What active time went into, of the sums of the steps' metrics by key; the rest is `other`."""
+    """What active time went into, of the sums of the steps' metrics by key, and of the phases'.
+
+    Logs without phases have the evaluations' own seconds; the rest is `other`.
+    """
     shares = [TimeShare(name, totals.get(key, 0.0)) for name, key in TIME_PARTS.items()]
-    shares.append(TimeShare("evaluating", evaluating_seconds))
+    for name, parts in PHASE_PARTS.items():
+        seconds = sum(phases.get(part, 0.0) for part in parts)
+        if name == "evaluating":
+            seconds = max(seconds, totals.get("eval_seconds", 0.0))
+        shares.append(TimeShare(name, seconds))
     known = sum(share.seconds for share in shares)
     shares.append(TimeShare("other", max(active_seconds - known, 0.0)))
     return tuple(share for share in shares if share.seconds > 0)

@@ -17,6 +17,7 @@ from backend.history.series import Series
 from OnPolicyDistill.errors import RunError
 from OnPolicyDistill.runs.history import begins_session
 from OnPolicyDistill.runs.pace import Pace
+from OnPolicyDistill.runs.phase_times import PhaseTimes
 
 MAX_MARKS = 5000
 BULK = 4096
@@ -72,6 +73,7 @@ class Facts:
     machines: list[Record] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
     pace: Pace = field(default_factory=Pace)
+    phase_times: PhaseTimes = field(default_factory=PhaseTimes)
 
 
 class Digest:
@@ -101,8 +103,10 @@ class Digest:
         kind, time = _text(record, "kind"), _time(record)
         if facts.first_time is None:
             facts.first_time = time
-        if facts.last_time is not None and not begins_session(kind, record.get("code")):
+        begins = begins_session(kind, record.get("code"))
+        if facts.last_time is not None and not begins:
             facts.active_seconds += max(time - facts.last_time, 0.0)
+        facts.phase_times.take(kind, time, _text(record, "phase"), begins)
         facts.num_events += 1
         facts.last_time, facts.last_kind = time, kind
         self._fold(kind, time, record)

@@ -44,7 +44,7 @@ class _KeptSeries(BaseModel):
 class _Header(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    layout: Literal[3] = 3
+    layout: Literal[4] = 4
     num_bytes: int
     num_lines: int
     changed: int
@@ -74,7 +74,12 @@ class Snapshot:
 def snapshot(lines: LineFile, digest: Digest) -> Snapshot:
     """Take a picture of what is known of a log; call it while nobody changes it."""
     facts = digest.facts
-    facts = replace(facts, marks=list(facts.marks), pace=facts.pace.copy())
+    facts = replace(
+        facts,
+        marks=list(facts.marks),
+        pace=facts.pace.copy(),
+        phase_times=facts.phase_times.copy(),
+    )
     series = {key: (it.steps, it.times, it.values) for key, it in digest.series.items()}
     return Snapshot(lines.num_bytes, lines.ends(), facts, series)
 

@@ -73,5 +73,6 @@ def time_split_of(digest: Digest) -> tuple[TimePart, ...]:
     """Where the time at work went."""
     series = digest.series
     totals = {key: float(it.values.sum()) for key, it in series.items() if key.endswith("_seconds")}
-    shares = split_of(totals, totals.get("eval_seconds", 0.0), digest.facts.active_seconds)
+    facts = digest.facts
+    shares = split_of(totals, facts.phase_times.seconds, facts.active_seconds)
     return tuple(TimePart(name=share.name, seconds=share.seconds) for share in shares)

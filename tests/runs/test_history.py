@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from OnPolicyDistill.faces import Phase
 from OnPolicyDistill.runs.events import (
     EVENT,
     TORN_LINE_REPAIRED,
@@ -117,6 +118,25 @@ def test_grading_is_a_part_of_the_time() -> None:
         ("grading", 1.0),
         ("other", 2.0),
     ]
+
+
+def test_time_outside_of_steps_goes_to_the_phase_that_the_log_names() -> None:
+    def phase(name: Phase) -> PhaseChanged:
+        return PhaseChanged(phase=name, step=0)
+
+    took = StepFinished(step=1, metrics={"learning_seconds": 3.0})
+    resumed = RunResumed(step=1, machine=MACHINE)
+    history = fold(
+        log(
+            (0, STARTED), (0, phase("loading")), (2, phase("generating")), (7, phase("self_test")),
+            (8, phase("evaluating")), (10, evaluation(0, 1.0)), (14, took),
+            (100, resumed), (100, phase("loading")), (101, phase("evaluating")),
+            (104, evaluation(1, 0.5)),
+        )
+    )  # fmt: skip
+    assert {part.name: part.seconds for part in history.time_split()} == {
+        "learning": 3.0, "loading": 4.0, "generating": 5.0, "evaluating": 5.0, "other": 1.0,
+    }  # fmt: skip
 
 
 def test_a_run_whose_first_evaluation_is_not_at_step_zero_has_no_before() -> None:

@@ -7,8 +7,10 @@ const PARTS: Readonly<Record<string, { label: string; color: string }>> = {
   grading: { label: "Grading", color: "var(--color-warn)" },
   scoring: { label: "Scoring", color: "var(--color-teacher)" },
   learning: { label: "Learning", color: "var(--color-base)" },
+  loading: { label: "Loading and proving", color: "var(--color-faint)" },
+  generating: { label: "Writing what is learned from", color: "var(--color-warn)" },
   evaluating: { label: "Evaluating", color: "var(--color-good)" },
-  other: { label: "Loading, proving and the rest", color: "var(--color-line-strong)" },
+  other: { label: "Saving and the rest", color: "var(--color-line-strong)" },
 };
 
 /** Where the run's time at work went, as one bar. */
