@@ -34,6 +34,7 @@ class Written(View):
 class BeforeAndAfter(View):
     """A held-out prompt with what was written to it; null where it was not."""
 
+    index: int = Field(description="The prompt's place in its file.")
     prompt: str
     wanted: str | None = Field(description="The right answer, where the file has one.")
     before: Written
@@ -55,6 +56,7 @@ def before_after_of(run: RunDirectory, headline_step: int | None) -> BeforeAfter
     before, after, teacher, is_greedy = _kept(run, headline_step) or _variants(run)
     rows = tuple(
         BeforeAndAfter(
+            index=index,
             prompt=one.prompt,
             wanted=one.wanted,
             before=_written(one),

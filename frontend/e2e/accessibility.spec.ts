@@ -1,10 +1,28 @@
+import type { Page } from "@playwright/test";
 import { seriousFindings } from "./axe";
 import { pagesOf } from "./pages";
 import { createRun, expect, report, test, untilState } from "./stage";
 
+const SMALL = { width: 1024, height: 700 };
+const USUAL = { width: 1440, height: 900 };
 const SHORT = { num_steps: 4, eval_every: 4, checkpoint_every: 4 };
 
-test("axe finds nothing serious on any page in either theme", async ({ page, backend }) => {
+/** Buttons, links and fields that stand beyond the right edge and cannot be scrolled to. */
+function cutOff(page: Page): Promise<string[]> {
+  return page.evaluate(() =>
+    [...document.querySelectorAll("main :is(button, a, input, select, textarea)")]
+      .filter((element) => {
+        const { right, width } = element.getBoundingClientRect();
+        return width > 0 && right > innerWidth + 1 && !element.closest("[class*=overflow]");
+      })
+      .map((element) => element.outerHTML.slice(0, 120)),
+  );
+}
+
+test("every page fits a small window, and axe finds nothing serious in either theme", async ({
+  page,
+  backend,
+}) => {
   const first = await createRun(backend, SHORT);
   const second = await createRun(backend, { ...SHORT, learning_rate: 0.001 }, false);
   await untilState(backend, first.run_id, "finished");
@@ -17,6 +35,14 @@ test("axe finds nothing serious on any page in either theme", async ({ page, bac
       await page.goto(path);
       await expect(page.getByRole("main").getByText(ready).first()).toBeVisible();
       await expect(page.getByRole("status", { name: "Loading" })).toHaveCount(0);
+      await page.setViewportSize(SMALL);
+      const [scrollWidth, clientWidth] = await page.evaluate(() => [
+        document.documentElement.scrollWidth,
+        document.documentElement.clientWidth,
+      ]);
+      expect(scrollWidth, `${name} fits a small window`).toBeLessThanOrEqual(clientWidth);
+      expect(await cutOff(page), `${name} cuts nothing off`).toEqual([]);
+      await page.setViewportSize(USUAL);
       for (const theme of ["dark", "light"] as const) {
         await page.emulateMedia({ colorScheme: theme });
         for (const line of await seriousFindings(page)) {

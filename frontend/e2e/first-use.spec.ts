@@ -57,6 +57,29 @@ test("a new user distils the embedded pair with nothing but the window", async (
     expect(Number(means.at(-1))).toBeLessThan(0.7 * Number(means.at(0)));
   });
 
+  await test.step("see at one glance what happened, and what to do next", async () => {
+    const answers = page.getByRole("table", {
+      name: "Held-out prompts, answered before and after",
+    });
+    await expect(answers.getByRole("row")).toHaveCount(5);
+    await expect(answers.getByRole("columnheader")).toHaveText([
+      "Held-out prompt",
+      "Student before",
+      "Student after",
+      "Teacher",
+    ]);
+    await expect(answers.getByRole("img", { name: /^(Right|Wrong)$/ })).toHaveCount(12);
+    await expect(page.getByText(/^The adapter has/)).toBeVisible();
+    await page.getByRole("link", { name: "Home" }).click();
+    await expect(page.getByRole("heading", { name: /^What .* learned$/ })).toBeVisible();
+    await expect(answers.getByRole("row")).toHaveCount(3);
+    await page.getByRole("link", { name: "Train on your own data" }).click();
+    await expect(page).toHaveURL(/\/new\/data$/);
+    await expect(page.getByRole("textbox", { name: "Validation prompts" })).not.toHaveValue("");
+    await page.goBack();
+    await page.getByRole("link", { name: "See the run" }).click();
+  });
+
   await test.step("run it once more", async () => {
     await page.getByRole("button", { name: "More" }).click();
     await page.getByRole("menuitem", { name: "Duplicate" }).click();

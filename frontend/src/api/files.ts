@@ -66,6 +66,15 @@ export function checkpoints(runId: string) {
   });
 }
 
+/** What the student wrote to held-out prompts before and after; a run that is over changes nothing. */
+export function beforeAfter(runId: string) {
+  return queryOptions({
+    queryKey: ["run", runId, "before-after"],
+    queryFn: ({ signal }) =>
+      body(client.GET("/api/runs/{run_id}/before-after", { ...ofRun(runId), signal })),
+  });
+}
+
 export function logTail(runId: string, maxBytes: number) {
   return queryOptions({
     queryKey: ["run", runId, "log", maxBytes],

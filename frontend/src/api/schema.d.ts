@@ -2482,6 +2482,11 @@ export interface components {
          * @description A held-out prompt with what was written to it; null where it was not.
          */
         BeforeAndAfter: {
+            /**
+             * Index
+             * @description The prompt's place in its file.
+             */
+            index: number;
             /** Prompt */
             prompt: string;
             /**

@@ -17,6 +17,7 @@ export type MetricSummary = Schemas["MetricSummary"];
 export type Metric = Schemas["Metric"];
 export type QueueView = Schemas["QueueView"];
 export type SystemFigures = Schemas["SystemFigures"];
+export type BeforeAfter = Schemas["BeforeAfter"];
 export type Check = Schemas["Check"];
 export type RolloutRecord = Schemas["RolloutRecord"];
 export type Token = Schemas["Token"];

@@ -15,6 +15,7 @@ import { parted, whatDoesNotCompare } from "@/features/compare/measured";
 import { SamePrompts } from "@/features/compare/same-prompts";
 import { CompareTable, LastValues } from "@/features/compare/tables";
 import { ComparedCharts } from "@/features/curves/compared-charts";
+import { useKeyName } from "@/features/runs/key-names";
 import { RunStateBadge } from "@/features/runs/run-state";
 
 export function ComparePage() {
@@ -46,7 +47,8 @@ export function ComparePage() {
 
 function Compared({ data }: { data: Comparison }) {
   const [heldOut, inTraining] = useMemo(() => parted(data), [data]);
-  const caution = whatDoesNotCompare(data);
+  const name = useKeyName();
+  const caution = whatDoesNotCompare(data, name);
   return (
     <div className="flex flex-col">
       <PageHeader
@@ -92,7 +94,9 @@ function Compared({ data }: { data: Comparison }) {
             <CompareTable data={data} head="Setting">
               {data.settings.map((setting) => (
                 <tr key={setting.key} className="num h-8 border-t">
-                  <th className="px-3 text-left font-normal text-muted">{setting.key}</th>
+                  <th className="px-3 text-left font-normal text-muted">
+                    <span title={setting.key}>{name(setting.key)}</span>
+                  </th>
                   {setting.values.map((value, index) => (
                     <td key={data.runs[index]?.run_id} className="max-w-64 truncate px-3">
                       {value === null ? <span className="text-faint">–</span> : String(value)}

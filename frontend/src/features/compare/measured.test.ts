@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { Comparison } from "@/api/types";
 import { parted, unitOf, valueText, whatDoesNotCompare } from "@/features/compare/measured";
+import { keyName } from "@/features/runs/key-names";
 
 function metric(key: string, title: string, unit: string, isMeasured = true) {
   return { key, title, unit, values: [isMeasured ? { last: 1 } : null], deltas: [null] };
@@ -15,6 +16,8 @@ const DATA = {
   ],
   settings: [],
 } as unknown as Comparison;
+
+const inWords = (key: string) => keyName(key, new Map());
 
 function differingIn(...keys: string[]): Comparison {
   return { ...DATA, settings: keys.map((key) => ({ key, values: [1, 2] })) };
@@ -32,19 +35,21 @@ test("shares are percentages, and a unit is not said twice", () => {
 });
 
 test("different held-out data and different losses are said to be different", () => {
-  expect(whatDoesNotCompare(differingIn("distillation.learning_rate"))).toEqual([]);
+  expect(whatDoesNotCompare(differingIn("distillation.learning_rate"), inWords)).toEqual([]);
   const [heldOut, trained] = whatDoesNotCompare(
     differingIn("distillation.eval_prompts", "distillation.temperature"),
+    inWords,
   );
-  expect(heldOut).toContain("(eval_prompts)");
-  expect(trained).toContain("(temperature)");
+  expect(heldOut).toContain("(Eval prompts)");
+  expect(trained).toContain("(Temperature)");
 });
 
 test("whatever changes what is held out, or what a loss means, is named", () => {
   for (const key of ["eval_fraction", "max_generation_tokens", "keep_teacher_loaded", "seed"]) {
-    expect(whatDoesNotCompare(differingIn(`distillation.${key}`))[0]).toContain(`(${key})`);
+    const [said] = whatDoesNotCompare(differingIn(`distillation.${key}`), inWords);
+    expect(said).toContain(`(${inWords(key)})`);
   }
-  expect(whatDoesNotCompare(differingIn("distillation.teacher_weight"))).toEqual([
-    expect.stringContaining("(teacher_weight)"),
+  expect(whatDoesNotCompare(differingIn("distillation.teacher_weight"), inWords)).toEqual([
+    expect.stringContaining("(Teacher weight)"),
   ]);
 });

@@ -1,6 +1,7 @@
 /** What of compared runs was measured, and whether it may be compared at all. */
 import type { Comparison } from "@/api/types";
 import { formatNumber, formatPercent } from "@/components/format";
+import type { KeyName } from "@/features/runs/key-names";
 
 export type ComparedMetric = Comparison["metrics"][number];
 
@@ -38,9 +39,14 @@ const HELD_OUT = [
 const TRAINED = ["temperature", "divergence", "kl_weight", "ce_weight", "teacher_weight"];
 
 /** Differences in the settings that make numbers of one name mean different things. */
-export function whatDoesNotCompare({ settings }: Comparison): string[] {
-  const differing = settings.map(({ key }) => key.split(".").at(-1) ?? key);
-  const named = (keys: readonly string[]) => keys.filter((key) => differing.includes(key));
+export function whatDoesNotCompare({ settings }: Comparison, name: KeyName): string[] {
+  const named = (keys: readonly string[]) => [
+    ...new Set(
+      settings
+        .filter(({ key }) => keys.includes(key.split(".").at(-1) ?? key))
+        .map(({ key }) => name(key)),
+    ),
+  ];
   const heldOut = named(HELD_OUT);
   const trained = named(TRAINED);
   return [

@@ -2,7 +2,9 @@ import clsx from "clsx";
 import type { VariantReport } from "@/api/evaluations";
 import { shade } from "@/features/evaluate/wording";
 
-const DARK_FROM = 55;
+/** How deep the palest and the deepest cell are, in percent: text is read on both. */
+const PALEST = 12;
+const DEEPEST = 50;
 
 /** Gold labels down, answers across; a table in which each cell is as deep as its share of the row. */
 export function ConfusionMap({ variant }: { variant: VariantReport }) {
@@ -14,10 +16,14 @@ export function ConfusionMap({ variant }: { variant: VariantReport }) {
       tabIndex={0}
       className="overflow-auto p-3"
     >
-      <table className="num border-separate border-spacing-px text-sm">
-        <caption className="pb-1 text-left text-sm text-muted">
-          Gold label down, answer across; the number counts items.
-        </caption>
+      <p id="confusion-says" className="pb-2 text-sm text-muted">
+        Gold label down, answer across; the number counts items.
+      </p>
+      <table
+        aria-describedby="confusion-says"
+        aria-label="How often each label was taken for another"
+        className="num border-separate border-spacing-px text-sm"
+      >
         <thead>
           <tr>
             <th className="sr-only">Gold label</th>
@@ -75,14 +81,14 @@ function Cells({ counts, columns, row }: CellsProps) {
         key={column}
         className={clsx(
           "h-6 min-w-7 rounded-sm text-center",
-          depth > DARK_FROM ? "text-on-accent" : count === 0 && "text-faint",
+          count === 0 && "text-faint",
           place === columns.length - 1 && "border-l-8 border-l-transparent bg-clip-padding",
         )}
         style={{
           backgroundColor:
             count === 0
               ? "var(--color-sunken)"
-              : `color-mix(in oklab, var(${token}) ${Math.max(depth, 20)}%, var(--color-sunken))`,
+              : `color-mix(in oklab, var(${token}) ${PALEST + (depth / 100) * (DEEPEST - PALEST)}%, var(--color-sunken))`,
         }}
       >
         {count === 0 ? <span className="sr-only">0</span> : count}

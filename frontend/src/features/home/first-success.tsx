@@ -1,10 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
-import { firstRollouts } from "@/api/files";
-import type { MetricSummary, RolloutRecord, RunSummary } from "@/api/types";
+import { beforeAfter, firstRollouts } from "@/api/files";
+import type { BeforeAfter, MetricSummary, RolloutRecord, RunSummary } from "@/api/types";
 import { ButtonLink } from "@/components/button-link";
 import { Card, Figure } from "@/components/card";
-import { formatNumber, formatPercent } from "@/components/format";
-import { OwnData } from "@/features/home/start-from";
+import { formatBytes, formatDuration, formatNumber, formatPercent } from "@/components/format";
+import { intervalText } from "@/components/interval";
+import { AnswersTable, answerText } from "@/features/run/before-after";
+import { OwnFiles } from "@/features/run/outcome";
 
 const FEW_RUNS = 3;
 /** Metrics that say best what a first run changed, in the order of what a person understands. */
@@ -15,8 +17,7 @@ const TELLING = [
   { key: "eval_loss", label: "Loss on held-out lines", isShare: false },
 ] as const;
 const SHOWN = 2;
-/** The token that ends a turn says nothing to a reader. */
-const END = /<\|[^|<>]*\|>$/;
+const PROMPTS = 2;
 
 /** The run of a new workspace that came to its end, while there are few: what a new user did first. */
 export function firstFinished(runs: readonly RunSummary[], total: number): RunSummary | undefined {
@@ -31,6 +32,7 @@ export function FirstSuccess({ run }: { run: RunSummary }) {
     const metric = run.metrics[each.key];
     return metric ? [{ ...each, metric }] : [];
   }).slice(0, SHOWN);
+  const found = useQuery(beforeAfter(run.run_id)).data;
   return (
     <Card
       title={`What ${run.name} learned`}
@@ -40,15 +42,22 @@ export function FirstSuccess({ run }: { run: RunSummary }) {
         </ButtonLink>
       }
     >
-      <div className="grid gap-x-6 gap-y-4 sm:grid-cols-2">
+      <div className="grid gap-x-6 gap-y-4 sm:grid-cols-2 xl:grid-cols-[1fr_1fr_auto]">
         {measured.map(({ key, label, isShare, metric }) => (
-          <BeforeAfter key={key} label={label} metric={metric} isShare={isShare} />
+          <Change key={key} label={label} metric={metric} isShare={isShare} />
         ))}
+        <Cost run={run} found={found} />
       </div>
-      <Example runId={run.run_id} />
+      {found && found.rows.length > 0 ? (
+        <div className="mt-4">
+          <AnswersTable found={found} most={PROMPTS} />
+        </div>
+      ) : found ? (
+        <Example runId={run.run_id} />
+      ) : null}
       <div className="mt-4 flex flex-wrap items-center gap-2 border-t pt-3">
         <span className="mr-1 font-medium">Next</span>
-        <OwnData />
+        <OwnFiles runId={run.run_id} look="primary" />
         <ButtonLink to="/playground" search={{ run: run.run_id }}>
           Try the student
         </ButtonLink>
@@ -60,20 +69,35 @@ export function FirstSuccess({ run }: { run: RunSummary }) {
   );
 }
 
-interface BeforeAfterProps {
+interface ChangeProps {
   label: string;
   metric: MetricSummary;
   isShare: boolean;
 }
 
-function BeforeAfter({ label, metric, isShare }: BeforeAfterProps) {
+/** A held-out figure before and after, and how sure the latter is. */
+function Change({ label, metric, isShare }: ChangeProps) {
   const shown = (value: number) => (isShare ? formatPercent(value) : formatNumber(value, 3));
+  const sure = intervalText(metric.after_interval, isShare ? "share" : undefined);
   return (
     <Figure
       label={label}
       value={`${shown(metric.first)} → ${shown(metric.after)}`}
       unit={isShare ? "%" : "nats/token"}
-      note="before and after, on lines it was not trained on"
+      note={`${sure ? `95\u00a0% interval ${sure}, ` : ""}on lines it was not trained on`}
+    />
+  );
+}
+
+/** What it took, and how large what came of it is. */
+function Cost({ run, found }: { run: RunSummary; found: BeforeAfter | undefined }) {
+  const seconds = run.started && run.updated ? run.updated - run.started : null;
+  const bytes = found?.adapter_bytes ?? null;
+  return seconds === null ? null : (
+    <Figure
+      label="From start to end"
+      value={formatDuration(seconds)}
+      note={bytes === null ? undefined : `the adapter has ${formatBytes(bytes)}`}
     />
   );
 }
@@ -102,7 +126,7 @@ function Written({ rollout }: { rollout: RolloutRecord }) {
       <dt className="num text-muted">Step {rollout.step}</dt>
       <dd className="truncate" title={`${rollout.prompt}\n${rollout.completion}`}>
         <span className="text-muted">{rollout.prompt}</span>{" "}
-        <span className="font-mono">{rollout.completion.replace(END, "")}</span>
+        <span className="font-mono">{answerText(rollout.completion)}</span>
       </dd>
     </>
   );

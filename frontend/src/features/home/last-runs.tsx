@@ -6,7 +6,7 @@ import { Sparkline } from "@/components/sparkline";
 import { RunStateDot } from "@/features/runs/run-state";
 
 const COLUMNS =
-  "grid-cols-[minmax(0,1fr)_96px_104px_84px] @min-[620px]:grid-cols-[minmax(0,1fr)_96px_100px_104px_84px] @min-[820px]:grid-cols-[minmax(0,1.3fr)_96px_minmax(190px,1fr)_100px_104px_84px]";
+  "grid-cols-[minmax(0,1fr)_96px_104px_84px] @min-[620px]:grid-cols-[minmax(0,1fr)_96px_100px_104px_84px] @min-[820px]:grid-cols-[minmax(0,2fr)_84px_minmax(0,1fr)_100px_104px_84px]";
 
 /** A line a run: name, state, pair, curve, what was measured; narrow lists leave out the middle. */
 export function LastRuns({ runs }: { runs: readonly RunSummary[] }) {

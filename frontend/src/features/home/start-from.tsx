@@ -3,7 +3,6 @@ import { useNavigate } from "@tanstack/react-router";
 import { runKinds } from "@/api/methods";
 import { presets } from "@/api/planning";
 import type { Preset } from "@/api/types";
-import { Button } from "@/components/button";
 import { Card } from "@/components/card";
 import { Prose } from "@/components/prose";
 import { useDraft } from "@/features/new-run/draft";
@@ -97,17 +96,6 @@ export function FirstRun() {
         ))}
       </ol>
     </section>
-  );
-}
-
-/** The way from the demonstration to a run on one's own files. */
-export function OwnData() {
-  const { list, open } = usePresets();
-  const own = list.find((preset) => preset.name === "default") ?? list[0];
-  return (
-    <Button look="primary" disabled={!own} onClick={() => own && open(own, "data")}>
-      Train on your own data
-    </Button>
   );
 }
 

@@ -4,6 +4,7 @@ import { queryClient } from "@/api/query-client";
 import { runDetail } from "@/api/runs";
 import type { RunDetail } from "@/api/types";
 import { type CopiedRun, useDraft, withSetting } from "@/features/new-run/draft";
+import type { StepId } from "@/features/new-run/steps";
 import { showError } from "@/features/runs/run-actions";
 
 /** A run's settings to begin with; its name is its own. None where they cannot be read. */
@@ -21,11 +22,11 @@ export function copyOf({ run, folder, config, facts }: RunDetail): CopiedRun | n
 }
 
 /** Fills the draft from a run and shows what can be changed; what was planned before is kept aside. */
-export function useCopyRun(): (runId: string) => Promise<void> {
+export function useCopyRun(): (runId: string, step?: StepId) => Promise<void> {
   const copy = useDraft((draft) => draft.copy);
   const navigate = useNavigate();
   return useCallback(
-    async (runId) => {
+    async (runId, step = "review") => {
       try {
         const copied = copyOf(await queryClient.fetchQuery(runDetail(runId)));
         if (copied) {
@@ -34,7 +35,7 @@ export function useCopyRun(): (runId: string) => Promise<void> {
       } catch (error) {
         showError(error);
       }
-      void navigate({ to: "/new/$step", params: { step: "review" }, replace: true });
+      void navigate({ to: "/new/$step", params: { step }, replace: true });
     },
     [copy, navigate],
   );

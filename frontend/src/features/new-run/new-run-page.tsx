@@ -53,9 +53,9 @@ export function NewRunPage() {
   const local = useQuery(models()).data?.local;
   useEffect(() => {
     if (from !== undefined) {
-      void copyRun(from);
+      void copyRun(from, isStep(step) && step !== "method" ? step : "review");
     }
-  }, [from, copyRun]);
+  }, [from, step, copyRun]);
   useEffect(() => {
     const key = settingOfHash(hash);
     if (key !== null) {

@@ -9,6 +9,7 @@ import { LiveStrip } from "@/features/run/live-strip";
 import { LossReport } from "@/features/run/loss-report";
 import { Notes } from "@/features/run/notes";
 import { OriginCard } from "@/features/run/origin-card";
+import { Outcome } from "@/features/run/outcome";
 import { ReportCard } from "@/features/run/report-card";
 import { RewardReport } from "@/features/run/reward-report";
 import { RolloutStream } from "@/features/run/rollout-stream";
@@ -40,6 +41,7 @@ export function Overview({ detail, live }: OverviewProps) {
       {isWaiting ? <Waiting detail={detail} live={live} /> : null}
       {atWork ? <LatestAlarm alarms={live.alarms} /> : null}
       {isWaiting && face.report !== "answers" ? null : <Report face={face} detail={detail} />}
+      <Outcome detail={detail} />
       {isWaiting ? null : <TeacherTable detail={detail} live={live} />}
       {isWaiting ? null : <Course face={face} detail={detail} live={live} />}
     </div>

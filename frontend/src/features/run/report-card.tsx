@@ -90,7 +90,7 @@ const SMALL_CHANGE = 0.02;
 function klNote(run: RunSummary, kl: MetricSummary): string {
   const way = wayText(kl);
   return !isAtWork(run.state) && Math.abs(1 - kl.after / kl.first) < SMALL_CHANGE
-    ? `${way}: hardly anything was learned; raise learning_rate or num_steps`
+    ? `${way}: hardly anything was learned; try a higher learning rate or more steps`
     : way;
 }
 

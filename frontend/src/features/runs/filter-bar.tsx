@@ -7,6 +7,7 @@ import { Button } from "@/components/button";
 import { Input } from "@/components/input";
 import { Popover } from "@/components/popover";
 import { Select } from "@/components/select";
+import { filterText, useKeyName } from "@/features/runs/key-names";
 import { ColumnPicker, GroupPicker } from "@/features/runs/key-pickers";
 import { type RunSearch, toggled } from "@/features/runs/listing";
 import { RUN_STATES, RunStateDot } from "@/features/runs/run-state";
@@ -21,6 +22,7 @@ interface FilterBarProps {
 }
 
 export function FilterBar({ search, address, change, inputRef }: FilterBarProps) {
+  const name = useKeyName();
   return (
     <div className="flex flex-wrap items-center gap-2 px-4 pb-2">
       <SearchBox value={search.q ?? ""} change={change} inputRef={inputRef} />
@@ -53,14 +55,15 @@ export function FilterBar({ search, address, change, inputRef }: FilterBarProps)
       {(search.filter ?? []).map((filter) => (
         <span
           key={filter}
+          title={filter}
           className="num inline-flex h-6 items-center gap-1 rounded-md bg-selected pl-2 text-sm"
         >
-          {filter}
+          {filterText(filter, name)}
           <Button
             look="quiet"
             size="sm"
             icon={<X aria-hidden />}
-            aria-label={`Remove the filter ${filter}`}
+            aria-label={`Remove the filter ${filterText(filter, name)}`}
             onClick={() => change({ filter: toggled(search.filter, filter) })}
           />
         </span>
@@ -156,6 +159,7 @@ const SIGNS = ["=", "!=", "<", "<=", ">", ">=", "~"];
 
 function ValueFilter({ search, change }: PartProps) {
   const keys = useQuery(runKeys());
+  const nameOf = useKeyName();
   const [key, setKey] = useState("");
   const [sign, setSign] = useState("<");
   const [value, setValue] = useState("");
@@ -187,7 +191,7 @@ function ValueFilter({ search, change }: PartProps) {
         />
         <datalist id="run-keys">
           {(keys.data?.keys ?? []).map((name) => (
-            <option key={name} value={name} />
+            <option key={name} value={name} label={nameOf(name)} />
           ))}
         </datalist>
         <Select

@@ -1,6 +1,7 @@
 import { ChevronDown, ChevronRight } from "lucide-react";
 import type { KindFacts, Metric, RunGroup } from "@/api/types";
 import { formatCount, formatNumber, formatPercent } from "@/components/format";
+import { useKeyName } from "@/features/runs/key-names";
 
 interface GroupCellsProps {
   group: RunGroup;
@@ -23,7 +24,7 @@ export function GroupCells({
   kinds,
 }: GroupCellsProps) {
   const Chevron = isOpen ? ChevronDown : ChevronRight;
-  const title = metrics?.get(groupKey)?.title ?? groupKey.split(".").at(-1) ?? groupKey;
+  const title = useKeyName()(groupKey);
   const runs = group.count === 1 ? "1 run" : `${formatCount(group.count)} runs`;
   return (
     <>

@@ -1,11 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
 import { Columns3, Group } from "lucide-react";
 import { type ReactNode, useState } from "react";
-import { metricCatalogue } from "@/api/metrics";
 import { runKeys } from "@/api/runs";
 import { Button } from "@/components/button";
 import { Input } from "@/components/input";
 import { Popover } from "@/components/popover";
+import { useKeyName } from "@/features/runs/key-names";
 import { columnsOf, type RunSearch, toggled } from "@/features/runs/listing";
 
 interface PickerProps {
@@ -41,7 +41,7 @@ export function GroupPicker({ search, change }: PickerProps) {
       findLabel="Find a key to group by"
       trigger={
         <Button icon={<Group aria-hidden />} className={chosen ? "bg-selected" : ""}>
-          {chosen ? `By ${name(chosen)}` : "Group"}
+          {chosen ? `By ${name(chosen).toLowerCase()}` : "Group"}
         </Button>
       }
       first={["", ...new Set([...(chosen ? [chosen] : []), ...GROUPED_FIRST])]}
@@ -50,12 +50,6 @@ export function GroupPicker({ search, change }: PickerProps) {
       onPick={(key) => change({ group: key || undefined })}
     />
   );
-}
-
-/** A metric's title, else the key itself. */
-function useKeyName(): (key: string) => string {
-  const catalogue = useQuery(metricCatalogue()).data;
-  return (key) => catalogue?.get(key)?.title ?? key;
 }
 
 interface KeyPickerProps {
@@ -77,7 +71,9 @@ function KeyPicker({ label, findLabel, trigger, first, ...rest }: KeyPickerProps
   const matching = (keys.data?.keys ?? []).filter(
     (key) => key.includes(wanted) || name(key).toLowerCase().includes(wanted),
   );
-  const shown = first.filter((key) => wanted === "" || key.includes(wanted));
+  const shown = first.filter(
+    (key) => key.includes(wanted) || name(key).toLowerCase().includes(wanted),
+  );
   const ordered = [...shown, ...matching.filter((key) => !first.includes(key))];
   return (
     <Popover label={label} align="end" trigger={trigger}>

@@ -68,7 +68,10 @@ export const Cells = memo(function Cells({
         <RunStateDot state={run.state} />
         {run.damage ? <Badge tone="bad">damaged</Badge> : run.state}
       </td>
-      <td className="truncate pr-3 text-muted" title={kind?.title ?? run.method}>
+      <td
+        className="truncate pr-3 text-muted @max-[880px]/runs:hidden"
+        title={kind?.title ?? run.method}
+      >
         {kind?.title ?? run.method}
       </td>
       <td

@@ -3,6 +3,7 @@ import clsx from "clsx";
 import { useEffect, useMemo, useRef } from "react";
 import type { KindFacts, Metric } from "@/api/types";
 import { GroupCells } from "@/features/runs/group-cells";
+import { useKeyName } from "@/features/runs/key-names";
 import { columnsOf, type RunSearch } from "@/features/runs/listing";
 import type { ListRow, ListRows } from "@/features/runs/rows";
 import { Cells } from "@/features/runs/run-cells";
@@ -108,6 +109,7 @@ interface HeadProps extends Pick<RunTableProps, "search" | "change" | "metrics">
 
 function Head({ search, change, metrics, columns, grid }: HeadProps) {
   const shared = { search, change };
+  const name = useKeyName();
   return (
     <thead className="sticky top-0 z-10 grid">
       <tr className="grid h-8 items-center border-b bg-page px-4 label" style={grid}>
@@ -115,7 +117,12 @@ function Head({ search, change, metrics, columns, grid }: HeadProps) {
         <th />
         <SortHeader label="Name" sortKey="name" {...shared} />
         <SortHeader label="State" sortKey="state" {...shared} />
-        <SortHeader label="Method" sortKey="method" {...shared} />
+        <SortHeader
+          label="Method"
+          sortKey="method"
+          className="@max-[880px]/runs:hidden"
+          {...shared}
+        />
         <SortHeader
           label="Student from teacher"
           sortKey="student"
@@ -127,7 +134,7 @@ function Head({ search, change, metrics, columns, grid }: HeadProps) {
         {columns.map((key) => (
           <SortHeader
             key={key}
-            label={metrics?.get(key)?.title ?? key.split(".").at(-1) ?? key}
+            label={name(key)}
             hint={key}
             sortKey={key}
             better={metrics?.get(key)?.better}
