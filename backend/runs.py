@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from backend.backend import Backend
 from backend.history.summary import created_time
-from backend.history.views import View
+from backend.history.views import RunSummary, View
 from backend.problems import ConflictError, NotFoundError
 from backend.ranks import HERE, RanksAsked, choose, forget, keep
 from backend.starting import check_start, enqueue
@@ -22,7 +22,12 @@ from OnPolicyDistill.config import (
 )
 from OnPolicyDistill.errors import RunError
 from OnPolicyDistill.methods import endpoints_of
-from OnPolicyDistill.runs.annotations import Annotations, read_annotations, write_annotations
+from OnPolicyDistill.runs.annotations import (
+    MAX_NAME_CHARACTERS,
+    Annotations,
+    read_annotations,
+    write_annotations,
+)
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from OnPolicyDistill.runs.trash import put_in_trash, trashed_runs
 
@@ -96,6 +101,11 @@ def duplicate(run: RunDirectory, changes: dict[str, object]) -> dict[str, object
     values: dict[str, object] = config.model_dump(mode="json")
     block = BLOCK_OF_METHOD[config.method]
     return with_overrides(with_overrides(values, {f"{block}.run_name": None}), changes)
+
+
+def name_again(other: RunSummary) -> str | None:
+    """What a duplicate is called; nothing where the other has no name but its id."""
+    return None if other.name == other.run_id else f"{other.name} again"[:MAX_NAME_CHARACTERS]
 
 
 def annotate(run: RunDirectory, change: Mapping[str, object]) -> None:

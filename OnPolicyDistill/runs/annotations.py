@@ -11,6 +11,7 @@ from OnPolicyDistill.files import read_plain, write_text_atomically
 from OnPolicyDistill.runs.directory import RunDirectory
 
 ANNOTATIONS_FILE = "annotations.json"
+MAX_NAME_CHARACTERS = 120
 
 Tag = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[^\s,]+$")]
 
@@ -21,7 +22,10 @@ class Annotations(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str | None = Field(
-        None, min_length=1, max_length=120, description="Shown instead of the config's run_name."
+        None,
+        min_length=1,
+        max_length=MAX_NAME_CHARACTERS,
+        description="Shown instead of the config's run_name.",
     )
     tags: tuple[Tag, ...] = Field((), max_length=50, description="Words without spaces or commas.")
     note: str = Field("", max_length=20_000, description="Free text.")

@@ -15,7 +15,7 @@ from backend.history.query import RunPage, RunQuery, find_runs, list_keys
 from backend.history.views import RunDetail, RunSummary, ShownState, View
 from backend.ranks import RanksAsked
 from backend.routers.dependencies import NAME_PATTERN, Here, RunId, refusals
-from backend.runs import Making, annotate, duplicate, make_run
+from backend.runs import Making, annotate, duplicate, make_run, name_again
 from backend.saved_views import SavedViews, read_views, write_views
 from OnPolicyDistill.runs.annotations import Annotations, Tag
 
@@ -199,9 +199,13 @@ def change_annotations(backend: Here, run_id: RunId, change: AnnotationChange) -
 
 @router.post("/runs/{run_id}/duplicate", status_code=201, responses=refusals(404, 409, 507))
 def make_duplicate(backend: Here, run_id: RunId, duplication: RunDuplication) -> RunSummary:
-    """Make a run with another run's settings and some changes."""
+    """Make a run with another run's settings and some changes; its name is the other's, again."""
     values = duplicate(backend.existing(run_id), dict(duplication.changes))
     asked = duplication
     make = Making(start=asked.start, anyway=asked.anyway, confirm=asked.confirm)
-    run = make_run(backend, values, asked.annotations, make)
+    annotations = asked.annotations
+    if annotations.name is None and not any(key.endswith(".run_name") for key in asked.changes):
+        again = name_again(backend.summary(run_id))
+        annotations = annotations.model_copy(update={"name": again})
+    run = make_run(backend, values, annotations, make)
     return backend.changed(run.run_id)

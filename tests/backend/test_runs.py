@@ -126,6 +126,16 @@ async def test_a_duplicate_has_the_changes_and_nothing_else_new(
     }
 
 
+async def test_a_duplicate_has_the_name_of_the_other_run_again_unless_one_is_given(
+    client: httpx.AsyncClient, make_run: MakeRun
+) -> None:
+    path = f"/api/runs/{make_run('original', steps=1).run_id}/duplicate"
+    named = {"changes": {"distillation.run_name": "seed 5"}}
+    called = {"annotations": {"name": "a third"}}
+    names = [(await client.post(path, json=asked)).json()["name"] for asked in ({}, named, called)]
+    assert names == ["original again", "seed 5", "a third"]
+
+
 async def test_a_duplicate_with_a_wrong_change_names_the_field(
     client: httpx.AsyncClient, make_run: MakeRun
 ) -> None:

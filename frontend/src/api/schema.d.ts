@@ -347,7 +347,7 @@ export interface paths {
         put?: never;
         /**
          * Make Duplicate
-         * @description Make a run with another run's settings and some changes.
+         * @description Make a run with another run's settings and some changes; its name is the other's, again.
          */
         post: operations["make_duplicate_api_runs__run_id__duplicate_post"];
         delete?: never;

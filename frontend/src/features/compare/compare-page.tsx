@@ -15,7 +15,7 @@ import { parted, whatDoesNotCompare } from "@/features/compare/measured";
 import { SamePrompts } from "@/features/compare/same-prompts";
 import { CompareTable, LastValues } from "@/features/compare/tables";
 import { ComparedCharts } from "@/features/curves/compared-charts";
-import { useKeyName } from "@/features/runs/key-names";
+import { type KeyName, useKeyName } from "@/features/runs/key-names";
 import { RunStateBadge } from "@/features/runs/run-state";
 
 export function ComparePage() {
@@ -56,7 +56,7 @@ function Compared({ data }: { data: Comparison }) {
         detail={`${data.runs.length} runs; differences are to the first`}
         actions={
           <>
-            <Button onClick={() => saveTable(data)}>Save as CSV</Button>
+            <Button onClick={() => saveTable(data, name)}>Save as CSV</Button>
             <Button onClick={() => saveJson(data)}>Save as JSON</Button>
           </>
         }
@@ -139,11 +139,13 @@ function Legend({ runs }: { runs: Comparison["runs"] }) {
   );
 }
 
-function saveTable(data: Comparison): void {
-  const header = ["key", ...data.runs.map((run) => run.run_id)];
-  const settings = data.settings.map((setting) => [setting.key, ...setting.values]);
+function saveTable(data: Comparison, name: KeyName): void {
+  const header = ["key", "name", ...data.runs.map((run) => run.name)];
+  const ids = ["run_id", "Run id", ...data.runs.map((run) => run.run_id)];
+  const settings = data.settings.map(({ key, values }) => [key, name(key), ...values]);
   const metrics = data.metrics.map((metric) => [
     metric.key,
+    metric.title,
     ...metric.values.map((value) => value?.after ?? null),
   ]);
   const intervals = data.metrics
@@ -151,10 +153,15 @@ function saveTable(data: Comparison): void {
     .flatMap((metric) =>
       (["low", "high"] as const).map((end) => [
         `${metric.key} ${end}`,
+        `${metric.title}, ${end} end of the 95 % interval`,
         ...metric.values.map((value) => value?.after_interval?.[end] ?? null),
       ]),
     );
-  download("comparison.csv", toCsv(header, [...settings, ...metrics, ...intervals]), "text/csv");
+  download(
+    "comparison.csv",
+    toCsv(header, [ids, ...settings, ...metrics, ...intervals]),
+    "text/csv",
+  );
 }
 
 function saveJson(data: Comparison): void {

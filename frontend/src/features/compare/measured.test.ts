@@ -31,6 +31,8 @@ test("what is held out and what is training stand apart, and what nobody measure
 
 test("shares are percentages, and a unit is not said twice", () => {
   expect(DATA.metrics.map(unitOf)).toEqual(["%", "%", "", ""]);
+  const [, , , tokens] = DATA.metrics;
+  expect(tokens && unitOf({ ...tokens, title: "Sampling", unit: "s" })).toBe("s");
   expect(valueText(0.787, "share")).toBe("78.7");
 });
 

@@ -21,7 +21,8 @@ export function unitOf({ title, unit }: ComparedMetric): string {
   if (unit === "share") {
     return "%";
   }
-  return title.toLowerCase().includes(unit.toLowerCase()) ? "" : unit;
+  const words = title.toLowerCase().split(/[^\p{L}\p{N}]+/u);
+  return words.includes(unit.toLowerCase()) ? "" : unit;
 }
 
 const HELD_OUT = [

@@ -23,7 +23,7 @@ const PROMPTS = 2;
 export function firstFinished(runs: readonly RunSummary[], total: number): RunSummary | undefined {
   return total > FEW_RUNS
     ? undefined
-    : runs.find(({ state, method }) => state === "finished" && method !== "evaluation");
+    : runs.findLast(({ state, method }) => state === "finished" && method !== "evaluation");
 }
 
 /** What the first run did, at one glance, and where to go from there. */
