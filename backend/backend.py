@@ -150,6 +150,11 @@ class Backend:
             raise NotFoundError(f"There is no run {run_id}.")
         return self.shown(summary)
 
+    def name_of(self, run_id: str) -> str:
+        """Return what a run is called; its id where it is gone."""
+        summary = self.index.get(run_id)
+        return run_id if summary is None else f"“{summary.name}”"
+
     def detail(self, run_id: str) -> RunDetail:
         """Return a run's own page as it stands now."""
         summary, log = self.summary(run_id), self.log(run_id)

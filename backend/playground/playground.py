@@ -183,10 +183,10 @@ class Playground:
         """Why the playground may not use the GPU now; empty when it may."""
         active = self._backend.supervisor.slot.active
         if active is not None:
-            return f"Run {active.run_id} has the GPU."
+            return f"The run {self._backend.name_of(active.run_id)} has the GPU."
         elsewhere = sorted(self._backend.watcher.running)
         if elsewhere:
-            return f"Run {elsewhere[0]} has the GPU."
+            return f"The run {self._backend.name_of(elsewhere[0])} has the GPU."
         return self._backend.held_by_others() or ""
 
     async def close(self, reason: str = "The playground was closed.") -> None:

@@ -136,6 +136,15 @@ async def test_a_duplicate_has_the_name_of_the_other_run_again_unless_one_is_giv
     assert names == ["original again", "seed 5", "a third"]
 
 
+async def test_who_has_the_gpu_is_told_by_name(
+    client: httpx.AsyncClient, backend: Backend, make_run: MakeRun
+) -> None:
+    run = make_run("dates, slowly", steps=1)
+    await client.get(f"/api/runs/{run.run_id}")
+    assert backend.name_of(run.run_id) == "“dates, slowly”"
+    assert backend.name_of("distill_gone") == "distill_gone"
+
+
 async def test_a_duplicate_with_a_wrong_change_names_the_field(
     client: httpx.AsyncClient, make_run: MakeRun
 ) -> None:
