@@ -183,7 +183,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFullError(
                 f"The disk that holds {path.parent} is full, so {path.name} was not written.",
-                "Free some space and resume the run; everything written before is intact.",
+                "Free some space and try again, or resume the run; nothing written before is lost.",
             ) from error
         raise
 
@@ -209,7 +209,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
     refuse_taken(target)
     partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    with disk_errors(partial):
+    with disk_errors(target):
         try:
             partial.mkdir(parents=True)
             yield partial

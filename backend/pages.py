@@ -13,6 +13,8 @@ from starlette.routing import Route
 from backend.access import Access
 from backend.problems import NotFoundError, install_problem_handlers
 
+INDEX = "index.html"
+
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>OnPolicyDistill</title>
 <style>body{{font:15px/1.5 system-ui;max-width:40rem;margin:4rem auto;padding:0 1rem}}</style>
 <h1>{title}</h1><p>{text}</p></html>"""
@@ -65,8 +67,13 @@ def _open_session(request: Request, access: Access, token: str, path: str) -> Re
     return response
 
 
+def is_built(frontend: Path) -> bool:
+    """Whether there are pages to serve."""
+    return (frontend / INDEX).is_file()
+
+
 def _file(frontend: Path, path: str) -> Response:
-    index = frontend / "index.html"
+    index = frontend / INDEX
     if not index.is_file() and PAGE.fullmatch(path):
         return HTMLResponse(NOT_BUILT, status_code=503)
     file = (frontend / path).resolve()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -21,6 +22,7 @@ import uvicorn
 
 from backend.app import create_api, guard
 from backend.backend import Backend
+from backend.pages import is_built
 from backend.settings import BackendSettings, new_secret
 from backend.workspace_lock import workspace_lock
 from OnPolicyDistill.errors import DistillError, InputError
@@ -102,9 +104,10 @@ def bind(port: int) -> socket.socket:
         listener.bind((HOST, port))
     except (OSError, OverflowError) as error:
         listener.close()
+        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        why = "is taken by another program" if taken else f"cannot be used ({error})"
         raise InputError(
-            f"Port {port} on {HOST} cannot be used ({error}).",
-            "Leave out --port to get a free one.",
+            f"Port {port} on {HOST} {why}.", "Leave out --port to get a free one."
         ) from error
     return listener
 
@@ -151,7 +154,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            _announce(self._options, self._settings)
+            announce(self._options, self._settings)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -172,7 +175,8 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _announce(options: ServeOptions, settings: BackendSettings) -> None:
+def announce(options: ServeOptions, settings: BackendSettings) -> None:
+    """Say where the page is: one JSON line for programs, words and a browser for people."""
     url = f"http://{HOST}:{settings.port}/?token={settings.link_token}"
     if options.ready_json:
         ready = {
@@ -184,6 +188,9 @@ def _announce(options: ServeOptions, settings: BackendSettings) -> None:
         _say(json.dumps(ready))
         return
     _say(f"OnPolicyDistill serves {settings.workspace}\n{url}")
+    if not is_built(settings.frontend):
+        _note("The screen is not built yet: make build, then reload that page.")
+    _note("Ctrl-C ends it; runs that are at work go on.")
     if options.open_browser:
         threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
@@ -191,6 +198,10 @@ def _announce(options: ServeOptions, settings: BackendSettings) -> None:
 def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
+
+
+def _note(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
 
 
 def _exit_with_parent(server: _Server) -> None:

@@ -27,10 +27,20 @@ def workspace_lock(settings: BackendSettings) -> Iterator[None]:
         except BlockingIOError:
             lock.seek(0)
             raise RunError(
-                f"Another backend serves {settings.workspace} already ({lock.read().strip()}).",
-                "Open that one, stop it, or choose another workspace with --workspace.",
+                f"The workspace {settings.workspace} is served already{_holder(lock.read())}.",
+                "Open that page, stop it there with Ctrl-C, or choose another workspace with "
+                "--workspace.",
             ) from None
         lock.truncate(0)
         lock.write(json.dumps({"pid": os.getpid(), "port": settings.port}))
         lock.flush()
         yield
+
+
+def _holder(written: str) -> str:
+    """Where and by which process, as far as that was written yet."""
+    try:
+        told = json.loads(written)
+        return f" at http://127.0.0.1:{int(told['port'])} (process {int(told['pid'])})"
+    except (ValueError, KeyError, TypeError):
+        return ""

@@ -65,7 +65,9 @@ def test_a_failed_atomic_write_keeps_the_old_text(
 
 def test_a_full_disk_is_said_in_words_and_other_errors_pass_unchanged(tmp_path: Path) -> None:
     with (
-        pytest.raises(DiskFullError, match="is full"),
+        pytest.raises(
+            DiskFullError, match=r"is full, so a was not written\. Free some space and try"
+        ),
         disk_errors(tmp_path / "a"),
     ):
         raise OSError(errno.ENOSPC, "No space left on device")

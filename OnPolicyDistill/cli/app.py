@@ -23,6 +23,7 @@ from OnPolicyDistill.cli.evaluate import evaluate
 from OnPolicyDistill.cli.export import export, fuse
 from OnPolicyDistill.cli.generate import generate
 from OnPolicyDistill.cli.graft import graft
+from OnPolicyDistill.cli.groups import CommandGroup
 from OnPolicyDistill.cli.hosts import app as hosts_app
 from OnPolicyDistill.cli.models import app as models_app
 from OnPolicyDistill.cli.output import default_workspace, print_note, print_text
@@ -41,6 +42,7 @@ DEBUG = "--debug"
 ERROR_LOG = "errors.log"
 
 app = typer.Typer(
+    cls=CommandGroup,
     name="opd",
     help="Distil a large local language model into a small one, on this machine.",
     no_args_is_help=True,

@@ -10,13 +10,16 @@ import typer
 
 from OnPolicyDistill.cli.data_apart import separate, split
 from OnPolicyDistill.cli.data_causal import baselines, causal, causal_published
+from OnPolicyDistill.cli.groups import CommandGroup
 from OnPolicyDistill.cli.output import JsonOption, print_json, print_note, print_text
 
 if TYPE_CHECKING:
     from OnPolicyDistill.datasets.linter import LintReport, Ruler
     from OnPolicyDistill.datasets.prompt_rules import Finding
 
-app = typer.Typer(help="Look at prompt files and check them.", no_args_is_help=True)
+app = typer.Typer(
+    cls=CommandGroup, help="Look at prompt files and check them.", no_args_is_help=True
+)
 
 app.command()(causal)
 app.command("causal-published")(causal_published)

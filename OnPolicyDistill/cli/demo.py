@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from OnPolicyDistill.cli.demo_pipeline import pipeline
-from OnPolicyDistill.cli.demo_run import play
+from OnPolicyDistill.cli.demo_run import play, print_next
 from OnPolicyDistill.cli.demo_surgery import surgery
 from OnPolicyDistill.cli.device import load_mlx
+from OnPolicyDistill.cli.groups import CommandGroup
 from OnPolicyDistill.cli.output import (
     JsonOption,
     WorkspaceOption,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from OnPolicyDistill.demo.squares_story import VlmDemoResult
     from OnPolicyDistill.demo.story import DemoResult, StudentNumbers, TeacherNumbers
 
-app = typer.Typer(invoke_without_command=True)
+app = typer.Typer(cls=CommandGroup, invoke_without_command=True)
 app.command("surgery")(surgery)
 app.command("pipeline")(pipeline)
 
@@ -50,6 +51,7 @@ def demo(
     else:
         print_story(result)
         print_note(f"The run is in {run.path}, its plot is report.png there.")
+        print_next(run)
 
 
 @app.command("prompt-distillation")
@@ -198,7 +200,6 @@ def print_story(result: DemoResult) -> None:
     )
     print_text(f"Proof of learning: {'passed' if result.proof_passed else 'FAILED'}.")
     print_text(f"Adapter of the last step: {result.adapter_path}")
-    print_text(f'Try it: opd generate --run {result.run_id} --compare --prompt "..."')
 
 
 def _intervals(name: str, *measured: StudentNumbers | TeacherNumbers) -> list[str]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from OnPolicyDistill.cli.output import default_workspace
+from OnPolicyDistill.cli.output import default_workspace, print_note
+from OnPolicyDistill.cli.run_lines import typed
 from OnPolicyDistill.cli.starting import refuse_without_memory
 
 if TYPE_CHECKING:
@@ -55,3 +58,17 @@ def play(
     run = find_run(folder, result.run_id)
     write_report(run)
     return result, run
+
+
+def print_next(run: RunDirectory) -> None:
+    """What to type after the first success, and how `opd` is found where it is not."""
+    name = typed(run)
+    print_note("")
+    print_note("Next:")
+    print_note(f'  opd generate --run {name} --compare --prompt "9 Apr 66, five past ten at night"')
+    print_note(f"  opd export {name} --out dates-adapter")
+    print_note("  opd serve                     the same on a page, in your browser")
+    print_note("  opd check demo --prompts FILE --validation FILE    with lines of your own")
+    if shutil.which("opd") is None:
+        folder = Path(sys.argv[0]).resolve().parent
+        print_note(f'The terminal finds opd after: export PATH="{folder}:$PATH"')

@@ -19,6 +19,7 @@ from OnPolicyDistill.cli.output import (
     print_text,
 )
 from OnPolicyDistill.cli.plan import AssignmentsOption
+from OnPolicyDistill.cli.run_lines import typed
 from OnPolicyDistill.cli.runs import open_run
 from OnPolicyDistill.errors import InputError, StoppedError
 
@@ -157,8 +158,8 @@ def _work_on(run: RunDirectory) -> None:
         try:
             evaluate_run(run, _say, stop)
         except StoppedError as error:
-            message = f"Run {run.run_id} is paused; its answers are kept."
-            raise StoppedError(message, f"Go on with: opd resume {run.run_id}") from error
+            message = f"Run {typed(run)} is paused; its answers are kept."
+            raise StoppedError(message, f"Go on with: opd resume {typed(run)}") from error
 
 
 def _say(event: Event) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from OnPolicyDistill.cli.groups import CommandGroup
 from OnPolicyDistill.cli.output import (
     JsonOption,
     WorkspaceOption,
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from OnPolicyDistill.distributed.checking import Checked
     from OnPolicyDistill.distributed.hosts import Hosts
 
-app = typer.Typer(help="Look at the machines that train together.", no_args_is_help=True)
+app = typer.Typer(
+    cls=CommandGroup, help="Look at the machines that train together.", no_args_is_help=True
+)
 
 HostsArgument = Annotated[Path, typer.Argument(metavar="HOSTS", help="JSON file of hosts.")]
 

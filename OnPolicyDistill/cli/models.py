@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from OnPolicyDistill.cli.device import load_mlx
+from OnPolicyDistill.cli.groups import CommandGroup
 from OnPolicyDistill.cli.output import (
     JsonOption,
     print_fields,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 Pair = Literal["dates", "languages", "squares", "surgery", "families"]
 
-app = typer.Typer(help="List known models and get them.", no_args_is_help=False)
+app = typer.Typer(cls=CommandGroup, help="List known models and get them.", no_args_is_help=False)
 
 NameArgument = Annotated[str, typer.Argument(metavar="MODEL", help="Alias, hub id or folder.")]
 

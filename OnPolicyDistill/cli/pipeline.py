@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from OnPolicyDistill.cli.groups import CommandGroup
 from OnPolicyDistill.cli.output import (
     JsonOption,
     WorkspaceOption,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from OnPolicyDistill.pipelines.status import PipelineStatus, StageStatus
 
 app = typer.Typer(
+    cls=CommandGroup,
     help="Run stages that hand their adapters on, and compare what comes of it.",
     no_args_is_help=True,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,9 @@ from OnPolicyDistill.errors import DistillError
 
 if TYPE_CHECKING:
     from OnPolicyDistill.runs.directory import RunDirectory
+
+
+LATEST = "latest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,6 @@ class RunLine:
 def describe_line(run: RunDirectory) -> RunLine:
     """What a list says of a run."""
     from OnPolicyDistill.config import num_steps_of, settings_of
-    from OnPolicyDistill.runs.annotations import read_annotations
     from OnPolicyDistill.runs.wording import describe_models
 
     try:
@@ -51,7 +54,7 @@ def describe_line(run: RunDirectory) -> RunLine:
             run_id=run.run_id,
             state=run.state(),
             method=config.method,
-            name=read_annotations(run).name or settings.run_name or "",
+            name=name_of(run),
             models=describe_models(settings),
             step=_last_step(run),
             num_steps=num_steps_of(config) or _settled_steps(run),
@@ -60,6 +63,28 @@ def describe_line(run: RunDirectory) -> RunLine:
         )
     except (DistillError, OSError, ValueError) as error:
         return RunLine(run.run_id, "damaged", "", "", "", 0, 0, _printable(run.path), str(error))
+
+
+def name_of(run: RunDirectory) -> str:
+    """What a person called a run; empty where that is nothing or cannot be read."""
+    from OnPolicyDistill.config import settings_of
+    from OnPolicyDistill.runs.annotations import read_annotations
+
+    try:
+        return read_annotations(run).name or settings_of(run.config()).run_name or ""
+    except (DistillError, OSError, ValueError):
+        return ""
+
+
+def typed(run: RunDirectory) -> str:
+    """What to type for a run: its name where no other run has it, else its id."""
+    from OnPolicyDistill.runs.directory import list_runs
+
+    name = name_of(run)
+    others = (other for other in list_runs(run.path.parent.parent) if other.run_id != run.run_id)
+    if not name or name == LATEST or any(name in (o.run_id, name_of(o)) for o in others):
+        return run.run_id
+    return shlex.quote(name)
 
 
 def progress_text(line: RunLine) -> str:

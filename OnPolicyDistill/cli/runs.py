@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from OnPolicyDistill.cli.groups import CommandGroup
 from OnPolicyDistill.cli.output import (
     JsonOption,
     WorkspaceOption,
@@ -20,7 +22,14 @@ from OnPolicyDistill.cli.output import (
     print_table,
     print_text,
 )
-from OnPolicyDistill.cli.run_lines import after_text, describe_line, held_out_text, progress_text
+from OnPolicyDistill.cli.run_lines import (
+    LATEST,
+    after_text,
+    describe_line,
+    held_out_text,
+    name_of,
+    progress_text,
+)
 from OnPolicyDistill.errors import InputError, RunError
 
 if TYPE_CHECKING:
@@ -29,7 +38,9 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.5
 
-app = typer.Typer(help="List, show, report, watch and delete runs.", no_args_is_help=False)
+app = typer.Typer(
+    cls=CommandGroup, help="List, show, report, watch and delete runs.", no_args_is_help=False
+)
 
 RunArgument = Annotated[
     str,
@@ -62,16 +73,16 @@ def list_all(workspace: WorkspaceOption = None, json: JsonOption = False) -> Non
     else:
         rows = [
             [
-                line.run_id,
+                line.name or line.run_id,
                 line.state,
                 progress_text(line),
                 held_out_text(line.after),
-                line.models,
-                line.name or line.problem,
+                line.models or line.problem,
+                line.run_id,
             ]
             for line in lines
         ]
-        print_table(["run", "state", "steps", "held out", "models", "name"], rows)
+        print_table(["run", "state", "steps", "held out", "models", "id"], rows)
 
 
 @app.command()
@@ -200,8 +211,11 @@ def trash(workspace: WorkspaceOption = None, json: JsonOption = False) -> None:
     elif not lines:
         print_note(f"The trash of {folder} is empty.")
     else:
-        rows = [[line.run_id, progress_text(line), line.models, line.name] for line in lines]
-        print_table(["run", "steps", "models", "name"], rows)
+        rows = [
+            [line.name or line.run_id, progress_text(line), line.models, line.run_id]
+            for line in lines
+        ]
+        print_table(["run", "steps", "models", "id"], rows)
 
 
 @app.command()
@@ -243,13 +257,27 @@ def _named_run(workspace: Path, name: str) -> RunDirectory:
     from OnPolicyDistill.runs.directory import find_run, list_runs
 
     runs = list_runs(workspace)
-    if name == "latest" and runs:
+    if name == LATEST and runs:
         return runs[0]
     if not any(run.run_id.startswith(name) for run in runs):
-        called = [run for run in runs if describe_line(run).name == name]
+        called = [run for run in runs if name_of(run) == name]
         if len(called) > 1:
             ids = ", ".join(run.run_id for run in called)
             raise InputError(f"{len(called)} runs are called {name!r}: {ids}.", "Give an id.")
         if called:
             return called[0]
+        _refuse_unknown(workspace, name, runs)
     return find_run(workspace, name)
+
+
+def _refuse_unknown(workspace: Path, name: str, runs: Sequence[RunDirectory]) -> NoReturn:
+    """Say that no run is called that, and which one is nearly."""
+    from difflib import get_close_matches
+
+    if not runs:
+        message = f"No run in {workspace} matches {name!r}: there is none yet."
+        raise InputError(message, "Start one: opd train, or try: opd demo.")
+    names = [LATEST, *filter(None, map(name_of, runs))]
+    near = get_close_matches(name, names, 1)
+    question = f" Is it {near[0]!r}?" if near else ""
+    raise InputError(f"No run in {workspace} matches {name!r}.{question}", "List them: opd runs.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from OnPolicyDistill.cli.device import load_mlx
+from OnPolicyDistill.cli.groups import CommandGroup
 from OnPolicyDistill.cli.output import (
     JsonOption,
     WorkspaceOption,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_LINES = 5.0
 
-app = typer.Typer(help="Put what a teacher says on disk.", no_args_is_help=True)
+app = typer.Typer(cls=CommandGroup, help="Put what a teacher says on disk.", no_args_is_help=True)
 
 
 @app.callback()

@@ -27,6 +27,7 @@ from OnPolicyDistill.cli.ranks import (
     ranks_here,
     work_as_ranks,
 )
+from OnPolicyDistill.cli.run_lines import typed
 from OnPolicyDistill.cli.runs import RunArgument, open_run
 from OnPolicyDistill.cli.starting import AnywayOption, refuse_without_memory
 from OnPolicyDistill.errors import InputError, StoppedError
@@ -191,7 +192,7 @@ def train_on(run: RunDirectory, checkpoint: Path | None) -> None:
         try:
             work(run, observer, stop, checkpoint)
         except StoppedError as error:
-            raise StoppedError(_paused(run), f"Go on with: opd resume {run.run_id}") from error
+            raise StoppedError(_paused(run), f"Go on with: opd resume {typed(run)}") from error
 
 
 def tell(run: RunDirectory, json: bool) -> None:
@@ -271,7 +272,7 @@ def _paused(run: RunDirectory) -> str:
 
     saved = last_checkpoint(run)
     where = "before its first step" if saved is None else f"at step {int(saved.name)}"
-    return f"Run {run.run_id} is paused {where}."
+    return f"Run {typed(run)} is paused {where}."
 
 
 def _unstarted(name: str, workspace: Path | None) -> RunDirectory:

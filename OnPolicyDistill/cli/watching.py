@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 from OnPolicyDistill.cli.output import print_note
+from OnPolicyDistill.cli.run_lines import typed
 from OnPolicyDistill.errors import GpuInterruptedError, StoppedError
 from OnPolicyDistill.gpu import is_watched
 from OnPolicyDistill.runs.directory import RunDirectory
@@ -122,7 +123,7 @@ def _exit_code(run: RunDirectory, code: int, was_asked_to_end: bool) -> int:
     elif code < 0:
         print_note(
             f"opd: The process that trained was ended by {signal.Signals(-code).name}. "
-            f"Go on with: opd resume {run.run_id}"
+            f"Go on with: opd resume {typed(run)}"
         )
     return 1
 

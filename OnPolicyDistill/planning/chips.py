@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Literal
 
 from OnPolicyDistill.errors import InputError
@@ -114,8 +115,10 @@ def find_chip(name: str) -> Chip:
     match = NAME.fullmatch(plain)
     cores = None if match is None or match[3] is None else int(match[3])
     if match is None or int(match[1]) == 0 or cores == 0:
+        near = get_close_matches(plain, CHIPS, 1)
+        question = f" Is it {near[0]}?" if near else ""
         known = ", ".join(CHIPS)
-        raise InputError(f"There is no chip {name!r} in the table.", f"Known: {known}.")
+        raise InputError(f"There is no chip {name!r} in the table.{question}", f"Known: {known}.")
     return _of_generation(int(match[1]), match[2], cores)
 
 

@@ -115,14 +115,14 @@ def test_a_taken_port_and_a_taken_workspace_are_said_in_words(tmp_path: Path) ->
         with backend_process(tmp_path, "--port", port) as process:
             _, said = process.communicate(timeout=30)
         assert process.returncode == 2
-        assert f"Port {port}" in said
+        assert f"Port {port} on 127.0.0.1 is taken by another program." in said
         assert "Traceback" not in said
     with backend_process(tmp_path, "--ready-json") as first:
-        ready(first)
+        port = ready(first)["port"]
         with backend_process(tmp_path, "--ready-json") as second:
             _, said = second.communicate(timeout=30)
         assert second.returncode == 1
-        assert f'"pid": {first.pid}' in said
+        assert f"already at http://127.0.0.1:{port} (process {first.pid})." in said
         assert "Traceback" not in said
 
 

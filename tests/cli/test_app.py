@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,38 @@ def test_every_command_explains_itself(opd: Opd, command: str) -> None:
     outcome = opd(command, "--help")
     assert outcome.exit_code == 0
     assert "Usage: opd " + command in outcome.out
+
+
+GROUPS = ((), ("runs",), ("models",), ("data",), ("demo",), ("pipeline",), ("hosts",), ("teacher",))
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_no_sentence_in_a_list_of_commands_is_cut(opd: Opd, group: tuple[str, ...]) -> None:
+    said = opd(*group, "--help").out
+    _, listed = said.split("Commands:")
+    assert "..." not in listed
+    assert all(len(line) <= 80 for line in said.splitlines())
+    sentences = re.split(r"\n  (?=[a-z])", listed)[1:]
+    assert sentences
+    assert all(sentence.rstrip().endswith(".") for sentence in sentences), sentences
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_help_is_a_word_as_well_as_an_option(opd: Opd, group: tuple[str, ...]) -> None:
+    asked = opd(*group, "help")
+    assert (asked.exit_code, asked.out) == (0, opd(*group, "--help").out)
+    assert opd("help", *group).out == asked.out
+
+
+def test_help_for_a_command_within_a_group(opd: Opd) -> None:
+    assert opd("help", "runs", "show").out == opd("runs", "show", "--help").out
+
+
+def test_a_mistyped_command_is_asked_about_and_hidden_ones_are_not_named(opd: Opd) -> None:
+    outcome = opd("trian")
+    assert outcome.exit_code == 2
+    assert "No such command 'trian'. Did you mean train?" in outcome.err
+    assert "opd runs -h lists them." in opd("runs", "zzz").err
 
 
 def test_the_version_is_printed(opd: Opd) -> None:
@@ -136,7 +169,8 @@ def test_the_package_itself_is_the_command() -> None:
         check=False,
     )
     assert done.returncode == 2
-    assert done.stderr == "opd: No run in /nowhere matches 'x'. List them: opd runs.\n"
+    assert done.stderr.startswith("opd: No run in /nowhere matches 'x'")
+    assert done.stderr.count("\n") == 1
 
 
 def test_what_metal_said_is_explained_by_every_command(

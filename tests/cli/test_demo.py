@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from OnPolicyDistill.cli.demo import print_rewarded, print_story, print_variants, print_vlm_story
+from OnPolicyDistill.cli.demo_run import print_next
 from OnPolicyDistill.cli.demo_surgery import print_surgery_story
+from OnPolicyDistill.config import OnPolicyConfig
 from OnPolicyDistill.demo.prompt_story import PromptDemoResult, VariantNumbers
 from OnPolicyDistill.demo.reward_story import AccuracyNumbers, RewardDemoResult
 from OnPolicyDistill.demo.squares_story import ControlNumbers, Controls, VlmDemoResult
 from OnPolicyDistill.demo.story import CacheNumbers, DemoResult, StudentNumbers, TeacherNumbers
 from OnPolicyDistill.demo.surgery_story import SurgeryDemoResult
+from OnPolicyDistill.runs.directory import create_run
+from OnPolicyDistill.settings.distillation import DistillationSettings
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Opd
 
 RESULT = DemoResult(
     run_id="distill_1",
@@ -41,6 +53,25 @@ RESULT = DemoResult(
     cache=CacheNumbers(run_id="distill_2", cold_teacher_share=0.3, warm_teacher_share=0.01),
     proof_passed=True,
 )
+
+
+def test_the_first_success_says_what_to_type_next(
+    opd: Opd, workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = DistillationSettings(run_name="demo: dates")
+    run = create_run(workspace, OnPolicyConfig(distillation=settings))
+    monkeypatch.setattr(sys, "argv", ["/somewhere/bin/opd"])
+    monkeypatch.setenv("PATH", "/nowhere")
+    print_next(run)
+    said = capsys.readouterr().err
+    typed = [shlex.split(line)[1:] for line in said.splitlines() if line.startswith("  opd ")]
+    assert [words[0] for words in typed] == ["generate", "export", "serve", "check"]
+    assert typed[0][1:3] == ["--run", "demo: dates"]
+    assert opd("runs", "show", typed[1][1]).exit_code == 0
+    assert 'export PATH="/somewhere/bin:$PATH"' in said
+    monkeypatch.setattr(shutil, "which", lambda _: "/somewhere/bin/opd")
+    print_next(run)
+    assert "PATH" not in capsys.readouterr().err
 
 
 def test_before_and_after_stand_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:

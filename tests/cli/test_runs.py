@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from OnPolicyDistill.cli.run_lines import typed
 from OnPolicyDistill.config import OnPolicyConfig, SftConfig
 from OnPolicyDistill.runs.annotations import Annotations, write_annotations
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
@@ -39,9 +41,9 @@ def test_an_empty_workspace_says_what_to_do(opd: Opd) -> None:
 
 def test_runs_are_listed_as_text_and_as_json(opd: Opd, run: RunDirectory) -> None:
     header, line = opd("runs").out.splitlines()
-    assert header.split() == ["run", "state", "steps", "held", "out", "models", "name"]
-    assert line.split()[:3] == [run.run_id, "finished", "3/3"]
-    assert line.endswith("a [b] name")
+    assert header.split() == ["run", "state", "steps", "held", "out", "models", "id"]
+    assert line.split()[:5] == ["a", "[b]", "name", "finished", "3/3"]
+    assert line.endswith(run.run_id)
     assert "reverse KL 2.0000" in line
     expected = {
         "run_id": run.run_id,
@@ -172,3 +174,35 @@ def test_a_run_with_a_name_that_leads_elsewhere_is_not_worked_with(
         ended = opd(*command, run.run_id, "--workspace", str(tmp_path))
         assert ended.exit_code != 0
         assert "checkpoints/000030 is a link" in ended.err, command
+
+
+def test_a_name_that_is_nearly_a_runs_is_asked_about(opd: Opd, run: RunDirectory) -> None:
+    for wrong, meant in (("a b name", "a [b] name"), ("lastest", "latest")):
+        outcome = opd("runs", "show", wrong)
+        assert outcome.exit_code == 2
+        assert f"Is it {meant!r}?" in outcome.err
+        assert "List them: opd runs." in outcome.err
+    assert "Is it" not in opd("runs", "show", "zzz").err
+
+
+def test_without_any_run_no_name_is_looked_for(opd: Opd, workspace: Path) -> None:
+    outcome = opd("runs", "show", "latest")
+    assert outcome.exit_code == 2
+    assert (
+        f"No run in {workspace} matches 'latest': there is none yet. Start one: opd train"
+        in outcome.err
+    )
+
+
+def test_what_is_typed_for_a_run_is_its_name_as_long_as_that_means_it_alone(
+    opd: Opd, run: RunDirectory, workspace: Path
+) -> None:
+    assert typed(run) == "'a [b] name'"
+    assert opd("runs", "show", *shlex.split(typed(run))).exit_code == 0
+    other = create_run(workspace, run.config())
+    assert (typed(run), typed(other)) == (run.run_id, other.run_id)
+    for taken in ("latest", run.run_id):
+        write_annotations(other, Annotations(name=taken))
+        assert typed(other) == other.run_id
+    write_annotations(other, Annotations(name="another"))
+    assert (typed(run), typed(other)) == ("'a [b] name'", "another")

@@ -102,7 +102,7 @@ def test_a_child_that_was_killed_is_named_with_the_way_on(tmp_path: Path) -> Non
     parent = start(run)
     _, err = parent.communicate(timeout=60)
     assert parent.returncode == 1
-    assert f"ended by SIGKILL. Go on with: opd resume {run.run_id}" in err
+    assert "ended by SIGKILL. Go on with: opd resume 'steps=6 die=kill@3'" in err
 
 
 def test_a_failure_of_its_own_keeps_the_childs_exit_code(tmp_path: Path) -> None:

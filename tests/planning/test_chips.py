@@ -13,6 +13,11 @@ def test_chips_are_found_by_any_usual_spelling(name):
     assert find_chip(name) == CHIPS["m3-ultra"]
 
 
+def test_a_chip_that_is_nearly_one_is_asked_about():
+    with pytest.raises(InputError, match=r"no chip 'm3-ulta' in the table\. Is it m3-ultra\?"):
+        find_chip("m3-ulta")
+
+
 @pytest.mark.parametrize("name", ["x9", "", "m", "m0", "m3-mega", "m3-max-0", "intel"])
 def test_what_is_no_chip_of_apple_is_refused(name):
     with pytest.raises(InputError, match="no chip"):
