@@ -14,7 +14,6 @@ from OnPolicyDistill.errors import DiskFullError, RunError
 from OnPolicyDistill.runs.chosen_folders import ChosenFolders, read_chosen_folders
 from tests.backend.tiny import write_jsonl
 
-
 PROC = Path("/proc").is_dir()
 
 
