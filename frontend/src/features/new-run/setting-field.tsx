@@ -8,7 +8,7 @@ import { Switch } from "@/components/switch";
 import { type Setting, useDraft, valueIn } from "@/features/new-run/draft";
 import { useFieldError } from "@/features/new-run/field-errors";
 import { RewardsControl } from "@/features/new-run/rewards-control";
-import { choiceInWords, parseSetting, wordsOf } from "@/features/new-run/setting-text";
+import { choiceInWords, parseSetting, unitBeside, wordsOf } from "@/features/new-run/setting-text";
 
 /** A value that may be meant, and what there is to know of it. */
 export interface Suggestion {
@@ -30,7 +30,7 @@ export function SettingField({ field, suggestions }: SettingFieldProps) {
   return (
     <Field
       label={field.title}
-      unit={field.unit || undefined}
+      unit={unitBeside(field)}
       help={<Prose text={field.help} />}
       error={mistake ?? error}
       className="max-w-xl"

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { choiceInWords, parseSetting, wordsOf } from "@/features/new-run/setting-text";
+import { choiceInWords, parseSetting, unitBeside, wordsOf } from "@/features/new-run/setting-text";
 
 const steps = { kind: "integer", nullable: false, title: "Optimizer steps", minimum: 1 } as const;
 const rate = {
@@ -69,4 +69,10 @@ test("choices are read as words, and names keep their letters", () => {
     "On policy",
     "int8",
   ]);
+});
+
+test("a unit that the title has in it is not said again", () => {
+  expect(unitBeside({ title: "Optimizer steps", unit: "steps" })).toBeUndefined();
+  expect(unitBeside({ title: "Longest completion", unit: "tokens" })).toBe("tokens");
+  expect(unitBeside({ title: "Seed", unit: "" })).toBeUndefined();
 });

@@ -22,6 +22,11 @@ function partInWords(part: unknown): string {
   return weight === 1 ? String(part["kind"]) : `${part["kind"]} × ${weight}`;
 }
 
+/** The unit beside a title; one that the title names already is not said twice. */
+export function unitBeside({ title, unit }: Pick<FormField, "title" | "unit">): string | undefined {
+  return unit === "" || title.toLowerCase().includes(unit.toLowerCase()) ? undefined : unit;
+}
+
 /** Parts of choices that have letters of their own. */
 const SPELLED: Readonly<Record<string, string>> = {
   kl: "KL",

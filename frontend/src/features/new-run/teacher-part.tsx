@@ -5,6 +5,7 @@ import { Prose } from "@/components/prose";
 import { settingOf } from "@/features/new-run/draft";
 import { useFieldError } from "@/features/new-run/field-errors";
 import { SettingControl, type Suggestion } from "@/features/new-run/setting-field";
+import { unitBeside } from "@/features/new-run/setting-text";
 import { mistakeIn, type Teacher, withPart } from "@/features/new-run/teachers";
 
 interface TeacherPartProps {
@@ -29,7 +30,7 @@ export function TeacherPart(props: TeacherPartProps) {
   return (
     <Field
       label={field.title}
-      unit={field.unit || undefined}
+      unit={unitBeside(field)}
       help={<Prose text={field.help} />}
       error={mistakeIn(part, value) ?? mistake ?? told}
       className="max-w-xl"
