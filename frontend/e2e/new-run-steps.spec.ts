@@ -1,10 +1,21 @@
 /** Leaks, the marks of the steps, and copies of a run with one setting varied. */
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "@playwright/test";
 import type { RunSummary } from "@/api/types";
 import { seriousFindings } from "./axe";
-import { chooseMethod, drop } from "./new-run";
-import { createRun, expect, proceed, SLOW, test, untilState, writeLines } from "./stage";
+import { checkCommand, chooseMethod, drop, fill, shownText, startAndFinish } from "./new-run";
+import {
+  createRun,
+  expect,
+  proceed,
+  SLOW,
+  TRAIN,
+  test,
+  untilState,
+  VALIDATION,
+  writeLines,
+} from "./stage";
 
 function prompts(first: number, last: number): string[] {
   return Array.from({ length: last - first }, (_, place) =>
@@ -113,4 +124,107 @@ test("a run is cloned, changed, and queued with one value varied", async ({ page
   await page.getByRole("link", { name: "Compare them" }).click();
   await expect(page.getByRole("heading", { name: "Compare" })).toBeVisible();
   await expect(page.getByText("sweep learning_rate=0.003").first()).toBeVisible(SLOW);
+});
+
+test("several teachers are listed, a run learns from them, and its sets tell their state", async ({
+  page,
+  backend,
+  workspace,
+}) => {
+  const lines = (file: string, count: number) =>
+    readFileSync(file, "utf8")
+      .split("\n", count)
+      .map((line, index) =>
+        JSON.stringify({ ...JSON.parse(line), teacher: index % 2 ? "self" : "first" }),
+      );
+  const train = writeLines(join(workspace, "two teachers.jsonl"), lines(TRAIN, 40));
+  const held = writeLines(join(workspace, "two held out.jsonl"), lines(VALIDATION, 24));
+
+  await test.step("an entry says what it lacks, and Review leads to it", async () => {
+    await chooseMethod(page, /demonstration/i);
+    await proceed(page, "models");
+    await page.getByRole("button", { name: "Use several teachers" }).click(SLOW);
+    await expect(page.getByRole("combobox", { name: "Teacher model" })).toHaveCount(0);
+    await expect(page.getByText("Choose a model: its alias")).toBeVisible();
+    await mark(page, "Review", "").click();
+    await expect(page.getByText("Something is wrong")).toBeVisible(SLOW);
+    await page
+      .getByRole("link", { name: /^Several teachers, Model:/ })
+      .first()
+      .click();
+    const second = page.getByRole("listitem", { name: "second" });
+    await expect(second.getByRole("combobox", { name: "Model" })).toBeFocused();
+    await second.getByRole("button", { name: "On a server" }).click();
+    await second.getByRole("textbox", { name: "Server's address" }).fill("mac:8100");
+    await expect(second.getByText("begins with http://")).toBeVisible(SLOW);
+    await second.getByRole("button", { name: "Copy of the student" }).click();
+    await second.getByRole("textbox", { name: "Steps between refreshes" }).fill("1");
+    await second.getByRole("textbox", { name: "Name" }).fill("self");
+    expect(await seriousFindings(page)).toEqual([]);
+  });
+
+  await test.step("lines that name no teacher are an error, and those that do are learned from", async () => {
+    await proceed(page, "data");
+    await expect(page.getByText("names no teacher").first()).toBeVisible(SLOW);
+    await drop(page, "training prompts", train);
+    await drop(page, "validation file", held);
+    await expect(mark(page, "Data", "done")).toBeVisible(SLOW);
+    await proceed(page, "objective");
+    await fill(page, {
+      "Optimizer steps": "2",
+      "Batch size": "4",
+      "Warm-up steps": "0",
+      "Steps between evaluations": "2",
+      "Prompts per evaluation": "4",
+    });
+    await proceed(page, "budget");
+    await proceed(page, "review");
+    const told = "first: tiny-teacher, self: copy of the student, new every 1 steps";
+    await expect(page.getByRole("row", { name: `teachers empty ${told}` })).toBeVisible(SLOW);
+    expect(checkCommand(await shownText(page, "As a command"), workspace)).toBeTruthy();
+    await startAndFinish(page, backend, "distill");
+  });
+
+  await test.step("a clone has the same teachers", async () => {
+    await page.getByRole("button", { name: "More" }).click();
+    await page.getByRole("menuitem", { name: "Clone and edit" }).click();
+    await expect(page.getByText("this is the run as it was")).toBeVisible(SLOW);
+    await mark(page, "Models", "").click();
+    const first = page.getByRole("listitem", { name: "first" });
+    await expect(first.getByRole("combobox", { name: "Model" })).toHaveValue("tiny-teacher");
+    await page.getByRole("button", { name: "Remove self" }).click();
+    await mark(page, "Review", "").click();
+    await expect(
+      page.getByRole("row", { name: /^teachers first: tiny-teacher, self/ }),
+    ).toBeVisible();
+  });
+
+  await test.step("the table of sets tells state, lines and use; a press opens one", async () => {
+    await page.getByRole("navigation", { name: "Pages" }).getByText("Data").click();
+    const row = page.getByRole("row", { name: /^two teachers\.jsonl/ });
+    await expect(row).toContainText("40", SLOW);
+    await expect(row).toContainText("1 run");
+    await expect(row).toContainText(/Usable|With warnings/);
+    await page.getByRole("button", { name: "Lines" }).click();
+    await expect(page.getByRole("columnheader", { name: "Lines" })).toHaveAttribute(
+      "aria-sort",
+      "descending",
+    );
+    expect(await seriousFindings(page)).toEqual([]);
+    await row.getByRole("link", { name: "two teachers.jsonl" }).click();
+    await expect(page.getByRole("heading", { name: "Line by line" })).toBeVisible();
+  });
+
+  await test.step("a folder that cannot be used is refused at once", async () => {
+    await page.getByRole("navigation", { name: "Pages" }).getByText("API and settings").click();
+    const exports = page.getByRole("combobox", { name: "Exports" });
+    const form = page.locator("form").filter({ has: exports });
+    await exports.fill(join(workspace, "nowhere"));
+    await form.getByRole("button", { name: "Save" }).click();
+    await expect(form.getByText("There is no folder")).toBeVisible();
+    await exports.fill(workspace);
+    await form.getByRole("button", { name: "Save" }).click();
+    await expect(form.getByRole("button", { name: "Use the default" })).toBeVisible();
+    expect(await seriousFindings(page)).toEqual([]);
+  });
 });
