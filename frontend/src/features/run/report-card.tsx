@@ -116,7 +116,9 @@ export function accuracyNote(run: RunSummary, accuracy: MetricSummary): string {
   const gap = gapClosed(run);
   return [
     interval ? `(${interval}\u00a0%) on ${count} prompts` : "",
-    `from ${formatPercent(accuracy.first)}\u00a0%`,
+    accuracy.minimum === accuracy.maximum
+      ? "as at the start"
+      : `from ${formatPercent(accuracy.first)}\u00a0%`,
     gap === null ? "" : `${formatPercent(gap, 0)}\u00a0% of the gap closed`,
   ]
     .filter(Boolean)

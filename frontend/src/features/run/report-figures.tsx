@@ -52,7 +52,10 @@ function timeFigure({ run, time_split: parts }: RunDetail): Measured {
     ? {
         label: "Time at work",
         value: formatDuration(seconds),
-        note: tokens === undefined ? undefined : `${formatNumber(tokens, 3)} tok/s at the end`,
+        note:
+          tokens === undefined
+            ? undefined
+            : `${formatNumber(tokens, 3)} tok/s ${isAtWork(run.state) ? "in the last step" : "at the end"}`,
       }
     : null;
 }

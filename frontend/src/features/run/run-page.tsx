@@ -20,11 +20,18 @@ import { useLiveRun } from "@/features/run/use-live-run";
 import { useRunKeys } from "@/features/run/use-run-keys";
 import { isAtWork } from "@/features/runs/run-state";
 
+const REFRESH_MS = 10_000;
+
 /** One page for a run at work and a run of last year: the same facts, followed or not. */
 export function RunPage() {
   const { runId } = useParams({ from: "/runs/$runId" });
   const { tab = "overview" } = useSearch({ from: "/runs/$runId" });
-  const detail = useQuery(runDetail(runId));
+  // Its log is followed; where the time went and what is worth telling are asked for now and then.
+  const detail = useQuery({
+    ...runDetail(runId),
+    refetchInterval: ({ state }) =>
+      state.data && isAtWork(state.data.run.state) ? REFRESH_MS : false,
+  });
   const { live, connection } = useLiveRun(runId);
   useRunKeys(detail.data);
   if (detail.isPending) {

@@ -13,10 +13,14 @@ const PARTS: Readonly<Record<string, { label: string; color: string }>> = {
   other: { label: "Saving and the rest", color: "var(--color-line-strong)" },
 };
 
+/** Less than this would be told as 0 %. */
+const LEAST_SHARE = 0.005;
+
 /** Where the run's time at work went, as one bar. */
 export function TimeSplit({ detail }: { detail: RunDetail }) {
-  const parts = detail.time_split ?? [];
-  const whole = parts.reduce((sum, part) => sum + part.seconds, 0);
+  const all = detail.time_split ?? [];
+  const whole = all.reduce((sum, part) => sum + part.seconds, 0);
+  const parts = all.filter((part) => part.seconds >= LEAST_SHARE * whole);
   if (whole === 0) {
     return null;
   }
