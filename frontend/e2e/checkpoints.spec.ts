@@ -92,9 +92,9 @@ test("runs are read by method, in groups and as saved views", async ({ page, bac
   await expect(page.getByRole("button", { name: "Divergence" })).toBeVisible();
 
   await page.getByRole("button", { name: "Group", exact: true }).click();
-  await page.getByRole("radio", { name: "seed", exact: true }).click();
+  await page.getByRole("radio", { name: "Seed", exact: true }).click();
   await page.keyboard.press("Escape");
-  const second = page.getByRole("button", { name: /^seed 2 2 runs/ });
+  const second = page.getByRole("button", { name: /^Seed 2 2 runs/ });
   await expect(second).toBeVisible();
   await second.click();
   await expect(page.getByRole("link", { name: "of seed 2" })).toHaveCount(0);

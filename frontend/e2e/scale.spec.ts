@@ -84,7 +84,7 @@ async function sortList(page: Page): Promise<void> {
     await expect(page.getByRole("row").nth(3).getByRole("link")).toBeVisible();
   }
   await page.getByRole("button", { name: "Group", exact: true }).click();
-  await page.getByRole("radio", { name: "state", exact: true }).click();
+  await page.getByRole("radio", { name: "State", exact: true }).click();
   await expect(page.getByRole("button", { name: /^state .* runs$/ }).first()).toBeVisible();
   await page.getByRole("radio", { name: "No groups" }).click();
   await page.keyboard.press("Escape");
