@@ -27,25 +27,27 @@ export function unitBeside({ title, unit }: Pick<FormField, "title" | "unit">): 
   return unit === "" || title.toLowerCase().includes(unit.toLowerCase()) ? undefined : unit;
 }
 
-/** Parts of choices that have letters of their own. */
+/** Names in choices that have letters of their own. */
 const SPELLED: Readonly<Record<string, string>> = {
-  kl: "KL",
-  jsd: "JSD",
-  sft: "SFT",
-  grpo: "GRPO",
   vllm: "vLLM",
   sglang: "SGLang",
   opd: "opd",
   bfloat16: "bfloat16",
   int8: "int8",
 };
+/** What cannot be spoken as a word is an abbreviation. */
+const ABBREVIATION = /^[b-df-hj-np-tv-xz]{2,4}o?$/;
 
-/** A choice as it is read: "reverse_kl" is "Reverse KL". */
+/** A choice as it is read: "by_teacher" is "By teacher". */
 export function choiceInWords(choice: string): string {
   return choice
     .split("_")
-    .map((word, place) => SPELLED[word] ?? (place === 0 ? capital(word) : word))
+    .map((word, place) => SPELLED[word] ?? spoken(word, place))
     .join(" ");
+}
+
+function spoken(word: string, place: number): string {
+  return ABBREVIATION.test(word) ? word.toUpperCase() : place === 0 ? capital(word) : word;
 }
 
 function capital(word: string): string {
