@@ -24,6 +24,7 @@ from OnPolicyDistill.evaluation.labelled_report import (
     read_predictions,
     read_report,
 )
+from OnPolicyDistill.runs.called import called
 from OnPolicyDistill.runs.directory import RunDirectory
 
 Only = Literal["all", "right", "wrong", "unparseable"]
@@ -90,7 +91,7 @@ def page_of_answers(
     report = report_of(run)
     names = [each.name for each in report.variants]
     if variant not in names:
-        raise NotFoundError(f"Run {run.run_id} has no variant {variant[:80]!r}.")
+        raise NotFoundError(f"Run {called(run)} has no variant {variant[:80]!r}.")
     file = _own_file(run, Path(report.files[names.index(variant)]).name)
     found = [answer for answer in read_predictions(file) if _is_wanted(answer, only)]
     return AnswerPage(
@@ -125,7 +126,7 @@ def _own_file(run: RunDirectory, name: str) -> Path:
     except OSError:
         is_own = False
     if not is_own:
-        raise NotFoundError(f"Run {run.run_id} has no labelled evaluation, or none yet.")
+        raise NotFoundError(f"Run {called(run)} has no labelled evaluation, or none yet.")
     return file
 
 

@@ -17,6 +17,7 @@ from backend.problems import NotFoundError
 from OnPolicyDistill.errors import RunError
 from OnPolicyDistill.evaluation.labelled_report import Interval
 from OnPolicyDistill.files import open_plain
+from OnPolicyDistill.runs.called import called
 from OnPolicyDistill.runs.checkpoints import (
     TrainingState,
     directory_bytes,
@@ -187,5 +188,5 @@ def artifact_file(run: RunDirectory, name: str) -> Path:
         NotFoundError: it is not listed.
     """
     if all(artifact.name != name for artifact in list_artifacts(run)):
-        raise NotFoundError(f"Run {run.run_id} has no artifact {name}.")
+        raise NotFoundError(f"Run {called(run)} has no artifact {name}.")
     return run.path / name

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from backend.problems import NotFoundError
+from OnPolicyDistill.runs.called import called
 from OnPolicyDistill.runs.directory import RunDirectory
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -24,7 +25,7 @@ def picture_of_run(run: RunDirectory, digest: str) -> bytes:
     """
     found = _read_own(run.pictures, f"{digest}.png")
     if found is None or not found.startswith(PNG_SIGNATURE):
-        raise NotFoundError(f"Run {run.run_id} keeps no copy of the picture {digest}.")
+        raise NotFoundError(f"Run {called(run)} keeps no copy of the picture {digest}.")
     return found
 
 

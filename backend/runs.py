@@ -28,6 +28,7 @@ from OnPolicyDistill.runs.annotations import (
     read_annotations,
     write_annotations,
 )
+from OnPolicyDistill.runs.called import called
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from OnPolicyDistill.runs.trash import put_in_trash, trashed_runs
 
@@ -131,7 +132,9 @@ def delete_run(backend: Backend, run_id: str) -> None:
     is_at_work = worker is not None and worker.is_alive()
     if is_at_work or backend.supervisor.is_busy_with(run_id):
         raise ConflictError(
-            f"Run {run_id} is at work or waits in the queue.", "Stop it first.", code="run_busy"
+            f"Run {called(run)} is at work or waits in the queue.",
+            "Stop it first.",
+            code="run_busy",
         )
     put_in_trash(run)
     backend.removed(run_id)

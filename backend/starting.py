@@ -17,6 +17,7 @@ from OnPolicyDistill.errors import ConfigError, DistillError
 from OnPolicyDistill.planning.plan import Plan
 from OnPolicyDistill.planning.starting import forecast_from, kept_forecast
 from OnPolicyDistill.runs.branching import branch, goes_on_in_place
+from OnPolicyDistill.runs.called import called
 from OnPolicyDistill.runs.checkpoints import list_checkpoints
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.forecast import RunForecast
@@ -77,13 +78,13 @@ def resume_at(
     """
     found = next((path for path in list_checkpoints(run) if int(path.name) == step), None)
     if found is None:
-        raise WrongFieldError("path.step", f"Run {run.run_id} has no checkpoint of step {step}.")
+        raise WrongFieldError("path.step", f"Run {called(run)} has no checkpoint of step {step}.")
     check_resumable(run, found)
     workspace, chosen = backend.settings.workspace, _ranks_of(backend, run, where)
     if goes_on_in_place(run, found):
         if run.state() == "running" or backend.supervisor.is_busy_with(run.run_id):
             raise ConflictError(
-                f"Run {run.run_id} is at work or waits: it goes on from its newest checkpoint.",
+                f"Run {called(run)} is at work or waits: it goes on from its newest checkpoint.",
                 "Pause it first, or take an earlier checkpoint.",
                 code="run_busy",
             )

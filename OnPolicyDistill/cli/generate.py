@@ -20,6 +20,7 @@ from OnPolicyDistill.cli.output import (
     print_note,
     print_text,
 )
+from OnPolicyDistill.cli.run_lines import typed
 from OnPolicyDistill.cli.runs import open_run
 from OnPolicyDistill.errors import InputError
 
@@ -141,18 +142,19 @@ def roles_of(named: Cast, run: RunDirectory) -> Cast:
     from OnPolicyDistill.adapters.facts import base_model
     from OnPolicyDistill.config import settings_of
     from OnPolicyDistill.methods import FACTS, teacher_to_ask
+    from OnPolicyDistill.runs.called import called
     from OnPolicyDistill.runs.checkpoints import exported
     from OnPolicyDistill.settings.sight import sight_of
 
     config = run.config()
     if FACTS[config.method].grafts:
         raise InputError(
-            f"Run {run.run_id} trains a projector, which answers only in its grafted model.",
-            f"Write that: opd export {run.run_id} --out FOLDER. Then give --model FOLDER.",
+            f"Run {called(run)} trains a projector, which answers only in its grafted model.",
+            f"Write that: opd export {typed(run)} --out FOLDER. Then give --model FOLDER.",
         )
     adapter = named.adapter or exported(run)
     if adapter is None:
-        raise InputError(f"Run {run.run_id} has no checkpoint yet.", "Let it take some steps.")
+        raise InputError(f"Run {called(run)} has no checkpoint yet.", "Let it take some steps.")
     settings = settings_of(config)
     teacher = teacher_to_ask(settings)
     student = named.student or base_model(config)

@@ -45,6 +45,7 @@ class RunLine:
 def describe_line(run: RunDirectory) -> RunLine:
     """What a list says of a run."""
     from OnPolicyDistill.config import num_steps_of, settings_of
+    from OnPolicyDistill.runs.called import name_of
     from OnPolicyDistill.runs.wording import describe_models
 
     try:
@@ -65,19 +66,9 @@ def describe_line(run: RunDirectory) -> RunLine:
         return RunLine(run.run_id, "damaged", "", "", "", 0, 0, _printable(run.path), str(error))
 
 
-def name_of(run: RunDirectory) -> str:
-    """What a person called a run; empty where that is nothing or cannot be read."""
-    from OnPolicyDistill.config import settings_of
-    from OnPolicyDistill.runs.annotations import read_annotations
-
-    try:
-        return read_annotations(run).name or settings_of(run.config()).run_name or ""
-    except (DistillError, OSError, ValueError):
-        return ""
-
-
 def typed(run: RunDirectory) -> str:
     """What to type for a run: its name where no other run has it, else its id."""
+    from OnPolicyDistill.runs.called import name_of
     from OnPolicyDistill.runs.directory import list_runs
 
     name = name_of(run)

@@ -27,7 +27,6 @@ from OnPolicyDistill.cli.run_lines import (
     after_text,
     describe_line,
     held_out_text,
-    name_of,
     progress_text,
 )
 from OnPolicyDistill.errors import InputError, RunError
@@ -181,13 +180,14 @@ def delete(
     ] = False,
 ) -> None:
     """Move runs with checkpoints and logs to the trash, from which they can be restored."""
+    from OnPolicyDistill.runs.called import called
     from OnPolicyDistill.runs.trash import put_in_trash
 
     found = [open_run(run, workspace, may_be_damaged=True) for run in runs]
     for run in found:
         if run.state() == "running":
-            raise RunError(f"Run {run.run_id} is running.", "Stop it before deleting it.")
-    names = ", ".join(run.run_id for run in found)
+            raise RunError(f"Run {called(run)} is running.", "Stop it before deleting it.")
+    names = ", ".join(map(called, found))
     if not yes:
         where = "for good" if for_good else "(they go to the trash)"
         typer.confirm(f"Delete {names} {where}?", abort=True, err=True)
@@ -254,18 +254,19 @@ def open_run(name: str, workspace: Path | None, may_be_damaged: bool = False) ->
 
 def _named_run(workspace: Path, name: str) -> RunDirectory:
     """A run by id or a beginning of it; else by what it is called, which has to be one alone."""
+    from OnPolicyDistill.runs.called import name_of
     from OnPolicyDistill.runs.directory import find_run, list_runs
 
     runs = list_runs(workspace)
     if name == LATEST and runs:
         return runs[0]
     if not any(run.run_id.startswith(name) for run in runs):
-        called = [run for run in runs if name_of(run) == name]
-        if len(called) > 1:
-            ids = ", ".join(run.run_id for run in called)
-            raise InputError(f"{len(called)} runs are called {name!r}: {ids}.", "Give an id.")
-        if called:
-            return called[0]
+        alike = [run for run in runs if name_of(run) == name]
+        if len(alike) > 1:
+            ids = ", ".join(run.run_id for run in alike)
+            raise InputError(f"{len(alike)} runs are called {name!r}: {ids}.", "Give an id.")
+        if alike:
+            return alike[0]
         _refuse_unknown(workspace, name, runs)
     return find_run(workspace, name)
 
@@ -273,6 +274,8 @@ def _named_run(workspace: Path, name: str) -> RunDirectory:
 def _refuse_unknown(workspace: Path, name: str, runs: Sequence[RunDirectory]) -> NoReturn:
     """Say that no run is called that, and which one is nearly."""
     from difflib import get_close_matches
+
+    from OnPolicyDistill.runs.called import name_of
 
     if not runs:
         message = f"No run in {workspace} matches {name!r}: there is none yet."

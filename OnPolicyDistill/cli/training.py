@@ -213,6 +213,7 @@ def choose_checkpoint(run: RunDirectory, name: str) -> Path:
     Raises:
         InputError: the run has no such checkpoint.
     """
+    from OnPolicyDistill.runs.called import called
     from OnPolicyDistill.runs.checkpoints import list_checkpoints, pointed
 
     checkpoints = list_checkpoints(run)
@@ -226,7 +227,7 @@ def choose_checkpoint(run: RunDirectory, name: str) -> Path:
         if wanted is not None and path.resolve() == wanted.resolve():
             return path
     have = ", ".join(path.name for path in checkpoints) or "none"
-    raise InputError(f"Run {run.run_id} has no checkpoint {name}.", f"It has: {have}.")
+    raise InputError(f"Run {called(run)} has no checkpoint {name}.", f"It has: {have}.")
 
 
 def refuse_finished(run: RunDirectory) -> None:
@@ -235,13 +236,14 @@ def refuse_finished(run: RunDirectory) -> None:
     Raises:
         InputError: it took all its steps, or stopped improving.
     """
+    from OnPolicyDistill.runs.called import called
     from OnPolicyDistill.runs.events import RunFinished
     from OnPolicyDistill.runs.log import last_event
 
     event = last_event(run.events_file)
     if isinstance(event, RunFinished) and event.because != "stopped":
         raise InputError(
-            f"Run {run.run_id} is finished.",
+            f"Run {called(run)} is finished.",
             "To go on from its adapter, start a run with student_adapter set to its best "
             "checkpoint; to take steps again from an earlier checkpoint, give --from.",
         )
@@ -276,9 +278,11 @@ def _paused(run: RunDirectory) -> str:
 
 
 def _unstarted(name: str, workspace: Path | None) -> RunDirectory:
+    from OnPolicyDistill.runs.called import called
+
     run = open_run(name, workspace)
     if run.state() != "created":
-        raise InputError(f"Run {run.run_id} is {run.state()}.", f"Use: opd resume {run.run_id}")
+        raise InputError(f"Run {called(run)} is {run.state()}.", f"Use: opd resume {typed(run)}")
     return run
 
 

@@ -23,6 +23,7 @@ from types import FrameType
 
 from OnPolicyDistill.distributed.hosts import Backend, Hosts
 from OnPolicyDistill.errors import DistillError, InputError, RankLostError, StoppedError
+from OnPolicyDistill.runs.called import called
 from OnPolicyDistill.runs.checkpoints import last_checkpoint
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.events import RunFailed, RunFinished, RunPaused
@@ -177,7 +178,7 @@ def _judge(run: RunDirectory, before: int | None) -> None:
 
 
 def _paused(run: RunDirectory) -> str:
-    return f"Run {run.run_id} is paused {_where(run)}."
+    return f"Run {called(run)} is paused {_where(run)}."
 
 
 def _where(run: RunDirectory) -> str:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from OnPolicyDistill.errors import RunError, StoppedError
 from OnPolicyDistill.files import write_text_atomically
+from OnPolicyDistill.runs.called import called
 from OnPolicyDistill.runs.directory import Control, RunDirectory, Worker
 from OnPolicyDistill.runs.events import Event, RunFailed
 from OnPolicyDistill.runs.log import last_event, read_events_from
@@ -131,7 +132,7 @@ def _judge(process: StageProcess) -> None:
     if state == "finished":
         return
     if state == "paused" or (process.was_asked_to_end and state != "failed"):
-        raise StoppedError(f"Run {run.run_id} is paused.")
+        raise StoppedError(f"Run {called(run)} is paused.")
     event = last_event(run.events_file)
     if isinstance(event, RunFailed):
         raise RunError(event.message, event.action)
@@ -148,7 +149,9 @@ def _last_words(process: StageProcess) -> str:
         how = f"was ended by {signal.Signals(-code).name}"
     else:
         how = f"ended with exit code {code}"
-    return f"The process of run {process.run.run_id} {how}." + (f" It said: {said}" if said else "")
+    return f"The process of run {called(process.run)} {how}." + (
+        f" It said: {said}" if said else ""
+    )
 
 
 def _tail(process: StageProcess) -> str:

@@ -29,6 +29,7 @@ from OnPolicyDistill.pipelines.stages import Stage, settle, stages_of
 from OnPolicyDistill.pipelines.table import write_table
 from OnPolicyDistill.planning.free_memory import find_shortage
 from OnPolicyDistill.planning.starting import kept_forecast, plan_start
+from OnPolicyDistill.runs.called import called
 from OnPolicyDistill.runs.checkpoints import exported
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from OnPolicyDistill.runs.events import Event, RunFinished
@@ -236,7 +237,7 @@ def adapter_of(run: RunDirectory) -> Path:
     """
     found = exported(run)
     if found is None:
-        raise RunError(f"Run {run.run_id} left no checkpoint to go on from.", "Delete it.")
+        raise RunError(f"Run {called(run)} left no checkpoint to go on from.", "Delete it.")
     return found
 
 

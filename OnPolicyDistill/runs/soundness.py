@@ -14,6 +14,7 @@ from pathlib import Path
 
 from OnPolicyDistill.errors import RunError
 from OnPolicyDistill.files import kind_of, open_plain
+from OnPolicyDistill.runs.called import called
 from OnPolicyDistill.runs.checkpoints import list_checkpoints, read_state
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.log import read_events
@@ -76,7 +77,7 @@ def _check_checkpoint(run: RunDirectory, checkpoint: Path) -> None:
             others = [path.name for path in list_checkpoints(run) if path.name != checkpoint.name]
             way_on = f"Resume from an earlier one: --from {others[-1]}."
             raise RunError(
-                f"Checkpoint {checkpoint.name} of run {run.run_id} is damaged: {file.name} "
+                f"Checkpoint {checkpoint.name} of run {called(run)} is damaged: {file.name} "
                 f"{problem}.",
                 way_on if others else "There is no other; start the run anew.",
             )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from OnPolicyDistill.errors import InputError, RunError
 from OnPolicyDistill.files import make_private, remove_any
+from OnPolicyDistill.runs.called import called
 from OnPolicyDistill.runs.directory import RunDirectory, is_run_folder, run_of
 
 
@@ -26,7 +27,7 @@ def put_in_trash(run: RunDirectory) -> Path:
         RunError: it is being worked on.
     """
     if run.state() == "running":
-        raise RunError(f"Run {run.run_id} is running.", "Stop it before deleting it.")
+        raise RunError(f"Run {called(run)} is running.", "Stop it before deleting it.")
     target = trash_of(run) / run.path.name
     make_private(target.parent)
     remove_any(target)

@@ -25,6 +25,7 @@ from OnPolicyDistill.adapters.forms import (
 from OnPolicyDistill.errors import ModelError
 from OnPolicyDistill.methods import FACTS
 from OnPolicyDistill.registry import local_folder
+from OnPolicyDistill.runs.called import called
 from OnPolicyDistill.runs.checkpoints import exported, list_checkpoints, pointed
 from OnPolicyDistill.runs.directory import RunDirectory
 
@@ -49,7 +50,7 @@ def checkpoint_folder(run: RunDirectory, step: int | None) -> Path:
         found = next((path for path in list_checkpoints(run) if int(path.name) == step), None)
     if found is None:
         which = "checkpoint yet" if step is None else f"checkpoint of step {step}"
-        raise WrongFieldError("checkpoint", f"Run {run.run_id} has no {which}.")
+        raise WrongFieldError("checkpoint", f"Run {called(run)} has no {which}.")
     return found
 
 

@@ -26,6 +26,7 @@ from OnPolicyDistill.planning.memory import RUNTIME_BYTES
 from OnPolicyDistill.planning.sight import own_limits
 from OnPolicyDistill.planning.sizes import memory_limit
 from OnPolicyDistill.registry import local_folder
+from OnPolicyDistill.runs.called import called
 from OnPolicyDistill.runs.checkpoints import list_checkpoints, pointed
 from OnPolicyDistill.settings.sight import SightSettings, sight_of
 
@@ -131,7 +132,7 @@ def _checkpoint(backend: Backend, question: Question) -> str:
     else:
         found = pointed(run, wanted) or pointed(run, "last")
     if found is None:
-        raise WrongFieldError("body.checkpoint", f"Run {run.run_id} has no such checkpoint.")
+        raise WrongFieldError("body.checkpoint", f"Run {called(run)} has no such checkpoint.")
     return str(found)
 
 

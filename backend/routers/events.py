@@ -14,6 +14,7 @@ from backend.live.messages import CloseCode
 from backend.live.run_stream import follow_run
 from backend.problems import NotFoundError
 from backend.routers.dependencies import Here, RunId, refusals
+from OnPolicyDistill.runs.called import called
 from OnPolicyDistill.runs.events import Event
 
 router = APIRouter(tags=["events"])
@@ -63,7 +64,7 @@ def read_metric(
     """Return a metric over steps as minimum, maximum and mean; no spike is lost at any zoom."""
     history = metric_history(backend.log(run_id), key, first, last, px)
     if history is None:
-        raise NotFoundError(f"Run {run_id} has not measured {key}.")
+        raise NotFoundError(f"Run {called(backend.existing(run_id))} has not measured {key}.")
     # Thousands of numbers that are right already: checking each again takes most of the time.
     return Response(history.model_dump_json(), media_type="application/json")
 

@@ -15,6 +15,7 @@ from backend.ranks import RanksAsked, choose, chosen_for, keep
 from backend.routers.dependencies import NAME_PATTERN, Here, RunId, refusals
 from backend.starting import enqueue, resume_at
 from backend.supervisor.slot import Verb
+from OnPolicyDistill.runs.called import called
 from OnPolicyDistill.runs.directory import RunDirectory
 
 router = APIRouter(tags=["queue"])
@@ -122,9 +123,12 @@ def kill(backend: Here, run_id: RunId) -> RunSummary:
 def _refuse_unless(
     backend: Backend, run_id: str, states: tuple[str, ...], reason: str, action: str
 ) -> None:
-    state = backend.existing(run_id).state()
+    run = backend.existing(run_id)
+    state = run.state()
     if state not in (*states, "running") and not backend.supervisor.waits(run_id):
-        raise ConflictError(f"Run {run_id} is {state}: it {reason}.", action, code=f"run_{state}")
+        raise ConflictError(
+            f"Run {called(run)} is {state}: it {reason}.", action, code=f"run_{state}"
+        )
 
 
 def _enqueue(backend: Backend, run_id: str, verb: Verb, first: bool, how: Start) -> RunSummary:
@@ -144,7 +148,7 @@ def _choose_ranks(backend: Backend, run: RunDirectory, where: RanksAsked) -> Non
         keep(workspace, run.run_id, chosen)
     elif chosen != chosen_for(workspace, run.run_id):
         raise ConflictError(
-            f"Run {run.run_id} is at work or waits, on other ranks.",
+            f"Run {called(run)} is at work or waits, on other ranks.",
             "Pause it or take it off the queue first.",
             code="run_busy",
         )

@@ -20,6 +20,7 @@ from backend.supervisor.slot import ActiveRun, QueueEntry, Slot, Verb, Wish, loa
 from backend.supervisor.workers import ask, start_worker
 from backend.system.room import LowMemoryError, check_disk, check_forecast, check_memory
 from OnPolicyDistill.errors import DiskFullError, MemoryInUseError
+from OnPolicyDistill.runs.called import called
 from OnPolicyDistill.runs.directory import Control, RunDirectory, Worker, run_of
 from OnPolicyDistill.runs.postmortem import PostMortem, write_postmortem
 from OnPolicyDistill.runs.retrying import Tries, next_try
@@ -145,7 +146,7 @@ class Supervisor:
             ours = active is not None and active.run_id == run_id
             worker = active.worker if active is not None and ours else run.worker()
             if worker is None or not worker.is_alive():
-                raise ConflictError(f"Nothing works on run {run_id} now.", code="not_running")
+                raise ConflictError(f"Nothing works on run {called(run)} now.", code="not_running")
             if active is not None and ours:
                 self._note(active, wish, reason)
             if wish == "kill":
