@@ -179,7 +179,7 @@ test("several teachers are listed, a run learns from them, and its sets tell the
     });
     await proceed(page, "budget");
     await proceed(page, "review");
-    const told = "first: tiny-teacher, self: copy of the student, new every 1 steps";
+    const told = "first: tiny-teacher, self: copy of the student, new every step";
     await expect(page.getByRole("row", { name: `teachers empty ${told}` })).toBeVisible(SLOW);
     expect(checkCommand(await shownText(page, "As a command"), workspace)).toBeTruthy();
     await startAndFinish(page, backend, "distill");

@@ -123,7 +123,7 @@ export function teacherInWords(teacher: Teacher): string {
   const steps = settingOf(teacher, "student_copy.refresh_every");
   return kind === "model"
     ? String(teacher["model"] || "no model yet")
-    : `copy of the student, new every ${steps} steps`;
+    : `copy of the student, new every ${steps === 1 ? "step" : `${steps} steps`}`;
 }
 
 /** A line of a prompt file that names a teacher. */
