@@ -71,6 +71,8 @@ def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
     config = yaml.safe_load(moved.config_file.read_text())
     config["distillation"]["student_model"] = str(models / "moved away")
     moved.config_file.write_text(yaml.safe_dump(config))
+    # Older than the others: `latest` is no run that cannot answer, however the ids are drawn.
+    moved.path.rename(moved.path.with_name("distill_20200101_000000_0000"))
     known = {"folders": [str(models / "endless")]}
     (settings.workspace / FOLDERS_FILE).write_text(json.dumps(known))
     with served(settings) as (backend, port):
