@@ -27,6 +27,25 @@ test("a student is talked to on the page and by any program", async ({
   const run = await createRun(backend, { run_name: 'it\'s "my" dates', num_steps: 6 });
   await untilState(backend, run.run_id, "finished");
 
+  await test.step("nothing can be typed into a form that another one replaces", async () => {
+    let release = () => {};
+    const isReleased = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const list = /\/api\/runs\?/;
+    await page.route(list, async (route) => {
+      await isReleased;
+      await route.continue();
+    });
+    await page.goto(`${backend.url}/playground`);
+    await expect(page.getByRole("heading", { name: "Playground" })).toBeVisible();
+    await expect(page.getByLabel("Prompt", { exact: true })).toHaveCount(0);
+    release();
+    await page.getByLabel("Prompt", { exact: true }).fill(QUESTION);
+    await expect(page.getByRole("button", { name: "Send", exact: true })).toBeEnabled();
+    await page.unroute(list);
+  });
+
   await test.step("a prompt of the run's own files is asked, and every token has its text", async () => {
     await page.goto(`${backend.url}/playground?run=${run.run_id}`);
     const samples = page.getByRole("region", { name: "Prompts of this run" });

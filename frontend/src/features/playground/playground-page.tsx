@@ -1,6 +1,8 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
+import { useState } from "react";
 import { playgroundState, unloadPlayground } from "@/api/playground";
+import { describeError } from "@/api/problem";
 import { queryClient } from "@/api/query-client";
 import { runPage } from "@/api/runs";
 import type { RunSummary } from "@/api/types";
@@ -9,7 +11,7 @@ import { Button } from "@/components/button";
 import { ButtonLink } from "@/components/button-link";
 import { formatNumber } from "@/components/format";
 import { PageHeader } from "@/components/page-header";
-import { EmptyState, Notice } from "@/components/states";
+import { EmptyState, ErrorState, Notice, SkeletonRows } from "@/components/states";
 import { BlindVote } from "@/features/playground/blind-vote";
 import { QuestionForm } from "@/features/playground/question-form";
 import { useTalk } from "@/features/playground/use-talk";
@@ -18,13 +20,33 @@ import { showError } from "@/features/runs/run-actions";
 
 /** Base, student and teacher in the same conversation with the same seed. */
 export function PlaygroundPage() {
+  const query = useQuery(runPage({ limit: 100 }));
+  // Which run is asked has to be known first: the form is another one for another run.
+  if (query.data) {
+    return <Playground runs={query.data.runs.filter((run) => run.has_checkpoint)} />;
+  }
+  const problem = query.error ? describeError(query.error) : null;
+  return (
+    <div className="flex flex-col">
+      <PageHeader title="Playground" />
+      {problem ? (
+        <ErrorState {...problem} retry={() => void query.refetch()} />
+      ) : (
+        <SkeletonRows count={6} />
+      )}
+    </div>
+  );
+}
+
+function Playground({ runs }: { runs: readonly RunSummary[] }) {
   const { run: chosen } = useSearch({ from: "/playground" });
-  const runs = useQuery(runPage({ limit: 100 })).data?.runs.filter((run) => run.has_checkpoint);
-  const runId = chosen ?? runs?.[0]?.run_id;
+  // A newer run takes no question out of the user's hands.
+  const [newest] = useState(runs[0]?.run_id);
+  const runId = chosen ?? newest ?? runs[0]?.run_id ?? "";
   const state = useQuery(playgroundState()).data;
   const isHeld = useWorkspace(({ queue }) => queue?.active != null);
   const isBlocked = isHeld || state?.state === "blocked";
-  const talk = useTalk(runId ?? "");
+  const talk = useTalk(runId);
   return (
     <div className="flex flex-col">
       <PageHeader
@@ -36,10 +58,10 @@ export function PlaygroundPage() {
       />
       <div className="flex flex-col gap-3 px-4 pb-4">
         {isBlocked ? <Blocked reason={state?.reason ?? null} /> : null}
-        {runs?.length === 0 ? (
+        {runs.length === 0 ? (
           <NoStudent />
         ) : (
-          <Talk runs={runs ?? []} runId={runId ?? ""} isBlocked={isBlocked} talk={talk} />
+          <Talk runs={runs} runId={runId} isBlocked={isBlocked} talk={talk} />
         )}
       </div>
     </div>
