@@ -6,6 +6,7 @@ import { runPage } from "@/api/runs";
 import { ButtonLink } from "@/components/button-link";
 import { PageHeader } from "@/components/page-header";
 import { EmptyState, ErrorState, SkeletonRows } from "@/components/states";
+import { usePinned } from "@/components/use-pinned";
 import { ExportForm } from "@/features/export/export-form";
 import { ExportRows } from "@/features/export/export-rows";
 
@@ -16,7 +17,9 @@ export function ExportPage() {
   const runs = useQuery(runPage({ limit: 200 }));
   const exports = useQuery(exportList());
   const trained = runs.data?.runs.filter((run) => run.has_checkpoint) ?? [];
-  const run = trained.find((one) => one.run_id === chosen) ?? trained[0];
+  const newest = usePinned(trained[0]?.run_id);
+  const named = (id: string | undefined) => trained.find((one) => one.run_id === id);
+  const run = named(chosen) ?? named(newest) ?? trained[0];
   return (
     <div className="flex flex-col">
       <PageHeader title="Export" detail="Take a trained student to other programs" />

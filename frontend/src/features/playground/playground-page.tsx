@@ -1,6 +1,5 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { useState } from "react";
 import { playgroundState, unloadPlayground } from "@/api/playground";
 import { describeError } from "@/api/problem";
 import { queryClient } from "@/api/query-client";
@@ -12,6 +11,7 @@ import { ButtonLink } from "@/components/button-link";
 import { formatNumber } from "@/components/format";
 import { PageHeader } from "@/components/page-header";
 import { EmptyState, ErrorState, Notice, SkeletonRows } from "@/components/states";
+import { usePinned } from "@/components/use-pinned";
 import { BlindVote } from "@/features/playground/blind-vote";
 import { QuestionForm } from "@/features/playground/question-form";
 import { useTalk } from "@/features/playground/use-talk";
@@ -41,8 +41,8 @@ export function PlaygroundPage() {
 function Playground({ runs }: { runs: readonly RunSummary[] }) {
   const { run: chosen } = useSearch({ from: "/playground" });
   // A newer run takes no question out of the user's hands.
-  const [newest] = useState(runs[0]?.run_id);
-  const runId = chosen ?? newest ?? runs[0]?.run_id ?? "";
+  const newest = usePinned(runs[0]?.run_id);
+  const runId = chosen ?? newest ?? "";
   const state = useQuery(playgroundState()).data;
   const isHeld = useWorkspace(({ queue }) => queue?.active != null);
   const isBlocked = isHeld || state?.state === "blocked";
