@@ -30,11 +30,16 @@ export function registerSet(path: string) {
   return body(client.POST("/api/prompt-sets", { body: { path, name: null } }));
 }
 
+/** What a file that is uploaded is called. */
+export function sentName(file: File): string {
+  return file.name.slice(0, 120) || "prompts";
+}
+
 /** Streams a file into the workspace; the answer says where it is now. */
 export function uploadSet(file: File) {
   return body(
     client.POST("/api/prompt-sets/upload", {
-      params: { query: { name: file.name.slice(0, 120) || "prompts" } },
+      params: { query: { name: sentName(file) } },
       headers: { "content-type": "application/octet-stream" },
       // The document calls a binary body a string; the file goes as it is.
       body: "",

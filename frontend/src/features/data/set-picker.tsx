@@ -1,7 +1,7 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { toast } from "sonner";
 import { isDesktop, pickFile } from "@/api/desktop";
-import { promptSets, registerSet, uploadSet } from "@/api/prompt-sets";
+import { promptSets, registerSet, sentName, uploadSet } from "@/api/prompt-sets";
 import { queryClient } from "@/api/query-client";
 import type { PromptSet } from "@/api/types";
 import { Button } from "@/components/button";
@@ -106,8 +106,9 @@ export function useUpload(onSet: (set: Awaited<ReturnType<typeof uploadSet>>) =>
     mutationFn: uploadSet,
     onMutate: () => Date.now(),
     onSuccess: async (set, file, begun) => {
-      // The backend is on this machine and has its clock: a new set is younger than the upload.
-      if (set.added * 1000 < begun) {
+      // The backend is on this machine and has its clock: a new set is younger than the upload,
+      // and has its file's name. Of two uploads at once the second's set may be as young.
+      if (set.added * 1000 < begun || set.name !== sentName(file)) {
         toast(`The same content is here already as “${set.name}”.`, {
           description: `${file.name} was not copied again; that set is used.`,
         });
