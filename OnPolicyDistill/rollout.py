@@ -95,18 +95,9 @@ def bucket_length(length: int, smallest: int = 32, per_doubling: int = 4) -> int
     return -(-length // stride) * stride
 
 
-def row_length(longest: int) -> int:
-    """Columns of a batch whose longest row has so many tokens.
-
-    A GPU's buffers are used again where sizes are few; a CPU would only compute the padding.
-    """
-    on_cpu = mx.default_device().type == mx.DeviceType.cpu
-    return longest if on_cpu else bucket_length(longest)
-
-
 def pack(rollouts: Sequence[Rollout], pad_id: int = 0) -> PackedBatch:
     """Right-pad rollouts into one batch; padding is known by length, never by id."""
-    T = row_length(max(len(rollout.token_ids) for rollout in rollouts))
+    T = bucket_length(max(len(rollout.token_ids) for rollout in rollouts))
     rows: list[list[int]] = []
     positions: list[int] = []
     labels: list[int] = []

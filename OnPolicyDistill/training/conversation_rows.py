@@ -36,7 +36,7 @@ from OnPolicyDistill.models.policy import (
 )
 from OnPolicyDistill.models.seeing import SeeingModel
 from OnPolicyDistill.pictures import Picture
-from OnPolicyDistill.rollout import PackedBatch, row_length
+from OnPolicyDistill.rollout import PackedBatch, bucket_length
 from OnPolicyDistill.runs.reporting import Reporter
 from OnPolicyDistill.settings.sft import Thinking
 from OnPolicyDistill.training.files import LengthLimit, leave_out_long
@@ -173,7 +173,7 @@ def _refuse_empty(messages: Sequence[Message]) -> None:
 
 def pack_rows(rows: Sequence[ConversationRow], pad_id: int = 0) -> PackedBatch:
     """Right-pad rows into one batch; the logits at place p - 1 predict the token at p."""
-    T = row_length(max(len(row.token_ids) for row in rows))
+    T = bucket_length(max(len(row.token_ids) for row in rows))
     tokens = [list(row.token_ids) + [pad_id] * (T - len(row.token_ids)) for row in rows]
     positions = [number * T + p - 1 for number, row in enumerate(rows) for p in row.learned]
     labels = [row.token_ids[p] for row in rows for p in row.learned]
