@@ -16,7 +16,7 @@ from itertools import accumulate
 import mlx.core as mx
 import mlx.nn as nn
 
-from OnPolicyDistill.adapters.merged import merged_for_decoding, merged_for_learning
+from OnPolicyDistill.adapters.merged import merged_for_decoding
 from OnPolicyDistill.arrays import as_float
 from OnPolicyDistill.distributed.ranks import this_process
 from OnPolicyDistill.evaluation.by_teacher import figures_by_teacher
@@ -178,7 +178,7 @@ def learn(
         )
 
     model.train()
-    with merged_for_learning(model), one_thread_a_product(num_lanes(len(rollouts))):
+    with one_thread_a_product(num_lanes(len(rollouts))):
         (loss, stats, hidden, weights), gradients = nn.value_and_grad(model, loss_of)(model)
         model.eval()
         mx.eval(loss, gradients, *stats.arrays, hidden, *([] if weights is None else [weights]))
