@@ -34,7 +34,7 @@ export function pagesOf({ first, second, prompt, evaluation }: ShownRuns): Shown
     { name: "compare", path: `/compare?run=${compared}`, ready: "Held out, of what is exported" },
     { name: "pipelines", path: "/pipelines", ready: "Shipped pipelines" },
     { name: "models", path: "/models", ready: "tiny-teacher" },
-    { name: "data", path: "/data", ready: "train" },
+    { name: "data", path: "/data", ready: "Usable" },
     { name: "playground", path: `/playground?run=${first}`, ready: "Base model" },
     { name: "evaluate-new", path: "/evaluate?form=true", ready: "Labelled items" },
     { name: "export", path: `/export?run=${first}`, ready: "Model card" },
