@@ -10,6 +10,7 @@ from backend.evaluations import Answer, page_of_answers
 from backend.history.views import View
 from backend.problems import NotFoundError
 from OnPolicyDistill.errors import InputError
+from OnPolicyDistill.planning.saved_adapters import WEIGHTS_FILE
 from OnPolicyDistill.runs.checkpoints import exported
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.held_out_answers import (
@@ -20,7 +21,6 @@ from OnPolicyDistill.runs.held_out_answers import (
     read_answers,
 )
 
-ADAPTER = "adapters.safetensors"
 Kept = dict[int, HeldOutAnswer]
 
 
@@ -126,7 +126,7 @@ def _adapter_bytes(run: RunDirectory) -> int | None:
     if checkpoint is None:
         return None
     try:
-        about = (checkpoint / ADAPTER).lstat()
+        about = (checkpoint / WEIGHTS_FILE).lstat()
     except OSError:
         return None
     return about.st_size if stat.S_ISREG(about.st_mode) else None

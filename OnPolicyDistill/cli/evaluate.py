@@ -154,11 +154,12 @@ def _work_on(run: RunDirectory) -> None:
     with stop.on_signals():
         load_mlx()
         from OnPolicyDistill.evaluation.labelled_run import evaluate_run
+        from OnPolicyDistill.runs.called import called
 
         try:
             evaluate_run(run, _say, stop)
         except StoppedError as error:
-            message = f"Run {typed(run)} is paused; its answers are kept."
+            message = f"Run {called(run)} is paused; its answers are kept."
             raise StoppedError(message, f"Go on with: opd resume {typed(run)}") from error
 
 

@@ -180,14 +180,14 @@ def delete(
     ] = False,
 ) -> None:
     """Move runs with checkpoints and logs to the trash, from which they can be restored."""
-    from OnPolicyDistill.runs.called import called
+    from OnPolicyDistill.runs.called import called, called_and_id
     from OnPolicyDistill.runs.trash import put_in_trash
 
     found = [open_run(run, workspace, may_be_damaged=True) for run in runs]
     for run in found:
         if run.state() == "running":
             raise RunError(f"Run {called(run)} is running.", "Stop it before deleting it.")
-    names = ", ".join(map(called, found))
+    names = ", ".join(map(called_and_id, found))
     if not yes:
         where = "for good" if for_good else "(they go to the trash)"
         typer.confirm(f"Delete {names} {where}?", abort=True, err=True)

@@ -270,11 +270,12 @@ def trainer_of(config: RunConfig) -> Train:
 
 
 def _paused(run: RunDirectory) -> str:
+    from OnPolicyDistill.runs.called import called
     from OnPolicyDistill.runs.checkpoints import last_checkpoint
 
     saved = last_checkpoint(run)
     where = "before its first step" if saved is None else f"at step {int(saved.name)}"
-    return f"Run {typed(run)} is paused {where}."
+    return f"Run {called(run)} is paused {where}."
 
 
 def _unstarted(name: str, workspace: Path | None) -> RunDirectory:

@@ -17,7 +17,7 @@ from OnPolicyDistill.evaluation.labelled_report import (
 from OnPolicyDistill.evaluation.labelled_report import REPORT as LABELLED_REPORT
 from OnPolicyDistill.evaluation.labelled_text import describe_evaluation
 from OnPolicyDistill.files import write_text_atomically
-from OnPolicyDistill.runs.called import called
+from OnPolicyDistill.runs.called import called_and_id
 from OnPolicyDistill.runs.checkpoints import pointed
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.events import EvaluationFinished, RunFailed, RunFinished, RunPaused
@@ -121,10 +121,9 @@ def describe_run(run: RunDirectory, history: RunHistory) -> str:
 def _head(run: RunDirectory, history: RunHistory) -> list[str]:
     config = run.config()
     settings = settings_of(config)
-    name = called(run)
     done = history.steps[-1].step if history.steps else 0
     lines = [
-        f"Run {name}" + ("" if name == run.run_id else f" ({run.run_id})"),
+        f"Run {called_and_id(run)}",
         describe_models(settings),
         f"{done:,} of {history.num_steps or num_steps_of(config):,} steps, {_ending(history)}",
     ]

@@ -20,3 +20,9 @@ def called(run: RunDirectory) -> str:
     """A run in a sentence: its name in quotation marks, or the id of one that nobody named."""
     name = name_of(run)
     return f"“{name}”" if name else run.run_id
+
+
+def called_and_id(run: RunDirectory) -> str:
+    """A run where another of its name must not be meant: its name, and its id behind it."""
+    name = name_of(run)
+    return f"“{name}” ({run.run_id})" if name else run.run_id

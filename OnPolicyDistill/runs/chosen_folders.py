@@ -52,12 +52,12 @@ def exports_folder(workspace: Path) -> Path:
     return workspace / EXPORTS if chosen is None else Path(chosen)
 
 
-def new_export(workspace: Path, name: str) -> Path:
-    """A folder for an export that names none: one that does not exist yet, in a folder that does.
+def ready_exports_folder(workspace: Path) -> Path:
+    """The same, and it is there; one that was chosen is never made, as its disk may be away.
 
     Raises:
-        InputError: the folder that was chosen is not there, for example on a disk that is away.
-        DiskFullError: there is no room for it.
+        InputError: the folder that was chosen is not there.
+        DiskFullError: there is no room for the workspace's own.
     """
     folder = exports_folder(workspace)
     if read_chosen_folders(workspace).exports is None:
@@ -66,9 +66,18 @@ def new_export(workspace: Path, name: str) -> Path:
     elif not folder.is_dir():
         raise InputError(
             f"The folder for exports {folder} is not there.",
-            "Connect its disk, give --out FOLDER, or choose another one in the settings.",
+            "Connect its disk, choose another one in the settings, or give opd export an --out.",
         )
-    return free_name(folder, name)
+    return folder
+
+
+def new_export(workspace: Path, name: str) -> Path:
+    """A folder for an export that names none: one that does not exist yet, in a folder that does.
+
+    Raises:
+        InputError, DiskFullError: as in `ready_exports_folder`.
+    """
+    return free_name(ready_exports_folder(workspace), name)
 
 
 def free_name(folder: Path, name: str) -> Path:

@@ -34,7 +34,7 @@ from OnPolicyDistill.adapters.export_messages import ExportOrder
 from OnPolicyDistill.adapters.forms import LIGHT_FORMS
 from OnPolicyDistill.errors import RunError
 from OnPolicyDistill.files import read_plain, write_text_atomically
-from OnPolicyDistill.runs.chosen_folders import EXPORTS, exports_folder
+from OnPolicyDistill.runs.chosen_folders import EXPORTS, ready_exports_folder
 
 EXPORT_COMMAND = (sys.executable, "-m", "OnPolicyDistill.cli.exporting")
 PUSH_COMMAND = (sys.executable, "-m", "backend.exports.pushing")
@@ -72,11 +72,12 @@ class Exports:
 
         Raises:
             ConflictError: the name is taken, or a model would be loaded and may not.
+            InputError: the folder that was chosen for exports is not there.
             WrongFieldError: there is no such checkpoint, or the form is not possible.
             DiskFullError: the disk has no room for it.
         """
         with self._lock:
-            target = exports_folder(self._backend.settings.workspace) / wish.name
+            target = ready_exports_folder(self._backend.settings.workspace) / wish.name
             if self._read(wish.name) is not None or target.exists():
                 raise ConflictError(
                     f"There is an export named {wish.name}.", "Choose another name, or delete it."

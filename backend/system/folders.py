@@ -17,7 +17,7 @@ from backend.paths import PathError, picked_folder
 from backend.problems import WrongFieldError
 from backend.settings import BackendSettings
 from backend.system.reserves import load_reserves
-from OnPolicyDistill.errors import DiskFullError, RunError
+from OnPolicyDistill.errors import DiskFullError
 from OnPolicyDistill.runs.chosen_folders import (
     ChosenFolders,
     exports_folder,
@@ -82,17 +82,11 @@ def choose_folders(settings: BackendSettings, wanted: ChosenFolders) -> None:
 
 
 def check_room(folder: Path, expected_bytes: int) -> None:
-    """Raise where a folder is gone, or its disk has no room for so much and some to spare.
+    """Raise where a folder's disk has no room for so much and some to spare.
 
     Raises:
-        RunError: there is no such folder, though somebody chose it.
         DiskFullError: there is no room.
     """
-    if not _nearest(folder).is_relative_to(folder.parent):
-        raise RunError(
-            f"The folder for exports {folder} is not there.",
-            "Connect its disk, or choose another one in the settings.",
-        )
     free = shutil.disk_usage(_nearest(folder)).free
     if expected_bytes + SPARE_BYTES > free:
         raise DiskFullError(

@@ -10,7 +10,7 @@ import pytest
 from backend.settings import BackendSettings
 from backend.system.folders import check_room
 from backend.system.reserves import Reserves, save_reserves
-from OnPolicyDistill.errors import DiskFullError, RunError
+from OnPolicyDistill.errors import DiskFullError
 from OnPolicyDistill.runs.chosen_folders import ChosenFolders, read_chosen_folders
 from tests.backend.tiny import write_jsonl
 
@@ -104,5 +104,3 @@ def test_room_is_looked_for_where_an_export_goes(tmp_path: Path) -> None:
     check_room(tmp_path / "made when it is needed", 1)
     with pytest.raises(DiskFullError, match="needs about"):
         check_room(tmp_path, 10**18)
-    with pytest.raises(RunError, match="is not there"):
-        check_room(tmp_path / "away" / "exports", 1)

@@ -111,7 +111,10 @@ def test_a_run_is_deleted_after_a_question(
 ) -> None:
     with (run.path / "nothing").open("w+") as silence:
         monkeypatch.setattr("sys.stdin", silence)
-        assert opd("runs", "delete", run.run_id).exit_code == 1
+        write_annotations(run, Annotations(name="mine"))
+        asked = opd("runs", "delete", run.run_id)
+    assert asked.exit_code == 1
+    assert f"Delete “mine” ({run.run_id})" in asked.err
     assert run.path.exists()
     assert opd("runs", "delete", run.run_id, "--yes").exit_code == 0
     assert not run.path.exists()

@@ -20,6 +20,7 @@ from backend.models.place import Hub
 from backend.problems import ConflictError, WrongFieldError
 from backend.workbench import Workbench
 from OnPolicyDistill.adapters.facts import base_model
+from OnPolicyDistill.errors import InputError
 from OnPolicyDistill.models.loading import load_policy
 from OnPolicyDistill.runs.checkpoints import TrainingState, point, save_checkpoint
 from OnPolicyDistill.runs.chosen_folders import ChosenFolders, write_chosen_folders
@@ -122,6 +123,16 @@ def test_an_export_goes_into_the_chosen_folder_and_stays_there_when_another_is_c
     exports.delete("student")
     assert chosen.is_dir()
     assert list(chosen.iterdir()) == []
+
+
+def test_an_export_waits_for_the_chosen_folder_and_does_not_make_it(
+    exports: Exports, run: RunDirectory, backend: Backend, tmp_path: Path
+) -> None:
+    away = tmp_path / "a disk that is away"
+    write_chosen_folders(backend.settings.workspace, ChosenFolders(exports=str(away)))
+    with pytest.raises(InputError, match="is not there"):
+        exports.start(wish(run, "adapter"), blocked="Something is at work.")
+    assert not away.exists()
 
 
 def test_what_was_measured_of_the_files_reaches_whoever_asks_for_the_export(
