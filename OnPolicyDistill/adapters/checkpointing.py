@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeGuard, cast
 
 import mlx.core as mx
 import mlx.nn as nn
-from mlx.utils import tree_flatten
+from mlx.utils import tree_flatten, tree_unflatten
 
 from OnPolicyDistill.adapters.dropout import SeededDropout, mask_positions, set_mask_positions
 from OnPolicyDistill.errors import ModelError
+
+Arrays = list[mx.array]
 
 
 def checkpoint_layers(model: nn.Module) -> int:
@@ -75,9 +78,48 @@ def _recomputing(plain: type[nn.Module]) -> type[nn.Module]:
             finally:
                 set_mask_positions(self, masks)
 
-        return mx.checkpoint(run)(self.trainable_parameters(), *inputs, **named)
+        parameters, inputs = _finishing_here(self.trainable_parameters(), inputs)
+        return mx.checkpoint(run)(parameters, *inputs, **named)
 
     return type(plain.__name__, (plain, Recomputing), {"__call__": call})
+
+
+def _finishing_here(
+    parameters: dict[str, object], inputs: tuple[object, ...]
+) -> tuple[dict[str, object], tuple[object, ...]]:
+    """The same arrays, whose gradients the backward pass makes before it goes to earlier layers.
+
+    The parameters' wait for nothing else, and MLX may leave them to the end, with what every layer
+    computed anew for them.
+    """
+    flat: list[tuple[str, mx.array]] = tree_flatten(parameters)  # type: ignore[assignment]
+    arrays = [each for each in inputs if _has_slope(each)]
+    if not flat or not arrays:
+        return parameters, inputs
+    values, arrays = cast("tuple[Arrays, Arrays]", _together([value for _, value in flat], arrays))
+    tied = iter(arrays)
+    names = (name for name, _ in flat)
+    return (
+        dict(tree_unflatten(list(zip(names, values, strict=True)))),
+        tuple(next(tied) if _has_slope(each) else each for each in inputs),
+    )
+
+
+def _has_slope(each: object) -> TypeGuard[mx.array]:
+    return isinstance(each, mx.array) and mx.issubdtype(each.dtype, mx.floating)
+
+
+@mx.custom_function
+def _together(parameters: Arrays, inputs: Arrays) -> tuple[Arrays, Arrays]:
+    return parameters, inputs
+
+
+@_together.vjp
+def _together_vjp(
+    _given: tuple[Arrays, Arrays], cotangents: tuple[Arrays, Arrays], _same: tuple[Arrays, Arrays]
+) -> tuple[Arrays, Arrays]:
+    of_parameters, of_inputs = cotangents
+    return of_parameters, mx.depends(of_inputs, of_parameters)
 
 
 def _draws_anew(module: nn.Module) -> bool:

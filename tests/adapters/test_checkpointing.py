@@ -45,8 +45,8 @@ def test_gradients_are_those_without_checkpointing(student: nn.Module) -> None:
 
 
 def test_activations_take_less_memory() -> None:
-    # One layer's recomputation is always there; enough layers make it a small part. Where gates are
-    # our own (exponentials.py, CPUs only) they take less without recomputation and more with it.
+    # One layer's recomputation is always there; enough layers make it a small part. It was 0.62
+    # where gradients of parameters waited for all layers, 0.19 where each layer's come first.
     student = adapted(qwen2.Model(qwen2.ModelArgs("qwen2", 64, 20, 256, 4, 1e-6, 192, 2)))
     gradients(student)
     peaks = []
@@ -57,7 +57,7 @@ def test_activations_take_less_memory() -> None:
         peaks.append(mx.get_peak_memory() - start)
         if turn == 0:
             checkpoint_layers(student)
-    assert peaks[1] < 0.7 * peaks[0]
+    assert peaks[1] < 0.3 * peaks[0]
 
 
 def test_another_model_of_the_same_class_is_left_alone(
