@@ -7,8 +7,12 @@ import sys
 import pytest
 
 from OnPolicyDistill.arrays import (
+    ANY_WIDTH,
     OPENBLAS_LIBRARY,
     TF32_VARIABLE,
+    WIDTH_VARIABLE,
+    go_by_breadth,
+    has_cpu_wheel,
     openblas_loaded,
     refuse_tf32,
 )
@@ -69,6 +73,15 @@ def test_tf32_is_refused_unless_the_user_asks_for_it_as_mlx_reads_it(
 
 def test_tf32_is_refused_in_this_process_and_in_those_it_starts() -> None:
     assert os.environ[TF32_VARIABLE] == "0"
+
+
+@pytest.mark.skipif(not has_cpu_wheel(), reason="a wheel for a GPU fills its one stream by depth")
+def test_streams_of_one_graph_are_fed_at_once_unless_the_user_says_otherwise() -> None:
+    assert os.environ[WIDTH_VARIABLE] == str(ANY_WIDTH)
+    for given, goes in ((None, True), ("20", False)):
+        environment = {} if given is None else {WIDTH_VARIABLE: given}
+        assert go_by_breadth(environment) is goes
+        assert environment[WIDTH_VARIABLE] == (given or str(ANY_WIDTH))
 
 
 ENTRIES = {
