@@ -24,6 +24,7 @@ from OnPolicyDistill.exponentials import exponential
 from OnPolicyDistill.vocabulary import log_partition, running_sum_before, vocabulary_sum
 
 BLOCK_TOKENS = 512
+LARGEST_SHARE = 1 - 2**-24
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,11 @@ def _inverted(weights: mx.array, uniform: mx.array) -> mx.array:
     the share may round to the total.
     """
     sums = mx.cumsum(weights, axis=-1)
+    if mx.default_device().type == mx.DeviceType.cpu:
+        # Sums of one number after the other do not fall where a weight is above 0, nor rise where
+        # it is 0; and the largest share leads to a float32 below the whole.
+        share = mx.minimum(uniform, LARGEST_SHARE)
+        return mx.sum(sums <= share[:, None] * sums[:, -1:], axis=-1)
     passed = (sums > uniform[:, None] * sums[:, -1:]) & (weights > 0)
     fallback = mx.argmax(weights, axis=-1)
     return mx.where(mx.any(passed, axis=-1), mx.argmax(passed, axis=-1), fallback)

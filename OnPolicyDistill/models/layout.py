@@ -14,12 +14,14 @@ Letters: B rows, T length, D hidden width.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import mlx.core as mx
 import mlx.nn as nn
+from mlx.utils import tree_flatten
 from mlx_lm.tuner.lora import LoRAEmbedding, LoRALinear
 
 from OnPolicyDistill.errors import ModelError
@@ -100,10 +102,13 @@ def body(model: nn.Module) -> nn.Module:
     part = _holder(text_model(model), layers[0])
     while part is not None and not callable(part):
         part = _holder(part, layers[0])  # a mere container
-    inside: list[nn.Module] = [] if part is None else part.modules()  # type: ignore[no-untyped-call]
-    if part is None or not any(isinstance(each, EMBEDDINGS) for each in inside):
+    if part is None or not _has_embeddings(part):
         raise _laid_out_otherwise(model)
     return part
+
+
+def _has_embeddings(part: nn.Module) -> bool:
+    return any(isinstance(each, EMBEDDINGS) for each in _by_breadth(part))
 
 
 def body_states(model: nn.Module, tokens: mx.array, cache: Sequence[object] | None) -> mx.array:
@@ -203,9 +208,27 @@ def _minicpm_scale(model: nn.Module) -> float:
 def _holder(model: nn.Module, layer: nn.Module) -> nn.Module | None:
     """The child in which a layer is."""
     for part in model.children().values():
-        if isinstance(part, nn.Module) and any(each is layer for each in part.modules()):
+        if isinstance(part, nn.Module) and any(each is layer for each in _by_breadth(part)):
             return part
     return None
+
+
+def _by_breadth(module: nn.Module) -> Iterator[nn.Module]:
+    """A module and all inside it, the outer ones first: what is looked for is mostly near.
+
+    Every pass asks where a model's body is, and a walk over all modules is slower than the pass of
+    a small model.
+    """
+    waiting = deque([module])
+    while waiting:
+        each = waiting.popleft()
+        yield each
+        inside: list[tuple[str, object]] = tree_flatten(each.children(), is_leaf=_is_module)  # type: ignore[assignment]
+        waiting.extend(part for _, part in inside if isinstance(part, nn.Module))
+
+
+def _is_module(value: object) -> bool:
+    return isinstance(value, nn.Module)
 
 
 def _at(model: nn.Module, path: str) -> nn.Module | None:

@@ -24,6 +24,8 @@ from OnPolicyDistill.stopping import check_stop
 
 # Floating-point operations between two looks: 0.1 s on an M4 Max, below a second on any M.
 OPERATIONS_PER_PIECE = 1e12
+# Operations of a layer over one token of every row.
+SMALL_LAYER = 1e7
 # Two for each weight of four bits; weights of more bits are counted as if they were more.
 OPERATIONS_PER_BYTE = 4
 
@@ -39,13 +41,34 @@ def read_hidden_states(model: nn.Module, tokens: mx.array, cache: Rows | None = 
     """
     lanes = num_lanes(tokens.shape[0])
     is_plain = cache is None and not isinstance(model, SeeingModel)
-    if is_plain and lanes > 1 and not _is_long(_works(model, tokens.size)):
+    if is_plain and lanes > 1 and is_short(model, tokens.size):
         with one_thread_a_product(lanes):
             parts = in_lanes(tokens.shape[0], lambda rows: hidden_states(model, tokens[rows]))
             mx.eval(parts)
         return mx.concatenate(parts)
     with in_pieces(model, tokens.size):
         return hidden_states(model, tokens, cache)
+
+
+def is_short(model: nn.Module, num_tokens: int) -> bool:
+    """Whether a pass over so many tokens, of any rows, needs no look for a stop inside it."""
+    return not _is_long(_works(model, num_tokens))
+
+
+@contextmanager
+def one_thread_if_small(model: nn.Module, num_rows: int) -> Iterator[None]:
+    """Keep the products of decode steps of so many rows to one thread where they are small.
+
+    OpenBLAS shares them among its threads from about a million operations on, and their waiting for
+    each other costs more than it gains: more so when something else is at work on the machine.
+    """
+    of_layer = 2 * num_rows * max(_num_weights(layer) for layer in model.layers)
+    on_cpu = mx.default_device().type == mx.DeviceType.cpu
+    with one_thread_a_product(2 if on_cpu and of_layer < SMALL_LAYER else 1):
+        try:
+            yield
+        finally:
+            mx.synchronize()
 
 
 @contextmanager
@@ -91,6 +114,10 @@ def _works(model: nn.Module, num_tokens: int) -> list[float]:
 
 def _is_long(works: list[float]) -> bool:
     return sum(works) >= OPERATIONS_PER_PIECE
+
+
+def _num_weights(layer: nn.Module) -> int:
+    return sum(array.size for array in flat_arrays(layer.parameters()).values())
 
 
 def _num_bytes(layer: nn.Module) -> int:

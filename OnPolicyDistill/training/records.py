@@ -6,9 +6,10 @@ Letters: N positions of a micro-batch.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache, partial
 
 import mlx.core as mx
 from pydantic import BaseModel, ConfigDict
@@ -168,6 +169,7 @@ def rollout_records(
         return []
     records = []
     end = 0
+    text_of = cache(partial(token_text, student))
     for index, rollout in enumerate(scored.rollouts[:RECORDED_ROLLOUTS]):
         start, end = end, end + len(rollout.completion_ids)
         rows = slice(start, end)
@@ -175,7 +177,7 @@ def rollout_records(
         teacher_top: tuple[tuple[Token, ...], ...] = ()
         if isinstance(scored.targets, HiddenTargets):
             theirs = HiddenTargets(scored.targets.hidden[rows], scored.targets.head)
-            teacher_top = _top_tokens(theirs, labels, student)
+            teacher_top = _top_tokens(theirs, labels, text_of)
         own = HiddenTargets(scored.hidden[rows], head)
         student_logprobs = scored.stats.student_logprob[rows]
         records.append(
@@ -188,13 +190,13 @@ def rollout_records(
                 completion=_text(student, rollout.completion_ids),
                 finish_reason=rollout.finish_reason,
                 token_ids=rollout.completion_ids,
-                token_texts=tuple(token_text(student, i) for i in rollout.completion_ids),
+                token_texts=tuple(map(text_of, rollout.completion_ids)),
                 student_logprobs=tuple(float_list(student_logprobs)),
                 teacher_logprobs=tuple(
                     float_list(student_logprobs - scored.stats.sampled_reverse_kl[rows])
                 ),
                 divergence=tuple(float_list(scored.stats.divergence[rows])),
-                student_top=_top_tokens(own, labels, student),
+                student_top=_top_tokens(own, labels, text_of),
                 teacher_top=teacher_top,
                 pictures=tuple(
                     picture.digest for picture in shown_pictures(student, rollout.prompt_ids)
@@ -205,7 +207,7 @@ def rollout_records(
 
 
 def _top_tokens(
-    targets: HiddenTargets, labels: mx.array, policy: Policy
+    targets: HiddenTargets, labels: mx.array, text_of: Callable[[int], str]
 ) -> tuple[tuple[Token, ...], ...]:
     k = min(NUM_TOP_TOKENS, targets.head.vocab_size)
     best = top_k_targets(targets, labels, k, 1.0)
@@ -213,7 +215,7 @@ def _top_tokens(
     probabilities: list[list[float]] = mx.exp(best.logprobs).tolist()  # type: ignore[assignment]
     return tuple(
         tuple(
-            Token(text=token_text(policy, i), probability=p)
+            Token(text=text_of(i), probability=p)
             for p, i in sorted(zip(row_p, row_ids, strict=True), reverse=True)
         )
         for row_ids, row_p in zip(ids, probabilities, strict=True)

@@ -27,6 +27,7 @@ from OnPolicyDistill.files import disk_errors
 from OnPolicyDistill.generation.loop import generate
 from OnPolicyDistill.generation.request import GenerationHooks, GenerationRequest
 from OnPolicyDistill.generation.sampling import SamplingSettings
+from OnPolicyDistill.models.pieces import one_thread_if_small
 from OnPolicyDistill.models.policy import Policy
 from OnPolicyDistill.rollout import EncodedPrompt, Rollout
 from OnPolicyDistill.runs.log import repair_torn_line
@@ -107,7 +108,8 @@ def complete_rows(
         return replace(rollout, prompt_index=prompt.index, teacher=prompt.teacher)
 
     told = replace(hooks, finished=lambda rollout: hooks.finished(named(rollout)))
-    return [named(rollout) for rollout in generate(policy.model, request, told)]
+    with one_thread_if_small(policy.model, min(len(rows), request.max_rows)):
+        return [named(rollout) for rollout in generate(policy.model, request, told)]
 
 
 def complete_together(

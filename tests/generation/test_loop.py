@@ -1,4 +1,5 @@
 import math
+import os
 import random
 from dataclasses import replace
 
@@ -446,3 +447,30 @@ class DropoutModel(nn.Module):
 
 def test_no_prompts_give_no_rollouts(model: nn.Module):
     assert generate(model, asked([])) == []
+
+
+@pytest.mark.skipif(
+    mx.default_device().type != mx.DeviceType.cpu or (os.cpu_count() or 1) < 2,
+    reason="prompts are read side by side on a CPU's cores",
+)
+def test_prompts_that_are_read_side_by_side_go_on_as_alone(model: nn.Module):
+    read: list[tuple[int, int]] = []
+
+    class Counting(type(model)):
+        def __call__(self, tokens: mx.array, *args: object, **options: object) -> mx.array:
+            read.append(tokens.shape)
+            return super().__call__(tokens, *args, **options)
+
+    own, prompts = type(model), [RAGGED[2][: 5 + place] for place in range(9)]
+    request = replace(asked(prompts, THE_POLICY, max_tokens=6, max_rows=9), seeds=range(9))
+    model.__class__ = Counting
+    try:
+        together = generate(model, request)
+    finally:
+        model.__class__ = own
+    # Of each all but its last token: four rows of up to 7, five of up to 12.
+    assert [shape for shape in read if shape[1] > 1] == [(4, 7), (5, 12)]
+    for index, rollout in enumerate(together):
+        (expected,) = generate(model, replace(request, prompts=[prompts[index]], seeds=[index]))
+        assert rollout.completion_ids == expected.completion_ids
+        assert rollout.logprobs == pytest.approx(expected.logprobs, abs=1e-4)

@@ -8,11 +8,12 @@ import mlx.core as mx
 import pytest
 
 from OnPolicyDistill.adapters.checkpointing import checkpoint_layers
+from OnPolicyDistill.arrays import openblas_loaded, set_blas_threads
 from OnPolicyDistill.errors import StoppedError
 from OnPolicyDistill.models import pieces
 from OnPolicyDistill.models.kv_cache import RowCache
 from OnPolicyDistill.models.loading import load_policy
-from OnPolicyDistill.models.pieces import read_hidden_states
+from OnPolicyDistill.models.pieces import one_thread_if_small, read_hidden_states
 from OnPolicyDistill.models.policy import hidden_states
 from OnPolicyDistill.stopping import stoppable
 
@@ -90,3 +91,19 @@ def test_a_dense_teacher_of_32b_is_looked_at_after_every_layer_and_a_tiny_one_ne
     with stoppable(asked):
         read_hidden_states(model, TOKENS)
     assert asked.times == 0
+
+
+@pytest.mark.skipif(not openblas_loaded, reason="there are no threads of OpenBLAS here")
+def test_small_products_keep_to_one_thread_also_when_sampling_ends_in_an_error() -> None:
+    model = load_policy(str(TINY_TEACHER)).model
+    own = set_blas_threads(2)
+    try:
+        for rows, threads in ((8, 1), (1000, 2)):
+            with one_thread_if_small(model, rows):
+                assert set_blas_threads(threads) == threads
+            assert set_blas_threads(2) == 2
+        with pytest.raises(StoppedError), one_thread_if_small(model, 8):
+            raise StoppedError("stopped")
+        assert set_blas_threads(2) == 2
+    finally:
+        set_blas_threads(own)
