@@ -71,6 +71,7 @@ def list_all(json: JsonOption = False) -> None:
             "hub id",
         ],
         [_row(fact) for fact in found],
+        spare=["hub id", "family", *gb, "vision", "thinking"],
     )
 
 
@@ -90,7 +91,7 @@ def list_architectures(json: JsonOption = False) -> None:
         ]
         for each in ARCHITECTURES.values()
     ]
-    print_table(["model_type", "trains", "samples", "reason"], rows)
+    print_table(["model_type", "trains", "samples", "reason"], rows, wrapped="reason")
 
 
 @app.command()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from OnPolicyDistill.cli.tables import fitting, widths_of, wrap_column
 from OnPolicyDistill.errors import OutputError
 
 if TYPE_CHECKING:
@@ -71,12 +74,35 @@ def print_json(value: object) -> None:
     print_text(json.dumps(value, ensure_ascii=False))
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under their column names; nothing is cut."""
-    table = [list(columns), *(list(row) for row in rows)]
-    widths = [max(len(row[column]) for row in table) for column in range(len(columns))]
+def print_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    spare: Sequence[str] = (),
+    wrapped: str | None = None,
+) -> None:
+    """Print rows under their column names; nothing is cut.
+
+    A terminal that is too narrow goes without the `spare` columns, in that order, and a note names
+    them; then the column `wrapped` goes on in further lines.
+    """
+    width = _terminal_width()
+    shown = list(columns) if width is None else fitting(columns, rows, spare, wrapped, width)
+    places = [list(columns).index(name) for name in shown]
+    table = [[row[place] for place in places] for row in (columns, *rows)]
+    if width is not None and wrapped in shown:
+        table = wrap_column(table, shown.index(wrapped), width)
+    widths = widths_of(table)
     for row in table:
         print_text("  ".join(map(str.ljust, row, widths)).rstrip())
+    left_out = [name for name in columns if name not in shown]
+    if left_out:
+        names = ", ".join(left_out)
+        print_note(f"Left out, as the terminal has {width} columns: {names}. --json has all.")
+
+
+def _terminal_width() -> int | None:
+    """Characters in a line of the terminal that reads results; None where it is no terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def print_fields(fields: Mapping[str, str]) -> None:

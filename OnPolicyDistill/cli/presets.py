@@ -40,7 +40,7 @@ def presets(
     elif name is None:
         marks = {RECOMMENDED: "recommended"}
         rows = [[key, title, marks.get(key, "")] for key, (title, _) in headers.items()]
-        print_table(["preset", "what it is", ""], rows)
+        print_table(["preset", "what it is", ""], rows, wrapped="what it is")
         print_text("Start one with: opd train NAME; see its forecast with: opd plan NAME.")
     else:
         print_text(texts[name].rstrip("\n"))

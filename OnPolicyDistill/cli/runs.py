@@ -81,7 +81,8 @@ def list_all(workspace: WorkspaceOption = None, json: JsonOption = False) -> Non
             ]
             for line in lines
         ]
-        print_table(["run", "state", "steps", "held out", "models", "id"], rows)
+        columns = ["run", "state", "steps", "held out", "models", "id"]
+        print_table(columns, rows, spare=["models", "held out"], wrapped="run")
 
 
 @app.command()
@@ -215,7 +216,7 @@ def trash(workspace: WorkspaceOption = None, json: JsonOption = False) -> None:
             [line.name or line.run_id, progress_text(line), line.models, line.run_id]
             for line in lines
         ]
-        print_table(["run", "steps", "models", "id"], rows)
+        print_table(["run", "steps", "models", "id"], rows, spare=["models"], wrapped="run")
 
 
 @app.command()
