@@ -166,6 +166,11 @@ def describe_split(metrics: dict[str, float]) -> str:
     return " ".join(f"{name} {100 * seconds / total:.0f} %" for name, seconds in parts.items())
 
 
+def without_reason(event: Event, line: str | None) -> str | None:
+    """A line for a terminal in which the command that fails gives the reason as its last words."""
+    return f"Failed at step {event.step}." if isinstance(event, RunFailed) else line
+
+
 def is_frequent(event: Event) -> bool:
     """Whether events like this come so often that not each of them deserves a line."""
     counts = isinstance(event, PhaseChanged) and event.total is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from OnPolicyDistill.cli.narrator import Narrator, is_frequent
+from OnPolicyDistill.cli.narrator import Narrator, is_frequent, without_reason
 from OnPolicyDistill.cli.output import print_note
 from OnPolicyDistill.cli.progress import PlainLines
 from OnPolicyDistill.config import num_steps_of
@@ -52,7 +52,7 @@ class StageLines:
         assert self._narrator is not None, "events come of a stage"
         assert self._lines is not None
         self._is_frequent = is_frequent(event)
-        self._lines.show(event, self._narrator.tell(event))
+        self._lines.show(event, without_reason(event, self._narrator.tell(event)))
 
     def note(self, words: str) -> None:
         """Say something that a person should know."""

@@ -13,7 +13,7 @@ from typing import Protocol, TextIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from OnPolicyDistill.cli.narrator import Narrator, is_frequent
+from OnPolicyDistill.cli.narrator import Narrator, is_frequent, without_reason
 from OnPolicyDistill.cli.output import print_note, work_console
 from OnPolicyDistill.runs.events import Event, StepFinished
 from OnPolicyDistill.runs.forecast import RunForecast
@@ -94,20 +94,20 @@ def watched(
     narrator = Narrator(route, forecast)
     console = work_console()
     with ExitStack() as stack:
-        views: list[View] = []
+        terminal: View = PlainLines(print_note, narrator)
         if console.is_terminal:
             bar = Bar(console, narrator)
             stack.enter_context(bar.progress)
-            views.append(bar)
-        else:
-            views.append(PlainLines(print_note, narrator))
+            terminal = bar
+        kept: list[View] = []
         if log_file is not None and not _is_stderr(log_file):
             log = stack.enter_context(log_file.open("a", encoding="utf-8"))
-            views.append(PlainLines(_writer(log), narrator))
+            kept.append(PlainLines(_writer(log), narrator))
 
         def observe(event: Event) -> None:
             line = narrator.tell(event)
-            for view in views:
+            terminal.show(event, without_reason(event, line))
+            for view in kept:
                 view.show(event, line)
 
         yield observe

@@ -125,6 +125,19 @@ def test_an_interrupt_pauses_a_run_with_a_checkpoint(opd: Opd, workspace: Path, 
     assert run.state() == "paused"
 
 
+def test_a_failure_gives_its_reason_once_on_the_terminal_and_in_the_log(
+    opd: Opd, workspace: Path, pair: Path
+) -> None:
+    outcome = opd("train", str(pair / "config.yaml"), "--student", str(pair / "teacher"))
+    assert outcome.exit_code == 1
+    *_, short, reason = outcome.err.splitlines()
+    assert short == "Failed at step 0."
+    assert reason.startswith("opd: The proof of learning failed")
+    assert outcome.err.count("The proof of learning failed") == 1
+    log = only_run(workspace).log_file.read_text(encoding="utf-8")
+    assert log.count("Failed at step 0: The proof of learning failed") == 1
+
+
 def wait_for_steps(workspace: Path, worker: subprocess.Popen[str]) -> RunDirectory:
     """Return the worker's run once it has taken a step."""
     until = time.monotonic() + 60
