@@ -199,7 +199,7 @@ def print_story(result: DemoResult) -> None:
         f"{_share(cache.warm_teacher_share)} once its scores are in the cache."
     )
     print_text(f"Proof of learning: {'passed' if result.proof_passed else 'FAILED'}.")
-    print_text(f"Adapter of the last step: {result.adapter_path}")
+    print_text(f"Adapter that is exported: {result.adapter_path}")
 
 
 def _intervals(name: str, *measured: StudentNumbers | TeacherNumbers) -> list[str]:

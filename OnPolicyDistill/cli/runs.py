@@ -234,6 +234,8 @@ def restore(
 def open_run(name: str, workspace: Path | None, may_be_damaged: bool = False) -> RunDirectory:
     """Return a run: the `latest`, or by id, a beginning of it, its name or its folder.
 
+    Archived runs are the latest only where there are no others.
+
     Raises:
         InputError: there is none.
         RunError: something in its folder leads elsewhere.
@@ -255,12 +257,13 @@ def open_run(name: str, workspace: Path | None, may_be_damaged: bool = False) ->
 
 def _named_run(workspace: Path, name: str) -> RunDirectory:
     """A run by id or a beginning of it; else by what it is called, which has to be one alone."""
+    from OnPolicyDistill.runs.annotations import is_archived
     from OnPolicyDistill.runs.called import name_of
     from OnPolicyDistill.runs.directory import find_run, list_runs
 
     runs = list_runs(workspace)
     if name == LATEST and runs:
-        return runs[0]
+        return next((run for run in runs if not is_archived(run)), runs[0])
     if not any(run.run_id.startswith(name) for run in runs):
         alike = [run for run in runs if name_of(run) == name]
         if len(alike) > 1:

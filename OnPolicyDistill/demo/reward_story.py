@@ -22,7 +22,7 @@ from OnPolicyDistill.config import GrpoConfig
 from OnPolicyDistill.datasets.dates import generate_dates
 from OnPolicyDistill.demo.classroom import write_lines
 from OnPolicyDistill.demo.preset import UNCHANGED, shipped_preset
-from OnPolicyDistill.demo.story import finished
+from OnPolicyDistill.demo.story import finished, put_beside
 from OnPolicyDistill.runs.directory import create_run
 from OnPolicyDistill.runs.events import RunFinished, StepFinished
 from OnPolicyDistill.runs.log import read_events
@@ -83,6 +83,7 @@ def run_reward_demo(
     train(run, observer, stop)
     shuffled = {"shuffle_rewards": True, "run_name": "demo: the same with shuffled rewards"}
     control = create_run(workspace, reward_demo_config({**unseen, **changes, **shuffled}))
+    put_beside(control, run, "The control: what shuffled rewards teach.")
     train(control, None, stop)
     end = finished(run)
     rewards = [

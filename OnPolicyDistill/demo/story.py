@@ -19,6 +19,7 @@ from OnPolicyDistill.config import (
 from OnPolicyDistill.demo.preset import UNCHANGED, shipped_preset
 from OnPolicyDistill.errors import RunError
 from OnPolicyDistill.files import shipped_folder
+from OnPolicyDistill.runs.annotations import Annotations, write_annotations
 from OnPolicyDistill.runs.checkpoints import exported
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from OnPolicyDistill.runs.events import RunFinished, SelfTestFinished, StepFinished
@@ -100,7 +101,7 @@ def run_demo(
     config = demo_config(changes)
     run = create_run(workspace, config)
     train(run, observer, stop)
-    cache = _measure_cache(workspace, stop)
+    cache = _measure_cache(workspace, run, stop)
     end = finished(run)
     report, key = end.report, "before_eval_teacher_accuracy"
     adapter = exported(run)
@@ -128,7 +129,13 @@ def demo_config(overrides: Mapping[str, object]) -> OnPolicyConfig:
     return config
 
 
-def _measure_cache(workspace: Path, stop: StopRequest | None) -> CacheNumbers:
+def put_beside(run: RunDirectory, story: RunDirectory, what: str) -> None:
+    """Archive a run that only measures something for a story's own, which stays the latest."""
+    note = f"{what} Belongs to {story.run_id}."
+    write_annotations(run, Annotations(archived=True, note=note))
+
+
+def _measure_cache(workspace: Path, story: RunDirectory, stop: StopRequest | None) -> CacheNumbers:
     """Train on one completion a prompt for a few epochs: the teacher is asked in the first only."""
     num_prompts = 64
     prompts = workspace / "demo_cache_prompts.jsonl"
@@ -148,6 +155,7 @@ def _measure_cache(workspace: Path, stop: StopRequest | None) -> CacheNumbers:
         }
     )
     run = create_run(workspace, config)
+    put_beside(run, story, "Measures what the teacher cache saves.")
     train(run, None, stop)
     shares = {"cold": [0.0, 0.0], "warm": [0.0, 0.0]}
     for event in read_events(run.events_file):

@@ -55,6 +55,14 @@ def read_annotations(run: RunDirectory) -> Annotations:
         ) from error
 
 
+def is_archived(run: RunDirectory) -> bool:
+    """Whether a person put a run away; not where nobody can tell."""
+    try:
+        return read_annotations(run).archived
+    except (RunError, OSError):
+        return False
+
+
 def write_annotations(run: RunDirectory, annotations: Annotations) -> None:
     """Replace a run's annotations."""
     write_text_atomically(run.path / ANNOTATIONS_FILE, annotations.model_dump_json(indent=1))

@@ -89,7 +89,7 @@ def test_before_and_after_stand_side_by_side(capsys: pytest.CaptureFixture[str])
     assert "0.0640 to 0.1770" in lines[lines.index(distance) + 1]
     assert "Reverse KL fell by 87.5 % in 100 s of training." in lines
     assert "Proof of learning: passed." in lines
-    assert "Adapter of the last step: /runs/distill_1/checkpoints/000100" in lines
+    assert "Adapter that is exported: /runs/distill_1/checkpoints/000100" in lines
 
 
 def test_four_ways_to_answer_stand_below_each_other(capsys: pytest.CaptureFixture[str]) -> None:

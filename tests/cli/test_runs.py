@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -151,6 +152,18 @@ def test_a_run_is_found_by_what_it_is_called_and_as_the_latest(
     outcome = opd("runs", "show", "renamed")
     assert outcome.exit_code == 2
     assert "2 runs are called 'renamed'" in outcome.err
+
+
+def test_the_latest_is_the_newest_that_nobody_archived(
+    opd: Opd, run: RunDirectory, workspace: Path
+) -> None:
+    newer = workspace / "runs" / "distill_20990101_000000_0000"
+    shutil.copytree(run.path, newer)
+    assert opd("runs", "show", "latest", "--json").json()["run_id"] == newer.name
+    write_annotations(RunDirectory(newer), Annotations(archived=True))
+    assert opd("runs", "show", "latest", "--json").json()["run_id"] == run.run_id
+    write_annotations(run, Annotations(archived=True))
+    assert opd("runs", "show", "latest", "--json").json()["run_id"] == newer.name
 
 
 def test_a_run_that_is_being_worked_on_is_not_deleted(opd: Opd, run: RunDirectory) -> None:

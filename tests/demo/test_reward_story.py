@@ -6,6 +6,7 @@ import pytest
 
 from OnPolicyDistill.datasets.prompts import load_prompts
 from OnPolicyDistill.demo.reward_story import reward_demo_config, run_reward_demo, write_unseen
+from OnPolicyDistill.runs.annotations import is_archived
 from OnPolicyDistill.runs.directory import list_runs
 
 
@@ -30,7 +31,9 @@ def test_a_short_demonstration_learns_from_rewards_alone(tmp_path: Path) -> None
     gain = result.after.accuracy - result.before.accuracy
     assert gain > 0.1
     assert result.shuffled_control_accuracy - result.before.accuracy < gain / 2
-    assert {run.run_id for run in list_runs(tmp_path)} == {result.run_id, result.control_run_id}
+    control, story = list_runs(tmp_path)
+    assert (story.run_id, control.run_id) == (result.run_id, result.control_run_id)
+    assert (is_archived(story), is_archived(control)) == (False, True), "the story is the latest"
 
 
 @pytest.mark.demonstration

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from OnPolicyDistill.demo.story import run_demo
+from OnPolicyDistill.runs.annotations import is_archived
 from OnPolicyDistill.runs.directory import list_runs
 
 
@@ -16,7 +17,9 @@ def test_a_short_demonstration_nears_its_teacher(tmp_path: Path) -> None:
     assert result.after.agreement > result.before.agreement + 0.05
     assert result.teacher.accuracy > result.before.accuracy + 0.3
     assert result.cache.warm_teacher_share < 0.5 * result.cache.cold_teacher_share
-    assert {run.run_id for run in list_runs(tmp_path)} == {result.run_id, result.cache.run_id}
+    beside, story = list_runs(tmp_path)
+    assert (story.run_id, beside.run_id) == (result.run_id, result.cache.run_id)
+    assert (is_archived(story), is_archived(beside)) == (False, True), "the story is the latest"
     assert (Path(result.adapter_path) / "adapters.safetensors").is_file()
 
 
