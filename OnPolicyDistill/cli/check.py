@@ -115,6 +115,7 @@ def _check_parts(
 ) -> None:
     """Check only what was named: a pair, prompt files, or both."""
     pair, lints = _pair_of(student, teacher), _lints_of(student, files)
+    models = [] if pair is None else _unusable(student, teacher)
     if pair is None and not lints:
         raise InputError(
             "Nothing to check is named.", "Give a config or preset: opd check default."
@@ -123,15 +124,18 @@ def _check_parts(
         print_json(
             {
                 "pair": None if pair is None else pair.model_dump(mode="json"),
+                "models": models,
                 "files": [lint.model_dump(mode="json") for lint in lints],
             }
         )
     else:
         if pair is not None:
             print_pair(pair)
+        for problem in models:
+            print_text(f"error: {problem}")
         for lint in lints:
             print_lint_report(lint)
-    refused = pair is not None and pair.verdict == "mismatch"
+    refused = bool(models) or (pair is not None and pair.verdict == "mismatch")
     if refused or any(lint.verdict == "error" for lint in lints):
         raise typer.Exit(2)
 
@@ -144,6 +148,28 @@ def _pair_of(student: str | None, teacher: str | None) -> PairReport | None:
     if teacher is not None:
         raise InputError("A teacher needs a student to be compared with.", "Give --student.")
     return None
+
+
+def _unusable(*names: str | None) -> list[str]:
+    """What keeps models that are here from being loaded, as the loaders will say it."""
+    from OnPolicyDistill.errors import ModelError
+    from OnPolicyDistill.planning.architectures import architecture_problem
+    from OnPolicyDistill.planning.model_folders import refuse_unusable_folder
+    from OnPolicyDistill.planning.models import read_config
+    from OnPolicyDistill.registry import local_folder
+
+    found = []
+    for name, folder in ((name, local_folder(name)) for name in names if name is not None):
+        if folder is None:
+            continue
+        try:
+            refuse_unusable_folder(folder)
+            problem = architecture_problem(read_config(folder), name)
+        except ModelError as error:
+            problem = error
+        if problem is not None:
+            found.append(str(problem))
+    return found
 
 
 def _lints_of(student: str | None, files: list[str | None]) -> list[LintReport]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,23 @@ def test_a_pair_with_other_tokens_ends_with_2(opd: Opd, pair: Path, tmp_path: Pa
     outcome = opd("check", "--student", str(pair / "student"), "--teacher", str(other))
     assert outcome.exit_code == 2
     assert "mismatch  tokenizer" in outcome.out
+
+
+def test_a_pair_with_a_model_that_nothing_could_load_ends_with_2(
+    opd: Opd, pair: Path, tmp_path: Path
+) -> None:
+    names = ("--student", str(tmp_path / "copy"), "--teacher", str(pair / "teacher"))
+    copied = shutil.copytree(pair / "student", tmp_path / "copy")
+    assert opd("check", *names, "--json").json()["models"] == []
+    settings = json.loads((copied / "config.json").read_text(encoding="utf-8"))
+    (copied / "config.json").write_text(json.dumps(settings | {"model_type": "qwen99"}))
+    outcome = opd("check", *names)
+    assert outcome.exit_code == 2
+    assert "is of the architecture qwen99" in outcome.out
+    (copied / "model.safetensors").unlink()
+    outcome = opd("check", *names)
+    assert outcome.exit_code == 2
+    assert "PyTorch .bin files are not read." in outcome.out
 
 
 def test_nothing_named_is_the_users_mistake(opd: Opd) -> None:
