@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from OnPolicyDistill.adapters.lora import adapter_parameters
 from OnPolicyDistill.config import SftConfig
+from OnPolicyDistill.datasets.conversations import load_conversations
 from OnPolicyDistill.errors import ConfigError, DatasetError, StoppedError
 from OnPolicyDistill.models.embedded import TinyShape, write_random_model, write_tokenizer
 from OnPolicyDistill.models.loading import load_policy
@@ -21,7 +22,9 @@ from OnPolicyDistill.runs.history import fold
 from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.reporting import StopRequest
 from OnPolicyDistill.settings.sft import SftSettings
+from OnPolicyDistill.trainers.conversation_rows import encode_conversation
 from OnPolicyDistill.trainers.sft import Given, prepare, train
+from OnPolicyDistill.trainers.supervised import held_out_loss
 from OnPolicyDistill.training.supervised import learn, measure_loss, rows_of_step
 from OnPolicyDistill.training.work import begun
 from tests.described import assert_as_described
@@ -335,3 +338,16 @@ def test_a_run_goes_on_from_the_adapter_of_another(
 def test_an_adapter_to_go_on_from_is_refused_where_every_weight_learns() -> None:
     with pytest.raises(ValidationError, match="an adapter that learns needs lora"):
         SftSettings(student_adapter="somewhere", lora=None)
+
+
+def test_scripts_of_earlier_versions_find_rows_and_held_out_loss_where_they_were(
+    model: Path, conversations: Path
+) -> None:
+    policy = load_policy(str(model))
+    given = load_conversations(conversations)
+    rows = [row for one in given for row in encode_conversation(policy, one)]
+    settings = SftSettings(batch_size=2)
+    assert (
+        held_out_loss(policy, rows, settings)
+        == (measure_loss(policy, rows, settings).metrics["eval_loss"])
+    )
