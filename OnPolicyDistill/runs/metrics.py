@@ -40,7 +40,14 @@ def _metric(key: str, title: str, unit: str, better: Better, group: Group, meani
 
 
 _DECLARED = (
-    _metric("loss", "Loss", "nats", "lower", "learning", "kl_weight * KL + ce_weight * CE."),
+    _metric(
+        "loss",
+        "Loss",
+        "nats",
+        "lower",
+        "learning",
+        "What is minimized; from a teacher kl_weight * divergence + ce_weight * cross-entropy.",
+    ),
     _metric(
         "divergence",
         "Divergence",
@@ -66,7 +73,14 @@ _DECLARED = (
         "learning",
         "Mean of student minus teacher logprob on the sampled tokens at temperature 1.",
     ),
-    _metric("agreement", "Agreement", "share", "higher", "learning", "Equal argmax, on rollouts."),
+    _metric(
+        "agreement",
+        "Agreement",
+        "share",
+        "higher",
+        "learning",
+        "Places of the step's rollouts where student and teacher have the same best token.",
+    ),
     _metric(
         "reuse_weight",
         "Weight of rollouts",
@@ -75,12 +89,45 @@ _DECLARED = (
         "learning",
         "Mean importance weight of rollouts that are used again; 1 where the student is unchanged.",
     ),
-    _metric("entropy", "Student entropy", "nats/token", "neither", "learning", "Next token's."),
-    _metric("grad_norm", "Gradient norm", "", "neither", "learning", "Before clipping."),
-    _metric("learning_rate", "Learning rate", "", "neither", "learning", "Of this step."),
-    _metric("num_tokens", "Tokens", "tokens", "neither", "rollouts", "Completion tokens."),
     _metric(
-        "completion_tokens", "Completion length", "tokens", "neither", "rollouts", "Mean length."
+        "entropy",
+        "Student entropy",
+        "nats/token",
+        "neither",
+        "learning",
+        "How undecided the student is about its next token, mean over the step's tokens.",
+    ),
+    _metric(
+        "grad_norm",
+        "Gradient norm",
+        "",
+        "neither",
+        "learning",
+        "Length of the gradient before it is clipped to max_grad_norm.",
+    ),
+    _metric(
+        "learning_rate",
+        "Learning rate",
+        "",
+        "neither",
+        "learning",
+        "What the schedule gave this step.",
+    ),
+    _metric(
+        "num_tokens",
+        "Tokens",
+        "tokens",
+        "neither",
+        "rollouts",
+        "Completion tokens that the step learned from.",
+    ),
+    _metric(
+        "completion_tokens",
+        "Completion length",
+        "tokens",
+        "neither",
+        "rollouts",
+        "Mean number of tokens in a completion of the step.",
     ),
     _metric(
         "truncated_share",
@@ -92,14 +139,65 @@ _DECLARED = (
         "loss_tokens.",
     ),
     _metric("step_seconds", "Step", "s", "lower", "speed", "Wall clock of the whole step."),
-    _metric("sampling_seconds", "Sampling", "s", "lower", "speed", "Student completions."),
-    _metric("scoring_seconds", "Scoring", "s", "lower", "speed", "Teacher targets."),
-    _metric("learning_seconds", "Learning", "s", "lower", "speed", "Loss, gradient, update."),
-    _metric("tokens_per_second", "Tokens", "tok/s", "higher", "speed", "Whole step."),
-    _metric("sampling_tokens_per_second", "Sampling", "tok/s", "higher", "speed", "Decode rate."),
-    _metric("active_memory_gb", "Active memory", "GB", "lower", "memory", "Arrays in MLX."),
-    _metric("peak_memory_gb", "Peak memory", "GB", "lower", "memory", "MLX peak of the step."),
-    _metric("cache_memory_gb", "Buffer cache", "GB", "lower", "memory", "MLX's unused buffers."),
+    _metric(
+        "sampling_seconds",
+        "Sampling",
+        "s",
+        "lower",
+        "speed",
+        "Time in which the student wrote the step's completions.",
+    ),
+    _metric(
+        "scoring_seconds",
+        "Scoring",
+        "s",
+        "lower",
+        "speed",
+        "Time in which the teacher scored them, or the cache was read.",
+    ),
+    _metric(
+        "learning_seconds", "Learning", "s", "lower", "speed", "Time of loss, gradient and update."
+    ),
+    _metric(
+        "tokens_per_second",
+        "Speed of a step",
+        "tok/s",
+        "higher",
+        "speed",
+        "Tokens learned from over the wall clock of the whole step.",
+    ),
+    _metric(
+        "sampling_tokens_per_second",
+        "Speed of sampling",
+        "tok/s",
+        "higher",
+        "speed",
+        "Tokens that the student wrote over the time it took.",
+    ),
+    _metric(
+        "active_memory_gb",
+        "Active memory",
+        "GB",
+        "lower",
+        "memory",
+        "What MLX's arrays hold at the end of the step.",
+    ),
+    _metric(
+        "peak_memory_gb",
+        "Peak memory",
+        "GB",
+        "lower",
+        "memory",
+        "The most that MLX held at once during the step.",
+    ),
+    _metric(
+        "cache_memory_gb",
+        "Buffer cache",
+        "GB",
+        "lower",
+        "memory",
+        "Freed buffers that MLX keeps to use again.",
+    ),
     _metric(
         "process_memory_gb",
         "Process",
@@ -108,7 +206,14 @@ _DECLARED = (
         "memory",
         "Of the training process: physical footprint on macOS, resident set size elsewhere.",
     ),
-    _metric("teacher_cache_hit_rate", "Cache hits", "share", "higher", "cache", "Of this step."),
+    _metric(
+        "teacher_cache_hit_rate",
+        "Cache hits",
+        "share",
+        "higher",
+        "cache",
+        "Rows of the step whose scores were in memory, so that the teacher was not asked.",
+    ),
     _metric(
         "picture_cache_hit_rate",
         "Pictures known",
@@ -117,9 +222,30 @@ _DECLARED = (
         "cache",
         "Of this step: places of pictures whose features were kept.",
     ),
-    _metric("picture_cache_mb", "Kept pictures", "MB", "neither", "cache", "Bytes held / 1e6."),
-    _metric("teacher_cache_mb", "Teacher cache", "MB", "neither", "cache", "Bytes held / 1e6."),
-    _metric("teacher_cache_evictions", "Evictions", "entries", "lower", "cache", "Since start."),
+    _metric(
+        "picture_cache_mb",
+        "Kept pictures",
+        "MB",
+        "neither",
+        "cache",
+        "What the kept features of pictures hold in memory.",
+    ),
+    _metric(
+        "teacher_cache_mb",
+        "Teacher cache",
+        "MB",
+        "neither",
+        "cache",
+        "What the teacher's kept scores hold in memory.",
+    ),
+    _metric(
+        "teacher_cache_evictions",
+        "Evictions",
+        "entries",
+        "lower",
+        "cache",
+        "Rows that the teacher cache dropped for others since the start.",
+    ),
     _metric(
         "teacher_disk_hit_rate",
         "Disk hits",
@@ -128,7 +254,14 @@ _DECLARED = (
         "cache",
         "Of this step: rows that the teacher cache on disk had, among those asked of it.",
     ),
-    _metric("teacher_disk_mb", "Teacher cache on disk", "MB", "neither", "cache", "Bytes / 1e6."),
+    _metric(
+        "teacher_disk_mb",
+        "Teacher cache on disk",
+        "MB",
+        "neither",
+        "cache",
+        "What the teacher's scores take on disk.",
+    ),
     _metric(
         "teacher_disk_error",
         "Cost of keeping",
@@ -229,7 +362,12 @@ _DECLARED = (
         "Mean, as if the rest were one token.",
     ),
     _metric(
-        "eval_agreement", "Agreement", "share", "higher", "evaluation", "Equal argmax, held out."
+        "eval_agreement",
+        "Agreement",
+        "share",
+        "higher",
+        "evaluation",
+        "Places of held-out completions where student and teacher have the same best token.",
     ),
     _metric(
         "eval_top5_agreement",
@@ -240,16 +378,36 @@ _DECLARED = (
         "Positions where the teacher's top token is among the student's five best.",
     ),
     _metric(
-        "eval_student_entropy", "Student entropy", "nats/token", "neither", "evaluation", "Mean."
+        "eval_student_entropy",
+        "Student entropy",
+        "nats/token",
+        "neither",
+        "evaluation",
+        "How undecided the student is about its next token, mean over held-out completions.",
     ),
     _metric(
-        "eval_teacher_entropy", "Teacher entropy", "nats/token", "neither", "evaluation", "Mean."
+        "eval_teacher_entropy",
+        "Teacher entropy",
+        "nats/token",
+        "neither",
+        "evaluation",
+        "How undecided the teacher is about the next token, mean over the same places.",
     ),
     _metric(
-        "eval_truncated_share", "Truncated", "share", "lower", "evaluation", "Held-out completions."
+        "eval_truncated_share",
+        "Truncated",
+        "share",
+        "lower",
+        "evaluation",
+        "Held-out completions that were cut at their longest length.",
     ),
     _metric(
-        "eval_completion_tokens", "Completion length", "tokens", "neither", "evaluation", "Mean."
+        "eval_completion_tokens",
+        "Completion length",
+        "tokens",
+        "neither",
+        "evaluation",
+        "Mean number of tokens in a held-out completion.",
     ),
     _metric(
         "eval_loss_tokens",
@@ -318,7 +476,12 @@ _DECLARED = (
         "The teacher's own greedy completions on the same prompts.",
     ),
     _metric(
-        "eval_loss", "Held-out loss", "nats/token", "lower", "evaluation", "Assistant tokens only."
+        "eval_loss",
+        "Held-out loss",
+        "nats/token",
+        "lower",
+        "evaluation",
+        "-log of the student's probability for the assistant's tokens, mean over held-out ones.",
     ),
     _metric(
         "eval_shuffled_loss",
@@ -361,9 +524,14 @@ _DECLARED = (
         "Wall clock of a batch over its answers; loading and warm-up excluded.",
     ),
     _metric(
-        "eval_tokens_per_answer", "Answer length", "tokens", "lower", "speed", "Thinking included."
+        "eval_tokens_per_answer",
+        "Answer length",
+        "tokens",
+        "lower",
+        "speed",
+        "Mean number of tokens in a reply, its thinking included.",
     ),
-    _metric("eval_seconds", "Evaluation", "s", "lower", "speed", "Wall clock of an evaluation."),
+    _metric("eval_seconds", "Evaluation", "s", "lower", "speed", "Wall clock of one evaluation."),
     _metric(
         "reward",
         "Reward",
@@ -400,7 +568,12 @@ _DECLARED = (
         "Groups whose rewards are all equal, so that nothing is learned from them.",
     ),
     _metric(
-        "resampled_groups", "Asked anew", "groups", "neither", "rollouts", "Dead ones replaced."
+        "resampled_groups",
+        "Groups asked anew",
+        "groups",
+        "neither",
+        "rollouts",
+        "Groups of equal rewards whose place others took.",
     ),
     _metric(
         "unscorable_share",
@@ -408,7 +581,7 @@ _DECLARED = (
         "share",
         "lower",
         "rollouts",
-        "No reward could grade them.",
+        "Completions that no reward could grade.",
     ),
     _metric(
         "reference_kl",
@@ -443,7 +616,14 @@ _DECLARED = (
         "learning",
         "Mean distance of the logprobs noted while sampling from those of the pass that learns.",
     ),
-    _metric("grading_seconds", "Grading", "s", "lower", "speed", "Rewards of the completions."),
+    _metric(
+        "grading_seconds",
+        "Grading",
+        "s",
+        "lower",
+        "speed",
+        "Time in which code gave completions their rewards.",
+    ),
     _metric(
         "eval_reward",
         "Reward",
