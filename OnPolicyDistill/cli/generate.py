@@ -249,7 +249,8 @@ def _compared(roles: Cast, ask: Ask, quiet: bool) -> Iterator[Answer]:
         yield answer
     if roles.teacher is not None:
         unload(student)
-        _announce("teacher", roles.teacher, quiet)
+        worn = "" if roles.teacher_adapter is None else " with an adapter"
+        _announce("teacher", f"{roles.teacher}{worn}", quiet)
         yield _answer(_worn(roles.teacher, roles.teacher_adapter, roles), "teacher", ask, quiet)
 
 
