@@ -42,7 +42,9 @@ def serve(
 
 @app.command("serve-teacher")
 def serve_teacher(
-    model: Annotated[str, typer.Argument(help="Alias, hub id or folder of the teacher.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Alias, hub id or folder of the teacher.")
+    ],
     *,
     host: Annotated[
         str, typer.Option(help="Address of this machine that others reach it by.")

@@ -41,8 +41,19 @@ from OnPolicyDistill.gpu import find_gpu_failure
 DEBUG = "--debug"
 ERROR_LOG = "errors.log"
 
+
+class Commands(CommandGroup):
+    """Commands in the order of a first day: what there is, a run, what came of it, the rest."""
+
+    first = (
+        *("demo", "doctor", "serve", "presets", "models", "data"),
+        *("plan", "check", "train", "resume", "runs"),
+        *("generate", "evaluate", "compare", "export", "fuse", "pipeline"),
+    )
+
+
 app = typer.Typer(
-    cls=CommandGroup,
+    cls=Commands,
     name="opd",
     help="Distil a large local language model into a small one, on this machine.",
     no_args_is_help=True,

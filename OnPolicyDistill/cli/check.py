@@ -77,6 +77,8 @@ def refuse_what_cannot_work(config: RunConfig, workspace: Path) -> list[str]:
 
 def print_checkup(report: CheckReport) -> None:
     """Print pair, prompt files, findings and the verdict."""
+    from OnPolicyDistill.planning.disk import in_gb
+
     if report.pair is not None:
         print_pair(report.pair)
     for lint in (report.prompts, report.validation):
@@ -88,7 +90,7 @@ def print_checkup(report: CheckReport) -> None:
         print_text(report.adapter.in_words())
     disk = report.disk
     if disk is not None:
-        print_text(f"Disk: {disk.download_gb:g} GB to download, {disk.run_gb:g} GB to write.")
+        print_text(f"Disk: {in_gb(disk.download_gb)} to download, {in_gb(disk.run_gb)} to write.")
     words = {
         "ok": "Nothing stands against this run.",
         "warning": "The run can start; the warnings above are worth reading.",

@@ -11,14 +11,21 @@ import typer
 from OnPolicyDistill.cli.data_apart import separate, split
 from OnPolicyDistill.cli.data_causal import baselines, causal, causal_published
 from OnPolicyDistill.cli.groups import CommandGroup
-from OnPolicyDistill.cli.output import JsonOption, print_json, print_note, print_text
+from OnPolicyDistill.cli.output import JsonOption, count_of, print_json, print_note, print_text
 
 if TYPE_CHECKING:
     from OnPolicyDistill.datasets.linter import LintReport, Ruler
     from OnPolicyDistill.datasets.prompt_rules import Finding
 
+
+class DataCommands(CommandGroup):
+    """What is done with files, from any file to a held-out one; then how some are made."""
+
+    first = ("lint", "show", "convert", "split", "separate")
+
+
 app = typer.Typer(
-    cls=CommandGroup, help="Look at prompt files and check them.", no_args_is_help=True
+    cls=DataCommands, help="Look at prompt files, check and convert them.", no_args_is_help=True
 )
 
 app.command()(causal)
@@ -83,7 +90,7 @@ def show(
         print_text(f"line {line.line}: {line.text}{answer}")
     num_answers = sum(line.answer is not None for line in lines)
     noun = {"text": "lines"}.get(kind, kind)
-    print_note(f"{len(lines)} {noun}, {num_answers} of them with an answer.")
+    print_note(f"{count_of(len(lines), noun)}, {num_answers} of them with an answer.")
 
 
 @app.command()
@@ -118,9 +125,12 @@ def convert(
     done = convert(source, target, Wanted(to, layout, parse_mapping(columns or [])))
     how = "guessed" if layout is None else "given"
     noun = {"prompts": "prompts", "inputs": "inputs"}.get(done.form, "conversations")
-    print_note(f"Read as {done.layout} ({how}). Wrote {done.num_lines} {noun} to {target}.")
+    print_note(
+        f"Read as {done.layout} ({how}). Wrote {count_of(done.num_lines, noun)} to {target}."
+    )
     if done.num_left_out:
-        print_note(f"{done.num_left_out} lines have no answer and were left out.")
+        left_out = count_of(done.num_left_out, "lines")
+        print_note(f"Left out for want of an answer: {left_out}.")
 
 
 @app.command()
@@ -198,8 +208,9 @@ def print_lint_report(report: LintReport, counted: str = "prompts") -> None:
         print_text(f"{report.path}: and {report.num_unlisted} findings more.")
     lengths = report.lengths
     print_text(
-        f"{report.path}: {report.num_prompts} {counted}, {report.num_answers} answers, "
-        f"{report.num_errors} errors, {report.num_warnings} warnings; "
+        f"{report.path}: {count_of(report.num_prompts, counted)}, "
+        f"{count_of(report.num_answers, 'answers')}, {count_of(report.num_errors, 'errors')}, "
+        f"{count_of(report.num_warnings, 'warnings')}; "
         f"median {lengths.median} {lengths.unit}, longest {lengths.longest}."
     )
     pictures = report.pictures

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from OnPolicyDistill.cli.output import JsonOption, print_json, print_note
+from OnPolicyDistill.cli.output import JsonOption, count_of, print_json, print_note
 
 if TYPE_CHECKING:
     from OnPolicyDistill.datasets.sets_apart import Apart
@@ -34,7 +34,8 @@ def separate(
     done = sets_apart.separate(
         training, held_out, target, read_as or sets_apart.usual_reading(training)
     )
-    told = f"Took {done.num_taken_out} lines out; wrote the other {done.num_training} to {target}."
+    taken_out = count_of(done.num_taken_out, "lines")
+    told = f"Took {taken_out} out; wrote the other {done.num_training} to {target}."
     _tell(done, told, json)
 
 
@@ -56,8 +57,8 @@ def split(
     reading = read_as or sets_apart.usual_reading(source)
     done = sets_apart.split_off(source, (training, held_out), reading, share, seed)
     told = (
-        f"Wrote {done.num_training} lines to {training} and {done.num_held_out} to {held_out}, "
-        f"drawn with seed {seed}."
+        f"Wrote {count_of(done.num_training, 'lines')} to {training} and "
+        f"{done.num_held_out} to {held_out}, drawn with seed {seed}."
     )
     _tell(done, told, json)
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from OnPolicyDistill.cli.output import JsonOption, print_json, print_note, print_table
+from OnPolicyDistill.cli.output import JsonOption, count_of, print_json, print_note, print_table
 
 LevelOption = Annotated[
     Literal["easy", "full"],
@@ -56,7 +56,7 @@ def causal_published(
     if json:
         print_json({"file": str(target), "num_items": num_items})
     else:
-        print_note(f"Wrote {num_items} prompts to {target}.")
+        print_note(f"Wrote {count_of(num_items, 'prompts')} to {target}.")
 
 
 def baselines(

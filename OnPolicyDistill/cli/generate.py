@@ -88,8 +88,9 @@ def generate(
     image: Annotated[
         list[Path] | None,
         typer.Option(
+            metavar="FILE",
             help="A picture to look at, once for each; they stand before the prompt, or where it "
-            "says <image>."
+            "says <image>.",
         ),
     ] = None,
     compare: Annotated[

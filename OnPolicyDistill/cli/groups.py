@@ -14,7 +14,15 @@ HELP = "help"
 
 
 class CommandGroup(TyperGroup):
-    """Commands under one name."""
+    """Commands under one name; those that people want first are listed `first`."""
+
+    first: tuple[str, ...] = ()
+
+    def list_commands(self, ctx: Context) -> list[str]:
+        """Names of the commands in the order in which they are listed."""
+        names = super().list_commands(ctx)
+        wanted = [name for name in self.first if name in names]
+        return wanted + [name for name in names if name not in wanted]
 
     def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
         """List the commands; a sentence that is longer than the line goes on in the next one."""

@@ -102,7 +102,7 @@ def show(name: NameArgument, json: JsonOption = False) -> None:
 
     model = find_model(name)
     if model is None:
-        raise ModelError(f"{name} is not in the registry.", "List it: opd models.")
+        raise ModelError(f"{name} is not in the registry.", "List what is: opd models.")
     fact = describe(model, training_ground())
     if json:
         print_json(fact)

@@ -105,6 +105,11 @@ def _terminal_width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
+def count_of(number: int, nouns: str) -> str:
+    """How many of what, the noun as one says it: 1 prompt, 2 prompts."""
+    return f"{number} {nouns.removesuffix('s') if number == 1 else nouns}"
+
+
 def print_fields(fields: Mapping[str, str]) -> None:
     """Print names and values, one pair a line."""
     width = max((len(name) for name in fields), default=0)

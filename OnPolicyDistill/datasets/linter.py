@@ -232,7 +232,7 @@ class _Lint:
             self.found.note(None, "error", "no_prompts", "The file has no usable prompts.", fix)
             return
         if usable < FEW_PROMPTS:
-            message = f"Only {usable} prompts: the student will learn them by heart."
+            message = f"Only {usable} prompts: few to learn from, and few to measure on."
             fix = "A hundred or more is a start."
             self.found.note(None, "warning", "few_prompts", message, fix)
         if 0 < self.num_answers < usable:

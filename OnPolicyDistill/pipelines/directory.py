@@ -224,6 +224,9 @@ def find_pipeline(workspace: Path, name: str) -> PipelineDirectory:
         return known[0]
     matches = [pipeline for pipeline in known if name and pipeline.pipeline_id.startswith(name)]
     exact = [pipeline for pipeline in matches if pipeline.pipeline_id == name]
+    if not known:
+        message = f"No pipeline in {workspace} matches {name!r}: there is none yet."
+        raise InputError(message, "Try: opd demo pipeline.")
     if len(exact or matches) != 1:
         found = f"More than one pipeline ({len(matches)})" if matches else "No pipeline"
         raise InputError(

@@ -39,7 +39,12 @@ class DiskNeed:
         return self.needed_gb + SPARE_BYTES / 1e9 <= self.free_gb
 
     def __str__(self) -> str:
-        return f"{self.needed_gb:g} GB {self.purpose}, and {self.free_gb:g} GB are free"
+        return f"{in_gb(self.needed_gb)} {self.purpose}, and {in_gb(self.free_gb)} are free"
+
+
+def in_gb(size: float) -> str:
+    """A size in GB as people say it: one decimal where it is 1 or more."""
+    return f"{round(size, 1 if size >= 1 else 3):g} GB"
 
 
 class DiskNeeds(BaseModel):

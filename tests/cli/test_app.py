@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import typer.main
+from typer.core import TyperGroup
 
+from backend.command import app
 from OnPolicyDistill.runs import directory
 
 if TYPE_CHECKING:
@@ -66,6 +70,32 @@ def test_help_is_a_word_as_well_as_an_option(opd: Opd, group: tuple[str, ...]) -
     asked = opd(*group, "help")
     assert (asked.exit_code, asked.out) == (0, opd(*group, "--help").out)
     assert opd("help", *group).out == asked.out
+
+
+def leaves(group: TyperGroup, *path: str) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from leaves(command, *path, name)
+        else:
+            yield (*path, name)
+
+
+def test_the_help_of_every_command_fits_80_columns_in_words_of_people(opd: Opd) -> None:
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    for path in leaves(group):
+        said = opd(*path, "--help").out
+        assert max(map(len, said.splitlines())) <= 80, path
+        assert "Path]" not in said, path
+
+
+def test_the_first_day_is_listed_first(opd: Opd) -> None:
+    def listed(*group: str) -> list[str]:
+        return re.findall(r"^  ([a-z-]+)  ", opd(*group, "--help").out.split("Commands:")[1], re.M)
+
+    assert listed()[0] == "demo"
+    assert listed().index("check") < listed().index("train") < listed().index("export")
+    assert listed("data")[:3] == ["lint", "show", "convert"]
 
 
 def test_help_for_a_command_within_a_group(opd: Opd) -> None:

@@ -26,7 +26,7 @@ def test_lines_that_cannot_be_used_are_named_and_end_with_2(opd: Opd, broken: Pa
     assert outcome.exit_code == 2
     assert f"{broken}:2: error: " in outcome.out
     assert f"{broken}:3: error: " in outcome.out
-    assert "1 prompts, 1 answers, 2 errors" in outcome.out
+    assert "1 prompt, 1 answer, 2 errors" in outcome.out
 
 
 def test_a_report_as_json_has_every_finding(opd: Opd, broken: Path) -> None:
@@ -79,7 +79,7 @@ def test_conversations_are_written_in_another_form(opd: Opd, tmp_path: Path) -> 
     source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text('{"prompt": "a", "completion": "b", "gold": "x"}\n', encoding="utf-8")
     outcome = opd("data", "convert", str(source), str(target), "--to", "sharegpt")
-    assert "Wrote 1 conversations" in outcome.err
+    assert "Wrote 1 conversation to" in outcome.err
     assert json.loads(target.read_text())["conversations"][1] == {"from": "gpt", "value": "b"}
     assert opd("data", "convert", str(source), str(target)).exit_code == 2
     source.write_text('{"body": "a"}\n', encoding="utf-8")
@@ -103,7 +103,7 @@ def test_labelled_items_are_linted_as_what_they_are(opd: Opd, tmp_path: Path) ->
     for name, text, found in (
         ("a.csv", "text,label\nJa,de\nyes,en\n", "a.csv: 2 inputs, 2 answers, 0 errors"),
         ("b.txt", "Ja\nyes\n", "b.txt: 2 lines, 0 answers, 0 errors"),
-        ("c.jsonl", '{"text": "Ja", "label": "de"}\n', "c.jsonl: 1 inputs, 1 answers, 0 errors"),
+        ("c.jsonl", '{"text": "Ja", "label": "de"}\n', "c.jsonl: 1 input, 1 answer, 0 errors"),
     ):
         (tmp_path / name).write_text(text, encoding="utf-8")
         outcome = opd("data", "lint", str(tmp_path / name))
@@ -185,7 +185,7 @@ def test_the_causal_task_is_written_with_its_baselines_beside_it(opd: Opd, tmp_p
 def test_a_published_set_becomes_prompts(opd: Opd, tmp_path: Path) -> None:
     source, target = tmp_path / "set.csv", tmp_path / "ours.jsonl"
     source.write_text('input,label\n"Premise: A causes B. Hypothesis: B is caused by A.",1\n')
-    assert "Wrote 1 prompts" in opd("data", "causal-published", str(source), str(target)).err
+    assert "Wrote 1 prompt to" in opd("data", "causal-published", str(source), str(target)).err
     assert json.loads(target.read_text())["completion"] == "Final Answer: yes"
 
 
@@ -195,8 +195,8 @@ def test_a_public_layout_is_guessed_said_and_converted(opd: Opd, tmp_path: Path)
     source.write_text(json.dumps(line) + "\n" + json.dumps({**line, "output": ""}) + "\n")
     outcome = opd("data", "convert", str(source), str(target))
     assert outcome.exit_code == 0
-    assert "Read as alpaca (guessed). Wrote 1 conversations" in outcome.err
-    assert "1 lines have no answer and were left out." in outcome.err
+    assert "Read as alpaca (guessed). Wrote 1 conversation to" in outcome.err
+    assert "Left out for want of an answer: 1 line." in outcome.err
     assert "Fig" in opd("data", "show", str(target)).out
     unknown = opd("data", "convert", str(source), str(tmp_path / "b.jsonl"), "--from", "nobody's")
     assert unknown.exit_code == 2
@@ -208,7 +208,7 @@ def test_columns_are_named_by_hand(opd: Opd, tmp_path: Path) -> None:
     source.write_text("frage;antwort\nWas?;Das\n", encoding="utf-8")
     words = ("--map", "prompt=frage", "--map", "answer=antwort")
     outcome = opd("data", "convert", str(source), str(target), *words)
-    assert "Read as prompts (guessed). Wrote 1 prompts" in outcome.err
+    assert "Read as prompts (guessed). Wrote 1 prompt to" in outcome.err
     assert json.loads(target.read_text()) == {"prompt": "Was?", "answer": "Das"}
 
 

@@ -107,7 +107,7 @@ def test_a_pipeline_that_is_not_there_is_refused(opd: Opd, workspace: Path) -> N
     for verb in ("status", "resume", "report"):
         outcome = opd("pipeline", verb)
         assert outcome.exit_code == 2
-        assert "matches 'latest'" in outcome.err
+        assert "matches 'latest': there is none yet. Try: opd demo pipeline." in outcome.err
     assert "opd demo pipeline" in opd("pipeline", "list").err
 
 
