@@ -224,7 +224,7 @@ def _page() -> Diagnosis:
     page = Path(__file__).resolve().parents[2] / "frontend" / "dist" / "index.html"
     if page.is_file():
         return Diagnosis("screen", "ok", "built")
-    return Diagnosis("screen", "warn", "not built", "The command line works without it.")
+    return Diagnosis("screen", "warn", "not built", "opd works without it; make build makes it.")
 
 
 def _hub() -> Diagnosis:

@@ -190,14 +190,15 @@ def delete(
             raise RunError(f"Run {called(run)} is running.", "Stop it before deleting it.")
     names = ", ".join(map(called_and_id, found))
     if not yes:
-        where = "for good" if for_good else "(they go to the trash)"
-        typer.confirm(f"Delete {names} {where}?", abort=True, err=True)
+        asked = f"Delete {names} for good?" if for_good else f"Move {names} to the trash?"
+        typer.confirm(asked, abort=True, err=True)
     for run in found:
         trashed = put_in_trash(run)
         if for_good:
             shutil.rmtree(trashed)
-    restored = "" if for_good else " Restore with: opd runs restore RUN."
-    print_note(f"Deleted {names}.{restored}")
+    print_note(f"Deleted {names}.")
+    for run in () if for_good else found:
+        print_note(f"Restore with: opd runs restore {run.run_id}")
 
 
 @app.command()
@@ -221,7 +222,7 @@ def trash(workspace: WorkspaceOption = None, json: JsonOption = False) -> None:
 
 @app.command()
 def restore(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of a deleted run.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Id or name of a deleted run.")],
     workspace: WorkspaceOption = None,
 ) -> None:
     """Take a deleted run out of the trash."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from OnPolicyDistill.errors import InputError, RunError
 from OnPolicyDistill.files import make_private, remove_any
-from OnPolicyDistill.runs.called import called
+from OnPolicyDistill.runs.called import called, name_of
 from OnPolicyDistill.runs.directory import RunDirectory, is_run_folder, run_of
 
 
@@ -48,17 +48,23 @@ def trashed_runs(workspace: Path) -> list[RunDirectory]:
     return [RunDirectory(path) for path in by_time]
 
 
-def restore(workspace: Path, run_id: str) -> RunDirectory:
-    """Take a run out of the trash.
+def restore(workspace: Path, name: str) -> RunDirectory:
+    """Take a run out of the trash, by its id or by a name that it alone has there.
 
     Raises:
         InputError: it is not there, or a run of its id is back already.
     """
-    found = next((run for run in trashed_runs(workspace) if run.run_id == run_id), None)
+    trashed = trashed_runs(workspace)
+    found = next((run for run in trashed if run.run_id == name), None)
+    named = [run for run in trashed if name_of(run) == name]
+    if found is None and len(named) == 1:
+        found = named[0]
     if found is None:
-        raise InputError(f"Run {run_id} is not in the trash.", "List it: opd runs trash.")
-    target = run_of(workspace, run_id).path
+        what = "is not in the trash" if not named else f"is the name of {len(named)} deleted runs"
+        raise InputError(f"{name} {what}.", "List them with their ids: opd runs trash.")
+    target = run_of(workspace, found.run_id).path
     if target.exists():
-        raise InputError(f"There is a run {run_id} already.", "Delete or move that one first.")
+        message = f"There is a run {found.run_id} already."
+        raise InputError(message, "Delete or move that one first.")
     found.path.rename(target)
     return RunDirectory(target)

@@ -115,7 +115,7 @@ def test_a_run_is_deleted_after_a_question(
         write_annotations(run, Annotations(name="mine"))
         asked = opd("runs", "delete", run.run_id)
     assert asked.exit_code == 1
-    assert f"Delete “mine” ({run.run_id})" in asked.err
+    assert f"Move “mine” ({run.run_id}) to the trash?" in asked.err
     assert run.path.exists()
     assert opd("runs", "delete", run.run_id, "--yes").exit_code == 0
     assert not run.path.exists()
@@ -125,7 +125,8 @@ def test_a_deleted_run_comes_back_from_the_trash_as_it_was(
     opd: Opd, run: RunDirectory, workspace: Path
 ) -> None:
     before = run.events_file.read_bytes()
-    assert "opd runs restore" in opd("runs", "delete", "latest", "--yes").err
+    told = opd("runs", "delete", "latest", "--yes").err
+    assert told.endswith(f"Restore with: opd runs restore {run.run_id}\n")
     assert opd("runs", "--json").json() == []
     (line,) = opd("runs", "trash", "--json").json()
     assert (line["run_id"], line["step"]) == (run.run_id, 3)
@@ -133,7 +134,14 @@ def test_a_deleted_run_comes_back_from_the_trash_as_it_was(
     assert opd("runs", "restore", run.run_id).exit_code == 0
     assert run.events_file.read_bytes() == before
     assert "is empty" in opd("runs", "trash").err
+    opd("runs", "delete", "latest", "--yes")
+    assert opd("runs", "restore", "a [b] name").exit_code == 0, "its name will do"
     assert "not in the trash" in opd("runs", "restore", run.run_id).err
+    for _ in range(2):
+        opd("runs", "delete", create_run(workspace, run.config()).run_id, "--yes")
+    several = opd("runs", "restore", "a [b] name")
+    assert several.exit_code == 2
+    assert "a [b] name is the name of 2 deleted runs. List them with their ids" in several.err
 
 
 def test_a_run_deleted_for_good_is_gone(opd: Opd, run: RunDirectory, workspace: Path) -> None:
