@@ -36,7 +36,9 @@ app.command()(split)
 
 PICTURES_A_NOTE = 500
 
-FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="JSONL file.")]
+FileArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help="JSON lines, JSON, a table, parquet or text.")
+]
 
 
 @app.command()

@@ -52,7 +52,8 @@ def evaluate(
     prompt: Annotated[Path | None, typer.Option(help="Text file with a system prompt.")] = None,
     inputs: Annotated[Path | None, typer.Option(help="Labelled items: text, JSONL or CSV.")] = None,
     labels: Annotated[
-        str | None, typer.Option(help="Answers that count, with commas; else those of the items.")
+        str | None,
+        typer.Option(help="Labels to tell apart, with commas between; else those of the items."),
     ] = None,
     max_samples: Annotated[int | None, typer.Option(min=1, help="At most so many items.")] = None,
     max_answer_tokens: Annotated[

@@ -99,8 +99,12 @@ def export(
     ] = "best",
     model: ModelOption = None,
     adapter: AdapterOption = None,
-    bits: Annotated[int, typer.Option(min=2, max=8, help="Of the quantized form.")] = 4,
-    group_size: Annotated[int, typer.Option(help="Of the quantized form: 32, 64 or 128.")] = 64,
+    bits: Annotated[
+        int, typer.Option(min=2, max=8, help="Bits a weight of the quantized form.")
+    ] = 4,
+    group_size: Annotated[
+        int, typer.Option(help="Weights that share a scale in the quantized form: 32, 64 or 128.")
+    ] = 64,
     gguf_type: Annotated[
         GgufType, typer.Option(help="How a GGUF file stores weights; q8_0 is half as large.")
     ] = "f16",

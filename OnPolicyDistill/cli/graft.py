@@ -18,10 +18,10 @@ Start = Literal["default", "matched"]
 def graft(
     *,
     vision: Annotated[
-        str | None, typer.Option(help="The model with eyes: a Qwen2.5-VL, folder or hub id.")
+        str | None, typer.Option(help="The model that sees: a Qwen2.5-VL, folder or hub id.")
     ] = None,
     language: Annotated[
-        str | None, typer.Option(help="The model that speaks: a Qwen3, folder or hub id.")
+        str | None, typer.Option(help="The model that writes: a Qwen3, folder or hub id.")
     ] = None,
     folded: Annotated[
         Path | None,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from OnPolicyDistill.distributed.hosts import Hosts
 
 app = typer.Typer(
-    cls=CommandGroup, help="Look at the machines that train together.", no_args_is_help=True
+    cls=CommandGroup, help="Check the machines that train together.", no_args_is_help=True
 )
 
 HostsArgument = Annotated[Path, typer.Argument(metavar="HOSTS", help="JSON file of hosts.")]

@@ -142,7 +142,8 @@ def _loaded(
         return loaded
     if loaded is not None:
         unload(loaded[1])
-    assignment.reporter.phase("loading", f"Loading {variant.model} for {variant.name}.")
+    whose = "" if variant.name == variant.model else f" for {variant.name}"
+    assignment.reporter.phase("loading", f"Loading {variant.model}{whose}.")
     settings = assignment.settings
     policy = load_policy(variant.model, settings.mixed_precision, settings)
     if variant.adapter is not None:

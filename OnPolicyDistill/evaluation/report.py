@@ -278,7 +278,7 @@ def _proof(history: RunHistory) -> list[str]:
     for check in test.checks:
         mark = "ok  " if check.passed else "FAIL"
         claim = check.claim.rstrip(".")
-        lines.append(f"  {mark}  {claim} ({check.measured_in_words}, {check.limit_in_words})")
+        lines.append(f"  {mark}  {claim}: {check.measured_in_words}, {check.limit_in_words}")
     return lines
 
 

@@ -52,7 +52,7 @@ function Diagnostics({ found }: { found: Reach }) {
   const active = queue?.active ? (runs[queue.active.run_id]?.name ?? queue.active.run_id) : null;
   const facts = [
     `Address: ${window.location.origin}`,
-    `Seen: ${found === "gone" ? "nobody listens there" : found === "refused" ? "it answers, and refuses this page\u2019s token" : "it answers"}`,
+    `Seen: ${found === "gone" ? "nothing answers there" : found === "refused" ? "it answers, and refuses this page\u2019s token" : "it answers"}`,
     `Run at work when last seen: ${active ?? "none"}`,
     system ? `Memory available then: ${system.memory_available_gb.toFixed(1)} GB` : "",
     `Time: ${new Date().toISOString()}`,

@@ -72,7 +72,7 @@ export function DataPage() {
           </>
         ) : (
           <EmptyState title="This set is not on the list any more">
-            It was forgotten, or belongs to another workspace.
+            It was removed, or belongs to another workspace.
           </EmptyState>
         )}
       </div>

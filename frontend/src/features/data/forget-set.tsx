@@ -24,13 +24,13 @@ export function ForgetSet({ set, name }: { set: PromptSet; name: string }) {
         look="quiet"
         size="sm"
         icon={<Trash2 aria-hidden />}
-        aria-label={`Forget ${name}`}
+        aria-label={`Remove ${name}`}
         onClick={() => (set.used_by.length > 0 ? setAsking(true) : remove.mutate())}
       />
       <Dialog
         open={isAsking}
         onOpenChange={setAsking}
-        title={`Forget ${name}?`}
+        title={`Remove ${name}?`}
         footer={
           <>
             <Button onClick={() => setAsking(false)}>Cancel</Button>
@@ -41,7 +41,7 @@ export function ForgetSet({ set, name }: { set: PromptSet; name: string }) {
                 remove.mutate();
               }}
             >
-              Forget it
+              Remove it
             </Button>
           </>
         }

@@ -19,7 +19,7 @@ const NONE = "none";
 const NAMES: Record<PromptSet["kind"], { noun: string; answered: string }> = {
   prompts: { noun: "Prompts", answered: "With answers" },
   conversations: { noun: "Conversations", answered: "With answers" },
-  inputs: { noun: "Inputs", answered: "With gold" },
+  inputs: { noun: "Inputs", answered: "With labels" },
   text: { noun: "Lines", answered: "With answers" },
 };
 
@@ -43,7 +43,7 @@ export function SetDetail({ set, others, onSet }: SetDetailProps) {
         actions={
           <>
             <Select
-              label="Look for prompts of another set"
+              label="Compare with another set"
               value={against}
               onChange={setAgainst}
               choices={[

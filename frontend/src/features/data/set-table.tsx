@@ -43,7 +43,7 @@ export function SetTable({ sets, all, sort, onSort, onCheck }: SetTableProps) {
           {head("used", "Used by", RIGHT)}
           {head("added", "Added", clsx("w-28 text-right", WIDE))}
           <th scope="col" className="w-11">
-            <span className="sr-only">Forget</span>
+            <span className="sr-only">Remove</span>
           </th>
         </tr>
       </thead>
@@ -183,7 +183,7 @@ function Duplicates({ set, all }: { set: PromptSet; all: readonly PromptSet[] })
   }
   const same = `same as ${setName(twin, all)}`;
   return (
-    <span className="text-warn" title={`The content is the ${same}.`}>
+    <span className="text-warn" title={`The content is the same as that of ${setName(twin, all)}.`}>
       {count > 0 ? `${formatCount(count)}, ` : ""}
       {same}
     </span>

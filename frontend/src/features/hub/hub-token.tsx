@@ -38,7 +38,7 @@ export function HubTokenForm({ onKept }: { onKept?: () => void }) {
         </p>
         {source === "file" ? (
           <Button size="sm" busy={forget.isPending} onClick={() => forget.mutate()}>
-            Forget it
+            Remove it
           </Button>
         ) : null}
       </div>

@@ -104,7 +104,7 @@ function Webhook({ kept }: { kept: NoticesView }) {
         </Button>
         {last ? (
           <span role="status" className={last.was_taken ? "text-good" : "text-bad"}>
-            {last.was_taken ? `Taken: ${last.words}` : `Not taken: ${last.words}`}
+            {last.was_taken ? `Delivered: ${last.words}` : `Not delivered: ${last.words}`}
           </span>
         ) : null}
       </div>
