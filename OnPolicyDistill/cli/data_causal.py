@@ -73,8 +73,8 @@ def baselines(
     rows = [
         [
             rule.rule,
-            f"{rule.accuracy:.1%}",
-            f"{rule.interval.low:.1%} to {rule.interval.high:.1%}",
+            f"{100 * rule.accuracy:.1f} %",
+            f"{100 * rule.interval.low:.1f} % to {100 * rule.interval.high:.1f} %",
             str(rule.num_items),
             rule.says,
         ]

@@ -63,7 +63,7 @@ def overlap_finding(num_shared: int, num_lines: int, noun: str) -> Finding | Non
         severity="error",
         code=OVERLAP,
         message=f"{num_shared:,} of {num_lines:,} {noun} are in the other set too.",
-        fix=f"More than {MOST_SHARED:.0%} is too much to tell learning from memory.",
+        fix=f"More than {100 * MOST_SHARED:.0f} % is too much to tell learning from memory.",
     )
 
 

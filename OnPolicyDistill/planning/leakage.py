@@ -39,7 +39,7 @@ def check_leakage(check: Checkup, files: Files) -> None:
         return
     if Path(files.held_out).resolve() == Path(files.training).resolve():
         message = f"Training and held-out {files.noun} are the same file."
-    message += f" At most {MOST_SHARED:.0%} may be, or nothing tells learning from memory."
+    message += f" At most {100 * MOST_SHARED:.0f} % may be, or nothing tells learning from memory."
     is_all = check.prompts is None or check.prompts.num_prompts <= report.num_leaked
     check.add("error", LEAKED, files.field, message, _what_to_type(files, is_all))
 

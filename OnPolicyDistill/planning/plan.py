@@ -297,7 +297,7 @@ def _assumptions(work: Workload, machine: _Machine) -> list[str]:
     if work.completion_tokens:
         found.append(f"Every completion runs to its limit of {work.completion_tokens} tokens.")
     if machine.chip is OTHER_PROCESSOR:
-        found[2] = f"{OTHER_SHARE:.0%} of this memory is free for the run."
+        found[2] = f"{100 * OTHER_SHARE:.0f} % of this memory is free for the run."
         found[0] = (
             "A forecast from arithmetic, not a measurement. This processor is not in the table of "
             "chips: its times were fitted to small models and can be off by several times."

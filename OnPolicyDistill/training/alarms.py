@@ -136,8 +136,8 @@ def reward_alarm(steps: Sequence[Metrics], first: float, now: float) -> Alarm | 
             return Alarm(
                 "reward_without_accuracy",
                 f"The reward rose from {before:.3f} to {after:.3f}, and the share of held-out "
-                f"prompts answered rightly went from {first:.1%} to {now:.1%}: the student learns "
-                "to please the grader, or knows the training prompts by heart.",
+                f"prompts answered rightly went from {100 * first:.1f} % to {100 * now:.1f} %: "
+                "the student learns to please the grader, or knows the training prompts by heart.",
                 "Read the best rollouts for what they are rewarded for; use more prompts, or give "
                 "the other rewards less weight.",
             )
@@ -164,7 +164,8 @@ def _truncated(steps: Sequence[Metrics], max_tokens: int) -> Alarm | None:
         return None
     return Alarm(
         "truncated",
-        f"{share:.0%} of this step's completions were cut at {max_tokens} tokens and have no end.",
+        f"{100 * share:.0f} % of this step's completions were cut at {max_tokens} tokens "
+        "and have no end.",
         "Raise max_generation_tokens (in prompt distillation max_answer_tokens), or look whether "
         "the student repeats itself.",
     )
