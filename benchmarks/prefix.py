@@ -57,7 +57,7 @@ SQUARES = replace(
 DATES = replace(
     _lesson("dates", "demo", steps=30, prompts=100, tokens=17), same_time={2: 40, 4: 56}
 )
-SUITE = _lesson("squares", "vlm_distillation/demo", steps=10, prompts=48, tokens=32)
+SUITE = _lesson("squares", "vlm_distillation/demo", steps=10, prompts=36, tokens=32)
 QUICK = _lesson("dates", "demo", steps=2, prompts=4, tokens=17)
 SUITE_SEEDS = 2
 
