@@ -2,7 +2,12 @@
 
 A process of its own trains as any run does, and its memory is read after every step: what Activity
 Monitor shows on a Mac, the resident set elsewhere. Growth is how much the last tenth of the steps
-(median) holds beyond the steps around the 50th, as a share of it.
+holds beyond the steps around the 50th, as a share of it; its range is over those last steps.
+
+A process holds on to what its largest step took. Completions are cut where many of them end, so
+that steps of the largest shape come early and what is added later is no mere larger step;
+`peak_growth` says whether one came nevertheless: the largest step's peak in MLX after the 50th, of
+the largest up to it, less 1.
 
 python -m benchmarks.footprint STEPS: one such process; prints GB step by step.
 """
@@ -16,8 +21,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import OnPolicyDistill.arrays  # noqa: F401  (OpenBLAS before MLX)
@@ -34,23 +40,38 @@ FULL_STEPS, QUICK_STEPS = 500, 60
 SETTLED, WINDOW = 50, 5
 MOST_DATES = 10
 NUM_PROMPTS = 400
+# A date takes 17 tokens. With 48 a row that ran on to the limit came once in 200 steps, at the
+# 182nd: the largest step so far, and 6 MB that look like growth.
+MAX_TOKENS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """GB behind a step: of the process, and the most that MLX held meanwhile."""
+
+    process: float
+    peak: float
 
 
 def measure(repeats: int, quick: bool) -> dict[str, object]:
-    """Train once or, in full, `repeats` times at most twice; plain JSON values."""
+    """Train once, whatever `repeats` says: a leak needs no second run; plain JSON values."""
     num_steps = QUICK_STEPS if quick else FULL_STEPS
-    memories = [_trained_elsewhere(num_steps) for _ in range(1 if quick else min(repeats, 2))]
+    begun = time.perf_counter()
+    steps = _trained_elsewhere(num_steps)
+    memory, peaks = [step.process for step in steps], [step.peak for step in steps]
     return {
         "num_steps": num_steps,
-        "settled_gb": asdict(spread([settled(memory) for memory in memories])),
-        "growth": asdict(spread([growth(memory) for memory in memories])),
+        "wall_seconds": time.perf_counter() - begun,
+        "settled_gb": settled(memory),
+        "growth": asdict(spread(growths(memory))),
+        "peak_growth": max(peaks[SETTLED:]) / max(peaks[:SETTLED]) - 1,
     }
 
 
-def growth(memory: Sequence[float]) -> float:
-    """The share by which the last tenth of the steps exceeds those around the 50th."""
+def growths(memory: Sequence[float]) -> list[float]:
+    """By which share each of the last tenth of the steps exceeds those around the 50th."""
     last = memory[-max(len(memory) // 10, WINDOW) :]
-    return statistics.median(last) / settled(memory) - 1
+    return [held / settled(memory) - 1 for held in last]
 
 
 def settled(memory: Sequence[float]) -> float:
@@ -58,32 +79,31 @@ def settled(memory: Sequence[float]) -> float:
     return statistics.median(memory[SETTLED - WINDOW : SETTLED + WINDOW])
 
 
-def _trained_elsewhere(num_steps: int) -> list[float]:
+def _trained_elsewhere(num_steps: int) -> list[Step]:
     command = [sys.executable, "-m", "benchmarks.footprint", str(num_steps)]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
-    memory: list[float] = json.loads(done.stdout)
-    return memory
+    return [Step(process, peak) for process, peak in json.loads(done.stdout)]
 
 
-def trained(workspace: Path, num_steps: int) -> list[float]:
-    """Train in this process; returns its memory in GB after every step."""
+def trained(workspace: Path, num_steps: int) -> list[Step]:
+    """Train in this process; returns its memory behind every step."""
     dice = random.Random(0)
     dates = [str(prompt.messages[-1]["content"]) for prompt in load_prompts(DATES).prompts]
     texts = ["; ".join(dice.sample(dates, dice.randint(1, MOST_DATES))) for _ in range(NUM_PROMPTS)]
     for name, chosen in (("train", texts), ("validation", dates[:1])):
         lines = [json.dumps({"prompt": text}) + "\n" for text in chosen]
         (workspace / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
-    memory: list[float] = []
+    steps: list[Step] = []
 
     def watch(event: Event) -> None:
         if isinstance(event, StepFinished):
-            memory.append(process_memory_gb())
+            steps.append(Step(process_memory_gb(), event.metrics["peak_memory_gb"]))
 
     train(
         create_run(workspace, parse_config({"distillation": _settings(workspace, num_steps)})),
         watch,
     )
-    return memory
+    return steps
 
 
 def _settings(workspace: Path, num_steps: int) -> dict[str, object]:
@@ -95,7 +115,7 @@ def _settings(workspace: Path, num_steps: int) -> dict[str, object]:
         "num_steps": num_steps,
         "batch_size": 4,
         "gradient_accumulation_steps": 1,
-        "max_generation_tokens": 48,
+        "max_generation_tokens": MAX_TOKENS,
         "mixed_precision": False,
         "grad_checkpoint": False,
         "eval_every": num_steps,
@@ -109,8 +129,8 @@ def main() -> None:
     answers = os.dup(1)
     os.dup2(2, 1)
     with tempfile.TemporaryDirectory() as folder:
-        memory = trained(Path(folder), int(sys.argv[1]))
-    os.write(answers, json.dumps(memory).encode())
+        steps = trained(Path(folder), int(sys.argv[1]))
+    os.write(answers, json.dumps([(step.process, step.peak) for step in steps]).encode())
 
 
 if __name__ == "__main__":
