@@ -1,109 +1,102 @@
-import { useMutation, useQuery } from "@tanstack/react-query";
-import { useState } from "react";
-import { addVote, blindTally, clearVotes } from "@/api/playground";
+import { useMutation } from "@tanstack/react-query";
+import { useEffect, useRef } from "react";
+import { addVote, blindTally } from "@/api/playground";
 import { queryClient } from "@/api/query-client";
-import type { Tally } from "@/api/types";
+import type { RunSummary } from "@/api/types";
+import { Badge } from "@/components/badge";
 import { Button } from "@/components/button";
 import { Card } from "@/components/card";
-import { Notice } from "@/components/states";
-import { canGuess, type Places, tallyText } from "@/features/playground/blind";
-import { type Exchange, type Role, textOf } from "@/features/playground/exchange";
+import { KeyHint } from "@/components/key-hint";
+import { useShortcuts } from "@/components/shortcuts";
+import { canGuess, type Places } from "@/features/playground/blind";
+import { type Role, textOf } from "@/features/playground/exchange";
+import type { Round } from "@/features/playground/rounds";
+import { VoiceTitle } from "@/features/playground/voices";
 import { showError } from "@/features/runs/run-actions";
 
 interface BlindVoteProps {
-  runId: string;
-  exchange: Exchange;
+  run: RunSummary;
+  round: Round;
   places: Places;
   isAsking: boolean;
+  /** Takes a guess; null where the conversation has gone on without one. */
+  onGuess: ((role: Role) => void) | null;
 }
 
 /** Two answers without names, shown once both are there: which is the teacher's? */
-export function BlindVote({ runId, exchange, places, isAsking }: BlindVoteProps) {
-  const [guess, setGuess] = useState<Role | null>(null);
+export function BlindVote({ run, round, places, isAsking, onGuess }: BlindVoteProps) {
+  const { guess, exchange } = round;
   const isReady = canGuess(exchange);
-  const learn = (tally: Tally) => queryClient.setQueryData(blindTally(runId).queryKey, tally);
   const vote = useMutation({
-    mutationFn: (role: Role) => addVote(runId, role === "teacher"),
-    onSuccess: learn,
+    mutationFn: (role: Role) => addVote(run.run_id, role === "teacher"),
+    onSuccess: (tally) => queryClient.setQueryData(blindTally(run.run_id).queryKey, tally),
     onError: showError,
   });
+  const take =
+    isReady && !guess && onGuess
+      ? (role: Role) => {
+          onGuess(role);
+          vote.mutate(role);
+        }
+      : null;
+  useShortcuts(take ? { "1": () => take(places[0]), "2": () => take(places[1]) } : {});
   return (
-    <>
-      {exchange.ending ? (
-        <Notice tone={exchange.ending.tone} title={exchange.ending.text}>
-          {exchange.ending.action}
-        </Notice>
-      ) : null}
-      {guess ? (
-        <Notice
-          tone="neutral"
-          title={
-            guess === "teacher"
-              ? "Right: that is the teacher’s answer."
-              : "No: that is the student’s answer."
-          }
-        />
-      ) : null}
-      <div className="grid gap-3 lg:grid-cols-2">
+    <div className="flex flex-col gap-2">
+      <div className="grid gap-3 md:grid-cols-2">
         {places.map((role, place) => (
           <Card
             key={role}
-            title={
-              guess ? (role === "teacher" ? "Teacher" : "Student") : `Answer ${"AB"[place] ?? ""}`
-            }
+            title={guess ? <VoiceTitle role={role} run={run} /> : `Answer ${"AB"[place] ?? ""}`}
+            className={guess === role ? "border-accent" : ""}
+            actions={guess === role ? <Badge tone="accent">Your vote</Badge> : null}
           >
-            <p className="min-h-24 whitespace-pre-wrap break-words" dir="auto">
+            <p className="min-h-10 break-words whitespace-pre-wrap" dir="auto">
               {isReady ? (
                 textOf(exchange.voices[role].tokens) || "It printed nothing"
               ) : (
                 <span className="text-faint">
-                  {isAsking ? "Both answers are shown once they are there" : "Nothing asked yet"}
+                  {isAsking ? "Both answers are shown once they are there" : "It was not answered"}
                 </span>
               )}
             </p>
-            {isReady && !guess ? (
-              <Button
-                className="mt-2"
-                busy={vote.isPending}
-                onClick={() => {
-                  setGuess(role);
-                  vote.mutate(role);
-                }}
-              >
-                This is the teacher
-              </Button>
-            ) : null}
+            {take ? <VoteButton number={place + 1} onPress={() => take(role)} /> : null}
           </Card>
         ))}
       </div>
-      <TallyLine runId={runId} onCleared={learn} />
-    </>
+      {guess ? <Told guess={guess} /> : null}
+    </div>
   );
 }
 
-interface TallyLineProps {
-  runId: string;
-  onCleared: (tally: Tally) => void;
+interface VoteButtonProps {
+  number: number;
+  onPress: () => void;
 }
 
-function TallyLine({ runId, onCleared }: TallyLineProps) {
-  const tally = useQuery(blindTally(runId)).data;
-  const clear = useMutation({
-    mutationFn: () => clearVotes(runId),
-    onSuccess: onCleared,
-    onError: showError,
-  });
-  if (!tally) {
-    return null;
-  }
+/** The first takes the keyboard, unless the next question is being typed. */
+function VoteButton({ number, onPress }: VoteButtonProps) {
+  const button = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    const typed = document.activeElement;
+    const isTyping = typed instanceof HTMLTextAreaElement && typed.value !== "";
+    if (number === 1 && !isTyping) {
+      button.current?.focus();
+    }
+  }, [number]);
   return (
-    <p className="num flex items-center gap-2 text-muted" role="status">
-      {tallyText(tally)}
-      {tally.num_votes > 0 ? (
-        <Button size="sm" look="quiet" busy={clear.isPending} onClick={() => clear.mutate()}>
-          Start over
-        </Button>
-      ) : null}
+    <Button ref={button} className="mt-2" aria-keyshortcuts={String(number)} onClick={onPress}>
+      This is the teacher
+      <KeyHint keys={String(number)} />
+    </Button>
+  );
+}
+
+function Told({ guess }: { guess: Role }) {
+  const isRight = guess === "teacher";
+  return (
+    <p role="status" className="flex items-center gap-2">
+      <Badge tone={isRight ? "good" : "warn"}>{isRight ? "Right" : "No"}</Badge>
+      {isRight ? "That is the teacher’s answer." : "That is the student’s answer."}
     </p>
   );
 }

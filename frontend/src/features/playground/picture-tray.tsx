@@ -65,6 +65,8 @@ export function AddPictures({ onFiles }: { onFiles: (files: readonly File[]) => 
         }}
       />
       <Button
+        size="sm"
+        look="quiet"
         icon={<ImagePlus aria-hidden />}
         title="Or drop them here, or paste one"
         onClick={() => input.current?.click()}

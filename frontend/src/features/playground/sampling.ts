@@ -51,3 +51,15 @@ export function samplingOf(text: SamplingText): NonNullable<PlaygroundQuestion["
     min_p: 0,
   };
 }
+
+const DRAWN_SEEDS = 100_000;
+
+/** A seed drawn anew, short enough to be read aloud. */
+export function drawnSeed(drawn = Math.random()): string {
+  return String(Math.floor(drawn * DRAWN_SEEDS));
+}
+
+/** For the same question once more: another seed where one has an effect. */
+export function redrawn(text: SamplingText): SamplingText {
+  return Number(text.temperature) > 0 ? { ...text, seed: drawnSeed() } : text;
+}

@@ -1,4 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
+import { FileText } from "lucide-react";
 import { useState } from "react";
 import { setPicture } from "@/api/pictures";
 import { describeError } from "@/api/problem";
@@ -23,7 +24,13 @@ export function TakeProblem({ onTake }: TakeProblemProps) {
   const chosen = sets.find(({ id }) => id === setId) ?? sets[0];
   return (
     <>
-      <Button onClick={() => setOpen(true)} disabled={!chosen}>
+      <Button
+        size="sm"
+        look="quiet"
+        icon={<FileText aria-hidden />}
+        onClick={() => setOpen(true)}
+        disabled={!chosen}
+      >
         Take a line
       </Button>
       <Dialog

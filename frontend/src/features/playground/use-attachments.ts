@@ -39,8 +39,15 @@ export function useAttachments() {
     setPictures((before) => before.filter((picture) => picture.id !== id));
   }
 
-  return { pictures, refusal, add, takeLine, remove };
+  /** These in place of all others; none after a question was sent. */
+  function put(these: readonly Attachment[]) {
+    setRefusal("");
+    setPictures(these.map(numbered));
+  }
+  return { pictures, refusal, add, takeLine, remove, put };
 }
+
+export type Attachments = ReturnType<typeof useAttachments>;
 
 async function ofFile(file: File): Promise<New> {
   const data = await readDataUri(file);

@@ -1,57 +1,54 @@
 import { useState } from "react";
-import type { AskedMessage } from "@/api/types";
-import { drawnPlaces, type Places } from "@/features/playground/blind";
-import { type Chat, continued, messagesOf, NEW_CHAT } from "@/features/playground/chat";
-import { textOf } from "@/features/playground/exchange";
-import type { Asked } from "@/features/playground/question-form";
+import type { PlaygroundQuestion } from "@/api/types";
+import { type Attachment, messageOf } from "@/features/playground/attachments";
+import { drawnPlaces } from "@/features/playground/blind";
+import type { Role } from "@/features/playground/exchange";
+import { inLast, messagesOf, posed, posedAgain, type Round } from "@/features/playground/rounds";
 import { useExchange } from "@/features/playground/use-exchange";
 
-interface Posed {
-  question: AskedMessage;
-  /** Where the answers stand without their names; null where everybody is named. */
-  places: Places | null;
-  number: number;
+/** How a question is asked: of which checkpoint, behind which system prompt, with or without names. */
+export interface Manner extends Pick<PlaygroundQuestion, "checkpoint" | "sampling"> {
+  system: string;
+  isBlind: boolean;
 }
 
-/** A conversation with a run's models: what was said, what was asked last, what is answered. */
+/** A conversation with a run's models, round by round. */
 export function useTalk(runId: string) {
-  const [prompt, setPrompt] = useState("");
-  const [chat, setChat] = useState<Chat>(NEW_CHAT);
-  const [posed, setPosed] = useState<Posed | null>(null);
+  const [kept, setKept] = useState<readonly Round[]>([]);
   const { exchange, isAsking, ask, stop } = useExchange();
-  const isDone = Object.values(exchange.voices).some((voice) => textOf(voice.tokens) !== "");
+  // What is being said belongs to the last round.
+  const rounds = inLast(kept, { exchange });
+  function send(next: readonly Round[], { checkpoint, sampling, system, isBlind }: Manner) {
+    const last = next.at(-1);
+    if (!last) {
+      return;
+    }
+    setKept(next);
+    ask({
+      messages: messagesOf(system, last),
+      run_id: runId,
+      ...(checkpoint === undefined ? {} : { checkpoint }),
+      ...(sampling === undefined ? {} : { sampling }),
+      ...(isBlind ? { roles: ["student", "teacher"], graded: false } : {}),
+    });
+  }
+  const placesOf = ({ isBlind }: Manner) => (isBlind ? drawnPlaces() : null);
   return {
-    prompt,
-    setPrompt,
-    chat,
-    setChat,
-    exchange,
+    rounds,
     isAsking,
     stop,
-    places: posed?.places ?? null,
-    /** Which question it is, so that a guess belongs to one. */
-    number: posed?.number ?? 0,
-    ask: ({ question, checkpoint, sampling, isBlind }: Asked) => {
-      setPosed((before) => ({
-        question,
-        places: isBlind ? drawnPlaces() : null,
-        number: (before?.number ?? 0) + 1,
-      }));
-      ask({
-        messages: messagesOf(chat, question),
-        run_id: runId,
-        ...(checkpoint === undefined ? {} : { checkpoint }),
-        ...(sampling === undefined ? {} : { sampling }),
-        ...(isBlind ? { roles: ["student", "teacher"], graded: false } : {}),
-      });
+    ask: (words: string, pictures: readonly Attachment[], manner: Manner) => {
+      const question = messageOf(words, pictures);
+      send(posed(rounds, { question, pictures, places: placesOf(manner) }), manner);
     },
-    takeUp:
-      posed && isDone && !isAsking
-        ? (answer: string) => {
-            setChat(continued(chat, posed.question, answer));
-            setPosed(null);
-            setPrompt("");
-          }
-        : null,
+    askAgain: (manner: Manner) => send(posedAgain(rounds, placesOf(manner)), manner),
+    guess: (role: Role) => setKept(inLast(rounds, { guess: role })),
+    follow: (role: Role | null) => setKept(inLast(rounds, { follows: role })),
+    clear: () => {
+      stop();
+      setKept([]);
+    },
   };
 }
+
+export type Talk = ReturnType<typeof useTalk>;
