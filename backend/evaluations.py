@@ -31,6 +31,18 @@ Only = Literal["all", "right", "wrong", "unparseable"]
 MAX_REPLY = 4_000
 
 
+class AnswerQuery(View):
+    """Which answers of a variant are wanted."""
+
+    variant: str = Field(min_length=1, max_length=80)
+    only: Only = "all"
+    gold: str | None = Field(None, max_length=400, description="The right label of the items.")
+    predicted: str | None = Field(None, max_length=400, description="The label that was answered.")
+    words: str = Field("", max_length=200, description="Occur in the item or in the reply.")
+    offset: int = Field(0, ge=0, le=10**9)
+    limit: int = Field(50, ge=1, le=200)
+
+
 class Answer(View):
     """An answer to a labelled item; a long reply is cut in front, where thinking stands."""
 
@@ -79,9 +91,7 @@ def heat_map_of(run: RunDirectory) -> Path:
     return _own_file(run, HEAT_MAP)
 
 
-def page_of_answers(
-    run: RunDirectory, variant: str, only: Only, offset: int, limit: int
-) -> AnswerPage:
+def page_of_answers(run: RunDirectory, query: AnswerQuery) -> AnswerPage:
     """Return some of a variant's answers.
 
     Raises:
@@ -90,14 +100,14 @@ def page_of_answers(
     """
     report = report_of(run)
     names = [each.name for each in report.variants]
-    if variant not in names:
-        raise NotFoundError(f"Run {called(run)} has no variant {variant[:80]!r}.")
-    file = _own_file(run, Path(report.files[names.index(variant)]).name)
-    found = [answer for answer in read_predictions(file) if _is_wanted(answer, only)]
+    if query.variant not in names:
+        raise NotFoundError(f"Run {called(run)} has no variant {query.variant!r}.")
+    file = _own_file(run, Path(report.files[names.index(query.variant)]).name)
+    found = [answer for answer in read_predictions(file) if _is_wanted(answer, query)]
     return AnswerPage(
-        variant=variant,
-        answers=tuple(map(_answer, found[offset : offset + limit])),
-        offset=offset,
+        variant=query.variant,
+        answers=tuple(map(_answer, found[query.offset : query.offset + query.limit])),
+        offset=query.offset,
         total=len(found),
     )
 
@@ -130,7 +140,18 @@ def _own_file(run: RunDirectory, name: str) -> Path:
     return file
 
 
-def _is_wanted(answer: Prediction, only: Only) -> bool:
+def _is_wanted(answer: Prediction, query: AnswerQuery) -> bool:
+    if query.gold is not None and answer.gold != query.gold:
+        return False
+    if query.predicted is not None and answer.predicted != query.predicted:
+        return False
+    words = query.words.casefold()
+    if words not in answer.text.casefold() and words not in answer.reply.casefold():
+        return False
+    return _is_of_kind(answer, query.only)
+
+
+def _is_of_kind(answer: Prediction, only: Only) -> bool:
     if only == "unparseable":
         return answer.predicted is None
     if only == "all":

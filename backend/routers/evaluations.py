@@ -10,8 +10,8 @@ from pydantic import Field
 
 from backend.evaluations import (
     AnswerPage,
+    AnswerQuery,
     EvaluationComparison,
-    Only,
     compare_evaluations,
     heat_map_of,
     page_of_answers,
@@ -36,15 +36,10 @@ def read_evaluation(backend: Here, run_id: RunId) -> EvaluationReport:
 
 @router.get("/runs/{run_id}/evaluation/predictions", responses=refusals(404))
 def page_predictions(
-    backend: Here,
-    run_id: RunId,
-    variant: Annotated[str, Query(min_length=1, max_length=80)],
-    only: Only = "all",
-    offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    backend: Here, run_id: RunId, query: Annotated[AnswerQuery, Query()]
 ) -> AnswerPage:
     """Return answers of a variant, in the order of the items."""
-    return page_of_answers(backend.existing(run_id), variant, only, offset, limit)
+    return page_of_answers(backend.existing(run_id), query)
 
 
 @router.get(

@@ -69,6 +69,23 @@ async def test_answers_come_in_pages(client: httpx.AsyncClient, make_run: MakeRu
     assert unknown.status_code == 404
 
 
+async def test_answers_are_found_by_label_and_by_words(
+    client: httpx.AsyncClient, make_run: MakeRun
+) -> None:
+    run = make_run(steps=1)
+    evaluate(run)
+    path = f"/api/runs/{run.run_id}/evaluation/predictions"
+
+    async def found(**query: str) -> list[int]:
+        page = (await client.get(path, params={"variant": "poor", **query})).json()
+        return [answer["index"] for answer in page["answers"]]
+
+    assert await found(gold="b", predicted="a") == [1, 5, 7, 11, 13, 17, 19]
+    assert await found(gold="b", only="unparseable") == [3, 9, 15]
+    assert await found(words="TEXT 1", only="right") == [10, 14, 16]
+    assert await found(words="rrrr", gold="a", predicted="b") == []
+
+
 async def test_a_link_is_no_evaluation(client: httpx.AsyncClient, make_run: MakeRun) -> None:
     run, other = make_run(steps=1), make_run(steps=1)
     evaluate(other)

@@ -10,9 +10,11 @@ export type EvaluationReport = Schemas["EvaluationReport"];
 export type VariantReport = Schemas["ClassificationReport"];
 export type PairComparison = Schemas["PairComparison"];
 export type Answer = Schemas["Answer"];
-export type Only = NonNullable<
-  operations["page_predictions_api_runs__run_id__evaluation_predictions_get"]["parameters"]["query"]["only"]
->;
+export type AnswerQuery =
+  operations["page_predictions_api_runs__run_id__evaluation_predictions_get"]["parameters"]["query"];
+export type Only = NonNullable<AnswerQuery["only"]>;
+/** Which answers of a variant are wanted. */
+export type AnswerFilter = Pick<AnswerQuery, "only" | "gold" | "predicted" | "words">;
 
 export const ANSWERS_PER_PAGE = 20;
 
@@ -46,8 +48,9 @@ export function evaluationReport(runId: string) {
   });
 }
 
-export function answerPage(runId: string, variant: string, only: Only, page: number) {
-  const query = { variant, only, offset: page * ANSWERS_PER_PAGE, limit: ANSWERS_PER_PAGE };
+export function answerPage(runId: string, variant: string, filter: AnswerFilter, page: number) {
+  const place = { offset: page * ANSWERS_PER_PAGE, limit: ANSWERS_PER_PAGE };
+  const query = { variant, ...filter, ...place };
   return queryOptions({
     queryKey: ["run", runId, "answers", query],
     queryFn: ({ signal }) =>

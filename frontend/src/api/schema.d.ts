@@ -19671,6 +19671,12 @@ export interface operations {
             query: {
                 variant: string;
                 only?: "all" | "right" | "wrong" | "unparseable";
+                /** @description The right label of the items. */
+                gold?: string | null;
+                /** @description The label that was answered. */
+                predicted?: string | null;
+                /** @description Occur in the item or in the reply. */
+                words?: string;
                 offset?: number;
                 limit?: number;
             };

@@ -21,9 +21,15 @@ test("checkpoints are a trend in the order of their steps, from before learning 
     {
       label: "Without a prompt",
       points: [
-        { step: 0, accuracy: 0.1, low: 0, high: 0.2 },
-        { step: 10, accuracy: 0.3, low: expect.closeTo(0.2), high: 0.4 },
-        { step: 20, accuracy: 0.5, low: 0.4, high: 0.6 },
+        { variant: "student before", step: 0, accuracy: 0.1, low: 0, high: 0.2 },
+        {
+          variant: "student at step 10",
+          step: 10,
+          accuracy: 0.3,
+          low: expect.closeTo(0.2),
+          high: 0.4,
+        },
+        { variant: "student at step 20", step: 20, accuracy: 0.5, low: 0.4, high: 0.6 },
       ],
     },
   ]);

@@ -5,6 +5,7 @@ const AT_STEP = /^student at step (\d+)( with prompt)?$/;
 const BEFORE = /^student before( with prompt)?$/;
 
 interface Point {
+  variant: string;
   step: number;
   accuracy: number;
   low: number;
@@ -26,7 +27,13 @@ export function checkpointPoints({ variants }: Pick<EvaluationReport, "variants"
       continue;
     }
     const label = (at?.[2] ?? before?.[1]) ? "With the prompt" : "Without a prompt";
-    const point = { step: Number(at?.[1] ?? 0), accuracy, low: interval.low, high: interval.high };
+    const point = {
+      variant: name,
+      step: Number(at?.[1] ?? 0),
+      accuracy,
+      low: interval.low,
+      high: interval.high,
+    };
     groups.set(label, [...(groups.get(label) ?? []), point]);
   }
   return [...groups]

@@ -1,12 +1,19 @@
+import clsx from "clsx";
 import type { EvaluationReport } from "@/api/evaluations";
 import { Chart } from "@/charts/chart";
 import type { Curve } from "@/charts/curves";
 import { Card } from "@/components/card";
-import { formatNumber } from "@/components/format";
+import { formatNumber, formatPercent } from "@/components/format";
 import { checkpointPoints } from "@/features/evaluate/checkpoint-points";
 
-/** Accuracy over the checkpoints that were asked, with its intervals. */
-export function CheckpointTrend({ report }: { report: EvaluationReport }) {
+interface CheckpointTrendProps {
+  report: EvaluationReport;
+  chosen: string;
+  onChoose: (variant: string) => void;
+}
+
+/** Accuracy over the checkpoints that were asked, with its intervals; each can be pressed. */
+export function CheckpointTrend({ report, chosen, onChoose }: CheckpointTrendProps) {
   const groups = checkpointPoints(report);
   if (groups.length === 0) {
     return null;
@@ -43,6 +50,30 @@ export function CheckpointTrend({ report }: { report: EvaluationReport }) {
         formatX={formatNumber}
         formatY={(value) => formatNumber(value * 100)}
       />
+      {groups.map(({ label, points }) => (
+        <fieldset
+          key={label}
+          aria-label={`${label}: checkpoint to look at`}
+          className="num mt-2 flex flex-wrap items-center gap-1"
+        >
+          <span className="label mr-1">{groups.length > 1 ? label : "Look at"}</span>
+          {points.map(({ step, accuracy, variant }) => (
+            <button
+              key={step}
+              type="button"
+              aria-pressed={variant === chosen}
+              onClick={() => onChoose(variant)}
+              className={clsx(
+                "h-6 rounded-md border px-2 text-sm hover:bg-hover",
+                "aria-pressed:border-accent aria-pressed:bg-selected",
+              )}
+            >
+              {step === 0 ? "before" : `step ${step}`}{" "}
+              <span className="text-muted">{formatPercent(accuracy)} %</span>
+            </button>
+          ))}
+        </fieldset>
+      ))}
     </Card>
   );
 }

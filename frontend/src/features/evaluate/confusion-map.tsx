@@ -6,8 +6,14 @@ import { shade } from "@/features/evaluate/wording";
 const PALEST = 12;
 const DEEPEST = 50;
 
+interface ConfusionMapProps {
+  variant: VariantReport;
+  /** Asks for the answers that a cell counts; null is a reply without any label. */
+  onCell: (gold: string, predicted: string | null) => void;
+}
+
 /** Gold labels down, answers across; a table in which each cell is as deep as its share of the row. */
-export function ConfusionMap({ variant }: { variant: VariantReport }) {
+export function ConfusionMap({ variant, onCell }: ConfusionMapProps) {
   const columns = [...variant.labels, "unreadable"];
   return (
     <section
@@ -17,7 +23,7 @@ export function ConfusionMap({ variant }: { variant: VariantReport }) {
       className="overflow-auto p-3"
     >
       <p id="confusion-says" className="pb-2 text-sm text-muted">
-        Gold label down, answer across; the number counts items.
+        Expected label down, answer across; a number counts items, and shows them when pressed.
       </p>
       <table
         aria-describedby="confusion-says"
@@ -26,7 +32,7 @@ export function ConfusionMap({ variant }: { variant: VariantReport }) {
       >
         <thead>
           <tr>
-            <th className="sr-only">Gold label</th>
+            <th className="sr-only">Expected label</th>
             {columns.map((column, place) => (
               <th
                 key={column}
@@ -56,7 +62,12 @@ export function ConfusionMap({ variant }: { variant: VariantReport }) {
               >
                 {label}
               </th>
-              <Cells counts={variant.confusion[row] ?? []} columns={columns} row={row} />
+              <Cells
+                counts={variant.confusion[row] ?? []}
+                columns={columns}
+                row={row}
+                onCell={(column) => onCell(label, variant.labels[column] ?? null)}
+              />
             </tr>
           ))}
         </tbody>
@@ -69,9 +80,10 @@ interface CellsProps {
   counts: readonly number[];
   columns: readonly string[];
   row: number;
+  onCell: (column: number) => void;
 }
 
-function Cells({ counts, columns, row }: CellsProps) {
+function Cells({ counts, columns, row, onCell }: CellsProps) {
   return columns.map((column, place) => {
     const count = counts[place] ?? 0;
     const depth = shade(count, counts);
@@ -80,7 +92,7 @@ function Cells({ counts, columns, row }: CellsProps) {
       <td
         key={column}
         className={clsx(
-          "h-6 min-w-7 rounded-sm text-center",
+          "h-6 min-w-7 p-0 rounded-sm text-center",
           count === 0 && "text-faint",
           place === columns.length - 1 && "border-l-8 border-l-transparent bg-clip-padding",
         )}
@@ -91,7 +103,13 @@ function Cells({ counts, columns, row }: CellsProps) {
               : `color-mix(in oklab, var(${token}) ${PALEST + (depth / 100) * (DEEPEST - PALEST)}%, var(--color-sunken))`,
         }}
       >
-        {count === 0 ? <span className="sr-only">0</span> : count}
+        {count === 0 ? (
+          <span className="sr-only">0</span>
+        ) : (
+          <button type="button" className="size-full px-1" onClick={() => onCell(place)}>
+            {count}
+          </button>
+        )}
       </td>
     );
   });

@@ -7,17 +7,18 @@ import { queryClient } from "@/api/query-client";
 import { createRun } from "@/api/runs";
 import type { CheckReport } from "@/api/types";
 import { learnRun } from "@/api/workspace";
-import { Button } from "@/components/button";
 import { Card } from "@/components/card";
-import { Field } from "@/components/field";
-import { Input } from "@/components/input";
-import { LintView } from "@/features/data/lint-view";
-import { SetPicker } from "@/features/data/set-picker";
 import { GradingField } from "@/features/evaluate/grading-field";
 import { configOf, EMPTY_PLAN, type EvaluationPlan, errorsByPart } from "@/features/evaluate/plan";
+import {
+  type FileAbout,
+  FilePart,
+  TextField,
+  type TextFieldAbout,
+} from "@/features/evaluate/plan-fields";
+import { PlanSummary } from "@/features/evaluate/plan-summary";
 import type { Student } from "@/features/evaluate/student-of";
 import { StudentPicker } from "@/features/evaluate/student-picker";
-import { Toggles } from "@/features/evaluate/toggles";
 import { useRested } from "@/features/new-run/use-rested";
 import { showStartError } from "@/features/runs/run-actions";
 
@@ -28,18 +29,6 @@ interface EvaluateFormProps {
   onCancel: () => void;
 }
 
-type TextKey = Exclude<
-  keyof EvaluationPlan,
-  "withBase" | "withoutPrompt" | "grading" | "checkpoints" | "everyCheckpoint"
->;
-
-interface TextFieldAbout {
-  key: TextKey;
-  part: string;
-  label: string;
-  help: string;
-}
-
 const WHO: readonly TextFieldAbout[] = [
   { key: "model", part: "model", label: "Model", help: "Alias, hub id or folder." },
   { key: "adapter", part: "adapter", label: "Adapter", help: "Its folder; may be empty." },
@@ -47,7 +36,7 @@ const WHO: readonly TextFieldAbout[] = [
     key: "teacher",
     part: "teacher",
     label: "Teacher",
-    help: "Another model that answers with the prompt, to agree with or not; may be empty.",
+    help: "Answers too, with the prompt; may be empty.",
   },
 ];
 
@@ -63,22 +52,21 @@ const HOW: readonly TextFieldAbout[] = [
   { key: "name", part: "run_name", label: "Name", help: "For people; may be empty." },
 ];
 
-const FILES = [
-  {
-    key: "inputs",
-    label: "Labelled items",
-    help: "JSONL, JSON or a table with text and label. Of items without gold only agreement is counted.",
-    kinds: ["inputs", "prompts", "text"],
-    endings: ["jsonl", "ndjson", "json", "csv", "tsv", "txt", "parquet"],
-  },
-  {
-    key: "prompt",
-    label: "System prompt",
-    help: "A text file that is read before every item; may be empty.",
-    kinds: ["text"],
-    endings: ["md", "txt"],
-  },
-] as const;
+const INPUTS: FileAbout = {
+  key: "inputs",
+  label: "Labelled items",
+  help: "JSONL, JSON or a table with text and label. Of items without gold only agreement is counted.",
+  kinds: ["inputs", "prompts", "text"],
+  endings: ["jsonl", "ndjson", "json", "csv", "tsv", "txt", "parquet"],
+};
+
+const PROMPT: FileAbout = {
+  key: "prompt",
+  label: "System prompt",
+  help: "A text file that is read before every item; may be empty.",
+  kinds: ["text"],
+  endings: ["md", "txt"],
+};
 
 /** What the check says of a plan that is complete enough to be checked. */
 function usePlanCheck(plan: EvaluationPlan): CheckReport | undefined {
@@ -90,6 +78,8 @@ function usePlanCheck(plan: EvaluationPlan): CheckReport | undefined {
 /** A new evaluation: who answers, with or without a prompt, which items. */
 export function EvaluateForm({ student, onStarted, onCancel }: EvaluateFormProps) {
   const [plan, setPlan] = useState<EvaluationPlan>({ ...EMPTY_PLAN, ...student });
+  // A prompt that was chosen here folds nothing open or shut under the hand.
+  const isPrompted = (student?.prompt ?? "") !== "";
   const change = (part: Partial<EvaluationPlan>) => setPlan((old) => ({ ...old, ...part }));
   const known = useQuery(models()).data;
   const check = usePlanCheck(plan);
@@ -113,93 +103,60 @@ export function EvaluateForm({ student, onStarted, onCancel }: EvaluateFormProps
     ...(known?.known ?? []).map((entry) => entry.alias),
   ];
   const text = { plan, errors, change };
+  const file = (about: FileAbout) => <FilePart {...text} about={about} check={check} />;
   return (
-    <Card title="New evaluation">
-      <form
-        className="flex flex-col gap-4"
-        onSubmit={(event) => {
-          event.preventDefault();
-          start.mutate(false);
-        }}
-      >
-        <StudentPicker onStudent={change} />
-        <div className="grid gap-x-4 gap-y-3 *:min-w-0 md:grid-cols-3">
-          {WHO.map((about) => (
-            <TextField key={about.key} {...text} about={about} />
-          ))}
+    <form
+      aria-label="New evaluation"
+      className="grid items-start gap-3 md:grid-cols-[minmax(0,1fr)_260px] xl:grid-cols-[minmax(0,1fr)_320px]"
+      onSubmit={(event) => {
+        event.preventDefault();
+        start.mutate(false);
+      }}
+    >
+      <datalist id="evaluate-models">
+        {names.map((name) => (
+          <option key={name} value={name} />
+        ))}
+      </datalist>
+      <Card title="New evaluation" actions={<StudentPicker student={student} onPlan={setPlan} />}>
+        <div className="flex flex-col gap-4">
+          <div className="grid gap-x-4 gap-y-3 *:min-w-0 lg:grid-cols-3">
+            {WHO.map((about) => (
+              <TextField key={about.key} {...text} about={about} />
+            ))}
+          </div>
+          <div className="flex flex-col gap-3 border-t pt-3">{file(INPUTS)}</div>
+          <details open={isPrompted} className="border-t pt-3">
+            <summary className="w-fit cursor-default font-medium">
+              System prompt{" "}
+              <span className="font-normal text-muted">{nameOf(plan.prompt) || "none"}</span>
+            </summary>
+            <div className="mt-2 flex flex-col gap-3">{file(PROMPT)}</div>
+          </details>
+          <div className="grid gap-x-4 gap-y-3 border-t pt-3 *:min-w-0 sm:grid-cols-2 lg:grid-cols-3">
+            <GradingField value={plan.grading} onChange={(grading) => change({ grading })} />
+            {HOW.map((about) => (
+              <TextField key={about.key} {...text} about={about} />
+            ))}
+          </div>
         </div>
-        <datalist id="evaluate-models">
-          {names.map((name) => (
-            <option key={name} value={name} />
-          ))}
-        </datalist>
-        <div className="grid gap-x-4 gap-y-3 md:grid-cols-2">
-          {FILES.map(({ key, label, help, kinds, endings }) => (
-            <div key={key} className="flex min-w-0 flex-col gap-3">
-              <SetPicker
-                label={`Drop the ${label.toLowerCase()} here`}
-                path={plan[key] || null}
-                onPath={(path) => change({ [key]: path })}
-                kinds={kinds}
-                endings={endings}
-              />
-              <TextField {...text} about={{ key, part: key, label, help }} />
-              {key === "inputs" && check?.validation ? (
-                <LintView report={check.validation} noun="Items" answered="With gold" />
-              ) : null}
-            </div>
-          ))}
-        </div>
-        <div className="grid gap-x-4 gap-y-3 *:min-w-0 md:grid-cols-2 xl:grid-cols-5">
-          <GradingField value={plan.grading} onChange={(grading) => change({ grading })} />
-          {HOW.map((about) => (
-            <TextField key={about.key} {...text} about={about} />
-          ))}
-        </div>
-        <Toggles plan={plan} onPlan={setPlan} />
-        <div className="flex gap-2">
-          <Button
-            type="submit"
-            look="primary"
-            busy={start.isPending}
-            disabled={check?.verdict === "error"}
-          >
-            Start the evaluation
-          </Button>
-          <Button onClick={onCancel}>Cancel</Button>
-        </div>
-      </form>
-    </Card>
+      </Card>
+      <PlanSummary
+        plan={plan}
+        onPlan={setPlan}
+        check={check}
+        isStarting={start.isPending}
+        onCancel={onCancel}
+      />
+    </form>
   );
+}
+
+/** The last part of a path, as people know a file. */
+function nameOf(path: string): string {
+  return path.split(/[/\\]/).at(-1) ?? "";
 }
 
 function told(location: string, message: string) {
   return { location, message };
-}
-
-interface TextFieldProps {
-  plan: EvaluationPlan;
-  errors: ReadonlyMap<string, string>;
-  change: (part: Partial<EvaluationPlan>) => void;
-  about: TextFieldAbout;
-}
-
-function TextField({ plan, errors, change, about }: TextFieldProps) {
-  const { key, part, label, help } = about;
-  const isNumber = key.startsWith("max");
-  return (
-    <Field label={label} help={help} error={errors.get(part)}>
-      {(control) => (
-        <Input
-          {...control}
-          value={plan[key]}
-          list={key === "model" || key === "teacher" ? "evaluate-models" : undefined}
-          inputMode={isNumber ? "numeric" : undefined}
-          pattern={isNumber ? "[0-9]*" : undefined}
-          required={key === "model" || key === "inputs"}
-          onChange={(event) => change({ [key]: event.target.value })}
-        />
-      )}
-    </Field>
-  );
 }

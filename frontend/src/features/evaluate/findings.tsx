@@ -1,7 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
 import { Download } from "lucide-react";
-import { useState } from "react";
-import { type EvaluationReport, evaluationReport, heatMapUrl } from "@/api/evaluations";
+import { useRef, useState } from "react";
+import {
+  type AnswerFilter,
+  type EvaluationReport,
+  evaluationReport,
+  heatMapUrl,
+  type VariantReport,
+} from "@/api/evaluations";
 import { ApiError, describeError } from "@/api/problem";
 import type { RunSummary } from "@/api/types";
 import { Button } from "@/components/button";
@@ -13,6 +19,7 @@ import { Answers } from "@/features/evaluate/answers";
 import { CheckpointTrend } from "@/features/evaluate/checkpoint-trend";
 import { ComparedCard } from "@/features/evaluate/compared-card";
 import { ConfusionMap } from "@/features/evaluate/confusion-map";
+import { Headline } from "@/features/evaluate/headline";
 import { LabelTable } from "@/features/evaluate/label-table";
 import { Trend } from "@/features/evaluate/trend";
 import { VariantTable } from "@/features/evaluate/variant-table";
@@ -72,59 +79,111 @@ interface ReportProps extends FindingsProps {
   report: EvaluationReport;
 }
 
+const WRONG: AnswerFilter = { only: "wrong" };
+
 function Report({ run, others, report }: ReportProps) {
   const last = report.variants.at(-1)?.name ?? "";
   const [picked, setPicked] = useState(last);
+  const [filter, setFilter] = useState(WRONG);
+  const place = useRef<HTMLDivElement>(null);
   const variant = report.variants.find((each) => each.name === picked) ?? report.variants.at(-1);
   if (!variant) {
     return null;
   }
-  const title = variantTitle(variant.name);
-  const isFree = gradingText(report.grading) !== "";
+  const choose = (name: string) => {
+    setPicked(name);
+    setFilter(WRONG);
+  };
+  const look = (wanted: AnswerFilter) => {
+    setFilter(wanted);
+    place.current?.scrollIntoView({ block: "start" });
+  };
   return (
     <>
-      <Card
-        title={`Variants on ${report.num_items} items${isFree ? `: ${gradingText(report.grading)}` : ""}`}
-        flush
-        actions={
-          <>
-            <Button size="sm" onClick={() => saveReport(report)} icon={<Download aria-hidden />}>
-              JSON
-            </Button>
-            {isFree ? null : (
-              <Button
-                size="sm"
-                icon={<Download aria-hidden />}
-                onClick={() => window.location.assign(heatMapUrl(run.run_id))}
-              >
-                Heat map
-              </Button>
-            )}
-          </>
-        }
-      >
-        <VariantTable report={report} chosen={variant.name} onChoose={setPicked} />
-      </Card>
-      <ComparedCard run={run} others={others} report={report} />
+      <Headline variant={variant} pairs={report.comparisons} numItems={report.num_items} />
+      <VariantsCard run={run} report={report} chosen={variant.name} onChoose={choose} />
       {/* An evaluation's steps are its variants, which is no trend. */}
-      {run.method === "evaluation" ? <CheckpointTrend report={report} /> : <Trend run={run} />}
-      {variant.num_graded > 0 && !isFree ? (
-        <div className="grid items-start gap-3 xl:grid-cols-2">
-          <Card title={`Labels, worst first: ${title}`} flush>
-            <LabelTable variant={variant} />
-          </Card>
-          <Card title={`Confusions: ${title}`} flush>
-            <ConfusionMap variant={variant} />
-          </Card>
-          <Card title={`Worst labels: ${title}`}>
-            <WorstLabels variant={variant} />
-          </Card>
-          <Answers key={variant.name} runId={run.run_id} variant={variant.name} />
-        </div>
+      {run.method === "evaluation" ? (
+        <CheckpointTrend report={report} chosen={variant.name} onChoose={choose} />
       ) : (
-        <Answers key={variant.name} runId={run.run_id} variant={variant.name} />
+        <Trend run={run} />
       )}
+      <ComparedCard run={run} others={others} report={report} chosen={variant.name} />
+      {variant.num_graded > 0 && gradingText(report.grading) === "" ? (
+        <Labels variant={variant} onLook={look} />
+      ) : null}
+      <Answers
+        key={variant.name}
+        runId={run.run_id}
+        variant={variant.name}
+        filter={filter}
+        onFilter={setFilter}
+        place={place}
+      />
     </>
+  );
+}
+
+interface VariantsCardProps {
+  run: RunSummary;
+  report: EvaluationReport;
+  chosen: string;
+  onChoose: (variant: string) => void;
+}
+
+function VariantsCard({ run, report, chosen, onChoose }: VariantsCardProps) {
+  const graded = gradingText(report.grading);
+  return (
+    <Card
+      title={`Variants on ${report.num_items} items${graded ? `: ${graded}` : ""}`}
+      flush
+      actions={
+        <>
+          <Button size="sm" onClick={() => saveReport(report)} icon={<Download aria-hidden />}>
+            JSON
+          </Button>
+          {graded ? null : (
+            <Button
+              size="sm"
+              icon={<Download aria-hidden />}
+              onClick={() => window.location.assign(heatMapUrl(run.run_id))}
+            >
+              Heat map
+            </Button>
+          )}
+        </>
+      }
+    >
+      <VariantTable report={report} chosen={chosen} onChoose={onChoose} />
+    </Card>
+  );
+}
+
+interface LabelsProps {
+  variant: VariantReport;
+  onLook: (filter: AnswerFilter) => void;
+}
+
+/** Where a variant goes wrong; a press leads to the answers that are counted. */
+function Labels({ variant, onLook }: LabelsProps) {
+  const title = variantTitle(variant.name);
+  return (
+    <div className="grid items-start gap-3 lg:grid-cols-2">
+      <Card title={`Labels, worst first: ${title}`} flush className="lg:col-span-2 xl:col-span-1">
+        <LabelTable variant={variant} onLabel={(gold) => onLook({ only: "wrong", gold })} />
+      </Card>
+      <Card title={`Confusions: ${title}`} flush>
+        <ConfusionMap
+          variant={variant}
+          onCell={(gold, predicted) =>
+            onLook(predicted === null ? { only: "unparseable", gold } : { gold, predicted })
+          }
+        />
+      </Card>
+      <Card title={`Worst labels: ${title}`} className="xl:col-span-2">
+        <WorstLabels variant={variant} />
+      </Card>
+    </div>
   );
 }
 

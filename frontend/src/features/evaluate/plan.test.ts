@@ -1,5 +1,11 @@
 import { expect, test } from "vitest";
-import { configOf, EMPTY_PLAN, errorsByPart, variantsOf } from "@/features/evaluate/plan";
+import {
+  configOf,
+  EMPTY_PLAN,
+  errorsByPart,
+  numItemsOf,
+  variantsOf,
+} from "@/features/evaluate/plan";
 
 const PLAN = { ...EMPTY_PLAN, model: "tiny", inputs: "/items.jsonl" };
 
@@ -62,4 +68,10 @@ test("every checkpoint is a variant in the order of steps, and never too many", 
     ["student at step 10", "/0"],
     ["student at step 20", "/1"],
   ]);
+});
+
+test("no more items are announced than the file has or the form allows", () => {
+  expect(numItemsOf({ maxSamples: "" }, 200)).toBe(200);
+  expect(numItemsOf({ maxSamples: "50" }, 200)).toBe(50);
+  expect(numItemsOf({ maxSamples: "500" }, 200)).toBe(200);
 });

@@ -2,6 +2,8 @@ import type { ConfigValues } from "@/api/types";
 
 /** What the form of a new evaluation holds, as typed. */
 export interface EvaluationPlan {
+  /** The run that it was filled in from; empty where it is of none. */
+  runId: string;
   name: string;
   model: string;
   /** Who answers beside the model, with the prompt where there is one; may be empty. */
@@ -26,6 +28,7 @@ export interface EvaluationPlan {
 export type Grading = "auto" | "labels" | "exact" | "contains" | "boxed";
 
 export const EMPTY_PLAN: EvaluationPlan = {
+  runId: "",
   name: "",
   model: "",
   teacher: "",
@@ -96,6 +99,12 @@ export function variantsOf(plan: EvaluationPlan) {
     })),
   );
   return [...(name ? [{ name, ...teacher }] : []), ...students];
+}
+
+/** How many items are asked of a file that has so many. */
+export function numItemsOf(plan: Pick<EvaluationPlan, "maxSamples">, numInFile: number): number {
+  const most = Number(plan.maxSamples);
+  return plan.maxSamples === "" || !(most > 0) ? numInFile : Math.min(most, numInFile);
 }
 
 /** The config of the run; what is left empty takes its default. */

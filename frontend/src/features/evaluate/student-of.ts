@@ -2,11 +2,18 @@
 import { useQuery } from "@tanstack/react-query";
 import { checkpoints } from "@/api/files";
 import { runDetail } from "@/api/runs";
-import type { RunDetail } from "@/api/types";
+import type { RunDetail, RunSummary } from "@/api/types";
 import type { EvaluationPlan } from "@/features/evaluate/plan";
 
 /** What a form takes over from a run. */
-export type Student = Partial<EvaluationPlan> & Pick<EvaluationPlan, "model" | "adapter">;
+export type Student = Partial<EvaluationPlan> & Pick<EvaluationPlan, "model" | "adapter" | "runId">;
+
+/** Runs whose student can be asked, in the order given. */
+export function trainedRuns<T extends Pick<RunSummary, "has_checkpoint" | "student">>(
+  runs: readonly T[],
+): T[] {
+  return runs.filter((run) => run.has_checkpoint && run.student !== "");
+}
 
 interface Checkpoint {
   step: number;
@@ -44,6 +51,7 @@ export function studentOf(
     return null;
   }
   return {
+    runId: run.run_id,
     name: `${run.name}, step ${chosen.step}`,
     model: run.student,
     adapter: chosen.path,

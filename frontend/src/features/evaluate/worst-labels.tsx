@@ -10,7 +10,7 @@ export function WorstLabels({ variant }: { variant: VariantReport }) {
     return <p className="text-muted">No label has errors.</p>;
   }
   return (
-    <div className="flex flex-col gap-3">
+    <div className="grid gap-x-6 gap-y-3 xl:grid-cols-3">
       {worst.map((score) => (
         <section key={score.label} className="min-w-0">
           <h3 className="font-medium">

@@ -3,7 +3,7 @@ import type { ReactNode } from "react";
 import type { Baseline, PipelineTable, VariantRow } from "@/api/pipelines";
 import { formatDuration, formatGigabytes, formatNumber, formatPercent } from "@/components/format";
 import { intervalText, withInterval } from "@/components/interval";
-import { IntervalBar } from "@/features/pipelines/interval-bar";
+import { IntervalBar } from "@/components/interval-bar";
 
 const HEADS = [
   ["Right %", "95 % interval"],
