@@ -6,7 +6,7 @@ import stat
 
 from pydantic import Field
 
-from backend.evaluations import Answer, page_of_answers
+from backend.evaluations import Answer, AnswerQuery, page_of_answers
 from backend.history.views import View
 from backend.problems import NotFoundError
 from OnPolicyDistill.errors import InputError
@@ -100,7 +100,7 @@ def _variants(run: RunDirectory) -> tuple[Kept, Kept, Kept, bool]:
 
 def _of_variant(run: RunDirectory, variant: str) -> Kept:
     try:
-        page = page_of_answers(run, variant, "all", 0, NUM_KEPT)
+        page = page_of_answers(run, AnswerQuery(variant=variant, limit=NUM_KEPT))
     except (NotFoundError, InputError):
         return {}
     return {one.index: _answer(one) for one in page.answers}

@@ -40,6 +40,7 @@ export function pagesOf({ first, second, prompt, evaluation }: ShownRuns): Shown
     { name: "export", path: `/export?run=${first}`, ready: "Model card" },
     { name: "map", path: "/map", ready: "tiny-teacher" },
     { name: "settings", path: "/settings", ready: "Local API" },
+    { name: "settings-own", path: "/settings?tab=settings", ready: "Appearance" },
     ...(prompt ? [{ name: "run-prompt", path: `/runs/${prompt}`, ready: "Report card" }] : []),
     ...(evaluation
       ? [{ name: "evaluate", path: `/evaluate?run=${evaluation}`, ready: "Accuracy" }]

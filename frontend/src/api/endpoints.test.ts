@@ -71,6 +71,42 @@ test("what is sent and answered is told field by field, in words", () => {
   ]);
 });
 
+test("a body has what must be sent, with its defaults, and names in capitals to fill in", () => {
+  const schema = {
+    type: "object",
+    required: ["name", "kind", "most", "lines", "inner"],
+    properties: {
+      name: { type: "string" },
+      note: { type: "string" },
+      kind: { enum: ["jsonl", "csv"] },
+      most: { type: "integer", default: 5 },
+      lines: { type: "array", items: { anyOf: [{ type: "integer" }, { type: "null" }] } },
+      inner: { $ref: "#/components/schemas/Inner" },
+    },
+  };
+  const inner = { type: "object", required: ["path"], properties: { path: { type: "string" } } };
+  const content = { "application/json": { schema } };
+  const file = { 200: { content: { "application/zip": {} } } };
+  const needed = [{ name: "words", in: "query", required: true }];
+  const [sent, read] = listEndpoints({
+    paths: {
+      "/api/sets": {
+        post: { requestBody: { content } },
+        get: { parameters: needed, responses: file },
+      },
+    },
+    components: { schemas: { Inner: inner } },
+  });
+  expect(sent?.body).toEqual({
+    name: "NAME",
+    kind: "jsonl",
+    most: 5,
+    lines: [1],
+    inner: { path: "PATH" },
+  });
+  expect(read).toMatchObject({ body: null, needed: ["words"], isText: false });
+});
+
 test("what is no description of an API is refused", () => {
   expect(() => listEndpoints({ detail: "no" })).toThrow();
 });

@@ -27,6 +27,7 @@ const Operation = z.object({
     .array(
       z.object({
         name: z.string(),
+        in: z.string().optional(),
         required: z.boolean().optional(),
         description: z.string().optional(),
         schema: SchemaObject.optional(),
@@ -61,6 +62,12 @@ export interface Endpoint {
   parameters: readonly EndpointField[];
   sent: readonly EndpointField[];
   answered: readonly EndpointField[];
+  /** Where parameters stand: in the path, or behind the question mark where they must be told. */
+  needed: readonly string[];
+  /** A body that has what must be there and nothing else; null where none is sent as JSON. */
+  body: unknown;
+  /** Whether the answer is text, and no file. */
+  isText: boolean;
   /** Whether it can be asked as it stands: it only reads, and its path has no blanks. */
   canBeTried: boolean;
 }
@@ -91,6 +98,11 @@ function fieldsOfOperation(operation: OperationObject, schemas: Schemas) {
       isRequired: required === true,
       words: description ?? schema?.description ?? "",
     })),
+    needed: (operation.parameters ?? []).flatMap((parameter) =>
+      parameter.in === "query" && parameter.required ? parameter.name : [],
+    ),
+    body: bodyOf(operation.requestBody?.content, schemas),
+    isText: Object.keys(good?.content ?? {}).every((type) => /json|event-stream|text/.test(type)),
     sent: fieldsOf(schemaIn(operation.requestBody?.content), schemas),
     answered: fieldsOf(schemaIn(good?.content), schemas),
   };
@@ -110,6 +122,43 @@ function fieldsOf(schema: Schema, schemas: Schemas): EndpointField[] {
     isRequired: named.required?.includes(name) ?? false,
     words: field.description ?? "",
   }));
+}
+
+function bodyOf(content: z.infer<typeof Content> | undefined, schemas: Schemas): unknown {
+  const schema = content?.["application/json"]?.schema;
+  return schema ? exampleOf(schema, schemas, "BODY") : null;
+}
+
+/** A value that has a schema's form: defaults and first choices, and names in capitals to fill in. */
+function exampleOf(schema: Schema, schemas: Schemas, name: string): unknown {
+  const own = schema.$ref ? (schemas[nameOf(schema.$ref)] ?? {}) : schema;
+  if (own.const !== undefined || own.default !== undefined) {
+    return own.const ?? own.default;
+  }
+  const choice = own.enum?.[0];
+  if (choice !== undefined) {
+    return choice;
+  }
+  const [first] = own.anyOf ?? own.oneOf ?? [];
+  if (first) {
+    return exampleOf(first, schemas, name);
+  }
+  const required = own.required ?? [];
+  switch (own.type) {
+    case "object":
+      return Object.fromEntries(
+        required.map((key) => [key, exampleOf(own.properties?.[key] ?? {}, schemas, key)]),
+      );
+    case "array":
+      return own.items ? [exampleOf(own.items, schemas, name)] : [];
+    case "integer":
+    case "number":
+      return 1;
+    case "boolean":
+      return true;
+    default:
+      return name.toUpperCase();
+  }
 }
 
 /** A schema's type in one word or a few: `string`, `list of RunSummary`, `number or null`. */

@@ -134,6 +134,7 @@ const evaluate = createRoute({
 const settings = createRoute({
   getParentRoute: () => root,
   path: "/settings",
+  validateSearch: z.object({ tab: z.enum(["settings"]).optional().catch(undefined) }),
   component: lazyRouteComponent(() => import("@/app/settings-page"), "SettingsPage"),
 });
 

@@ -31,6 +31,21 @@ export function examplesOf({ origin, token, model }: Asked): readonly Example[] 
       command: `curl -sN ${origin}/v1/chat/completions -H ${bearer} ${json} -d ${quoted(JSON.stringify(request))}`,
     },
     {
+      title: "From Python",
+      words: "With the openai package, as any program of yours would.",
+      command: [
+        "from openai import OpenAI",
+        "",
+        `client = OpenAI(base_url=${JSON.stringify(`${origin}/v1`)}, api_key=${JSON.stringify(token)})`,
+        "answer = client.chat.completions.create(",
+        `    model=${JSON.stringify(model)},`,
+        `    messages=${JSON.stringify(request.messages)},`,
+        "    max_tokens=64,",
+        ")",
+        "print(answer.choices[0].message.content)",
+      ].join("\n"),
+    },
+    {
       title: "Continue a text",
       words: "As it stands, without a chat template.",
       command: `curl -s ${origin}/v1/completions -H ${bearer} ${json} -d ${quoted(JSON.stringify(continued))}`,

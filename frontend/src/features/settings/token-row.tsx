@@ -36,8 +36,13 @@ export function TokenRow({ scope, token, isShown }: TokenRowProps) {
       <div className="flex items-center justify-between gap-2">
         <h3 className="font-medium">{title}</h3>
         <span className="flex">
-          <CopyButton label={`Copy the ${title.toLowerCase()}`} text={token} />
-          <Button size="sm" look="quiet" onClick={() => setAsking(true)}>
+          <CopyButton label="Copy" about={title} text={token} />
+          <Button
+            size="sm"
+            look="quiet"
+            aria-label={`Replace the ${title.toLowerCase()}`}
+            onClick={() => setAsking(true)}
+          >
             Replace
           </Button>
         </span>
