@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import type { Page } from "@playwright/test";
 import { seriousFindings } from "./axe";
-import { createRun, expect, SLOW, test, untilState } from "./stage";
+import { createRun, expect, report, SLOW, test, untilState } from "./stage";
 
 const QUESTION = "Write this as an ISO date: the third of March 1998";
 
@@ -11,6 +11,17 @@ async function expectAccessible(page: Page): Promise<void> {
 
 async function ask(page: Page): Promise<void> {
   await page.getByRole("button", { name: "Send", exact: true }).click();
+}
+
+/** What a button of a name copies. */
+async function copied(page: Page, name: string): Promise<string> {
+  await page.getByRole("button", { name, exact: true }).click();
+  return page.evaluate(() => navigator.clipboard.readText());
+}
+
+/** How a command is answered; what it fetches goes nowhere. */
+function statusOf(command: string): string {
+  return typed(`cd "$(mktemp -d)" && ${command} -w '%{stderr}%{http_code}' 2>&1 >/dev/null`);
 }
 
 /** A command from the page in a real shell, as it was copied. */
@@ -57,24 +68,51 @@ test("a student is talked to on the page and by any program", async ({
     await ask(page);
     const tokens = page.getByRole("listbox", { name: "Tokens of the completion" });
     await expect(tokens).toBeVisible(SLOW);
-    await expect(page.getByRole("button", { name: "Send", exact: true })).toBeEnabled(SLOW);
+    await expect(page.getByRole("button", { name: "Ask again" })).toBeVisible(SLOW);
+    const first = page.getByRole("region", { name: "Question 1" });
+    await expect(first).toContainText(QUESTION);
+    await expect(first.getByText(/^\d+ tokens?$/)).toHaveCount(3);
+    await expect(first.getByText(/tok\/s$/)).toHaveCount(3);
+    // The message was sent, and the field is free for the next one.
+    await expect(page.getByLabel("Prompt", { exact: true })).toBeEmpty();
     expect(await tokens.getByRole("option").count()).toBeGreaterThan(1);
     await expect(tokens).not.toContainText("∅");
     await expect(tokens).not.toContainText("\ufffd");
   });
 
   await test.step("the conversation goes on with the answer that is chosen", async () => {
-    await page.getByText("System prompt", { exact: true }).click();
     await page.getByLabel("System prompt").fill("Dates, nothing else.");
-    await page.getByRole("button", { name: "Continue with this answer" }).first().click();
-    const said = page.getByRole("region", { name: "The conversation so far" });
-    await expect(said).toContainText(QUESTION);
+    const goOn = page.getByRole("button", { name: "Continue with this answer" }).first();
+    await goOn.click();
+    await expect(goOn).toHaveAttribute("aria-pressed", "true");
+    await expect(page.getByText("Read after the base model’s answer")).toBeVisible();
     await page.getByLabel("Prompt", { exact: true }).fill("And the day after?");
     await expectAccessible(page);
+    const asked = page.waitForRequest(/\/playground\/ask$/);
+    await page.getByLabel("Prompt", { exact: true }).press("Enter");
+    const { messages } = (await asked).postDataJSON() as { messages: { role: string }[] };
+    expect(messages.map(({ role }) => role)).toEqual(["system", "user", "assistant", "user"]);
+    const second = page.getByRole("region", { name: "Question 2" });
+    await expect(second.getByRole("button", { name: "Ask again" })).toBeVisible(SLOW);
+    await expect(page.getByRole("region", { name: "Question 1" })).toContainText(QUESTION);
+  });
+
+  await test.step("a question is asked again with another seed, and edited", async () => {
+    await page.getByLabel("Temperature").fill("0.8");
+    const seed = page.getByLabel("Seed", { exact: true });
+    await page.getByRole("button", { name: "Ask again" }).click();
+    await expect(seed).not.toHaveValue("7");
+    await expect(page.getByRole("button", { name: "Ask again" })).toBeVisible(SLOW);
+    await expect(page.getByRole("region", { name: "Question 3" })).toHaveCount(0);
+    await page
+      .getByRole("region", { name: "Question 1" })
+      .getByRole("button", { name: "Edit" })
+      .click();
+    await expect(page.getByLabel("Prompt", { exact: true })).toHaveValue(QUESTION);
   });
 
   await test.step("a question is kept as a line of a set", async () => {
-    await page.getByRole("button", { name: "Keep as a prompt" }).click();
+    await page.getByRole("button", { name: "Keep as a prompt" }).last().click();
     await page.getByLabel("Name of the new set").fill("Hard ones");
     await page.getByLabel("Right answer").fill("1998-03-04");
     await page.getByRole("button", { name: "Save", exact: true }).click();
@@ -84,11 +122,21 @@ test("a student is talked to on the page and by any program", async ({
   await test.step("two answers without names ask which is the teacher's, and guesses are counted", async () => {
     await page.getByRole("switch", { name: "Blind vote" }).click();
     await ask(page);
-    await expect(page.getByRole("heading", { name: "Answer A" })).toBeVisible();
-    await expect(page.getByRole("heading", { name: "Teacher" })).toHaveCount(0);
-    await page.getByRole("button", { name: "This is the teacher" }).first().click(SLOW);
-    await expect(page.getByText(/that is the (teacher|student)’s answer/)).toBeVisible();
+    const blind = page.getByRole("region", { name: "Question 3" });
+    await expect(blind.getByRole("heading", { name: "Answer A" })).toBeVisible();
+    const choices = blind.getByRole("button", { name: "This is the teacher" });
+    await expect(choices).toHaveCount(2, SLOW);
+    await expect(blind.getByText(/Teacher|tiny-/)).toHaveCount(0);
+    await expect(blind.getByText("graded by the teacher")).toHaveCount(0);
+    // The keyboard is there already, and a number votes.
+    await expect(choices.first()).toBeFocused();
+    await expectAccessible(page);
+    await page.keyboard.press("2");
+    await expect(blind.getByText(/That is the (teacher|student)’s answer/)).toBeVisible();
+    await expect(blind.getByRole("heading", { name: "Teacher tiny-teacher" })).toBeVisible();
     await expect(page.getByText(/The teacher was found [01] of 1 times/)).toBeVisible();
+    await page.getByRole("button", { name: "New chat" }).click();
+    await expect(page.getByRole("region", { name: /^Question/ })).toHaveCount(0);
   });
 
   await test.step("commands of the API page work as they are copied", async () => {
@@ -97,6 +145,8 @@ test("a student is talked to on the page and by any program", async ({
     await expect(examples.getByRole("listitem").first()).toContainText("curl");
     // The token is copied, and not shown.
     await expect(examples).toContainText("••••••");
+    await page.getByRole("combobox", { name: "Model" }).click();
+    await page.getByRole("option", { name: 'it\'s "my" dates', exact: true }).click();
     const outputs = new Map<string, string>();
     for (const title of [
       "Chat with a student",
@@ -104,7 +154,7 @@ test("a student is talked to on the page and by any program", async ({
       "List what can be asked",
       "List runs",
     ]) {
-      await page.getByRole("button", { name: `Copy: ${title}` }).click();
+      await page.getByRole("button", { name: `Copy: ${title}`, exact: true }).click();
       const command = await page.evaluate(() => navigator.clipboard.readText());
       outputs.set(title, typed(command));
     }
@@ -137,6 +187,8 @@ test("a student is talked to on the page and by any program", async ({
     await expect(section).toContainText("messages");
     await expect(section).toContainText("max_completion_tokens");
     await expect(section).toContainText("required");
+    const chat = await copied(page, "Copy: the command of POST /v1/chat/completions");
+    expect(JSON.parse(typed(chat)).choices[0].message.role).toBe("assistant");
     await expectAccessible(page);
   });
 
@@ -167,5 +219,29 @@ test("a student is talked to on the page and by any program", async ({
     ).toBeVisible();
     await expect(page.getByRole("heading", { name: /^Confusions/ })).toHaveCount(0);
     await expectAccessible(page);
+  });
+
+  await test.step("the command of every route that only reads works as it is copied", async () => {
+    await page.setViewportSize({ width: 1440, height: 900 });
+    await page.goto(`${backend.url}/settings`);
+    await page.getByRole("button", { name: "Unfold all" }).click();
+    const routes = page.getByRole("button", { name: /^GET \/(v1|api)\// });
+    const answered: string[] = [];
+    const refused: string[] = [];
+    for (const route of await routes.all()) {
+      await route.click();
+      const copy = page.getByRole("button", { name: /^Copy: the command of GET/ });
+      await expect(copy).toHaveCount(1);
+      if ((await page.getByText("As a command; fill in").count()) === 0) {
+        const name = (await copy.getAttribute("aria-label")) ?? "";
+        const status = statusOf(await copied(page, name));
+        (status.startsWith("2") ? answered : refused).push(`${status} ${name}`);
+      }
+      await route.click();
+    }
+    report(`${answered.length} commands that read were answered`);
+    // Where the hub is out of reach, that is its answer.
+    expect(refused.filter((each) => !each.includes("/api/hub/search"))).toEqual([]);
+    expect(answered.length).toBeGreaterThan(50);
   });
 });

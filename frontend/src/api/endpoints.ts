@@ -66,6 +66,8 @@ export interface Endpoint {
   needed: readonly string[];
   /** A body that has what must be there and nothing else; null where none is sent as JSON. */
   body: unknown;
+  /** The type of the file that is sent; null where none is. */
+  sendsFile: string | null;
   /** Whether the answer is text, and no file. */
   isText: boolean;
   /** Whether it can be asked as it stands: it only reads, and its path has no blanks. */
@@ -102,6 +104,7 @@ function fieldsOfOperation(operation: OperationObject, schemas: Schemas) {
       parameter.in === "query" && parameter.required ? parameter.name : [],
     ),
     body: bodyOf(operation.requestBody?.content, schemas),
+    sendsFile: fileTypeOf(operation.requestBody?.content),
     isText: Object.keys(good?.content ?? {}).every((type) => /json|event-stream|text/.test(type)),
     sent: fieldsOf(schemaIn(operation.requestBody?.content), schemas),
     answered: fieldsOf(schemaIn(good?.content), schemas),
@@ -122,6 +125,11 @@ function fieldsOf(schema: Schema, schemas: Schemas): EndpointField[] {
     isRequired: named.required?.includes(name) ?? false,
     words: field.description ?? "",
   }));
+}
+
+function fileTypeOf(content: z.infer<typeof Content> | undefined): string | null {
+  const types = Object.keys(content ?? {});
+  return types.includes("application/json") ? null : (types.at(-1) ?? null);
 }
 
 function bodyOf(content: z.infer<typeof Content> | undefined, schemas: Schemas): unknown {

@@ -103,7 +103,7 @@ function Examples({ token, isShown }: { token: string; isShown: boolean }) {
         ) : null
       }
     >
-      <ul className="grid gap-3" aria-label="Examples">
+      <ul className="grid grid-cols-[minmax(0,1fr)] gap-3" aria-label="Examples">
         {copied.map(({ title, words, command }, place) => (
           <li key={title}>
             <div className="flex items-center justify-between gap-2">
@@ -113,7 +113,7 @@ function Examples({ token, isShown }: { token: string; isShown: boolean }) {
               </h3>
               <CopyButton label="Copy" about={title} text={command} />
             </div>
-            <code className="mt-1 block max-h-36 overflow-y-auto rounded-md border bg-sunken px-2 py-1.5 font-mono text-sm break-words whitespace-pre-wrap">
+            <code className="mt-1 block rounded-md border bg-sunken px-2 py-1.5 font-mono text-sm [overflow-wrap:anywhere] whitespace-pre-wrap">
               {shown[place]?.command}
             </code>
           </li>

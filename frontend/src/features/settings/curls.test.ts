@@ -11,7 +11,7 @@ const FROM = {
 
 function endpoint(change: Partial<Endpoint>): Endpoint {
   const told = { words: "", group: "runs", parameters: [], sent: [], answered: [] };
-  const sort = { needed: [], body: null, isText: true, canBeTried: false };
+  const sort = { needed: [], body: null, sendsFile: null, isText: true, canBeTried: false };
   return { method: "GET", path: "/api/runs/{run_id}", scope: "read", ...told, ...sort, ...change };
 }
 
@@ -40,6 +40,37 @@ test("what changes something names nothing of the user's, and says what to fill 
   expect(wordsOf(command)).toContain("http://127.0.0.1:1/api/runs/RUN_ID");
   expect(wordsOf(command)).toContain("Authorization: Bearer writes");
   expect(wordsOf(command).at(-1)).toBe(JSON.stringify(body));
+});
+
+test("one path may mean something else by a name, and nothing where there is none of the kind", () => {
+  const known = {
+    ...FROM.known,
+    "/api/comparison run": ["a", "b"],
+    "/api/models/{name} name": null,
+  };
+  const two = curlOf(endpoint({ path: "/api/comparison", needed: ["run"] }), { ...FROM, known });
+  expect(wordsOf(two.command)[1]).toBe("http://127.0.0.1:1/api/comparison?run=a&run=b");
+  const named = endpoint({ path: "/api/models/{name}" });
+  expect(curlOf(named, { ...FROM, known: { ...known, name: "other" } }).blanks).toEqual(["NAME"]);
+});
+
+test("a file that is sent is left to the user", () => {
+  const asked = endpoint({ method: "POST", path: "/api/bundles", sendsFile: "application/zip" });
+  const { command, blanks } = curlOf(asked, FROM);
+  expect(blanks).toEqual(["FILE"]);
+  expect(wordsOf(command).slice(-3)).toEqual([
+    "Content-Type: application/zip",
+    "--data-binary",
+    "@FILE",
+  ]);
+});
+
+test("a command that replaces what is set proposes nothing of it", () => {
+  const field = { name: "memory_gb", type: "number", isRequired: false, words: "" };
+  const asked = endpoint({ method: "PUT", path: "/api/reserves", sent: [field], body: {} });
+  const { command, blanks } = curlOf(asked, FROM);
+  expect(wordsOf(command).slice(0, 3)).toEqual(["-s", "-X", "PUT"]);
+  expect(blanks).toEqual(["MEMORY_GB"]);
 });
 
 test("an answer that is a file is kept as one", () => {

@@ -12,6 +12,7 @@ function endpoint(method: string, path: string, group: string): Endpoint {
     ...told,
     needed: [],
     body: null,
+    sendsFile: null,
     isText: true,
     canBeTried: false,
   };

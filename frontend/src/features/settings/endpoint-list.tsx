@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { ChevronRight, Search } from "lucide-react";
 import { useState } from "react";
+import { flushSync } from "react-dom";
 import { endpoints } from "@/api/endpoints";
 import { describeError } from "@/api/problem";
 import { Button } from "@/components/button";
@@ -89,7 +90,8 @@ function Index({ groups, onGroup }: IndexProps) {
               type="button"
               className="flex w-full items-center justify-between gap-2 rounded-md px-2 py-1 text-left text-muted hover:bg-hover hover:text-ink"
               onClick={() => {
-                onGroup(name);
+                // It is as long as it will be before it is scrolled to.
+                flushSync(() => onGroup(name));
                 document.getElementById(idOf(name))?.scrollIntoView({ block: "start" });
               }}
             >

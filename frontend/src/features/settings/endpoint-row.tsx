@@ -40,7 +40,9 @@ export function EndpointRow({ endpoint }: { endpoint: Endpoint }) {
           <span className="font-mono text-sm break-all">{path}</span>
           <span className="text-sm text-muted">{words}</span>
         </span>
-        {scope === "write" ? <span className="text-sm text-faint">write token</span> : null}
+        <span className="w-20 shrink-0 text-right text-sm text-faint">
+          {scope === "write" ? "write token" : null}
+        </span>
       </button>
       {isOpen ? <EndpointDetail endpoint={endpoint} /> : null}
     </li>
@@ -66,7 +68,7 @@ function EndpointDetail({ endpoint }: { endpoint: Endpoint }) {
       <div className="flex min-w-0 flex-col gap-3">
         <FieldTable title="Parameters" fields={parameters} />
         <FieldTable title="Body" fields={sent} />
-        <FieldTable title="Answer" fields={answered} />
+        <FieldTable title="Answer" fields={answered} isAnswer />
       </div>
     </div>
   );

@@ -1,7 +1,14 @@
 import type { EndpointField } from "@/api/endpoints";
 
+interface FieldTableProps {
+  title: string;
+  fields: readonly EndpointField[];
+  /** Nobody has to be told what must be in an answer. */
+  isAnswer?: boolean;
+}
+
 /** What a route takes or answers, one line a field. */
-export function FieldTable({ title, fields }: { title: string; fields: readonly EndpointField[] }) {
+export function FieldTable({ title, fields, isAnswer = false }: FieldTableProps) {
   if (fields.length === 0) {
     return null;
   }
@@ -14,7 +21,7 @@ export function FieldTable({ title, fields }: { title: string; fields: readonly 
             <dt className="flex flex-wrap items-baseline gap-x-2">
               <span className="font-mono text-sm break-all">{name}</span>
               <span className="text-sm break-words text-muted">{type}</span>
-              {isRequired ? <span className="text-sm text-warn">required</span> : null}
+              {isRequired && !isAnswer ? <span className="text-sm text-warn">required</span> : null}
             </dt>
             {words ? <dd className="text-sm text-muted">{words}</dd> : null}
           </div>
