@@ -128,7 +128,8 @@ def answer(
             with adapter_disabled(student.model) if ask.adapter else nullcontext():
                 yield from _complete(role, student, None, question, should_stop)
         else:
-            yield from _complete(role, student, teacher, question, should_stop)
+            grader = teacher if ask.graded else None
+            yield from _complete(role, student, grader, question, should_stop)
 
 
 @dataclass(frozen=True, slots=True)

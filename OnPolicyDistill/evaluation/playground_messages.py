@@ -111,6 +111,7 @@ class Ask(Line):
     adapter: str | None = None
     teacher: str | None = None
     teacher_adapter: str | None = None
+    graded: bool = Field(True, description="The teacher, where there is one, grades the student.")
     messages: tuple[ChatMessage, ...] = ()
     text: str | None = Field(
         None, description="To be continued as it stands, in place of messages: no chat template."

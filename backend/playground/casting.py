@@ -71,6 +71,7 @@ def make_ask(backend: Backend, hub: Hub, sets: PromptSets, question: Question, a
         adapter=cast.adapter,
         teacher=None if teacher is None else str(teacher),
         teacher_adapter=None if teacher is None else cast.teacher_adapter,
+        graded=question.graded,
         messages=tuple(_found(sets, message) for message in question.messages),
         text=question.text,
         sampling=question.sampling,

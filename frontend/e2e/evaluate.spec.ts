@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "@playwright/test";
+import { seriousFindings } from "./axe";
 import { ROOT } from "./backend";
 import { expect, SLOW, test, writeLines } from "./stage";
 
@@ -130,6 +131,36 @@ test("models answer labelled items, and what they said is counted and compared",
     expect(counts.reduce((sum, count) => sum + Number(count), 0)).toBe(NUM_ITEMS);
     await page.getByRole("button", { name: "All", exact: true }).click();
     await expect(page.getByRole("heading", { name: `Answers (${NUM_ITEMS})` })).toBeVisible();
+  });
+
+  await test.step("a confusion leads to the answers that it counts, and words find one", async () => {
+    const map = page.getByRole("region", { name: "Confusions" });
+    const cell = map.getByRole("button").first();
+    const count = Number(await cell.textContent());
+    await cell.click();
+    const answers = page.getByRole("table").filter({ hasText: "Expected" }).last();
+    await expect(page.getByRole("heading", { name: `Answers (${count})` })).toBeVisible();
+    await expect(page.getByRole("button", { name: /^expected / })).toBeVisible();
+    const item = answers.getByRole("button").first();
+    const text = (await item.textContent()) ?? "";
+    await item.click();
+    await expect(page.getByRole("heading", { name: /^The reply/ })).toBeVisible();
+    await page.getByLabel("Search the answers").fill(text);
+    await expect(page.getByRole("heading", { name: "Answers (1)" })).toBeVisible();
+    await page.getByRole("button", { name: /^expected / }).click();
+    await page.getByLabel("Search the answers").fill("");
+    await page.getByRole("button", { name: "All", exact: true }).click();
+    await expect(page.getByRole("heading", { name: `Answers (${NUM_ITEMS})` })).toBeVisible();
+  });
+
+  await test.step("the chosen variant's figure stands first, in both themes", async () => {
+    const headline = page.getByRole("region", { name: "Headline" });
+    await expect(headline).toContainText(/teacher with prompt is right\s*\d+\.\d %/);
+    await expect(headline.getByRole("listitem")).toHaveCount(2);
+    for (const colorScheme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme });
+      expect(await seriousFindings(page)).toEqual([]);
+    }
   });
 
   await test.step("no winner is named inside the interval", () => expectNoWinnerInside(page, 3));

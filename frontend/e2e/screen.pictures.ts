@@ -104,7 +104,7 @@ async function ask(page: Page): Promise<void> {
   await page.getByRole("spinbutton", { name: "Max tokens" }).fill("24");
   await page.getByRole("button", { name: "Send" }).click(SLOW);
   await expect(page.getByText("graded by the teacher")).toBeVisible(SLOW);
-  await expect(page.getByRole("button", { name: "Send" })).toBeEnabled(SLOW);
+  await expect(page.getByRole("button", { name: "Ask again" })).toBeVisible(SLOW);
 }
 
 /** A page in both sizes and themes; it is left as it was. */

@@ -140,6 +140,7 @@ test("a student that sees is distilled and asked, with its pictures in sight", a
     await expect(page.getByRole("textbox", { name: "Prompt" })).not.toHaveValue("How wide is it?");
     await expectShown(page, "line 3, picture 1");
     await page.getByRole("button", { name: "Send", exact: true }).click(SLOW);
-    await expect(page.getByText(/It read \d+ tokens, \d+ of them pictures/)).toHaveCount(3, SLOW);
+    const second = page.getByRole("region", { name: "Question 2" });
+    await expect(second.getByText(/It read \d+ tokens, \d+ of them pictures/)).toHaveCount(3, SLOW);
   });
 });

@@ -164,6 +164,15 @@ def test_a_teacher_with_other_tokens_answers_but_does_not_grade(models: Path) ->
     assert text_of(messages, "teacher")
 
 
+def test_a_teacher_that_answers_grades_only_where_that_is_asked_for(models: Path) -> None:
+    question = ask(models, "student", "teacher", teacher="teacher")
+    graded = heard(question)
+    plain = heard(question.model_copy(update={"graded": False}))
+    assert len(grades_of(graded)) == len(tokens_of(graded, "student"))
+    assert grades_of(plain) == []
+    assert text_of(plain, "teacher") == text_of(graded, "teacher")
+
+
 def test_the_texts_of_the_tokens_make_the_text(models: Path) -> None:
     messages = heard(ask(models, "student"))
     tokens = tokens_of(messages, "student")

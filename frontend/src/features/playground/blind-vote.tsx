@@ -46,7 +46,13 @@ export function BlindVote({ run, round, places, isAsking, onGuess }: BlindVotePr
         {places.map((role, place) => (
           <Card
             key={role}
-            title={guess ? <VoiceTitle role={role} run={run} /> : `Answer ${"AB"[place] ?? ""}`}
+            title={
+              guess ? (
+                <VoiceTitle role={role} run={run} checkpoint={round.checkpoint} />
+              ) : (
+                `Answer ${"AB"[place] ?? ""}`
+              )
+            }
             className={guess === role ? "border-accent" : ""}
             actions={guess === role ? <Badge tone="accent">Your vote</Badge> : null}
           >

@@ -28,7 +28,7 @@ interface RoundViewProps {
 
 /** One question, what every model said to it, and how the teacher grades the student's tokens. */
 export function RoundView({ run, round, system, isAsking, actions, onEdit }: RoundViewProps) {
-  const { number, exchange, places, follows } = round;
+  const { number, exchange, places } = round;
   const place = useRef<HTMLElement>(null);
   // A new question is brought into view once; what is said to it moves nothing.
   useEffect(() => place.current?.scrollIntoView({ block: "start" }), []);
@@ -64,12 +64,7 @@ export function RoundView({ run, round, system, isAsking, actions, onEdit }: Rou
           onGuess={actions?.onGuess ?? null}
         />
       ) : (
-        <Voices
-          run={run}
-          exchange={exchange}
-          follows={follows}
-          onFollow={isAsking ? null : (actions?.onFollow ?? null)}
-        />
+        <Voices run={run} round={round} onFollow={isAsking ? null : (actions?.onFollow ?? null)} />
       )}
       {tokens.length > 0 ? (
         <Card title="The student’s tokens, graded by the teacher">

@@ -10,7 +10,12 @@ import {
 } from "@/features/playground/rounds";
 
 const user = (content: string) => ({ role: "user", content });
-const plain = (content: string) => ({ question: user(content), pictures: [], places: null });
+const plain = (content: string) => ({
+  question: user(content),
+  pictures: [],
+  places: null,
+  checkpoint: "best" as const,
+});
 
 function answered(rounds: readonly Round[], text: string): Round[] {
   const token = { id: 1, text, adds: text, logprob: 0, is_end: false, top: [] };
@@ -40,10 +45,15 @@ test("a question asked again keeps what it was read after and drops what was sai
   const first = inLast(answered(posed([], plain("Hello")), "Hi"), { follows: "student" });
   const again = posedAgain(
     inLast(answered(posed(first, plain("And?")), "Well"), { guess: "student", follows: "student" }),
-    ["teacher", "student"],
+    { places: ["teacher", "student"], checkpoint: 25 },
   );
   expect(again).toHaveLength(2);
-  expect(again[1]).toMatchObject({ guess: null, follows: null, places: ["teacher", "student"] });
+  expect(again[1]).toMatchObject({
+    checkpoint: 25,
+    guess: null,
+    follows: null,
+    places: ["teacher", "student"],
+  });
   expect(again[1]?.exchange).toBe(EMPTY_EXCHANGE);
   expect(again[1]?.turns).toHaveLength(2);
   expect(turnsAfter(again)).toEqual([]);

@@ -4,8 +4,12 @@ import type { Attachment } from "@/features/playground/attachments";
 import type { Places } from "@/features/playground/blind";
 import { EMPTY_EXCHANGE, type Exchange, type Role, textOf } from "@/features/playground/exchange";
 
+/** Which checkpoint of the run the student is. */
+export type Asked = "best" | "last" | number;
+
 export interface Round {
   number: number;
+  checkpoint: Asked;
   question: AskedMessage;
   /** The question's pictures, as they are shown. */
   pictures: readonly Attachment[];
@@ -20,7 +24,7 @@ export interface Round {
   exchange: Exchange;
 }
 
-type Posed = Pick<Round, "question" | "pictures" | "places">;
+type Posed = Pick<Round, "question" | "pictures" | "places" | "checkpoint">;
 
 /** What the next question is read after: nothing, unless an answer was chosen to go on from. */
 export function turnsAfter(rounds: readonly Round[]): readonly AskedMessage[] {
@@ -33,15 +37,18 @@ export function turnsAfter(rounds: readonly Round[]): readonly AskedMessage[] {
 }
 
 /** The conversation with one more question, nothing said to it yet. */
-export function posed(rounds: readonly Round[], { question, pictures, places }: Posed): Round[] {
+export function posed(rounds: readonly Round[], asked: Posed): Round[] {
   const fresh = { guess: null, follows: null, exchange: EMPTY_EXCHANGE };
   const number = (rounds.at(-1)?.number ?? 0) + 1;
-  return [...rounds, { number, question, pictures, places, turns: turnsAfter(rounds), ...fresh }];
+  return [...rounds, { number, ...asked, turns: turnsAfter(rounds), ...fresh }];
 }
 
 /** The same question once more, in the place of what was said to it. */
-export function posedAgain(rounds: readonly Round[], places: Places | null): Round[] {
-  return inLast(rounds, { places, guess: null, follows: null, exchange: EMPTY_EXCHANGE });
+export function posedAgain(
+  rounds: readonly Round[],
+  asked: Pick<Round, "places" | "checkpoint">,
+): Round[] {
+  return inLast(rounds, { ...asked, guess: null, follows: null, exchange: EMPTY_EXCHANGE });
 }
 
 /** The conversation with its last round changed. */

@@ -7,9 +7,8 @@ import { Button } from "@/components/button";
 import { formatNumber } from "@/components/format";
 import { PageHeader } from "@/components/page-header";
 import { Select } from "@/components/select";
+import type { Asked } from "@/features/playground/rounds";
 import { showError } from "@/features/runs/run-actions";
-
-type Checkpoint = "best" | "last" | number;
 
 interface TalkHeaderProps {
   run: RunSummary;
@@ -17,8 +16,8 @@ interface TalkHeaderProps {
   onRun: (runId: string) => void;
   /** The checkpoint that the page was opened for; null for none. */
   step: number | null;
-  checkpoint: Checkpoint;
-  onCheckpoint: (checkpoint: Checkpoint) => void;
+  checkpoint: Asked;
+  onCheckpoint: (checkpoint: Asked) => void;
   memoryGb: number | null;
   canUnload: boolean;
   /** Null where there is nothing to begin anew. */

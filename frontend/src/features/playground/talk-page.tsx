@@ -4,7 +4,7 @@ import { type AskSettings, AskSettingsPanel } from "@/features/playground/ask-se
 import { Blocked } from "@/features/playground/blocked";
 import { Composer } from "@/features/playground/composer";
 import { RoundView } from "@/features/playground/round-view";
-import type { Round } from "@/features/playground/rounds";
+import type { Asked, Round } from "@/features/playground/rounds";
 import { SampleCards } from "@/features/playground/samples";
 import {
   redrawn,
@@ -38,7 +38,7 @@ export function TalkPage({ run, runs, step, onRun }: TalkPageProps) {
   const input = useRef<HTMLTextAreaElement>(null);
   const [prompt, setPrompt] = useState("");
   const [settings, setSettings] = useState(FRESH);
-  const [checkpoint, setCheckpoint] = useState<"best" | "last" | number>(step ?? "best");
+  const [checkpoint, setCheckpoint] = useState<Asked>(step ?? "best");
   const [isOpen, setOpen] = useState(() => window.innerWidth >= ROOM_FOR_SETTINGS_PX);
   const { isBlocked, reason, memoryGb, isWarm } = usePlayground();
   const isWrong = SAMPLING_FIELDS.some((field) => wrongIn(field, settings.sampling) !== "");

@@ -3,11 +3,19 @@ import type { PlaygroundQuestion } from "@/api/types";
 import { type Attachment, messageOf } from "@/features/playground/attachments";
 import { drawnPlaces } from "@/features/playground/blind";
 import type { Role } from "@/features/playground/exchange";
-import { inLast, messagesOf, posed, posedAgain, type Round } from "@/features/playground/rounds";
+import {
+  type Asked,
+  inLast,
+  messagesOf,
+  posed,
+  posedAgain,
+  type Round,
+} from "@/features/playground/rounds";
 import { useExchange } from "@/features/playground/use-exchange";
 
 /** How a question is asked: of which checkpoint, behind which system prompt, with or without names. */
-export interface Manner extends Pick<PlaygroundQuestion, "checkpoint" | "sampling"> {
+export interface Manner extends Pick<PlaygroundQuestion, "sampling"> {
+  checkpoint: Asked;
   system: string;
   isBlind: boolean;
 }
@@ -27,21 +35,24 @@ export function useTalk(runId: string) {
     ask({
       messages: messagesOf(system, last),
       run_id: runId,
-      ...(checkpoint === undefined ? {} : { checkpoint }),
+      checkpoint,
       ...(sampling === undefined ? {} : { sampling }),
       ...(isBlind ? { roles: ["student", "teacher"], graded: false } : {}),
     });
   }
-  const placesOf = ({ isBlind }: Manner) => (isBlind ? drawnPlaces() : null);
+  const askedOf = ({ isBlind, checkpoint }: Manner) => ({
+    places: isBlind ? drawnPlaces() : null,
+    checkpoint,
+  });
   return {
     rounds,
     isAsking,
     stop,
     ask: (words: string, pictures: readonly Attachment[], manner: Manner) => {
       const question = messageOf(words, pictures);
-      send(posed(rounds, { question, pictures, places: placesOf(manner) }), manner);
+      send(posed(rounds, { question, pictures, ...askedOf(manner) }), manner);
     },
-    askAgain: (manner: Manner) => send(posedAgain(rounds, placesOf(manner)), manner),
+    askAgain: (manner: Manner) => send(posedAgain(rounds, askedOf(manner)), manner),
     guess: (role: Role) => setKept(inLast(rounds, { guess: role })),
     follow: (role: Role | null) => setKept(inLast(rounds, { follows: role })),
     clear: () => {

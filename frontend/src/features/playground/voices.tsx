@@ -5,7 +5,8 @@ import { Button } from "@/components/button";
 import { Card } from "@/components/card";
 import { CopyButton } from "@/components/copy-button";
 import { formatCount, formatDuration, formatNumber, formatPlural } from "@/components/format";
-import { type Exchange, type Role, textOf, type Voice } from "@/features/playground/exchange";
+import { type Role, textOf, type Voice } from "@/features/playground/exchange";
+import type { Asked, Round } from "@/features/playground/rounds";
 
 export const ROLES: readonly { role: Role; title: string; color: string }[] = [
   { role: "base", title: "Base model", color: "var(--color-base)" },
@@ -26,39 +27,43 @@ export function modelOf(role: Role, run: Pick<RunSummary, "student" | "teacher">
 interface VoiceTitleProps {
   role: Role;
   run: Pick<RunSummary, "student" | "teacher">;
+  checkpoint?: Asked;
 }
 
-/** A role in its colour and the model that plays it. */
-export function VoiceTitle({ role, run }: VoiceTitleProps) {
+/** A role in its colour and the model that plays it; of a student also which checkpoint it is. */
+export function VoiceTitle({ role, run, checkpoint = "best" }: VoiceTitleProps) {
   const { title = "", color = "" } = ROLES.find((each) => each.role === role) ?? {};
+  const model = modelOf(role, run);
+  const which = typeof checkpoint === "number" ? `step ${checkpoint}` : `${checkpoint} checkpoint`;
+  const name = role === "student" ? `${model}, ${which}` : model;
   return (
     <span className="flex min-w-0 items-center gap-2">
       <span aria-hidden className="size-2 shrink-0 rounded-full" style={{ background: color }} />
       <span className="shrink-0">{title}</span>
-      <span className="truncate font-normal text-faint" title={modelOf(role, run)}>
-        {modelOf(role, run)}
+      <span className="truncate font-normal text-faint" title={name}>
+        {name}
       </span>
     </span>
   );
 }
 
 interface VoicesProps {
-  exchange: Exchange;
   run: RunSummary;
-  follows: Role | null;
+  round: Round;
   /** Chooses the answer to go on from; null where that is decided already. */
   onFollow: ((role: Role | null) => void) | null;
 }
 
 /** What every model of a run says to one question, side by side. */
-export function Voices({ exchange, run, follows, onFollow }: VoicesProps) {
+export function Voices({ run, round, onFollow }: VoicesProps) {
+  const { exchange, follows, checkpoint } = round;
   const roles = rolesOf(run);
   return (
     <div className={clsx("grid gap-3", roles.length > 2 ? "md:grid-cols-3" : "md:grid-cols-2")}>
       {roles.map(({ role }) => (
         <Card
           key={role}
-          title={<VoiceTitle role={role} run={run} />}
+          title={<VoiceTitle role={role} run={run} checkpoint={checkpoint} />}
           className={clsx(follows === role && "border-accent")}
         >
           <Answer voice={exchange.voices[role]} />
