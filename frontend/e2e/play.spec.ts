@@ -81,6 +81,7 @@ test("a student is talked to on the page and by any program", async ({
   });
 
   await test.step("the conversation goes on with the answer that is chosen", async () => {
+    await page.getByText("System prompt", { exact: true }).click();
     await page.getByLabel("System prompt").fill("Dates, nothing else.");
     const goOn = page.getByRole("button", { name: "Continue with this answer" }).first();
     await goOn.click();

@@ -1,5 +1,4 @@
-import type { ReactNode } from "react";
-import { Field } from "@/components/field";
+import { type ReactNode, useState } from "react";
 import { TextArea } from "@/components/input";
 import { Switch } from "@/components/switch";
 import type { SamplingText } from "@/features/playground/sampling";
@@ -23,23 +22,25 @@ interface AskSettingsPanelProps {
 /** Beside the conversation: the system prompt, how answers are drawn, and whether names are shown. */
 export function AskSettingsPanel(props: AskSettingsPanelProps) {
   const { runId, settings, onChange, hasTeacher } = props;
+  // Folded until there is one; what is typed here folds nothing open or shut under the hand.
+  const [isOpen] = useState(settings.system !== "");
   return (
     <aside
       aria-label="How to ask"
       className="flex w-64 shrink-0 flex-col gap-5 overflow-y-auto border-l p-3"
     >
-      <Field label="System prompt" help="Every model reads it first, through its chat template.">
-        {(control) => (
-          <TextArea
-            {...control}
-            placeholder="None"
-            rows={3}
-            value={settings.system}
-            onChange={(event) => onChange({ ...settings, system: event.target.value })}
-            className="field-sizing-content max-h-60 w-full resize-none"
-          />
-        )}
-      </Field>
+      <details open={isOpen}>
+        <summary className="cursor-default font-medium">System prompt</summary>
+        <TextArea
+          aria-label="System prompt"
+          placeholder="None"
+          rows={3}
+          value={settings.system}
+          onChange={(event) => onChange({ ...settings, system: event.target.value })}
+          className="field-sizing-content mt-1 max-h-60 w-full resize-none"
+        />
+        <Help>Every model reads it first, through its chat template.</Help>
+      </details>
       <div className="flex flex-col gap-1">
         <SamplingFields
           text={settings.sampling}
