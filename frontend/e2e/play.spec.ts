@@ -206,6 +206,14 @@ test("a student is talked to on the page and by any program", async ({
       return (main?.scrollWidth ?? 0) - (main?.clientWidth ?? 0);
     });
     expect(wide).toBe(0);
+    await test.step("without its file nothing is said of it any more", async () => {
+      const items = page.getByLabel("Labelled items", { exact: true });
+      const file = await items.inputValue();
+      await expect(page.getByText("No problems found")).toBeVisible();
+      await items.fill("");
+      await expect(page.getByText("No problems found")).toHaveCount(0);
+      await items.fill(file);
+    });
     await page.getByRole("combobox", { name: "Grading" }).click();
     await page.getByRole("option", { name: "Exact" }).click();
     await page.getByRole("switch", { name: /Every checkpoint/ }).click();

@@ -72,7 +72,9 @@ const PROMPT: FileAbout = {
 function usePlanCheck(plan: EvaluationPlan): CheckReport | undefined {
   const rested = useRested(plan);
   const isComplete = rested.model !== "" && rested.inputs !== "";
-  return useQuery({ ...runCheck(configOf(rested)), enabled: isComplete }).data;
+  const found = useQuery({ ...runCheck(configOf(rested)), enabled: isComplete }).data;
+  // What was found stays while a field is typed into, and goes with the file that it is about.
+  return isComplete && plan.inputs !== "" ? found : undefined;
 }
 
 /** A new evaluation: who answers, with or without a prompt, which items. */
