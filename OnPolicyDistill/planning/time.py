@@ -21,6 +21,7 @@ from OnPolicyDistill.planning.passes import (
 )
 from OnPolicyDistill.planning.sharding import way_to_shard
 from OnPolicyDistill.planning.workload import Workload
+from OnPolicyDistill.runs.held_out_answers import MOST_SHOWN_TOKENS, NUM_KEPT
 
 DISK_BYTES_PER_SECOND = 3e9
 SECONDS_TO_START = 5.0
@@ -179,11 +180,18 @@ def _evaluation(work: Workload, chip: Chip) -> float:
         return sampling_seconds(work.student, work, chip, rows)
     reading = forward_seconds(work.student, work, chip, rows)
     if work.distillation is None:
-        return reading
+        return reading + _shown_seconds(work, chip)
     if not work.distillation.keep_teacher_loaded:
         return reading
     scoring = _teacher_seconds(work, chip, rows)
     return sampling_seconds(work.student, work, chip, rows) + scoring + reading
+
+
+def _shown_seconds(work: Workload, chip: Chip) -> float:
+    """Time to answer the few held-out rows that people see; beside it reading them is nothing."""
+    rows = min(NUM_KEPT, work.num_held_out)
+    tokens = min(work.prompts.typical_tokens, MOST_SHOWN_TOKENS)
+    return tokens * decode_seconds(work.student, rows, tokens, chip) if rows else 0.0
 
 
 def _made_once(work: Workload, chip: Chip) -> float:

@@ -1,8 +1,9 @@
 """What models wrote to the first held-out prompts: RUN/evaluations/000050.answers.json for step 50.
 
 Figures say how much a student learned; a few answers, before and after, let a person see what. The
-teacher's own are in teacher.answers.json beside them. They are the completions that an evaluation
-makes anyway, of the first prompts in the file that it drew: none is chosen, none is made for show.
+teacher's own are in teacher.answers.json beside them. They are of the first prompts
+in the file that an evaluation drew, none is chosen: completions that it makes anyway or, where it
+only measures what is given, a few that are made to be seen (training/shown_answers.py).
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from OnPolicyDistill.runs.prompt_values import FOLDER
 NUM_KEPT = 4
 # What a person reads of one; of a long completion its end, where the answer stands.
 MOST_CHARACTERS = 2_000
+# Of those that are made to be seen alone: enough to see what became of a student.
+MOST_SHOWN_TOKENS = 128
 MAX_BYTES = 1_000_000
 ENDING = ".answers.json"
 

@@ -32,6 +32,7 @@ from OnPolicyDistill.settings.sft import SftSettings
 from OnPolicyDistill.stopping import check_stop
 from OnPolicyDistill.training.conversation_rows import ConversationRow, encode_file
 from OnPolicyDistill.training.files import named_file
+from OnPolicyDistill.training.shown_answers import NOTHING_SHOWN, ShownPrompts, shown_of_file
 from OnPolicyDistill.training.student import Student, attach_fresh_adapter, student_of
 from OnPolicyDistill.training.supervised import (
     evaluate,
@@ -68,7 +69,7 @@ def train(
 
         for step in work.steps(
             settings,
-            evaluate=lambda: evaluate(work, student, given.held_out, settings),
+            evaluate=lambda: evaluate(work, student, given.held_out, settings, given.shown),
             save=student.save,
         ):
             started = time.perf_counter()
@@ -92,12 +93,16 @@ def train(
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A student and the conversations that are given to it; only the student's arrays change."""
+    """A student and the conversations that are given to it; only the student's arrays change.
+
+    `shown` are the first held-out ones, which the student answers for people to see.
+    """
 
     settings: SftSettings
     student: Student
     rows: tuple[ConversationRow, ...]
     held_out: tuple[ConversationRow, ...]
+    shown: ShownPrompts = NOTHING_SHOWN
 
 
 def prepare(work: Work) -> Given:
@@ -114,14 +119,18 @@ def prepare(work: Work) -> Given:
     file = named_file(facts_of(settings), "conversations", settings.conversations)
     rows = _encoded(policy, file, settings, reporter)
     held_out: tuple[ConversationRow, ...] = ()
+    shown = NOTHING_SHOWN
     if settings.validation_conversations is not None:
-        held_out = _encoded(policy, Path(settings.validation_conversations), settings, reporter)
+        validation = Path(settings.validation_conversations)
+        held_out = _encoded(policy, validation, settings, reporter)
+        shown = shown_of_file(policy, validation, held_out)
     work.keep_pictures()
     settings = settings.settled(len(rows))
     steps = f"{len(rows)} rows, {settings.rows_per_step} a step: {settings.num_steps} steps."
     reporter.phase("loading", steps, num_steps=settings.num_steps)
     policy, adapter = _choose_what_learns(policy, settings, reporter)
-    return Given(settings, student_of(policy, adapter, settings, settings.model), rows, held_out)
+    student = student_of(policy, adapter, settings, settings.model)
+    return Given(settings, student, rows, held_out, shown)
 
 
 def _encoded(

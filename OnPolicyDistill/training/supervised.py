@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -37,6 +38,7 @@ from OnPolicyDistill.runs.prompt_values import PromptValues
 from OnPolicyDistill.settings.training import OptimizerSettings
 from OnPolicyDistill.stopping import check_stop
 from OnPolicyDistill.training.conversation_rows import ConversationRow, pack_rows
+from OnPolicyDistill.training.shown_answers import NOTHING_SHOWN, ShownPrompts, answer_shown
 from OnPolicyDistill.training.student import Student
 from OnPolicyDistill.training.work import Work
 
@@ -109,13 +111,18 @@ def evaluate(
     student: Student,
     held_out: Sequence[ConversationRow],
     settings: OptimizerSettings,
+    shown: ShownPrompts = NOTHING_SHOWN,
 ) -> Verdict:
-    """Measure the loss on held-out conversations, if there are any, and judge where it stands."""
+    """Measure the loss on held-out conversations, if there are any, and judge where it stands.
+
+    The student's answers to the `shown` ones are kept for people.
+    """
     if not held_out:
         return "waiting"
     work.reporter.phase("evaluating", f"{len(held_out)} held-out conversations.")
     started = time.perf_counter()
     measured = measure_loss(student.policy, held_out, settings)
+    measured = replace(measured, answers=answer_shown(student.policy, shown, work.hooks))
     measured.metrics["eval_seconds"] = time.perf_counter() - started
     return work.judge(measured, work.best_metric)
 

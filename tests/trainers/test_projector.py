@@ -28,6 +28,8 @@ from OnPolicyDistill.pictures import FIRST_PICTURE_ID
 from OnPolicyDistill.runs.checkpoints import last_checkpoint
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from OnPolicyDistill.runs.events import Event, RunFinished, SelfTestFinished
+from OnPolicyDistill.runs.held_out_answers import answered_steps
+from OnPolicyDistill.runs.held_out_answers import read_answers as read_kept
 from OnPolicyDistill.runs.history import fold
 from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.reporting import StopRequest
@@ -142,6 +144,19 @@ def test_questions_are_asked_in_four_ways(learned: RunDirectory) -> None:
     lines = {way: [each.line for each in read_answers(learned, way).answers] for way in WAYS}
     assert all(each == lines["plain"] for each in lines.values())
     assert read_answers(learned, "plain").answers[0].wanted.startswith("It is ")
+
+
+def test_a_few_held_out_answers_stay_from_before_and_after(learned: RunDirectory) -> None:
+    assert answered_steps(learned) == [0, 30, 60]
+    before, after = read_kept(learned, 0), read_kept(learned, 60)
+    for kept in (before, after):
+        assert kept.is_greedy
+        assert [(one.index, one.prompt, one.wanted) for one in kept.answers] == [
+            (line, "What colour is it?", f"It is {colour}.")
+            for line, colour in enumerate(("red", "green", "blue"), start=1)
+        ]
+        assert all(one.mark == is_right(one.text, one.wanted or "") for one in kept.answers)
+    assert [one.text for one in before.answers] != [one.text for one in after.answers]
 
 
 def test_only_the_projector_has_a_gradient(models: Path, colours: Path, tmp_path: Path) -> None:

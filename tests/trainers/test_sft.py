@@ -18,6 +18,7 @@ from OnPolicyDistill.models.parameters import flat_arrays
 from OnPolicyDistill.runs.checkpoints import last_checkpoint
 from OnPolicyDistill.runs.directory import RunDirectory, create_run
 from OnPolicyDistill.runs.events import Event
+from OnPolicyDistill.runs.held_out_answers import answered_steps, read_answers
 from OnPolicyDistill.runs.history import fold
 from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.reporting import StopRequest
@@ -90,6 +91,23 @@ def test_a_run_moves_towards_its_conversations(
     assert last.report["before_eval_loss"] == before
     assert run.state() == "finished"
     assert_as_described(run)
+
+
+@pytest.mark.parametrize("lora", [ADAPTER, None])
+def test_the_first_held_out_conversations_are_answered_before_and_after(
+    model: Path, conversations: Path, tmp_path: Path, lora: object
+) -> None:
+    run = new_run(tmp_path, model, conversations, lora=lora, num_steps=40, eval_every=40)
+    train(run)
+    assert answered_steps(run) == [0, 40]
+    before, after = read_answers(run, 0), read_answers(run, 40)
+    for kept in (before, after):
+        assert kept.is_greedy
+        assert [(one.prompt, one.wanted) for one in kept.answers] == PAIRS
+    assert [one.text for one in before.answers] != [one.text for one in after.answers]
+    for one in after.answers:
+        assert one.mark == (1.0 if one.text == one.wanted else None)
+    assert any(one.mark for one in after.answers)
 
 
 def test_only_the_adapter_changes_and_mlx_lm_loads_it(

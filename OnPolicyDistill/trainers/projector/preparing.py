@@ -29,6 +29,7 @@ from OnPolicyDistill.trainers.projector.rows import Pictured, Writing, read_pict
 from OnPolicyDistill.trainers.projector.student import GraftedStudent, student_of
 from OnPolicyDistill.training.conversation_rows import ConversationRow
 from OnPolicyDistill.training.files import LengthLimit, leave_out_long, named_file
+from OnPolicyDistill.training.shown_answers import ShownPrompts, first_question, shown_of
 from OnPolicyDistill.training.work import Work
 
 T = TypeVar("T")
@@ -42,7 +43,8 @@ class Surgery:
 
     `shuffled` are the held-out rows with pictures of other ones, empty where there are no others.
     `questions` are the conversations that are asked at the end. `start` is the projector that the
-    run began with. `num_available` counts the held-out conversations of the file.
+    run began with. `num_available` counts the held-out conversations of the file; `shown` are the
+    first of them, which evaluations let the student answer for people to see.
     """
 
     settings: ProjectorSettings
@@ -54,6 +56,7 @@ class Surgery:
     questions: tuple[Pictured, ...]
     start: dict[str, mx.array]
     num_available: int
+    shown: ShownPrompts
 
     @property
     def model(self) -> SeeingModel:
@@ -103,6 +106,8 @@ def prepare(work: Work) -> Surgery:
     # Rows are left out by their own length, so that both sets hold the same answers.
     pairs = zip(own, others or own, strict=True)
     shuffled_rows = [other for row, other in pairs if len(row.token_ids) <= settings.max_length]
+    held_out = _short(own, settings, validation, work)
+    questions = {one.line: first_question(one.messages) for one in measured}
     work.keep_pictures()
     settings = settings.settled(len(rows))
     steps = f"{len(rows)} rows, {settings.rows_per_step} a step: {settings.num_steps} steps."
@@ -112,11 +117,12 @@ def prepare(work: Work) -> Surgery:
         student=student_of(policy, projector, parts, settings),
         writing=writing,
         rows=rows,
-        held_out=_short(own, settings, validation, work),
+        held_out=held_out,
         shuffled=tuple(shuffled_rows) if others else (),
         questions=_drawn(held, settings.thinking_prompts, derive_seed(settings.seed, "asked", 0)),
         start={name: mx.array(array) for name, array in arrays_of(projector).items()},
         num_available=len(held),
+        shown=shown_of(policy, held_out, questions),
     )
 
 

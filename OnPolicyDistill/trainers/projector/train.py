@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import mlx.core as mx
@@ -34,10 +35,11 @@ from OnPolicyDistill.runs.prompt_values import PromptValues
 from OnPolicyDistill.runs.reporting import Observer, StopRequest
 from OnPolicyDistill.settings.projector import ProjectorSettings
 from OnPolicyDistill.stopping import check_stop
-from OnPolicyDistill.trainers.projector.asking import ask
+from OnPolicyDistill.trainers.projector.asking import ask, is_right
 from OnPolicyDistill.trainers.projector.preparing import Surgery, prepare
 from OnPolicyDistill.trainers.projector.proof import final_figures, prove
 from OnPolicyDistill.training.conversation_rows import ConversationRow, pack_rows
+from OnPolicyDistill.training.shown_answers import answer_shown
 from OnPolicyDistill.training.supervised import (
     in_micro_batches,
     measure_loss,
@@ -128,6 +130,12 @@ def evaluate(work: Work, surgery: Surgery) -> Verdict:
         token_sums=sums,
         num_available=surgery.num_available,
     )
-    measured = measure(values, settings.seed)
+    said = answer_shown(
+        surgery.student.policy,
+        surgery.shown,
+        work.hooks,
+        mark=lambda text, given: float(is_right(text, given)),
+    )
+    measured = replace(measure(values, settings.seed), answers=said)
     measured.metrics["eval_seconds"] = time.perf_counter() - started
     return work.judge(measured, work.best_metric)
