@@ -14,11 +14,12 @@ from pydantic import JsonValue, TypeAdapter
 
 from OnPolicyDistill.adapters.files import adapter_mark
 from OnPolicyDistill.errors import RunError
-from OnPolicyDistill.evaluation.heldout import HeldOut, Marks, complete, grade
+from OnPolicyDistill.evaluation.heldout import HeldOut, Marks, answer, complete
 from OnPolicyDistill.generation.sampling import SamplingSettings
 from OnPolicyDistill.models.loading import find_folder, fingerprint_of
 from OnPolicyDistill.registry import local_folder
 from OnPolicyDistill.rollout import EncodedPrompt, Rollout
+from OnPolicyDistill.runs.held_out_answers import MOST_CHARACTERS, HeldOutAnswers, first_of
 from OnPolicyDistill.seeds import derive_seed
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.endpoint import TeacherEndpoint
@@ -32,6 +33,7 @@ from OnPolicyDistill.training.rollouts import ROLLOUTS, CompletionStore, Row, co
 from OnPolicyDistill.training.work import Work
 
 ROLLOUT = TypeAdapter(Rollout)
+MARKED = TypeAdapter(tuple[float, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +85,13 @@ def identity_of_served(
     return Identity(teacher.fingerprint or named, str(endpoint.model), vocab_size)
 
 
-def mark_own(asked: Asked, held_out: HeldOut) -> Marks:
-    """Which held-out prompts their teachers answer rightly; nothing where none writes."""
+def mark_own(asked: Asked, held_out: HeldOut) -> tuple[Marks, HeldOutAnswers]:
+    """Which held-out prompts their teachers answer rightly, and the first answers, for people.
+
+    Nothing where none writes.
+    """
     marks: dict[int, float] = {}
+    texts: dict[int, str] = {}
     for name, teacher in asked.teachers.items():
         prompts = [p for p in held_out.prompts if p.teacher == name and p.answer is not None]
         if not prompts or not teacher.offer.completes:
@@ -97,14 +103,19 @@ def mark_own(asked: Asked, held_out: HeldOut) -> Marks:
             prompts: Sequence[EncodedPrompt] = prompts,
         ) -> list[JsonValue]:
             some = replace(held_out, prompts=tuple(prompts[place] for place in places))
-            return list(grade(teacher.policy, some, asked.work.hooks))
+            given = answer(teacher.policy, some.prompts, some, asked.work.hooks)
+            return [[one.mark(), one.text[-MOST_CHARACTERS:]] for one in given]
 
         keys = [_mark_key(prompt, held_out.max_tokens) for prompt in prompts]
         found = _told(teacher, keys, mark)
         for prompt, value in zip(prompts, found, strict=True):
-            if isinstance(value, float | int):
-                marks[prompt.index] = float(value)
-    return held_out.aligned(marks) if marks else ()
+            marks[prompt.index], texts[prompt.index] = MARKED.validate_python(value)
+    shown = first_of(
+        (one.index, one.text, one.answer, texts[one.index], marks[one.index])
+        for one in held_out.prompts
+        if one.index in texts
+    )
+    return (held_out.aligned(marks) if marks else ()), shown
 
 
 def complete_own(asked: Asked, rows: Sequence[Row]) -> None:
@@ -230,7 +241,7 @@ def _as_json(rollout: Rollout) -> JsonValue:
 
 
 def _mark_key(prompt: EncodedPrompt, max_tokens: int) -> JsonValue:
-    return ["mark", list(prompt.ids), prompt.answer, prompt.grader, max_tokens]
+    return ["answer", list(prompt.ids), prompt.answer, prompt.grader, max_tokens]
 
 
 def _held_out_key(held_out: HeldOut, prompt: EncodedPrompt) -> JsonValue:

@@ -14,6 +14,7 @@ from pathlib import Path
 from OnPolicyDistill.datasets.teacher_keys import teachers_of
 from OnPolicyDistill.evaluation.heldout import HeldOut
 from OnPolicyDistill.rollout import EncodedPrompt
+from OnPolicyDistill.runs.held_out_answers import write_answers
 from OnPolicyDistill.settings.distillation import DistillationSettings
 from OnPolicyDistill.settings.teachers import NamedTeacher
 from OnPolicyDistill.teacher.scorer import Scorer
@@ -76,7 +77,8 @@ def prepare_teachers(
     rows = coming_again(settings, prompts.train)
     make_completions("student", policy, rows, store, settings.limited(), work)
     asked = Asked(work, settings, teachers, store)
-    marks = mark_own(asked, prompts.held_out)
+    marks, own = mark_own(asked, prompts.held_out)
+    write_answers(work.run, "teacher", own)
     complete_own(replace(asked, settings=settings.limited()), rows)
     held_out = prompts.held_out
     if not settings.keep_teacher_loaded:

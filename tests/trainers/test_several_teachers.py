@@ -21,6 +21,7 @@ from OnPolicyDistill.planning.checkup import check_run
 from OnPolicyDistill.planning.plan import plan_run
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.events import EvaluationFinished, PhaseChanged, SelfTestFinished
+from OnPolicyDistill.runs.held_out_answers import NUM_KEPT, read_answers
 from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.runs.wording import describe_models
 from OnPolicyDistill.settings.distillation import DistillationSettings
@@ -111,6 +112,17 @@ def test_a_student_comes_nearer_to_each_of_its_teachers_on_that_ones_prompts(
         assert low <= last.metrics["eval_reverse_kl"] <= high
     assert len([e for e in read_events(run.events_file) if isinstance(e, SelfTestFinished)]) == 2
     assert describe_models(run.config().distillation).endswith("learns from dates and times")
+
+
+def test_each_teachers_own_answers_stand_beside_the_students(two: Classroom) -> None:
+    run = trained(two.create(teachers=teachers(two), num_steps=1, eval_every=1))
+    student, own = read_answers(run, 1), read_answers(run, "teacher")
+    assert [one.index for one in own.answers] == [one.index for one in student.answers]
+    assert len(own.answers) == NUM_KEPT
+    with begun(run) as work:
+        pair = prepare(work)
+        marks = dict(zip([p.index for p in pair.held_out.prompts], pair.teacher_marks, strict=True))
+    assert [one.mark for one in own.answers] == [marks[one.index] for one in own.answers]
 
 
 def test_every_row_is_scored_by_the_teacher_that_its_line_names(two: Classroom) -> None:

@@ -16,6 +16,7 @@ from OnPolicyDistill.errors import ModelError, RunError
 from OnPolicyDistill.models import loading
 from OnPolicyDistill.runs.directory import RunDirectory
 from OnPolicyDistill.runs.events import EvaluationFinished, PhaseChanged, StepFinished, Warned
+from OnPolicyDistill.runs.held_out_answers import read_answers
 from OnPolicyDistill.runs.log import read_events
 from OnPolicyDistill.teacher.cache import TeacherCache
 from OnPolicyDistill.teacher.disk import DiskCache
@@ -96,6 +97,8 @@ def test_a_second_run_loads_no_teacher_and_ends_with_the_same_bits(
     assert loadings(second) == []
     assert adapter(second) == adapter(first)
     assert figures(second) == figures(first)
+    assert read_answers(second, "teacher").answers
+    assert read_answers(second, "teacher") == read_answers(first, "teacher")
     assert not any("teacher_cache" in code for code in warnings(second))
 
 

@@ -22,21 +22,21 @@ interface AnswersTableProps {
   most?: number;
 }
 
-/** The same held-out prompts answered by the student before and after it learned, and by its teacher. */
+/** The same held-out prompts answered by the student before and after, beside what it learns from. */
 export function AnswersTable({ found, most = 4 }: AnswersTableProps) {
   const rows = found.rows.slice(0, most);
-  const hasTeacher = rows.some(({ teacher }) => teacher !== null);
+  const beside = besideOf(rows);
   return (
     <table className="w-full table-fixed text-left">
       <caption className="sr-only">Held-out prompts, answered before and after</caption>
       <thead className="label">
         <tr className="h-7">
-          <th className={clsx("font-normal", hasTeacher ? "w-[31%]" : "w-[40%]")}>
+          <th className={clsx("font-normal", beside ? "w-[31%]" : "w-[40%]")}>
             Held-out prompt
           </th>
           <th className="pl-3 font-normal">Student before</th>
           <th className="pl-3 font-normal">Student after</th>
-          {hasTeacher ? <th className="pl-3 font-normal">Teacher</th> : null}
+          {beside ? <th className="pl-3 font-normal">{beside}</th> : null}
         </tr>
       </thead>
       <tbody>
@@ -49,12 +49,25 @@ export function AnswersTable({ found, most = 4 }: AnswersTableProps) {
             </td>
             <Answer written={row.before} />
             <Answer written={row.after} />
-            {hasTeacher ? <Answer written={row.teacher} /> : null}
+            {beside === "Teacher" ? <Answer written={row.teacher} /> : null}
+            {beside === "In the file" ? <Answer written={given(row)} /> : null}
           </tr>
         ))}
       </tbody>
     </table>
   );
+}
+
+/** What the student's answers are to be seen beside: its teacher's, or those that the file gives. */
+export function besideOf(rows: readonly Row[]): "Teacher" | "In the file" | null {
+  if (rows.some(({ teacher }) => teacher !== null)) {
+    return "Teacher";
+  }
+  return rows.some(({ wanted }) => wanted !== null) ? "In the file" : null;
+}
+
+function given({ wanted }: Row): Written | null {
+  return wanted === null ? null : { text: wanted, mark: null };
 }
 
 function Answer({ written }: { written: Written | null }) {
@@ -94,5 +107,7 @@ export function howAnswered({ is_greedy, rows, after_step }: BeforeAfter): strin
   const which = rows.length === 1 ? "The first prompt" : `The first ${rows.length} prompts`;
   const how = is_greedy ? "most likely answers" : "answers sampled at temperature 1";
   const when = after_step === null ? "" : `; after is step ${after_step}, what Export takes`;
-  return `${which} that the evaluation drew, not chosen; ${how}${when}.`;
+  const isPartly = rows.some(({ wanted, after }) => wanted !== null && after.mark === null);
+  const marks = is_greedy && isPartly ? "; ticked where it is the file's, word for word" : "";
+  return `${which} that the evaluation drew, not chosen; ${how}${marks}${when}.`;
 }
