@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -31,6 +32,7 @@ PATH_KEYS = (
 LISTED = ("variants", "rewards", "teachers")
 # Of the presets that were compared (benchmarks/presets.py, decision 0043) what learned best.
 RECOMMENDED = "published_recipe"
+QUOTED_NAME = re.compile(r"`([\w./-]+)`")
 # What stands among the configs and is none of a run.
 NOT_PRESETS, PIPELINES = ("models",), "pipelines"
 
@@ -49,7 +51,21 @@ def preset_files() -> dict[str, Path]:
 
 
 def preset_header(text: str) -> tuple[str, str]:
-    """Title and description: the first paragraph of the comment at the top, and the rest of it."""
+    """Title and description: the first paragraph of the comment at the top, and the rest of it.
+
+    A file names other presets as one types them, a description by their titles.
+    """
+    title, rest = _comment(text)
+    files = preset_files()
+
+    def titled(found: re.Match[str]) -> str:
+        file = files.get(found[1])
+        return found[0] if file is None else f'"{_comment(file.read_text())[0]}"'
+
+    return title, QUOTED_NAME.sub(titled, rest)
+
+
+def _comment(text: str) -> tuple[str, str]:
     lines = []
     for line in text.splitlines():
         if not line.startswith("#"):

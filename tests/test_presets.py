@@ -14,7 +14,7 @@ from OnPolicyDistill.planning.architectures import training_reason
 from OnPolicyDistill.planning.checkup import check_run
 from OnPolicyDistill.planning.pair import check_pair_by_name
 from OnPolicyDistill.planning.plan import plan_run
-from OnPolicyDistill.presets import RECOMMENDED, preset_files
+from OnPolicyDistill.presets import RECOMMENDED, preset_files, preset_header
 from OnPolicyDistill.registry import find_model, lora_targets
 from OnPolicyDistill.training.distillation import objective_of
 
@@ -174,3 +174,12 @@ def test_each_family_has_its_figures_for_fine_tuning_and_for_rewards(
     assert grpo.grading_kind == "label"
     for kind in ("sft", "grpo"):
         assert plan_run(preset(f"{kind}/{name}"), 128, "m3-ultra").verdict != "does_not_fit"
+
+
+def test_no_description_names_another_preset_by_what_one_types():
+    names = preset_files()
+    for file in names.values():
+        _, description = preset_header(file.read_text())
+        assert not any(f"`{name}`" in description for name in names), file
+    _, said = preset_header(names["pure_on_policy"].read_text())
+    assert '"The published recipe"' in said

@@ -3,6 +3,7 @@ import type { FormField } from "@/api/types";
 import { Card } from "@/components/card";
 import { Skeleton } from "@/components/states";
 import { useCatalog } from "@/features/models/use-catalog";
+import { Advanced } from "@/features/new-run/advanced";
 import { settingOf, useDraft } from "@/features/new-run/draft";
 import { FittingPairs } from "@/features/new-run/fitting-pairs";
 import { type Method, type MethodId, useMethod } from "@/features/new-run/methods";
@@ -80,12 +81,11 @@ function isPlaced({ kind, key }: FormField): boolean {
 /** Adapters to begin with and the like, folded away: few runs need one. */
 function OtherFields({ fields }: { fields: readonly FormField[] }) {
   return fields.length === 0 ? null : (
-    <details className="rounded-lg border bg-surface px-3 py-2">
-      <summary className="text-muted">Advanced ({fields.length})</summary>
-      <div className="mt-3">
+    <Card>
+      <Advanced count={fields.length}>
         <FieldGrid fields={fields} />
-      </div>
-    </details>
+      </Advanced>
+    </Card>
   );
 }
 

@@ -1,9 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
-import { ChevronRight } from "lucide-react";
 import { formFields } from "@/api/planning";
 import type { FormField } from "@/api/types";
 import { Card } from "@/components/card";
 import { Skeleton } from "@/components/states";
+import { Advanced } from "@/features/new-run/advanced";
 import { useDraft } from "@/features/new-run/draft";
 import { fieldsOf, useMethod } from "@/features/new-run/methods";
 import { relevantFields } from "@/features/new-run/relevance";
@@ -44,15 +44,9 @@ export function SettingsGroup({ title, group, intro }: SettingsGroupProps) {
       {intro ? <p className="mb-3 max-w-2xl text-muted">{intro}</p> : null}
       {plain.length > 0 ? <FieldGrid fields={plain} /> : null}
       {advanced.length > 0 ? (
-        <details className="group mt-3">
-          <summary className="flex h-8 list-none items-center gap-1 text-muted hover:text-ink">
-            <ChevronRight className="size-3.5 group-open:rotate-90" aria-hidden />
-            Advanced ({advanced.length})
-          </summary>
-          <div className="mt-2">
-            <FieldGrid fields={advanced} />
-          </div>
-        </details>
+        <Advanced count={advanced.length}>
+          <FieldGrid fields={advanced} />
+        </Advanced>
       ) : null}
     </Card>
   );

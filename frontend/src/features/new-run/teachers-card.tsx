@@ -3,6 +3,7 @@ import type { FormField } from "@/api/types";
 import { Button } from "@/components/button";
 import { Card } from "@/components/card";
 import { Segments } from "@/components/tabs";
+import { Advanced } from "@/features/new-run/advanced";
 import { settingOf, useDraft, valueIn } from "@/features/new-run/draft";
 import { useFieldError } from "@/features/new-run/field-errors";
 import { SettingField, type Suggestion } from "@/features/new-run/setting-field";
@@ -152,12 +153,11 @@ function TeacherRow({ field, teacher, index, teachers, suggestions, onChange }: 
         {parts.filter((part) => !rare.includes(part)).map(shown)}
       </div>
       {rare.length > 0 ? (
-        <details className="mt-3">
-          <summary className="text-muted">Advanced ({rare.length})</summary>
-          <div className="mt-3 grid gap-x-6 gap-y-4 md:grid-cols-2 xl:grid-cols-3">
+        <Advanced count={rare.length}>
+          <div className="grid gap-x-6 gap-y-4 md:grid-cols-2 xl:grid-cols-3">
             {rare.map(shown)}
           </div>
-        </details>
+        </Advanced>
       ) : null}
     </li>
   );

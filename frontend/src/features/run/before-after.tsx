@@ -31,9 +31,7 @@ export function AnswersTable({ found, most = 4 }: AnswersTableProps) {
       <caption className="sr-only">Held-out prompts, answered before and after</caption>
       <thead className="label">
         <tr className="h-7">
-          <th className={clsx("font-normal", beside ? "w-[31%]" : "w-[40%]")}>
-            Held-out prompt
-          </th>
+          <th className={clsx("font-normal", beside ? "w-[31%]" : "w-[40%]")}>Held-out prompt</th>
           <th className="pl-3 font-normal">Student before</th>
           <th className="pl-3 font-normal">Student after</th>
           {beside ? <th className="pl-3 font-normal">{beside}</th> : null}

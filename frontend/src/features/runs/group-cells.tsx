@@ -25,7 +25,8 @@ export function GroupCells({
 }: GroupCellsProps) {
   const Chevron = isOpen ? ChevronDown : ChevronRight;
   const title = useKeyName()(groupKey);
-  const runs = group.count === 1 ? "1 run" : `${formatCount(group.count)} runs`;
+  // The columns are narrow: what their figures are is said here, once.
+  const runs = group.count === 1 ? "1 run" : `${formatCount(group.count)} runs, mean`;
   return (
     <>
       {/* To the first of the columns, counted from the end: how many stand before them changes. */}
@@ -41,7 +42,7 @@ export function GroupCells({
           <span className="num truncate font-medium">
             {valueText(group.value, groupKey, kinds)}
           </span>
-          <span className="num text-muted">{runs}</span>
+          <span className="num shrink-0 text-muted">{runs}</span>
         </button>
       </td>
       {columns.map((key) => (
@@ -75,7 +76,8 @@ function SpreadCell({ spread, metric }: SpreadCellProps) {
   return (
     <td className="num min-w-0 pl-3 text-right leading-[14px]" title={note}>
       <div className="truncate">
-        {text(spread.mean)} <span className="text-faint">{isShare ? "% mean" : "mean"}</span>
+        {text(spread.mean)}
+        {isShare ? <span className="text-faint"> %</span> : null}
       </div>
       {spread.count > 1 ? (
         <div className="truncate text-[10px] leading-[12px] text-faint">{range}</div>
