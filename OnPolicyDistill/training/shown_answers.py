@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from OnPolicyDistill.datasets.assistant_turns import CLOSES
 from OnPolicyDistill.datasets.conversations import Conversation, read_conversations
 from OnPolicyDistill.datasets.messages import Message, is_learned
 from OnPolicyDistill.datasets.prompts import content_text
@@ -64,8 +65,12 @@ def shown_of(
 
 
 def same_words(said: str, given: str) -> float | None:
-    """Right where an answer is the given one word for word; else nobody knows."""
-    return 1.0 if said == given else None
+    """Right where an answer is the given one word for word, thoughts aside; else nobody knows."""
+    return 1.0 if _behind_thought(said) == _behind_thought(given) else None
+
+
+def _behind_thought(text: str) -> str:
+    return text.rpartition(CLOSES)[2].strip()
 
 
 def answer_shown(

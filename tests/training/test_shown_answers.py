@@ -74,6 +74,8 @@ def test_answers_are_no_longer_than_the_given_ones_and_bounded(
 def test_an_answer_in_other_words_has_no_mark() -> None:
     assert same_words("noon", "noon") == 1.0
     assert same_words("twelve", "noon") is None
+    assert same_words("<think>one way</think>\n\nnoon", "<think>another</think>\nnoon") == 1.0
+    assert same_words("<think>it is noon", "<think>so</think>noon") is None
 
 
 def test_without_held_out_conversations_nothing_is_written(policy: Policy) -> None:
