@@ -41,13 +41,19 @@ def preset_files() -> dict[str, Path]:
     """Files of the presets by name (`default`, `grpo/demo`): the recommended, folders' last."""
     folder = shipped_folder("configs")
     beside = sorted(folder.glob("*.yaml"), key=lambda file: (file.stem != RECOMMENDED, file.stem))
-    files = beside + sorted(folder.glob("*/*.yaml"))
+    files = beside + sorted(folder.glob("*/*.yaml"), key=_by_number)
     named = {file.relative_to(folder).with_suffix("").as_posix(): file for file in files}
     return {
         name: file
         for name, file in named.items()
         if name not in NOT_PRESETS and file.parent.name != PIPELINES
     }
+
+
+def _by_number(file: Path) -> tuple[str, int, str]:
+    """Folder by folder; a Mac with 16 GB stands before one with 128."""
+    digits = re.match(r"\d+", file.stem)
+    return file.parent.name, int(digits[0]) if digits else 0, file.stem
 
 
 def preset_header(text: str) -> tuple[str, str]:

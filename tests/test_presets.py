@@ -183,3 +183,8 @@ def test_no_description_names_another_preset_by_what_one_types():
         assert not any(f"`{name}`" in description for name in names), file
     _, said = preset_header(names["pure_on_policy"].read_text())
     assert '"The published recipe"' in said
+
+
+def test_macs_stand_in_the_order_of_their_memory():
+    macs = [name for name in preset_files() if name.startswith("macs/")]
+    assert macs == [f"macs/{size}gb" for size in (16, 32, 64, 128, 512)]

@@ -1,8 +1,27 @@
 import { chooseMethod } from "./new-run";
-import { expect, proceed, report, SLOW, TRAIN, test, VALIDATION } from "./stage";
+import { expect, proceed, report, runOf, SLOW, TRAIN, test, untilState, VALIDATION } from "./stage";
 import { namesInZip } from "./zip";
 
 const NUM_STEPS = "12";
+
+test("from an empty workspace two clicks train the embedded pair to its end", async ({
+  page,
+  backend,
+}) => {
+  await page.getByRole("button", { name: /^Try it now/ }).click();
+  await expect(page.getByText("Ready to start")).toBeVisible(SLOW);
+  await page.getByRole("button", { name: "Start", exact: true }).click();
+  await expect(page).toHaveURL(/\/runs\/distill_/);
+  const runId = page.url().split("/").at(-1) ?? "";
+  await untilState(backend, runId, "finished");
+  const { step, num_steps } = await runOf(backend, runId);
+  expect(step).toBe(num_steps);
+  const answers = page.getByRole("table", { name: "Held-out prompts, answered before and after" });
+  await expect(answers.getByRole("row")).toHaveCount(5);
+  for (const next of ["Train on your own data", "Try the student", "Export it"]) {
+    await expect(page.getByRole("link", { name: next })).toBeVisible();
+  }
+});
 
 test("a new user distils the embedded pair with nothing but the window", async ({ page }) => {
   const started = Date.now();

@@ -8,6 +8,8 @@ import { ErrorState, SkeletonRows } from "@/components/states";
 import { useDraft } from "@/features/new-run/draft";
 import { type Method, presetsOf, useMethod, useMethods } from "@/features/new-run/methods";
 import { RunChoice } from "@/features/new-run/run-choice";
+import { useTitles } from "@/features/new-run/setting-field";
+import { inWords } from "@/features/new-run/setting-words";
 
 /** The method first, then one of its shipped presets to start from. */
 export function MethodStep() {
@@ -73,7 +75,8 @@ function MethodWords({ method }: { method: Method }) {
 
 function PresetChoice({ known }: { known: readonly Preset[] }) {
   const { preset: chosen, take } = useDraft();
-  const { name } = useMethod();
+  const { name, block } = useMethod();
+  const titles = useTitles(block);
   return (
     <fieldset className="grid gap-3 lg:grid-cols-3">
       <legend className="mb-3">
@@ -93,7 +96,7 @@ function PresetChoice({ known }: { known: readonly Preset[] }) {
             {preset.recommended && <Badge tone="accent">Recommended</Badge>}
           </span>
           <span className="text-muted">
-            <Prose text={preset.description} />
+            <Prose text={inWords(preset.description, titles)} />
           </span>
         </button>
       ))}

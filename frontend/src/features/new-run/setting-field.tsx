@@ -1,4 +1,6 @@
-import { useEffect, useState } from "react";
+import { useQuery } from "@tanstack/react-query";
+import { useEffect, useMemo, useState } from "react";
+import { formFields } from "@/api/planning";
 import type { FormField } from "@/api/types";
 import { type ControlProps, Field } from "@/components/field";
 import { Input } from "@/components/input";
@@ -9,11 +11,22 @@ import { type Setting, useDraft, valueIn } from "@/features/new-run/draft";
 import { useFieldError } from "@/features/new-run/field-errors";
 import { RewardsControl } from "@/features/new-run/rewards-control";
 import { choiceInWords, parseSetting, unitBeside, wordsOf } from "@/features/new-run/setting-text";
+import { inWords, titlesOf } from "@/features/new-run/setting-words";
 
 /** A value that may be meant, and what there is to know of it. */
 export interface Suggestion {
   value: string;
   note: string;
+}
+
+/** What the settings of a block are called. */
+export function useTitles(block: string): ReadonlyMap<string, string> {
+  const fields = useQuery(formFields()).data;
+  return useMemo(() => titlesOf(fields ?? [], block), [fields, block]);
+}
+
+function blockOf(key: string): string {
+  return key.slice(0, key.indexOf("."));
 }
 
 interface SettingFieldProps {
@@ -27,11 +40,13 @@ export function SettingField({ field, suggestions }: SettingFieldProps) {
   const set = useDraft((draft) => draft.set);
   const [mistake, setMistake] = useState<string>();
   const error = useFieldError(field.key);
+  const titles = useTitles(blockOf(field.key));
+  const help = inWords(field.help, titles, field.choices);
   return (
     <Field
       label={field.title}
       unit={unitBeside(field)}
-      help={<Prose text={field.help} />}
+      help={<Prose text={help} />}
       error={mistake ?? error}
       className="max-w-xl"
       setting={field.key}

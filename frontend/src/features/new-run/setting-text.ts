@@ -36,7 +36,7 @@ const SPELLED: Readonly<Record<string, string>> = {
   int8: "int8",
 };
 /** What cannot be spoken as a word is an abbreviation. */
-const ABBREVIATION = /^[b-df-hj-np-tv-xz]{2,4}o?$/;
+export const ABBREVIATION = /^[b-df-hj-np-tv-xz]{2,4}o?$/;
 
 /** A choice as it is read: "by_teacher" is "By teacher". */
 export function choiceInWords(choice: string): string {
