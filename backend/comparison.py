@@ -55,13 +55,23 @@ def _settings(backend: Backend, run_id: str) -> dict[str, Value]:
 
 
 def _different_settings(settings: list[dict[str, Value]]) -> tuple[DifferentSetting, ...]:
-    keys = dict.fromkeys(key for values in settings for key in values)
-    rows = ((key, tuple(values.get(key) for values in settings)) for key in keys)
+    """Settings of one name are one row, whichever method's they are."""
+    named = [{_name(key): value for key, value in values.items()} for values in settings]
+    keys: dict[str, str] = {}
+    for values in settings:
+        for key in values:
+            keys.setdefault(_name(key), key)
+    rows = ((key, tuple(values.get(name) for values in named)) for name, key in keys.items())
     return tuple(
         DifferentSetting(key=key, values=values)
         for key, values in rows
         if any(value != values[0] for value in values)
     )
+
+
+def _name(key: str) -> str:
+    """A setting's key without its method's block: `sft.lora.rank` is `lora.rank`."""
+    return key.partition(".")[2] or key
 
 
 def _metrics(runs: tuple[RunSummary, ...]) -> tuple[MetricDifference, ...]:

@@ -102,8 +102,8 @@ def take_evaluation(
     )
     if verdict == "diverged":
         raise DivergedError(
-            f"After {state.step} steps {key} is {metrics[key]:.4g}, and it began at "
-            f"{after.first:.4g}: the student gets worse instead of better.",
+            f"{METRICS[key].title}, held out, is {metrics[key]:.4g} after {state.step} steps, "
+            f"and it began at {after.first:.4g}: the student gets worse instead of better.",
             "Lower learning_rate; the best checkpoint is kept.",
         )
     update = {

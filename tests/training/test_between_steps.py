@@ -87,5 +87,6 @@ def test_a_run_whose_accuracy_falls_below_half_of_its_start_diverges_in_words(
     reporter: Reporter,
 ) -> None:
     values = [accuracy(num_right) for num_right in (16, 4, 4)]
-    with pytest.raises(DivergedError, match=r"eval_accuracy is 0\.2, and it began at 0\.8"):
+    said = r"Task accuracy, held out, is 0\.2 after 2 steps, and it began at 0\.8"
+    with pytest.raises(DivergedError, match=said):
         taken(reporter, "eval_accuracy", values)

@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useSearch } from "@tanstack/react-router";
 import { useMemo } from "react";
+import { runKinds } from "@/api/methods";
 import { describeError } from "@/api/problem";
 import { comparison } from "@/api/runs";
 import type { Comparison } from "@/api/types";
@@ -11,7 +12,7 @@ import { Card } from "@/components/card";
 import { download, toCsv } from "@/components/download";
 import { PageHeader } from "@/components/page-header";
 import { EmptyState, ErrorState, Notice, SkeletonRows } from "@/components/states";
-import { parted, whatDoesNotCompare } from "@/features/compare/measured";
+import { parted, settingText, whatDoesNotCompare } from "@/features/compare/measured";
 import { SamePrompts } from "@/features/compare/same-prompts";
 import { CompareTable, LastValues } from "@/features/compare/tables";
 import { ComparedCharts } from "@/features/curves/compared-charts";
@@ -48,6 +49,7 @@ export function ComparePage() {
 function Compared({ data }: { data: Comparison }) {
   const [heldOut, inTraining] = useMemo(() => parted(data), [data]);
   const name = useKeyName();
+  const kinds = useQuery(runKinds()).data ?? [];
   const caution = whatDoesNotCompare(data, name);
   return (
     <div className="flex flex-col">
@@ -99,7 +101,11 @@ function Compared({ data }: { data: Comparison }) {
                   </th>
                   {setting.values.map((value, index) => (
                     <td key={data.runs[index]?.run_id} className="max-w-64 truncate px-3">
-                      {value === null ? <span className="text-faint">–</span> : String(value)}
+                      {value === null ? (
+                        <span className="text-faint">–</span>
+                      ) : (
+                        settingText(setting.key, value, kinds)
+                      )}
                     </td>
                   ))}
                 </tr>

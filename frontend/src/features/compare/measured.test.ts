@@ -1,6 +1,12 @@
 import { expect, test } from "vitest";
-import type { Comparison } from "@/api/types";
-import { parted, unitOf, valueText, whatDoesNotCompare } from "@/features/compare/measured";
+import type { Comparison, KindFacts } from "@/api/types";
+import {
+  parted,
+  settingText,
+  unitOf,
+  valueText,
+  whatDoesNotCompare,
+} from "@/features/compare/measured";
 import { keyName } from "@/features/runs/key-names";
 
 function metric(key: string, title: string, unit: string, isMeasured = true) {
@@ -54,4 +60,11 @@ test("whatever changes what is held out, or what a loss means, is named", () => 
   expect(whatDoesNotCompare(differingIn("distillation.teacher_weight"), inWords)).toEqual([
     expect.stringContaining("(Teacher weight)"),
   ]);
+});
+
+test("values of settings are words", () => {
+  const kinds = [{ name: "sft", title: "Supervised fine-tuning" }] as unknown as KindFacts[];
+  expect(settingText("method", "sft", kinds)).toBe("Supervised fine-tuning");
+  expect(settingText("distillation.grad_checkpoint", false, kinds)).toBe("no");
+  expect(settingText("sft.model", "sft", kinds)).toBe("sft");
 });

@@ -1,5 +1,5 @@
 /** What of compared runs was measured, and whether it may be compared at all. */
-import type { Comparison } from "@/api/types";
+import type { Comparison, KindFacts } from "@/api/types";
 import { formatNumber, formatPercent } from "@/components/format";
 import type { KeyName } from "@/features/runs/key-names";
 
@@ -14,6 +14,14 @@ export function parted(data: Comparison): readonly [ComparedMetric[], ComparedMe
 
 export function valueText(value: number | undefined, unit: string): string {
   return unit === "share" ? formatPercent(value) : formatNumber(value);
+}
+
+/** A setting's value in words. */
+export function settingText(key: string, value: unknown, kinds: readonly KindFacts[]): string {
+  if (typeof value === "boolean") {
+    return value ? "yes" : "no";
+  }
+  return (key === "method" && kinds.find(({ name }) => name === value)?.title) || String(value);
 }
 
 /** The unit behind a title, unless the title says it already. */

@@ -11,7 +11,8 @@ import { type Setting, useDraft, valueIn } from "@/features/new-run/draft";
 import { useFieldError } from "@/features/new-run/field-errors";
 import { RewardsControl } from "@/features/new-run/rewards-control";
 import { choiceInWords, parseSetting, unitBeside, wordsOf } from "@/features/new-run/setting-text";
-import { inWords, titlesOf } from "@/features/new-run/setting-words";
+import { inWords } from "@/features/new-run/setting-words";
+import { titlesOf } from "@/features/runs/key-names";
 
 /** A value that may be meant, and what there is to know of it. */
 export interface Suggestion {
@@ -22,7 +23,10 @@ export interface Suggestion {
 /** What the settings of a block are called. */
 export function useTitles(block: string): ReadonlyMap<string, string> {
   const fields = useQuery(formFields()).data;
-  return useMemo(() => titlesOf(fields ?? [], block), [fields, block]);
+  return useMemo(
+    () => titlesOf((fields ?? []).filter(({ key }) => key.startsWith(`${block}.`))),
+    [fields, block],
+  );
 }
 
 function blockOf(key: string): string {

@@ -6,6 +6,7 @@ import { Card } from "@/components/card";
 import { formatTime } from "@/components/format";
 import { Scrolled } from "@/components/scrolled";
 import { Notice } from "@/components/states";
+import { useKeysInWords } from "@/features/runs/key-names";
 
 /** Warnings with what can be done, newest first; repeated ones once, with their count. */
 export function Alarms({
@@ -16,6 +17,7 @@ export function Alarms({
   alarms: readonly EventOf<"warning">[];
 }) {
   const marks = useQuery(runMarks(runId)).data?.marks ?? [];
+  const inWords = useKeysInWords();
   const grouped = groupAlarms([...alarmsOfMarks(marks, alarms), ...alarms]);
   return (
     <Card title="Alarms" flush>
@@ -28,8 +30,8 @@ export function Alarms({
               <li key={alarm.seq} className="flex gap-2 px-3 py-2">
                 <TriangleAlert className="mt-0.5 size-4 shrink-0 text-warn" aria-hidden />
                 <div className="min-w-0">
-                  <p>{alarm.message}</p>
-                  {alarm.action ? <p className="text-muted">{alarm.action}</p> : null}
+                  <p>{inWords(alarm.message)}</p>
+                  {alarm.action ? <p className="text-muted">{inWords(alarm.action)}</p> : null}
                   <p className="num label">
                     step {alarm.step}, {formatTime(alarm.time)}
                     {count > 1 ? `, ${count} times` : ""}
@@ -46,13 +48,14 @@ export function Alarms({
 
 /** The newest alarm where it cannot be missed: what was seen and what can be done. */
 export function LatestAlarm({ alarms }: { alarms: readonly EventOf<"warning">[] }) {
+  const inWords = useKeysInWords();
   const alarm = alarms.at(-1);
   if (!alarm) {
     return null;
   }
   return (
-    <Notice tone="warn" title={alarm.message}>
-      {alarm.action}
+    <Notice tone="warn" title={inWords(alarm.message)}>
+      {inWords(alarm.action)}
     </Notice>
   );
 }

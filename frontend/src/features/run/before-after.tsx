@@ -106,6 +106,7 @@ export function howAnswered({ is_greedy, rows, after_step }: BeforeAfter): strin
   const how = is_greedy ? "most likely answers" : "answers sampled at temperature 1";
   const when = after_step === null ? "" : `; after is step ${after_step}, what Export takes`;
   const isPartly = rows.some(({ wanted, after }) => wanted !== null && after.mark === null);
-  const marks = is_greedy && isPartly ? "; ticked where it is the file's, word for word, thoughts aside" : "";
+  const marks =
+    is_greedy && isPartly ? "; ticked where it is the file's, word for word, thoughts aside" : "";
   return `${which} that the evaluation drew, not chosen; ${how}${marks}${when}.`;
 }

@@ -2,12 +2,14 @@ import type { RunDetail } from "@/api/types";
 import { Button } from "@/components/button";
 import { ScrolledText } from "@/components/scrolled-text";
 import { Notice } from "@/components/states";
+import { useKeysInWords } from "@/features/runs/key-names";
 import { useRunVerb } from "@/features/runs/run-actions";
 import { isAtWork } from "@/features/runs/run-state";
 
 /** Why a run is not going on: its post-mortem, its own last words, or damage in its folder. */
 export function Ending({ detail }: { detail: RunDetail }) {
   const { run, postmortem, failure } = detail;
+  const inWords = useKeysInWords();
   return (
     <>
       {run.damage ? (
@@ -18,10 +20,10 @@ export function Ending({ detail }: { detail: RunDetail }) {
       {isAtWork(run.state) ? null : postmortem ? (
         <Notice
           tone="bad"
-          title={postmortem.message}
+          title={inWords(postmortem.message)}
           action={<ResumeButton runId={run.run_id} step={postmortem.resume_from} />}
         >
-          <p>{postmortem.action}</p>
+          <p>{inWords(postmortem.action)}</p>
           {postmortem.log_tail && postmortem.log_tail.length > 0 ? (
             <details className="mt-1">
               <summary>Its last lines</summary>
@@ -34,8 +36,8 @@ export function Ending({ detail }: { detail: RunDetail }) {
           ) : null}
         </Notice>
       ) : failure ? (
-        <Notice tone="bad" title={failure}>
-          <p>{detail.failure_action}</p>
+        <Notice tone="bad" title={inWords(failure)}>
+          <p>{inWords(detail.failure_action)}</p>
           {detail.failure_code ? (
             <p className="label mt-1 font-mono">{detail.failure_code}</p>
           ) : null}

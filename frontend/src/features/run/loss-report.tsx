@@ -1,6 +1,6 @@
 import type { RunDetail } from "@/api/types";
-import { formatNumber, formatPercent } from "@/components/format";
-import { isMeasuredAgain, measuredOnce, wayText } from "@/features/run/report-card";
+import { formatNumber } from "@/components/format";
+import { isMeasuredAgain, measuredOnce, wayMoved, wayText } from "@/features/run/report-card";
 import { type Measured, ReportFigures } from "@/features/run/report-figures";
 
 /** What fine-tuning is worth: how far the loss on held-out conversations fell. */
@@ -34,9 +34,7 @@ function heldOut({ run }: RunDetail): Measured {
   }
   return isMeasuredAgain(held)
     ? {
-        label: "Held-out loss fell by",
-        value: formatPercent(1 - held.after / held.first),
-        unit: "%",
+        ...wayMoved("Held-out loss", held),
         note: wayText(held),
       }
     : measuredOnce("Held-out loss", held);

@@ -50,12 +50,17 @@ export function distanceFigures(run: RunSummary): Measured[] {
 function klFigure(run: RunSummary, kl: MetricSummary, suffix: string): Measured {
   return isMeasuredAgain(kl)
     ? {
-        label: `Held-out reverse KL${suffix} fell by`,
-        value: formatPercent(1 - kl.after / kl.first),
-        unit: "%",
+        ...wayMoved(`Held-out reverse KL${suffix}`, kl),
         note: klNote(run, kl),
       }
     : measuredOnce(`Held-out reverse KL${suffix}`, kl);
+}
+
+/** How far a distance fell, or rose, as a share of what it was. */
+export function wayMoved(label: string, { first, after }: MetricSummary) {
+  const share = 1 - after / first;
+  const way = share < 0 ? "rose" : "fell";
+  return { label: `${label} ${way} by`, value: formatPercent(Math.abs(share)), unit: "%" };
 }
 
 /** A distance of which there is one evaluation: nothing can have fallen yet. */
