@@ -72,7 +72,7 @@ function Course({ face, detail, live }: CourseProps) {
       ) : null}
       <RanksCard runId={run.run_id} atWork={isAtWork(run.state)} />
       {hasRollouts && hasBegun ? (
-        <div className="grid gap-3 lg:grid-cols-[minmax(0,1fr)_360px]">
+        <div className="grid items-start gap-3 lg:grid-cols-[minmax(0,1fr)_360px]">
           <RolloutStream runId={run.run_id} live={live} />
           <div className="flex flex-col gap-3">{beside}</div>
         </div>
