@@ -85,7 +85,7 @@ async function sortList(page: Page): Promise<void> {
   }
   await page.getByRole("button", { name: "Group", exact: true }).click();
   await page.getByRole("radio", { name: "State", exact: true }).click();
-  await expect(page.getByRole("button", { name: /^State .* runs$/ }).first()).toBeVisible();
+  await expect(page.getByRole("button", { name: /^State .* runs, mean$/ }).first()).toBeVisible();
   await page.getByRole("radio", { name: "No groups" }).click();
   await page.keyboard.press("Escape");
 }
