@@ -103,7 +103,7 @@ test("a run is cloned, changed, and queued with one value varied", async ({ page
   await mark(page, "Objective", "").click();
   await page.getByLabel("Batch size").fill("3");
   await mark(page, "Review", "").click();
-  await expect(page.getByRole("row", { name: "batch_size 2 3" })).toBeVisible();
+  await expect(page.getByRole("row", { name: "Batch size 2 3" })).toBeVisible();
 
   const values = page.getByRole("textbox", { name: "Values, with commas between them" });
   await values.fill("1e-3, 0");
@@ -180,7 +180,9 @@ test("several teachers are listed, a run learns from them, and its sets tell the
     await proceed(page, "budget");
     await proceed(page, "review");
     const told = "first: tiny-teacher, self: copy of the student, new every step";
-    await expect(page.getByRole("row", { name: `teachers empty ${told}` })).toBeVisible(SLOW);
+    await expect(page.getByRole("row", { name: `Several teachers empty ${told}` })).toBeVisible(
+      SLOW,
+    );
     expect(checkCommand(await shownText(page, "As a command"), workspace)).toBeTruthy();
     await startAndFinish(page, backend, "distill");
   });
@@ -195,7 +197,7 @@ test("several teachers are listed, a run learns from them, and its sets tell the
     await page.getByRole("button", { name: "Remove self" }).click();
     await mark(page, "Review", "").click();
     await expect(
-      page.getByRole("row", { name: /^teachers first: tiny-teacher, self/ }),
+      page.getByRole("row", { name: /^Several teachers first: tiny-teacher, self/ }),
     ).toBeVisible();
   });
 

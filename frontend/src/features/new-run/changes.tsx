@@ -1,6 +1,7 @@
 import { Card } from "@/components/card";
 import type { Difference } from "@/features/new-run/draft";
 import { wordsOf } from "@/features/new-run/setting-text";
+import { useKeyName } from "@/features/runs/key-names";
 
 interface ChangesProps {
   /** What the draft began with: a preset's title or a run's name. */
@@ -15,6 +16,7 @@ const SAME = {
 
 /** What a run has otherwise than what it was made from. */
 export function Changes({ source, changed }: ChangesProps) {
+  const name = useKeyName();
   return (
     <Card title={source ? `Different from “${source.name}”` : "Settings"} flush>
       {changed.length === 0 ? (
@@ -31,7 +33,9 @@ export function Changes({ source, changed }: ChangesProps) {
           <tbody>
             {changed.map(({ key, source: before, draft }) => (
               <tr key={key} className="num h-8 border-t">
-                <td className="px-3 text-muted">{withoutBlock(key)}</td>
+                <td className="px-3 text-muted" title={key}>
+                  {name(key)}
+                </td>
                 <td className="max-w-40 truncate px-3 text-muted">{wordsOf(before) || "empty"}</td>
                 <td className="max-w-56 truncate px-3" title={wordsOf(draft)}>
                   {wordsOf(draft) || "empty"}
@@ -43,9 +47,4 @@ export function Changes({ source, changed }: ChangesProps) {
       )}
     </Card>
   );
-}
-
-/** A dotted key without the method's block, which is the same for all. */
-function withoutBlock(key: string): string {
-  return key.slice(key.indexOf(".") + 1);
 }
