@@ -114,5 +114,5 @@ test("runs are read by method, in groups and as saved views", async ({ page, bac
   await expect(second).toBeVisible();
   await page.keyboard.press("Escape");
   await page.keyboard.press("?");
-  await expect(page.getByText("Pause the run, or let it go on").first()).toBeVisible();
+  await expect(page.getByText("Pause or resume the run").first()).toBeVisible();
 });

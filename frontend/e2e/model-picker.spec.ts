@@ -113,8 +113,8 @@ test("models are chosen from cards that say what they are and whether they fit",
     await page.getByRole("searchbox", { name: "Search models" }).fill("fremder");
     await expect(page.getByRole("heading", { name: "ein fremder Lehrer" })).toBeVisible();
     expect(await seriousFindings(page)).toEqual([]);
-    await page.getByRole("button", { name: `Forget ${stranger}` }).click();
-    await page.getByRole("button", { name: "Forget", exact: true }).click();
+    await page.getByRole("button", { name: `Remove ${stranger}` }).click();
+    await page.getByRole("button", { name: "Remove", exact: true }).click();
     await expect(page.getByText("No models match")).toBeVisible();
   });
 });

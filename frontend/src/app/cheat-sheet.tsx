@@ -20,7 +20,7 @@ const GROUPS: readonly { title: string; keys: readonly (readonly [string, string
       ["K", "Previous run"],
       ["X", "Select the run"],
       ["C", "Compare the selected runs"],
-      ["P", "Pause the run, or let it go on"],
+      ["P", "Pause or resume the run"],
       ["Enter", "Open the run or the group"],
       ["Esc", "Clear the selection"],
     ],
@@ -28,7 +28,7 @@ const GROUPS: readonly { title: string; keys: readonly (readonly [string, string
   {
     title: "On the page of a run",
     keys: [
-      ["P", "Pause the run, or let it go on"],
+      ["P", "Pause or resume the run"],
       ["1 – 5", "Open a tab"],
     ],
   },

@@ -71,7 +71,7 @@ export function FilePart({ about, check, ...text }: FilePartProps) {
       />
       <TextField {...text} about={{ key, part: key, label, help }} />
       {key === "inputs" && check?.validation ? (
-        <LintView report={check.validation} noun="Items" answered="With gold" />
+        <LintView report={check.validation} noun="Items" answered="With labels" />
       ) : null}
     </>
   );

@@ -9,7 +9,7 @@ import { Dialog } from "@/components/dialog";
 import { formatBytes, formatPlural } from "@/components/format";
 import { showError } from "@/features/runs/run-actions";
 
-/** Deletes a download or forgets a folder, after saying who needs it. */
+/** Deletes a download, or removes a folder from the list, after saying who needs it. */
 export function RemoveModel({ model }: { model: LocalModel }) {
   const [isAsking, setAsking] = useState(false);
   const remove = useMutation({
@@ -17,7 +17,7 @@ export function RemoveModel({ model }: { model: LocalModel }) {
     onSuccess: () => queryClient.invalidateQueries({ queryKey: ["models"] }),
     onError: showError,
   });
-  const verb = model.origin === "hub" ? "Delete" : "Forget";
+  const verb = model.origin === "hub" ? "Delete" : "Remove";
   return (
     <>
       <Button

@@ -34,7 +34,7 @@ const HELD: Readonly<Record<FileSetting["holds"], Held>> = {
   },
   inputs: {
     noun: "Inputs",
-    answered: "With gold",
+    answered: "With labels",
     kinds: ["prompts", "inputs", "text"],
     endings: ["txt", ...TABLES],
   },
