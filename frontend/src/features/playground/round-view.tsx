@@ -31,7 +31,10 @@ export function RoundView({ run, round, system, isAsking, actions, onEdit }: Rou
   const { number, exchange, places } = round;
   const place = useRef<HTMLElement>(null);
   // A new question is brought into view once; what is said to it moves nothing.
-  useEffect(() => place.current?.scrollIntoView({ block: "start" }), []);
+  useEffect(() => {
+    // What it answers, a promise in newer browsers, is nothing to be called at the end.
+    void place.current?.scrollIntoView({ block: "start" });
+  }, []);
   // Where nobody is named, the student's tokens would name it.
   const isGraded = actions !== null && places === null && exchange.grades.length > 0;
   const tokens = isGraded ? gradedTokens(exchange) : [];
