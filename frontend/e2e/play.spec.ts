@@ -138,6 +138,7 @@ test("a student is talked to on the page and by any program", async ({
     await expect(page.getByText(/The teacher was found [01] of 1 times/)).toBeVisible();
     await page.getByRole("button", { name: "New chat" }).click();
     await expect(page.getByRole("region", { name: /^Question/ })).toHaveCount(0);
+    await expect(page.getByRole("region", { name: "Prompts of this run" })).toBeVisible();
   });
 
   await test.step("commands of the API page work as they are copied", async () => {
