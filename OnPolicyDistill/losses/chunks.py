@@ -14,7 +14,7 @@ import mlx.core as mx
 # the weights once, where n is its operations a second over its bytes a second: 34 for an M2 Ultra,
 # 105 for an M5 Max (docs/performance.md); so it wants 128 rows at 151,936 tokens. A CPU is there
 # with 16, and more rows only leave its caches; it works on the chunks of two lanes at once.
-CPU_CHUNK_BYTES = 16 * 2**20
+CPU_CHUNK_BYTES = 8 * 2**20
 GPU_CHUNK_BYTES = 80 * 2**20
 SLICES_PER_CHUNK = 8
 
