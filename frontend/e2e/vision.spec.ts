@@ -132,7 +132,7 @@ test("a student that sees is distilled and asked, with its pictures in sight", a
   });
 
   await test.step("a line of a set is asked with its words and its picture", async () => {
-    await page.getByRole("button", { name: "Take a line" }).click();
+    await page.getByRole("button", { name: "From a set" }).click();
     const dialog = page.getByRole("dialog", { name: "Use a prompt from a set" });
     await dialog.getByRole("combobox", { name: "Set" }).click();
     await page.getByRole("option", { name: "squares/train" }).click();

@@ -41,7 +41,7 @@ const WHO: readonly TextFieldAbout[] = [
 ];
 
 const HOW: readonly TextFieldAbout[] = [
-  { key: "labels", part: "labels", label: "Labels", help: "With commas; empty takes gold." },
+  { key: "labels", part: "labels", label: "Labels", help: "With commas; empty takes those of the items." },
   { key: "maxSamples", part: "max_samples", label: "Items at most", help: "Empty takes all." },
   {
     key: "maxAnswerTokens",
@@ -55,7 +55,7 @@ const HOW: readonly TextFieldAbout[] = [
 const INPUTS: FileAbout = {
   key: "inputs",
   label: "Labelled items",
-  help: "JSONL, JSON or a table with text and label. Of items without gold only agreement is counted.",
+  help: "JSONL, JSON or a table with text and label. Of items without a label only agreement is counted.",
   kinds: ["inputs", "prompts", "text"],
   endings: ["jsonl", "ndjson", "json", "csv", "tsv", "txt", "parquet"],
 };

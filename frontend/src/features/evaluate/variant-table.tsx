@@ -91,7 +91,9 @@ export function VariantTable({ report, chosen, onChoose }: VariantTableProps) {
                     {head === INTERVAL ? (
                       <Bar variant={variant} isChosen={variant.name === chosen} />
                     ) : null}
-                    {text(variant, teacher)}
+                    <span className={clsx(head === INTERVAL && "min-w-[5.5rem]")}>
+                      {text(variant, teacher)}
+                    </span>
                   </span>
                 </td>
               ))}

@@ -52,7 +52,7 @@ export function gradingText(grading: (typeof GRADINGS)[number]["value"] | undefi
     case "exact":
       return "free answers, graded by exact match";
     case "contains":
-      return "free answers, right where they contain the gold one";
+      return "free answers, right where they contain the expected one";
     case "boxed":
       return "free answers, graded by their box";
     default:

@@ -31,7 +31,7 @@ export function TakeProblem({ onTake }: TakeProblemProps) {
         onClick={() => setOpen(true)}
         disabled={!chosen}
       >
-        Take a line
+        From a set
       </Button>
       <Dialog
         open={isOpen}
