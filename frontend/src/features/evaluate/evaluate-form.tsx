@@ -41,7 +41,12 @@ const WHO: readonly TextFieldAbout[] = [
 ];
 
 const HOW: readonly TextFieldAbout[] = [
-  { key: "labels", part: "labels", label: "Labels", help: "With commas; empty takes those of the items." },
+  {
+    key: "labels",
+    part: "labels",
+    label: "Labels",
+    help: "With commas; empty takes those of the items.",
+  },
   { key: "maxSamples", part: "max_samples", label: "Items at most", help: "Empty takes all." },
   {
     key: "maxAnswerTokens",
