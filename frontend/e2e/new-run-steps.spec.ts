@@ -110,8 +110,8 @@ test("a run is cloned, changed, and queued with one value varied", async ({ page
   await expect(page.getByText("0: More than 0.")).toBeVisible();
   await values.fill("1e-3, 3e-3");
   await expect(page.getByRole("list", { name: "Runs to queue" }).getByRole("listitem")).toHaveText([
-    "sweep learning_rate=0.001",
-    "sweep learning_rate=0.003",
+    "sweep: Learning rate 0.001",
+    "sweep: Learning rate 0.003",
   ]);
   expect(await seriousFindings(page)).toEqual([]);
   await page.getByRole("button", { name: "Queue 2 runs" }).click(SLOW);
@@ -123,7 +123,7 @@ test("a run is cloned, changed, and queued with one value varied", async ({ page
   }
   await page.getByRole("link", { name: "Compare them" }).click();
   await expect(page.getByRole("heading", { name: "Compare" })).toBeVisible();
-  await expect(page.getByText("sweep learning_rate=0.003").first()).toBeVisible(SLOW);
+  await expect(page.getByText("sweep: Learning rate 0.003").first()).toBeVisible(SLOW);
 });
 
 test("several teachers are listed, a run learns from them, and its sets tell their state", async ({

@@ -25,9 +25,9 @@ test("each value is a run of its own that is named by it", () => {
   const { variants, mistake } = variantsOf(FIELD, "1e-4, 3e-4,1e-3,", "dates");
   expect(mistake).toBeUndefined();
   expect(variants).toEqual([
-    { value: 1e-4, name: "dates learning_rate=0.0001" },
-    { value: 3e-4, name: "dates learning_rate=0.0003" },
-    { value: 1e-3, name: "dates learning_rate=0.001" },
+    { value: 1e-4, name: "dates: Learning rate 0.0001" },
+    { value: 3e-4, name: "dates: Learning rate 0.0003" },
+    { value: 1e-3, name: "dates: Learning rate 0.001" },
   ]);
   const config = { method: "on_policy", distillation: { learning_rate: 1, seed: 3 } };
   const [first] = variants;
@@ -58,7 +58,7 @@ test("one value, or the same twice, is no sweep, and more than can be compared a
 test("names and tags stay within what a run may be called", () => {
   const [first] = variantsOf(FIELD, "1,2", "n".repeat(200)).variants;
   expect(first?.name).toHaveLength(120);
-  expect(first?.name.endsWith(" learning_rate=1")).toBe(true);
+  expect(first?.name.endsWith(": Learning rate 1")).toBe(true);
   const tag = tagOf(FIELD.key, new Date("2026-11-30T19:05:00Z"));
   expect(tag).toBe("learning_rate-2026-11-30-1905");
   expect(variedFields([FIELD, { ...FIELD, kind: "file" }])).toEqual([FIELD]);

@@ -24,7 +24,7 @@ export function variedFields(fields: readonly FormField[]): FormField[] {
   return fields.filter((field) => VARIED.has(field.kind));
 }
 
-/** The setting as it is called in a name: without the method's block. */
+/** The setting as it is called in a tag: without the method's block. */
 export function nameOfSetting(key: string): string {
   return key.slice(key.lastIndexOf(".") + 1);
 }
@@ -53,7 +53,7 @@ export function variantsOf(
   if (values.length > MOST_RUNS) {
     return { variants: [], mistake: `At most ${MOST_RUNS}, so that all can be compared.` };
   }
-  const variants = values.map((value) => ({ value, name: named(name, field.key, value) }));
+  const variants = values.map((value) => ({ value, name: named(name, field.title, value) }));
   return typed.length < 2 || variants.length < 2
     ? { variants: [], mistake: "Type two or more different values, with commas between them." }
     : { variants };
@@ -82,7 +82,7 @@ function readValue(field: FormField, part: string): { value: Setting; mistake?: 
   return parseSetting(field, part);
 }
 
-function named(name: string, key: string, value: Setting): string {
-  const end = ` ${nameOfSetting(key)}=${wordsOf(value)}`.slice(-60);
+function named(name: string, title: string, value: Setting): string {
+  const end = `: ${title} ${wordsOf(value)}`.slice(-60);
   return `${name.slice(0, MAX_NAME - end.length)}${end}`.trim();
 }
