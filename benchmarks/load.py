@@ -42,7 +42,7 @@ class Setting:
     window_seconds: float
 
 
-FULL = Setting(200, 20.0, 240, 3.0)
+FULL = Setting(200, 20.0, 400, 4.0)
 QUICK = Setting(20, 20.0, 40, 1.0)
 
 
