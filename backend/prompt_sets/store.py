@@ -18,7 +18,7 @@ from sqlalchemy import select
 from backend.backend import Backend
 from backend.history.tables import RunRow, ValueRow
 from backend.problems import ConflictError, NotFoundError
-from backend.prompt_sets.looks import SMALL_BYTES, Looks
+from backend.prompt_sets.looks import SMALL_BYTES, Looks, Seen
 from backend.prompt_sets.views import PromptSetView, SetRecord
 from OnPolicyDistill.datasets.file_digests import digest_of_set
 from OnPolicyDistill.datasets.file_forms import KNOWN_ENDINGS
@@ -45,9 +45,13 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
 @dataclass(frozen=True, slots=True)
 class _Around:
-    """What a set's view says of others: runs by file, as ids and names, and sets by content."""
+    """What a set's view says of others: runs by file, as ids and names, and sets by content.
+
+    `seen` is what is known of every set at one time: looks go on while a list is made.
+    """
 
     runs: Mapping[str, Mapping[str, str]]
+    seen: dict[str, Seen] = field(default_factory=dict)
     alike: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -198,7 +202,7 @@ class PromptSets:
         path = Path(record.path)
         is_here = path.is_file()
         about = path.stat() if is_here else None
-        seen = self._looks.of(path, record.kind)
+        seen = around.seen.get(record.id) or self._looks.of(path, record.kind)
         used_by = around.runs.get(str(path.resolve()), {})
         alike = around.alike.get(seen.content or "", [])
         return PromptSetView(
@@ -218,9 +222,10 @@ class PromptSets:
     def _around(self) -> _Around:
         around = _Around(self._runs_by_file())
         for record in self._all():
-            content = self._looks.of(Path(record.path), record.kind).content
-            if content is not None:
-                around.alike.setdefault(content, []).append(record.id)
+            seen = self._looks.of(Path(record.path), record.kind)
+            around.seen[record.id] = seen
+            if seen.content is not None:
+                around.alike.setdefault(seen.content, []).append(record.id)
         return around
 
     def _runs_by_file(self) -> dict[str, dict[str, str]]:

@@ -219,6 +219,10 @@ test("several teachers are listed, a run learns from them, and its sets tell the
 
   await test.step("a folder that cannot be used is refused at once", async () => {
     await page.getByRole("navigation", { name: "Pages" }).getByText("API and settings").click();
+    await page
+      .getByRole("navigation", { name: "Parts of the settings" })
+      .getByRole("link", { name: "Settings" })
+      .click();
     const exports = page.getByRole("combobox", { name: "Exports" });
     const form = page.locator("form").filter({ has: exports });
     await exports.fill(join(workspace, "nowhere"));

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from backend.door.questions import LintQuestion
 from backend.models.place import Hub
 from backend.prompt_sets import looks
 from backend.prompt_sets.linter import Linter
-from backend.prompt_sets.looks import LOOKS_FILE, Looks
+from backend.prompt_sets.looks import LOOKS_FILE, Looks, Seen
 from backend.settings import BackendSettings
+from OnPolicyDistill.datasets.kinds import SetKind
 from OnPolicyDistill.datasets.linter import LintReport
 from tests.backend.tiny import write_jsonl
 
@@ -66,6 +68,22 @@ async def test_a_list_lints_nothing_and_tells_what_was_seen_when_asked(
     counts = [look[key] for key in ("num_lines", "num_usable", "num_answers", "num_duplicates")]
     assert counts == [14, 13, 13, 1]
     assert look["problem"] is None
+
+
+async def test_a_list_asks_once_of_each_set_as_looks_go_on_meanwhile(
+    client: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = await register(client, write_jsonl(tmp_path / "one.jsonl", list(PROMPTS)))
+    asked: Counter[str] = Counter()
+    of = Looks.of
+
+    def counted(looks: Looks, file: Path, kind: SetKind) -> Seen:
+        asked[file.name] += 1
+        return of(looks, file, kind)
+
+    monkeypatch.setattr(Looks, "of", counted)
+    assert one in await sets_by_id(client)
+    assert asked["one.jsonl"] == 1
 
 
 async def test_the_same_content_in_two_sets_is_told(
