@@ -21,6 +21,7 @@ WHEELS := --python-platform aarch64-apple-darwin
 endif
 
 SERVING := tests/backend tests/e2e
+TRAINERS := tests/trainers tests/training
 # Tests of numbers, which OpenBLAS computes otherwise on other processors.
 NUMERIC := tests/test_arrays.py tests/test_head.py tests/test_vocabulary.py tests/losses tests/models/test_seeing.py tests/models/test_vision_loading.py tests/generation tests/architectures tests/teacher tests/adapters tests/optim tests/trainers
 # OpenBLAS's kernels for Intel and AMD with AVX2, and for anything older.
@@ -32,7 +33,7 @@ CHROMIUM = $(shell echo "$$OPD_CHROMIUM"; command -v chromium || command -v goog
 SCREEN_READY := frontend/node_modules/.ready
 SHELL_READY := electron/node_modules/.ready
 
-.PHONY: schema check-wheels setup demo test test-serving test-training test-demos test-architectures test-kernels test-two-kernels test-browser screenshots chromium check check-screen check-shell test-shell test-window build app dev bench lock openblas
+.PHONY: schema check-wheels setup demo test test-serving test-training test-trainers test-demos test-architectures test-kernels test-two-kernels test-browser screenshots chromium check check-screen check-shell test-shell test-window build app dev bench lock openblas
 
 setup: $(READY)
 
@@ -65,15 +66,19 @@ openblas:
 demo: setup
 	$(VENV)/bin/opd demo
 
-# Three lanes side by side, as each waits for processes and browsers much of the time.
+# Three lanes side by side, as each waits for processes and browsers much of the time; the fourth
+# begins where one of them ends.
 test: setup check test-shell
-	@$(MAKE) --no-print-directory -j3 test-browser test-serving test-training
+	@$(MAKE) --no-print-directory -j3 test-browser test-serving test-training test-trainers
 
 test-serving: setup
 	$(PYTHON) -m pytest $(SERVING)
 
 test-training: setup test-two-kernels
-	$(PYTHON) -m pytest $(SERVING:%=--ignore=%)
+	$(PYTHON) -m pytest $(SERVING:%=--ignore=%) $(TRAINERS:%=--ignore=%)
+
+test-trainers: setup
+	$(PYTHON) -m pytest $(TRAINERS)
 
 # The demonstrations whole, as `opd demo` runs them; `make test` has a short form of each.
 test-demos: setup
