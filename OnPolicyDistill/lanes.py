@@ -5,8 +5,9 @@ products use both, and small ones lose more by waiting for each other than they 
 batch do not need one another: half of them on a second stream, with one thread a product, keep both
 cores at work. A GPU fills itself, and has one lane.
 
-Sampling has no lanes: a step of decoding is hundreds of tiny operations, whose number doubles
-(18 tokens of 32 rows took 0.164 s of processor time in two lanes and 0.090 in one).
+Prompts are read in lanes, but decoding has none: one of its steps is hundreds of tiny operations,
+whose number doubles (18 tokens of 32 rows took 0.164 s of processor time in two lanes and 0.090 in
+one).
 
 Sums over rows are then taken lane by lane, in the same order every time.
 """
